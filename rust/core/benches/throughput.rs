@@ -1,0 +1,133 @@
+//! Throughput of the core without Python in the way, on the corpus that `python -m benches.corpus` writes.
+//!
+//! Prints one line per case (median of the rounds) and, given a path, writes the figures there as JSON for
+//! `benches/report.py`. A plain `main`: medians of a fixed time are all that is wanted, so std is enough.
+#![allow(clippy::print_stdout, reason = "a bench prints its figures")]
+
+use std::error::Error;
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use llmgw_core::dialect::Dialect;
+use llmgw_core::merge::Merger;
+use llmgw_core::request::{AnswerContext, ChatRequest, Route, UpstreamStream};
+use llmgw_core::sse::SseLimits;
+use llmgw_core::stream::Transformer;
+
+/// How long one case is measured, and how many rounds at least.
+const TIME_PER_CASE: Duration = Duration::from_secs(1);
+const MIN_ROUNDS: usize = 15;
+/// How much of a stream one read from a socket yields; the same as in `benches/corpus.py`.
+const READ_BYTES: usize = 4096;
+
+const BODIES: [&str; 4] = ["chat-1k.json", "chat-100k.json", "chat-1m.json", "image-4m.json"];
+const STREAMS: [&str; 2] = ["clean.sse", "quirky.sse"];
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+struct Figure {
+    operation: &'static str,
+    case: &'static str,
+    bytes: usize,
+    median: Duration,
+}
+
+fn main() -> Outcome {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench-corpus");
+    let route = Route {
+        upstream_model: "qwen3-plus-2026-11-01".into(),
+        dialect: Dialect::EnableThinking,
+        upstream_stream: UpstreamStream::Auto,
+        drop: Vec::new(),
+    };
+    let mut figures = Vec::new();
+    for case in BODIES {
+        let body = fs::read(corpus.join(case))?;
+        figures.push(measure("rewrite", case, &body, |body| rewrite(body, &route))?);
+    }
+    for case in STREAMS {
+        let stream = fs::read(corpus.join(case))?;
+        figures.push(measure("transform", case, &stream, transform)?);
+        figures.push(measure("merge", case, &stream, merge)?);
+    }
+    for figure in &figures {
+        println!("{}", line(figure));
+    }
+    // cargo adds `--bench` to the arguments of its own accord.
+    if let Some(path) = env::args_os().skip(1).map(PathBuf::from).find(|path| !path.starts_with("--bench")) {
+        fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+        fs::write(path, json(&figures))?;
+    }
+    Ok(())
+}
+
+fn rewrite(body: &[u8], route: &Route) -> Outcome {
+    let request = ChatRequest::scan(body)?;
+    black_box(request.rewrite(body, route));
+    Ok(())
+}
+
+fn transform(stream: &[u8]) -> Outcome {
+    let mut transformer = Transformer::new(context(), true, SseLimits::default());
+    let mut output = Vec::new();
+    for read in stream.chunks(READ_BYTES) {
+        transformer.feed(read, &mut output);
+    }
+    transformer.finish(&mut output);
+    black_box(&output);
+    transformer.error().map_or(Ok(()), |error| Err(error.message.clone().into()))
+}
+
+fn merge(stream: &[u8]) -> Outcome {
+    let mut merger = Merger::new(context(), SseLimits::default());
+    for read in stream.chunks(READ_BYTES) {
+        merger.feed(read);
+    }
+    merger.finish();
+    black_box(merger.into_completion().map_err(|error| error.message)?);
+    Ok(())
+}
+
+fn context() -> AnswerContext {
+    AnswerContext { request_id: "req".into(), model: "model".into(), created_s: 0 }
+}
+
+fn measure(
+    operation: &'static str,
+    case: &'static str,
+    input: &[u8],
+    mut run: impl FnMut(&[u8]) -> Outcome,
+) -> Result<Figure, Box<dyn Error>> {
+    run(input)?;
+    let mut rounds = Vec::new();
+    let started = Instant::now();
+    while started.elapsed() < TIME_PER_CASE || rounds.len() < MIN_ROUNDS {
+        let round = Instant::now();
+        run(black_box(input))?;
+        rounds.push(round.elapsed());
+    }
+    rounds.sort_unstable();
+    Ok(Figure { operation, case, bytes: input.len(), median: rounds[rounds.len() / 2] })
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a size in bytes, for display")]
+fn line(figure: &Figure) -> String {
+    let Figure { operation, case, bytes, median } = figure;
+    let rate = *bytes as f64 / median.as_secs_f64() / 1e6;
+    format!("{operation:10} {case:15} {bytes:>9} B {:>10.1} µs {rate:>9.0} MB/s", median.as_secs_f64() * 1e6)
+}
+
+fn json(figures: &[Figure]) -> String {
+    let rows: Vec<String> = figures
+        .iter()
+        .map(|Figure { operation, case, bytes, median }| {
+            let median_s = median.as_secs_f64();
+            format!(
+                r#"{{"operation": "{operation}", "case": "{case}", "bytes": {bytes}, "median_s": {median_s:e}}}"#
+            )
+        })
+        .collect();
+    format!("[\n  {}\n]\n", rows.join(",\n  "))
+}

@@ -1,0 +1,494 @@
+//! One chunk of a stream, or one whole completion, read as spans: where the members are that the contract has rules for.
+//!
+//! Reading is apart from judging: [`crate::stream`] and [`crate::completion`] decide what to change.
+
+use crate::error::{StreamError, StreamErrorKind};
+use crate::json::edit::{Edits, MemberChanges};
+use crate::json::text::{quoted, string};
+use crate::json::{JsonError, Kind, Member, Scanner, Span, Text, Value};
+use crate::request::AnswerContext;
+use crate::summary::Usage;
+
+/// A chunk's members. Reused from chunk to chunk, so that reading one allocates nothing.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    /// The chunk itself.
+    pub span: Span,
+    /// How many members it has.
+    pub members: usize,
+    /// `id`
+    pub id: Option<Member>,
+    /// `object`
+    pub object: Option<Member>,
+    /// `created`
+    pub created: Option<Member>,
+    /// `model`
+    pub model: Option<Member>,
+    /// `choices`
+    pub choices_member: Option<Member>,
+    /// `usage`
+    pub usage: Option<Member>,
+    /// `error`
+    pub error: Option<Member>,
+    /// The choices, in their order.
+    pub choices: Vec<Choice>,
+    /// The tool calls of all choices; [`Choice::tool_calls`] says which are whose.
+    pub tool_calls: Vec<ToolCall>,
+}
+
+/// One of `choices`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Choice {
+    /// The choice itself.
+    pub span: Span,
+    /// How many members it has.
+    pub members: usize,
+    /// `index`
+    pub index: Option<Member>,
+    /// `delta` of a chunk, `message` of a whole completion.
+    pub delta_member: Option<Member>,
+    /// What is inside of it.
+    pub delta: Delta,
+    /// `finish_reason`
+    pub finish_reason: Option<Member>,
+    /// `usage` (Kimi)
+    pub usage: Option<Member>,
+    /// `error` (OpenRouter)
+    pub error: Option<Member>,
+    /// Whether any other member says something (`logprobs`, for one).
+    pub says_more: bool,
+    /// First of its tool calls in [`Chunk::tool_calls`].
+    pub tool_calls_start: usize,
+    /// One past the last.
+    pub tool_calls_end: usize,
+}
+
+/// A delta or a message.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Delta {
+    /// How many members it has.
+    pub members: usize,
+    /// `role`
+    pub role: Option<Member>,
+    /// `content`
+    pub content: Option<Member>,
+    /// `reasoning_content`
+    pub reasoning_content: Option<Member>,
+    /// `reasoning` (vLLM, Groq, OpenRouter)
+    pub reasoning: Option<Member>,
+    /// `reasoning_details` (MiniMax, OpenRouter)
+    pub reasoning_details: Option<Member>,
+    /// `tool_calls`
+    pub tool_calls: Option<Member>,
+    /// Whether any other member says something.
+    pub says_more: bool,
+}
+
+/// One of `tool_calls`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ToolCall {
+    /// The call itself.
+    pub span: Span,
+    /// How many members it has.
+    pub members: usize,
+    /// `index`
+    pub index: Option<Member>,
+    /// `id`
+    pub id: Option<Member>,
+    /// `type`
+    pub kind: Option<Member>,
+    /// `function`
+    pub function: Option<Member>,
+    /// How many members that has.
+    pub function_members: usize,
+    /// `function.name`
+    pub name: Option<Member>,
+    /// `function.arguments`
+    pub arguments: Option<Member>,
+}
+
+/// What a choice keeps its text in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A chunk's `delta`.
+    Delta,
+    /// A whole completion's `message`.
+    Message,
+}
+
+/// Why a payload is no chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAChunk;
+
+impl From<JsonError> for NotAChunk {
+    fn from(_: JsonError) -> Self {
+        Self
+    }
+}
+
+impl From<NotAChunk> for StreamError {
+    fn from(_: NotAChunk) -> Self {
+        Self::new(StreamErrorKind::InvalidEvent)
+    }
+}
+
+impl Chunk {
+    /// Read a chunk or a completion.
+    ///
+    /// # Errors
+    /// [`NotAChunk`] where it is no JSON object, or where `choices` or `tool_calls` are no arrays of objects.
+    pub fn read(&mut self, input: &[u8], holder: Holder) -> Result<(), NotAChunk> {
+        let (mut choices, mut tool_calls) =
+            (std::mem::take(&mut self.choices), std::mem::take(&mut self.tool_calls));
+        choices.clear();
+        tool_calls.clear();
+        *self = Self { choices, tool_calls, ..Self::default() };
+        let mut scanner = Scanner::new(input);
+        self.span = scanner.object(|scanner, key| {
+            self.members += 1;
+            let slot = match Known::of(key.text) {
+                Known::Choices => {
+                    let member = scanner
+                        .member_with(&key, Kind::Array, |scanner| self.read_choices(scanner, holder))?;
+                    self.choices_member = Some(unless_other(member, Kind::Array)?);
+                    return Ok(());
+                }
+                Known::Id => &mut self.id,
+                Known::Object => &mut self.object,
+                Known::Created => &mut self.created,
+                Known::Model => &mut self.model,
+                Known::Usage => &mut self.usage,
+                Known::Error => &mut self.error,
+                _ => {
+                    scanner.value()?;
+                    return Ok(());
+                }
+            };
+            *slot = Some(scanner.member(&key)?);
+            Ok::<_, NotAChunk>(())
+        })?;
+        scanner.end()?;
+        Ok(())
+    }
+
+    fn read_choices(&mut self, scanner: &mut Scanner<'_>, holder: Holder) -> Result<(), NotAChunk> {
+        // A second `choices` replaces the first, as it does for any reader of JSON.
+        self.choices.clear();
+        self.tool_calls.clear();
+        let (choices, tool_calls) = (&mut self.choices, &mut self.tool_calls);
+        scanner.array(|scanner, _| {
+            choices.push(Choice::read(scanner, holder, tool_calls)?);
+            Ok::<_, NotAChunk>(())
+        })?;
+        Ok(())
+    }
+
+    /// Changes that give the chunk what makes it one, where the upstream left it out: `object`, `id`, `created`, `model`;
+    /// and that take away an `error` that is null, since the mere name makes one SDK raise.
+    pub(crate) fn make_whole(
+        &self,
+        object: &[u8],
+        input: &[u8],
+        context: &AnswerContext,
+        edits: &mut Edits,
+    ) -> MemberChanges {
+        let is = |member: Option<Member>, kind: Kind| member.is_some_and(|member| member.value.kind == kind);
+        let mut changes = MemberChanges::new();
+        if text_of(self.object.as_ref(), input).is_none_or(|text| text.raw() != object) {
+            changes.set(edits, self.object, "object", quoted(object));
+        }
+        if !is(self.id, Kind::String) {
+            changes.set(edits, self.id, "id", string(&context.request_id));
+        }
+        if !is(self.created, Kind::Number) {
+            changes.set(edits, self.created, "created", context.created_s.to_string().into_bytes());
+        }
+        if !is(self.model, Kind::String) {
+            changes.set(edits, self.model, "model", string(&context.model));
+        }
+        if let Some(error) = self.error {
+            changes.remove(error);
+        }
+        changes
+    }
+
+    /// The `error` of the chunk or of one of its choices, where it is not null.
+    #[must_use]
+    pub fn error_value(&self) -> Option<Value> {
+        let members = self.error.iter().chain(self.choices.iter().filter_map(|choice| choice.error.as_ref()));
+        members.map(|member| member.value).find(|value| value.kind != Kind::Null)
+    }
+
+    /// The usage, where there is one: the chunk's own, else one at a choice.
+    #[must_use]
+    pub fn usage_value(&self) -> Option<Value> {
+        let members = self.usage.iter().chain(self.choices.iter().filter_map(|choice| choice.usage.as_ref()));
+        members.map(|member| member.value).find(|value| value.kind == Kind::Object)
+    }
+}
+
+impl Choice {
+    fn read(
+        scanner: &mut Scanner<'_>,
+        holder: Holder,
+        tool_calls: &mut Vec<ToolCall>,
+    ) -> Result<Self, NotAChunk> {
+        let start = tool_calls.len();
+        let mut choice = Self { tool_calls_start: start, tool_calls_end: start, ..Self::default() };
+        choice.span = scanner.object(|scanner, key| {
+            choice.members += 1;
+            let slot = match (Known::of(key.text), holder) {
+                (Known::Delta, Holder::Delta) | (Known::Message, Holder::Message) => {
+                    let member = scanner.member_with(&key, Kind::Object, |scanner| {
+                        tool_calls.truncate(start);
+                        choice.delta = Delta::read(scanner, tool_calls)?;
+                        choice.tool_calls_end = tool_calls.len();
+                        Ok::<_, NotAChunk>(())
+                    })?;
+                    choice.delta_member = Some(unless_other(member, Kind::Object)?);
+                    return Ok(());
+                }
+                (Known::Index, _) => &mut choice.index,
+                (Known::FinishReason, _) => &mut choice.finish_reason,
+                (Known::Usage, _) => &mut choice.usage,
+                (Known::Error, _) => &mut choice.error,
+                _ => {
+                    let value = scanner.value()?;
+                    choice.says_more |= !value.is_blank(scanner.input());
+                    return Ok(());
+                }
+            };
+            *slot = Some(scanner.member(&key)?);
+            Ok::<_, NotAChunk>(())
+        })?;
+        Ok(choice)
+    }
+
+    /// Its tool calls.
+    #[must_use]
+    pub fn tool_calls<'a>(&self, chunk: &'a Chunk) -> &'a [ToolCall] {
+        &chunk.tool_calls[self.tool_calls_start..self.tool_calls_end]
+    }
+}
+
+impl Delta {
+    fn read(scanner: &mut Scanner<'_>, tool_calls: &mut Vec<ToolCall>) -> Result<Self, NotAChunk> {
+        let mut delta = Self::default();
+        let start = tool_calls.len();
+        scanner.object(|scanner, key| {
+            delta.members += 1;
+            let slot = match Known::of(key.text) {
+                Known::ToolCalls => {
+                    let member = scanner.member_with(&key, Kind::Array, |scanner| {
+                        tool_calls.truncate(start);
+                        scanner.array(|scanner, _| {
+                            tool_calls.push(ToolCall::read(scanner)?);
+                            Ok::<_, NotAChunk>(())
+                        })?;
+                        Ok::<_, NotAChunk>(())
+                    })?;
+                    delta.tool_calls = Some(unless_other(member, Kind::Array)?);
+                    return Ok(());
+                }
+                Known::Role => &mut delta.role,
+                Known::Content => &mut delta.content,
+                Known::ReasoningContent => &mut delta.reasoning_content,
+                Known::Reasoning => &mut delta.reasoning,
+                Known::ReasoningDetails => &mut delta.reasoning_details,
+                _ => {
+                    let value = scanner.value()?;
+                    delta.says_more |= !value.is_blank(scanner.input());
+                    return Ok(());
+                }
+            };
+            *slot = Some(scanner.member(&key)?);
+            Ok::<_, NotAChunk>(())
+        })?;
+        Ok(delta)
+    }
+
+    /// The one string that it says, where it says nothing else: content or reasoning, under one name.
+    #[must_use]
+    pub(crate) fn only_text(&self, input: &[u8]) -> Option<Value> {
+        let texts = [self.content, self.reasoning_content, self.reasoning];
+        let mut said =
+            texts.iter().flatten().map(|member| member.value).filter(|value| !value.is_blank(input));
+        let text = said.next().filter(|value| value.kind == Kind::String)?;
+        let alone = said.next().is_none() && self.tool_calls.is_none() && self.reasoning_details.is_none();
+        alone.then_some(text)
+    }
+
+    /// Whether it says nothing: no text, no reasoning, no tool call, nothing else.
+    #[must_use]
+    pub fn is_blank(&self, input: &[u8]) -> bool {
+        let said =
+            [self.content, self.reasoning_content, self.reasoning, self.reasoning_details, self.tool_calls];
+        !self.says_more && said.iter().flatten().all(|member| member.value.is_blank(input))
+    }
+}
+
+impl ToolCall {
+    fn read(scanner: &mut Scanner<'_>) -> Result<Self, NotAChunk> {
+        let mut call = Self::default();
+        call.span = scanner.object(|scanner, key| {
+            call.members += 1;
+            let slot = match Known::of(key.text) {
+                Known::Index => &mut call.index,
+                Known::Id => &mut call.id,
+                Known::Type => &mut call.kind,
+                Known::Function => {
+                    let member = scanner.member(&key)?;
+                    if member.value.kind == Kind::Object {
+                        call.read_function(&mut Scanner::at(scanner.input(), member.value))?;
+                    }
+                    call.function = Some(member);
+                    return Ok(());
+                }
+                _ => {
+                    scanner.value()?;
+                    return Ok(());
+                }
+            };
+            *slot = Some(scanner.member(&key)?);
+            Ok::<_, NotAChunk>(())
+        })?;
+        Ok(call)
+    }
+
+    fn read_function(&mut self, scanner: &mut Scanner<'_>) -> Result<(), NotAChunk> {
+        (self.function_members, self.name, self.arguments) = (0, None, None);
+        scanner.object(|scanner, key| {
+            self.function_members += 1;
+            match Known::of(key.text) {
+                Known::Name => self.name = Some(scanner.member(&key)?),
+                Known::Arguments => self.arguments = Some(scanner.member(&key)?),
+                _ => {
+                    scanner.value()?;
+                }
+            }
+            Ok::<_, NotAChunk>(())
+        })?;
+        Ok(())
+    }
+}
+
+/// The member, unless its value is neither of this kind nor null.
+fn unless_other(member: Member, kind: Kind) -> Result<Member, NotAChunk> {
+    if member.value.kind == kind || member.value.kind == Kind::Null { Ok(member) } else { Err(NotAChunk) }
+}
+
+/// The value of a member, where it is a string that says something.
+#[must_use]
+pub fn text_of<'a>(member: Option<&Member>, input: &'a [u8]) -> Option<Text<'a>> {
+    member.and_then(|member| member.value.as_text(input)).filter(|text| !text.is_empty())
+}
+
+/// Token counts from a `usage` object.
+///
+/// Where the counts stand differs: OpenAI nests `reasoning_tokens` and `cached_tokens` in details, Moonshot and Azure
+/// have them at the top, DeepSeek says `prompt_cache_hit_tokens`.
+#[must_use]
+pub fn read_usage(input: &[u8], usage: Value) -> Usage {
+    let mut read = Usage::default();
+    let (mut reasoning_at_top, mut cached_at_top, mut cache_hit) = (None, None, None);
+    let mut scanner = Scanner::at(input, usage);
+    // It has been scanned before, so it can't fail now.
+    let _ = scanner.object(|scanner, key| {
+        let value = scanner.member(&key)?.value;
+        match key.text.raw() {
+            b"prompt_tokens" => read.prompt_tokens = value.as_u64(input),
+            b"completion_tokens" => read.completion_tokens = value.as_u64(input),
+            b"reasoning_tokens" => reasoning_at_top = value.as_u64(input),
+            b"cached_tokens" => cached_at_top = value.as_u64(input),
+            b"prompt_cache_hit_tokens" => cache_hit = value.as_u64(input),
+            b"completion_tokens_details" => {
+                read.reasoning_tokens = read_count(input, value, b"reasoning_tokens");
+            }
+            b"prompt_tokens_details" => read.cached_tokens = read_count(input, value, b"cached_tokens"),
+            _ => {}
+        }
+        Ok::<_, JsonError>(())
+    });
+    read.reasoning_tokens = read.reasoning_tokens.or(reasoning_at_top);
+    read.cached_tokens = read.cached_tokens.or(cached_at_top).or(cache_hit);
+    read
+}
+
+fn read_count(input: &[u8], object: Value, name: &[u8]) -> Option<u64> {
+    let mut count = None;
+    if object.kind == Kind::Object {
+        let _ = Scanner::at(input, object).object(|scanner, key| {
+            let value = scanner.value()?;
+            if key.text.raw() == name {
+                count = value.as_u64(input);
+            }
+            Ok::<_, JsonError>(())
+        });
+    }
+    count
+}
+
+/// The members that the contract has rules for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    Arguments,
+    Choices,
+    Content,
+    Created,
+    Delta,
+    Error,
+    FinishReason,
+    Function,
+    Id,
+    Index,
+    Message,
+    Model,
+    Name,
+    Object,
+    Reasoning,
+    ReasoningContent,
+    ReasoningDetails,
+    Role,
+    ToolCalls,
+    Type,
+    Usage,
+    Other,
+}
+
+impl Known {
+    #[inline]
+    fn of(text: Text<'_>) -> Self {
+        match text.raw() {
+            b"arguments" => Self::Arguments,
+            b"choices" => Self::Choices,
+            b"content" => Self::Content,
+            b"created" => Self::Created,
+            b"delta" => Self::Delta,
+            b"error" => Self::Error,
+            b"finish_reason" => Self::FinishReason,
+            b"function" => Self::Function,
+            b"id" => Self::Id,
+            b"index" => Self::Index,
+            b"message" => Self::Message,
+            b"model" => Self::Model,
+            b"name" => Self::Name,
+            b"object" => Self::Object,
+            b"reasoning" => Self::Reasoning,
+            b"reasoning_content" => Self::ReasoningContent,
+            b"reasoning_details" => Self::ReasoningDetails,
+            b"role" => Self::Role,
+            b"tool_calls" => Self::ToolCalls,
+            b"type" => Self::Type,
+            b"usage" => Self::Usage,
+            raw if raw.contains(&b'\\') => {
+                let decoded = text.decode();
+                if decoded.as_bytes().contains(&b'\\') {
+                    Self::Other
+                } else {
+                    Self::of(Text::new(decoded.as_bytes()))
+                }
+            }
+            _ => Self::Other,
+        }
+    }
+}

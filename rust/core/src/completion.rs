@@ -1,0 +1,167 @@
+//! The clean-up of an answer that came whole ("Answers, not streaming" in the contract).
+//!
+//! As with streams, what needs no change stays byte for byte. Where the contract is silent: a whole answer without a
+//! finish reason (old Ollama) gets the one that its content tells, `tool_calls` or `stop`, for its end is not in doubt;
+//! an answer with an `error` or without choices is an error, whatever its HTTP status said.
+
+use crate::chunk::{Choice, Chunk, Delta, Holder, ToolCall, read_usage, text_of};
+use crate::error::{StreamError, StreamErrorKind};
+use crate::json::edit::{Edits, MemberChanges};
+use crate::json::text::quoted;
+use crate::json::{Kind, Member};
+use crate::request::AnswerContext;
+use crate::stream::{Parts, Reason, details_text, new_call_id, translate, upstream_error, write_arguments};
+use crate::summary::Summary;
+
+/// A cleaned answer and what it said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cleaned {
+    /// The new body; none where the upstream's needs no change.
+    pub body: Option<Vec<u8>>,
+    /// The account of it.
+    pub summary: Summary,
+}
+
+/// Clean up one answer.
+///
+/// # Errors
+/// [`StreamErrorKind::InvalidEvent`] where it is no completion, [`StreamErrorKind::ErrorEvent`] where it is an error.
+pub fn clean(body: &[u8], context: &AnswerContext) -> Result<Cleaned, StreamError> {
+    if simdutf8::basic::from_utf8(body).is_err() {
+        return Err(StreamError::new(StreamErrorKind::InvalidEvent));
+    }
+    let mut chunk = Chunk::default();
+    chunk.read(body, Holder::Message)?;
+    if let Some(error) = chunk.error_value() {
+        return Err(upstream_error(body, error));
+    }
+    if chunk.choices.is_empty() {
+        return Err(StreamError::new(StreamErrorKind::InvalidEvent));
+    }
+    let mut summary = Summary { frames: 1, complete: true, ..Summary::default() };
+    summary.model = text_of(chunk.model.as_ref(), body).map(|model| model.decode().into_owned());
+    summary.usage = chunk.usage_value().map(|usage| read_usage(body, usage));
+    let mut edits = Edits::new();
+    for (position, choice) in chunk.choices.iter().enumerate() {
+        let reason = clean_choice(&chunk, choice, position, body, context, &mut edits)?;
+        summary.finish_reason.get_or_insert(reason);
+        summary.reasoning_seen |= reasons(&choice.delta, body);
+    }
+    let mut changes = chunk.make_whole(b"chat.completion", body, context, &mut edits);
+    if chunk.id.is_some_and(|id| id.value.kind == Kind::String && id.value.is_blank(body)) {
+        changes.set(&mut edits, chunk.id, "id", quoted(context.request_id.as_bytes()));
+    }
+    changes.finish(&mut edits, body, chunk.span, chunk.members);
+    let body = (!edits.is_empty()).then(|| {
+        let mut output = Vec::with_capacity(body.len() + 64);
+        edits.apply(body, &mut output);
+        output
+    });
+    Ok(Cleaned { body, summary })
+}
+
+/// Whether a message holds any reasoning text.
+fn reasons(message: &Delta, input: &[u8]) -> bool {
+    let listed = |list: Option<Member>| list.filter(|list| list.value.kind == Kind::Array);
+    text_of(message.reasoning_content.as_ref(), input).is_some()
+        || text_of(message.reasoning.as_ref(), input).is_some()
+        || listed(message.reasoning_details).is_some_and(|list| !details_text(input, list.value).is_empty())
+        || listed(message.content).is_some_and(|list| !Parts::read(input, list.value).reasoning.is_empty())
+}
+
+/// Collect the edits of one choice; returns the finish reason that the client sees.
+fn clean_choice(
+    chunk: &Chunk,
+    choice: &Choice,
+    position: usize,
+    input: &[u8],
+    context: &AnswerContext,
+    edits: &mut Edits,
+) -> Result<String, StreamError> {
+    let holder = choice.delta_member.filter(|holder| holder.value.kind == Kind::Object);
+    let Some(holder) = holder else { return Err(StreamError::new(StreamErrorKind::InvalidEvent)) };
+    let calls = choice.tool_calls(chunk);
+    let message = &choice.delta;
+    let mut changes = MemberChanges::new();
+    // Reasoning never comes out of an answer that is not streamed.
+    for reasoning in
+        [message.reasoning_content, message.reasoning, message.reasoning_details].into_iter().flatten()
+    {
+        changes.remove(reasoning);
+    }
+    if text_of(message.role.as_ref(), input).is_none() {
+        changes.set(edits, message.role, "role", &b"\"assistant\""[..]);
+    }
+    clean_content(message, calls, input, edits, &mut changes);
+    if let Some(tool_calls) = message.tool_calls.filter(|_| calls.is_empty()) {
+        changes.remove(tool_calls);
+    }
+    let index = choice.index.and_then(|index| index.value.as_u64(input));
+    for (number, call) in calls.iter().enumerate() {
+        let id = new_call_id((index.unwrap_or(position as u64), &context.request_id), number);
+        clean_call(call, &id, input, edits);
+    }
+    changes.finish(edits, input, holder.value.span, message.members);
+
+    let mut changes = MemberChanges::new();
+    let told = text_of(choice.finish_reason.as_ref(), input).map(|text| text.decode().into_owned());
+    let reason = match told.as_deref().map(translate) {
+        Some(Reason::Error) => return Err(StreamError::new(StreamErrorKind::ErrorEvent)),
+        Some(Reason::Translated(to)) => to,
+        Some(Reason::AsIs) => "",
+        None if calls.is_empty() => "stop",
+        None => "tool_calls",
+    };
+    if !reason.is_empty() {
+        changes.set(edits, choice.finish_reason, "finish_reason", quoted(reason.as_bytes()));
+    }
+    if index.is_none() {
+        changes.set(edits, choice.index, "index", position.to_string().into_bytes());
+    }
+    changes.finish(edits, input, choice.span, choice.members);
+    Ok(if reason.is_empty() { told.unwrap_or_default() } else { reason.to_owned() })
+}
+
+/// Content is a string, or null where tool calls (or a refusal, or audio) stand alone.
+fn clean_content(
+    message: &Delta,
+    calls: &[ToolCall],
+    input: &[u8],
+    edits: &mut Edits,
+    changes: &mut MemberChanges,
+) {
+    let blank = if calls.is_empty() && !message.says_more { &b"\"\""[..] } else { b"null" };
+    let Some(content) = message.content else { return changes.add("content", blank) };
+    if content.value.kind == Kind::Array {
+        let parts = Parts::read(input, content.value);
+        let text = if parts.text.is_empty() { blank.to_vec() } else { quoted(&parts.text) };
+        edits.replace(content.value.span, text);
+    } else if content.value.is_blank(input) && content.value.span.of(input) != blank {
+        edits.replace(content.value.span, blank);
+    }
+}
+
+fn clean_call(call: &ToolCall, new_id: &str, input: &[u8], edits: &mut Edits) {
+    let mut changes = MemberChanges::new();
+    if text_of(call.id.as_ref(), input).is_none() {
+        changes.set(edits, call.id, "id", quoted(new_id.as_bytes()));
+    }
+    if text_of(call.kind.as_ref(), input).is_none() {
+        changes.set(edits, call.kind, "type", &b"\"function\""[..]);
+    }
+    match call.function.filter(|function| function.value.kind == Kind::Object) {
+        Some(function) => {
+            let mut inside = MemberChanges::new();
+            if call.arguments.is_none_or(|arguments| arguments.value.kind != Kind::String) {
+                let value = write_arguments(input, call.arguments.map(|arguments| arguments.value));
+                inside.set(edits, call.arguments, "arguments", value);
+            }
+            inside.finish(edits, input, function.value.span, call.function_members);
+        }
+        None => changes.set(edits, call.function, "function", &b"{\"name\":\"\",\"arguments\":\"\"}"[..]),
+    }
+    changes.finish(edits, input, call.span, call.members);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! Rows: an upstream's whole answer ⇒ ours.
+
+use super::*;
+use crate::summary::Usage;
+
+fn context() -> AnswerContext {
+    AnswerContext { request_id: "req".into(), model: "m".into(), created_s: 7 }
+}
+
+const HEAD: &str = r#"{"id":"c","object":"chat.completion","created":1,"model":"real","choices":"#;
+
+fn cleaned(body: &str) -> String {
+    let cleaned = clean(body.as_bytes(), &context()).unwrap();
+    let output = cleaned.body.map_or_else(|| body.to_owned(), |body| String::from_utf8(body).unwrap());
+    let again = clean(output.as_bytes(), &context()).unwrap();
+    assert_eq!(again.body, None, "cleaning is done once: {output}");
+    output
+}
+
+/// An answer with this message.
+fn answer(message: &str, finish_reason: &str) -> String {
+    format!(r#"{HEAD}[{{"index":0,"message":{message},"finish_reason":{finish_reason}}}]}}"#)
+}
+
+#[test]
+fn messages() {
+    let call = r#"{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}"#;
+    let with_call = |content: &str| format!(r#"{{"role":"assistant",{content}"tool_calls":[{call}]}}"#);
+    for (name, message, expected) in [
+        ("nothing to do", r#"{ "role":"assistant", "content":"\u0061" }"#.to_owned(), r#"{ "role":"assistant", "content":"\u0061" }"#.to_owned()),
+        ("reasoning_content", r#"{"role":"assistant","reasoning_content":"hm","content":"a"}"#.into(), r#"{"role":"assistant","content":"a"}"#.into()),
+        ("every kind of reasoning", r#"{"reasoning":"hm","role":"assistant","content":"a","reasoning_details":[{"text":"hm"}]}"#.into(), r#"{"role":"assistant","content":"a"}"#.into()),
+        ("tool_calls null", r#"{"role":"assistant","content":"a","tool_calls":null}"#.into(), r#"{"role":"assistant","content":"a"}"#.into()),
+        ("tool_calls empty", r#"{"role":"assistant","tool_calls":[],"content":"a"}"#.into(), r#"{"role":"assistant","content":"a"}"#.into()),
+        ("content null without calls", r#"{"role":"assistant","content":null}"#.into(), r#"{"role":"assistant","content":""}"#.into()),
+        ("content absent", r#"{"role":"assistant"}"#.into(), r#"{"role":"assistant","content":""}"#.into()),
+        ("no role", r#"{"content":"a"}"#.into(), r#"{"content":"a","role":"assistant"}"#.into()),
+        ("content as a list", r#"{"role":"assistant","content":[{"type":"thinking","thinking":"hm"},{"type":"text","text":"a"}]}"#.into(), r#"{"role":"assistant","content":"a"}"#.into()),
+        ("calls alone", with_call(r#""content":null,"#), with_call(r#""content":null,"#)),
+        ("calls beside an empty content", with_call(r#""content":"","#), with_call(r#""content":null,"#)),
+        ("calls beside a content", with_call(r#""content":"a","#), with_call(r#""content":"a","#)),
+        ("calls without a content", with_call(""), format!(r#"{{"role":"assistant","tool_calls":[{call}],"content":null}}"#)),
+        ("a refusal", r#"{"role":"assistant","content":null,"refusal":"no"}"#.into(), r#"{"role":"assistant","content":null,"refusal":"no"}"#.into()),
+        (
+            "calls by other rules",
+            r#"{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"f","arguments":{"x":1}}},{"id":"","type":"","function":{"name":"g"}}]}"#.into(),
+            r#"{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"f","arguments":"{\"x\":1}"},"id":"call_req_0_0","type":"function"},{"id":"call_req_0_1","type":"function","function":{"name":"g","arguments":""}}]}"#.into(),
+        ),
+    ] {
+        assert_eq!(cleaned(&answer(&message, "\"stop\"")), answer(&expected, "\"stop\""), "{name}");
+    }
+}
+
+#[test]
+fn finish_reasons() {
+    let plain = r#"{"role":"assistant","content":"a"}"#;
+    let calls = r#"{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]}"#;
+    for (message, told, expected) in [
+        (plain, "\"length\"", "\"length\""),
+        (plain, "\"content_filter\"", "\"content_filter\""),
+        (plain, "\"end_turn\"", "\"stop\""),
+        (plain, "\"\"", "\"stop\""),
+        (plain, "null", "\"stop\""),
+        (calls, "null", "\"tool_calls\""),
+        (calls, "\"tool_use\"", "\"tool_calls\""),
+    ] {
+        assert_eq!(cleaned(&answer(message, told)), answer(message, expected), "{told}");
+    }
+    let absent = format!(r#"{HEAD}[{{"message":{plain}}}]}}"#);
+    assert_eq!(
+        cleaned(&absent),
+        format!(r#"{HEAD}[{{"message":{plain},"finish_reason":"stop","index":0}}]}}"#)
+    );
+}
+
+#[test]
+fn top_level_members() {
+    let choices = r#"[{"index":0,"message":{"role":"assistant","content":"a"},"finish_reason":"stop"}]"#;
+    assert_eq!(
+        cleaned(&format!(r#"{{"choices":{choices},"error":null,"usage":{{"prompt_tokens":1}}}}"#)),
+        format!(
+            r#"{{"choices":{choices},"usage":{{"prompt_tokens":1}},"object":"chat.completion","id":"req","created":7,"model":"m"}}"#
+        )
+    );
+    assert_eq!(
+        cleaned(&format!(
+            r#"{{"id":"","object":"x","created":null,"model":null,"choices":{choices},"x":1.0}}"#
+        )),
+        format!(
+            r#"{{"id":"req","object":"chat.completion","created":7,"model":"m","choices":{choices},"x":1.0}}"#
+        )
+    );
+}
+
+#[test]
+fn what_is_no_answer_is_an_error() {
+    use StreamErrorKind as K;
+    for (name, body, kind, status) in [
+        ("an error", r#"{"error":{"message":"no luck","code":429},"choices":[]}"#, K::ErrorEvent, Some(429)),
+        ("an error as a string", r#"{"error":"no luck"}"#, K::ErrorEvent, None),
+        ("no choices", r#"{"id":"c","choices":[]}"#, K::InvalidEvent, None),
+        ("another object", r#"{"id":"c"}"#, K::InvalidEvent, None),
+        ("no message", r#"{"choices":[{"index":0}]}"#, K::InvalidEvent, None),
+        ("no JSON", "<html>", K::InvalidEvent, None),
+        ("a cut answer", r#"{"choices":[{"index":0,"message":{"content":"a"#, K::InvalidEvent, None),
+        (
+            "a broken generation",
+            r#"{"choices":[{"index":0,"message":{"content":"a"},"finish_reason":"error"}]}"#,
+            K::ErrorEvent,
+            None,
+        ),
+    ] {
+        let error = clean(body.as_bytes(), &context()).unwrap_err();
+        assert_eq!((error.kind, error.status), (kind, status), "{name}");
+    }
+    assert_eq!(clean(b"{\"choices\":\"\xff\"}", &context()).unwrap_err().kind, K::InvalidEvent);
+}
+
+#[test]
+fn the_summary_says_what_was_seen() {
+    let body = answer(r#"{"role":"assistant","content":"a","reasoning_content":"hm"}"#, "\"stop\"");
+    let body =
+        format!("{},\"usage\":{{\"prompt_tokens\":1,\"completion_tokens\":2}}}}", &body[..body.len() - 1]);
+    let summary = clean(body.as_bytes(), &context()).unwrap().summary;
+    let usage = Usage { prompt_tokens: Some(1), completion_tokens: Some(2), ..Usage::default() };
+    let expected = Summary {
+        model: Some("real".into()),
+        finish_reason: Some("stop".into()),
+        usage: Some(usage),
+        reasoning_seen: true,
+        frames: 1,
+        complete: true,
+        error: None,
+    };
+    assert_eq!(summary, expected);
+    let empty = answer(r#"{"role":"assistant","content":"a","reasoning_content":""}"#, "\"stop\"");
+    assert!(!clean(empty.as_bytes(), &context()).unwrap().summary.reasoning_seen);
+}

@@ -1,0 +1,149 @@
+//! Everything that can go wrong with bytes, as types. Nothing here is ever told apart by its text.
+//!
+//! ```text
+//! RequestError   the client's body breaks a rule      { code, message, param, offset }
+//! StreamError    the upstream's answer is no success  { kind, message, status }
+//! ```
+
+use std::fmt;
+
+/// Which rule of the contract a request body breaks. [`RequestErrorCode::as_str`] is the `code` on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RequestErrorCode {
+    /// No JSON: syntax, invalid UTF-8 or something after the value.
+    InvalidJson,
+    /// A documented field has another JSON type than the documented one.
+    InvalidType,
+    /// `model` or `messages` is absent.
+    MissingField,
+    /// A field that the gateway reads stands twice, so that two readers could read two different requests.
+    DuplicateField,
+    /// Nested deeper than [`crate::json::MAX_DEPTH`].
+    TooDeep,
+}
+
+impl RequestErrorCode {
+    /// The `code` of the error object.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidJson => "invalid_json",
+            Self::InvalidType => "invalid_type",
+            Self::MissingField => "missing_field",
+            Self::DuplicateField => "duplicate_field",
+            Self::TooDeep => "too_deep",
+        }
+    }
+}
+
+/// A request body that is refused before anything is sent anywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestError {
+    /// The rule.
+    pub code: RequestErrorCode,
+    /// A sentence for the client. Never holds a value of the body.
+    pub message: String,
+    /// Path of the field, such as `messages[2].content[1]`; none where the body as a whole is to blame.
+    pub param: Option<String>,
+    /// Byte offset in the body.
+    pub offset: usize,
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({}, at byte {})", self.message, self.code.as_str(), self.offset)
+    }
+}
+
+impl std::error::Error for RequestError {}
+
+/// Why an upstream's answer is no success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StreamErrorKind {
+    /// The upstream said so: an `error` object in an event, in a chunk, or in a whole answer.
+    ErrorEvent,
+    /// An event that is no JSON object, or no chunk.
+    InvalidEvent,
+    /// A line or an event beyond its cap.
+    EventTooLarge,
+    /// A clean end without a finish reason.
+    Truncated,
+    /// The connection died.
+    Reset,
+    /// Nothing came for the idle timeout.
+    IdleTimeout,
+    /// The whole exchange took longer than its total timeout.
+    TotalTimeout,
+    /// This gateway is shutting down.
+    Draining,
+}
+
+impl StreamErrorKind {
+    /// The kind's name in ledger and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ErrorEvent => "error_event",
+            Self::InvalidEvent => "invalid_event",
+            Self::EventTooLarge => "event_too_large",
+            Self::Truncated => "truncated",
+            Self::Reset => "reset",
+            Self::IdleTimeout => "idle_timeout",
+            Self::TotalTimeout => "total_timeout",
+            Self::Draining => "draining",
+        }
+    }
+
+    /// The `code` in the error frame that the client sees.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::IdleTimeout | Self::TotalTimeout => "upstream_timeout",
+            Self::Draining => "overloaded",
+            _ => "upstream_error",
+        }
+    }
+}
+
+/// An upstream's answer that is no success: an error event, or an end that is no proper end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamError {
+    /// What happened.
+    pub kind: StreamErrorKind,
+    /// A sentence for the client. For [`StreamErrorKind::ErrorEvent`] the upstream's own `error.message`,
+    /// capped at [`StreamError::MAX_MESSAGE_BYTES`].
+    pub message: String,
+    /// The HTTP status that an error event names as its code (OpenRouter, Groq).
+    pub status: Option<u16>,
+}
+
+impl StreamError {
+    /// An upstream's error message is cut at this length before it is shown.
+    pub const MAX_MESSAGE_BYTES: usize = 2048;
+
+    /// An error of this kind with its standard sentence.
+    #[must_use]
+    pub fn new(kind: StreamErrorKind) -> Self {
+        let message = match kind {
+            StreamErrorKind::ErrorEvent => "The upstream reported an error.",
+            StreamErrorKind::InvalidEvent => "The upstream sent something that is no chat completion.",
+            StreamErrorKind::EventTooLarge => "The upstream sent an event beyond the size limit.",
+            StreamErrorKind::Truncated => "The upstream ended the answer without a finish reason.",
+            StreamErrorKind::Reset => "The connection to the upstream broke before the answer was complete.",
+            StreamErrorKind::IdleTimeout => "The upstream fell silent before the answer was complete.",
+            StreamErrorKind::TotalTimeout => {
+                "The answer took longer than the time allowed for this upstream."
+            }
+            StreamErrorKind::Draining => "The gateway is restarting; the answer is incomplete. Try again.",
+        };
+        Self { kind, message: message.to_owned(), status: None }
+    }
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({})", self.message, self.kind.as_str())
+    }
+}
+
+impl std::error::Error for StreamError {}

@@ -1,0 +1,538 @@
+//! A validating JSON scanner that yields spans of the input and never builds a tree.
+//!
+//! The gateway has to read a few members of a body that may hold megabytes of image, and has to hand everything
+//! else on byte for byte. So a value is a [`Span`]; reading it is the caller's choice, and changing it is an
+//! [`edit`] applied to the bytes.
+//!
+//! What is valid is RFC 8259, exactly as `serde_json` reads it (a property test holds the two together), with two
+//! deliberate limits of reading less: numbers are checked for their grammar and not for their range (`1e999` is an
+//! upstream's business), and `\u` escapes are checked for four digits and not for paired surrogates.
+
+pub mod edit;
+pub mod path;
+pub mod text;
+
+use std::fmt;
+
+pub use text::Text;
+
+/// Objects and arrays may nest this deep. A value inside 128 containers is fine, a 129th is refused.
+pub const MAX_DEPTH: usize = 128;
+
+/// A range of bytes in the input that the scanner was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+impl Span {
+    /// The bytes themselves.
+    #[must_use]
+    pub fn of(self, input: &[u8]) -> &[u8] {
+        &input[self.start..self.end]
+    }
+
+    /// Length in bytes.
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether the span holds nothing.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
+/// The type of a JSON value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `{…}`
+    Object,
+    /// `[…]`
+    Array,
+    /// `"…"`
+    String,
+    /// `-1.5e3`
+    Number,
+    /// `true`, `false`
+    Boolean,
+    /// `null`
+    Null,
+}
+
+/// A value: its type and where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// Its type.
+    pub kind: Kind,
+    /// From its first byte to one past its last.
+    pub span: Span,
+}
+
+impl Value {
+    /// The boolean, where it is one.
+    #[must_use]
+    pub fn as_bool(self, input: &[u8]) -> Option<bool> {
+        (self.kind == Kind::Boolean).then(|| input[self.span.start] == b't')
+    }
+
+    /// A non-negative integer that fits, where it is one.
+    #[must_use]
+    pub fn as_u64(self, input: &[u8]) -> Option<u64> {
+        if self.kind != Kind::Number {
+            return None;
+        }
+        std::str::from_utf8(self.span.of(input)).ok()?.parse().ok()
+    }
+
+    /// The string, where it is one.
+    #[must_use]
+    pub fn as_text(self, input: &[u8]) -> Option<Text<'_>> {
+        (self.kind == Kind::String).then(|| Text::new(&input[self.span.start + 1..self.span.end - 1]))
+    }
+
+    /// Whether it is `""`, `null`, `[]` or `{}`: a value that says nothing.
+    #[must_use]
+    pub fn is_blank(self, input: &[u8]) -> bool {
+        match self.kind {
+            Kind::Null => true,
+            Kind::String => self.span.len() == 2,
+            Kind::Array | Kind::Object => {
+                input[self.span.start + 1..self.span.end - 1].iter().all(u8::is_ascii_whitespace)
+            }
+            Kind::Number | Kind::Boolean => false,
+        }
+    }
+}
+
+/// A member of an object: which one, its key, its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its place among the members of its object, from 0.
+    pub ordinal: usize,
+    /// From the key's first quote to one past the value's last byte.
+    pub span: Span,
+    /// Its value.
+    pub value: Value,
+}
+
+/// What is wrong with the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonErrorKind {
+    /// The input ends inside a value.
+    UnexpectedEnd,
+    /// A byte that can't stand here.
+    UnexpectedByte,
+    /// A raw control character inside a string.
+    ControlCharacter,
+    /// A backslash that begins no escape.
+    InvalidEscape,
+    /// A number with another grammar than JSON's.
+    InvalidNumber,
+    /// Deeper than [`MAX_DEPTH`].
+    TooDeep,
+    /// Something follows the value.
+    TrailingData,
+    /// The input is no UTF-8.
+    InvalidUtf8,
+}
+
+/// A fault and its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JsonError {
+    /// What is wrong.
+    pub kind: JsonErrorKind,
+    /// Byte offset in the input.
+    pub offset: usize,
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            JsonErrorKind::UnexpectedEnd => "the input ends inside a value",
+            JsonErrorKind::UnexpectedByte => "unexpected byte",
+            JsonErrorKind::ControlCharacter => "raw control character in a string",
+            JsonErrorKind::InvalidEscape => "invalid escape in a string",
+            JsonErrorKind::InvalidNumber => "invalid number",
+            JsonErrorKind::TooDeep => "nested too deep",
+            JsonErrorKind::TrailingData => "something follows the value",
+            JsonErrorKind::InvalidUtf8 => "invalid UTF-8",
+        };
+        formatter.write_str(what)
+    }
+}
+
+impl std::error::Error for JsonError {}
+
+/// Check that the input is UTF-8; everything else in this module relies on it.
+///
+/// # Errors
+/// [`JsonErrorKind::InvalidUtf8`] at the first byte that is none.
+pub fn check_utf8(input: &[u8]) -> Result<(), JsonError> {
+    if simdutf8::basic::from_utf8(input).is_ok() {
+        return Ok(());
+    }
+    // The quick check says only that something is wrong; where is asked once, on the way to a refusal.
+    let offset = std::str::from_utf8(input).err().map_or(0, |error| error.valid_up_to());
+    Err(JsonError { kind: JsonErrorKind::InvalidUtf8, offset })
+}
+
+/// Walks over one document, value by value.
+///
+/// [`Scanner::object`] and [`Scanner::array`] call back at each member; the callback consumes that one value, by
+/// [`Scanner::skip`], [`Scanner::value`], or by descending into it.
+#[derive(Debug)]
+pub struct Scanner<'a> {
+    input: &'a [u8],
+    position: usize,
+    depth: usize,
+}
+
+impl<'a> Scanner<'a> {
+    /// At the start of the input. Does not check UTF-8: see [`check_utf8`].
+    #[must_use]
+    pub const fn new(input: &'a [u8]) -> Self {
+        Self { input, position: 0, depth: 0 }
+    }
+
+    /// At an offset at which a value begins.
+    #[must_use]
+    pub(crate) const fn from(input: &'a [u8], position: usize) -> Self {
+        Self { input, position, depth: 0 }
+    }
+
+    /// At the start of a span that has been scanned before.
+    #[must_use]
+    pub const fn at(input: &'a [u8], value: Value) -> Self {
+        Self { input, position: value.span.start, depth: 0 }
+    }
+
+    /// The input, with the lifetime of the input.
+    #[must_use]
+    pub const fn input(&self) -> &'a [u8] {
+        self.input
+    }
+
+    /// The offset of the next byte to be read.
+    #[must_use]
+    pub const fn position(&self) -> usize {
+        self.position
+    }
+
+    /// How many containers are open.
+    #[must_use]
+    pub const fn depth(&self) -> usize {
+        self.depth
+    }
+
+    const fn error<T>(&self, kind: JsonErrorKind) -> Result<T, JsonError> {
+        Err(JsonError { kind, offset: self.position })
+    }
+
+    /// The type of the next value; white space before it is consumed, the value is not.
+    ///
+    /// # Errors
+    /// Where no value begins.
+    #[inline]
+    pub fn peek(&mut self) -> Result<Kind, JsonError> {
+        match self.next_byte()? {
+            b'{' => Ok(Kind::Object),
+            b'[' => Ok(Kind::Array),
+            b'"' => Ok(Kind::String),
+            b'-' | b'0'..=b'9' => Ok(Kind::Number),
+            b't' | b'f' => Ok(Kind::Boolean),
+            b'n' => Ok(Kind::Null),
+            _ => self.error(JsonErrorKind::UnexpectedByte),
+        }
+    }
+
+    /// Consume the next value, whatever it is.
+    ///
+    /// # Errors
+    /// Where it is no JSON.
+    #[inline]
+    pub fn value(&mut self) -> Result<Value, JsonError> {
+        let kind = self.peek()?;
+        let start = self.position;
+        match kind {
+            Kind::String => {
+                self.string()?;
+            }
+            Kind::Number => self.number()?,
+            Kind::Object => {
+                self.object(|scanner, _| scanner.value().map(|_| ()))?;
+            }
+            Kind::Array => {
+                self.array(|scanner, _| scanner.value().map(|_| ()))?;
+            }
+            Kind::Boolean if self.input[start] == b't' => self.literal(b"true")?,
+            Kind::Boolean => self.literal(b"false")?,
+            Kind::Null => self.literal(b"null")?,
+        }
+        Ok(Value { kind, span: Span { start, end: self.position } })
+    }
+
+    /// Consume the next value, which must be an object; `member` is called behind each key and consumes its value.
+    ///
+    /// # Errors
+    /// Where it is no object, or what the callback says.
+    #[inline]
+    pub fn object<E, F>(&mut self, mut member: F) -> Result<Span, E>
+    where
+        E: From<JsonError>,
+        F: FnMut(&mut Self, Key<'a>) -> Result<(), E>,
+    {
+        let start = self.open(b'{')?;
+        if self.next_byte()? == b'}' {
+            return Ok(self.close(start));
+        }
+        let mut ordinal = 0;
+        loop {
+            if self.next_byte()? != b'"' {
+                return Err(self.unexpected().into());
+            }
+            let key_start = self.position;
+            let text = self.string()?;
+            if self.next_byte()? != b':' {
+                return Err(self.unexpected().into());
+            }
+            self.position += 1;
+            member(self, Key { text, start: key_start, ordinal })?;
+            ordinal += 1;
+            match self.next_byte()? {
+                b',' => self.position += 1,
+                b'}' => return Ok(self.close(start)),
+                _ => return Err(self.unexpected().into()),
+            }
+            self.next_byte()?;
+        }
+    }
+
+    /// Consume the next value, which must be an array; `item` is called at each item, with its index, and consumes it.
+    ///
+    /// # Errors
+    /// Where it is no array, or what the callback says.
+    #[inline]
+    pub fn array<E, F>(&mut self, mut item: F) -> Result<Span, E>
+    where
+        E: From<JsonError>,
+        F: FnMut(&mut Self, usize) -> Result<(), E>,
+    {
+        let start = self.open(b'[')?;
+        if self.next_byte()? == b']' {
+            return Ok(self.close(start));
+        }
+        for index in 0.. {
+            item(self, index)?;
+            match self.next_byte()? {
+                b',' => self.position += 1,
+                b']' => break,
+                _ => return Err(self.unexpected().into()),
+            }
+        }
+        Ok(self.close(start))
+    }
+
+    /// Consume the value behind a key, and name both.
+    ///
+    /// # Errors
+    /// Where it is no JSON.
+    #[inline]
+    pub fn member(&mut self, key: &Key<'a>) -> Result<Member, JsonError> {
+        let value = self.value()?;
+        Ok(Member { ordinal: key.ordinal, span: Span { start: key.start, end: value.span.end }, value })
+    }
+
+    /// Consume the value behind a key: with `read` where it is of this kind, else as whatever it is.
+    ///
+    /// # Errors
+    /// Where it is no JSON, or what `read` says.
+    #[inline]
+    pub fn member_with<E, F>(&mut self, key: &Key<'a>, kind: Kind, read: F) -> Result<Member, E>
+    where
+        E: From<JsonError>,
+        F: FnOnce(&mut Self) -> Result<(), E>,
+    {
+        if self.peek()? != kind {
+            return Ok(self.member(key)?);
+        }
+        let start = self.position;
+        read(self)?;
+        let span = Span { start, end: self.position };
+        Ok(Member {
+            ordinal: key.ordinal,
+            span: Span { start: key.start, end: span.end },
+            value: Value { kind, span },
+        })
+    }
+
+    /// Check that nothing but white space follows.
+    ///
+    /// # Errors
+    /// [`JsonErrorKind::TrailingData`].
+    pub fn end(&mut self) -> Result<(), JsonError> {
+        self.skip_whitespace();
+        if self.position == self.input.len() { Ok(()) } else { self.error(JsonErrorKind::TrailingData) }
+    }
+
+    const fn unexpected(&self) -> JsonError {
+        JsonError { kind: JsonErrorKind::UnexpectedByte, offset: self.position }
+    }
+
+    #[inline]
+    fn open(&mut self, bracket: u8) -> Result<usize, JsonError> {
+        if self.next_byte()? != bracket {
+            return self.error(JsonErrorKind::UnexpectedByte);
+        }
+        if self.depth == MAX_DEPTH {
+            return self.error(JsonErrorKind::TooDeep);
+        }
+        self.depth += 1;
+        let start = self.position;
+        self.position += 1;
+        Ok(start)
+    }
+
+    #[inline]
+    const fn close(&mut self, start: usize) -> Span {
+        self.depth -= 1;
+        self.position += 1;
+        Span { start, end: self.position }
+    }
+
+    #[inline]
+    fn skip_whitespace(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.input.get(self.position) {
+            self.position += 1;
+        }
+    }
+
+    /// The next byte that is no white space; not consumed.
+    #[inline]
+    fn next_byte(&mut self) -> Result<u8, JsonError> {
+        self.skip_whitespace();
+        match self.input.get(self.position) {
+            Some(&byte) => Ok(byte),
+            None => self.error(JsonErrorKind::UnexpectedEnd),
+        }
+    }
+
+    fn literal(&mut self, literal: &'static [u8]) -> Result<(), JsonError> {
+        for &expected in literal {
+            match self.input.get(self.position) {
+                Some(&byte) if byte == expected => self.position += 1,
+                Some(_) => return self.error(JsonErrorKind::UnexpectedByte),
+                None => return self.error(JsonErrorKind::UnexpectedEnd),
+            }
+        }
+        Ok(())
+    }
+
+    /// Consume a string; the position is at its first quote.
+    #[inline]
+    fn string(&mut self) -> Result<Text<'a>, JsonError> {
+        let start = self.position + 1;
+        self.position = start;
+        loop {
+            self.position = text::find_special(self.input, self.position);
+            match self.input.get(self.position) {
+                Some(b'"') => {
+                    let raw = &self.input[start..self.position];
+                    self.position += 1;
+                    return Ok(Text::new(raw));
+                }
+                // Escapes come in runs (Chinese as `\u4f60\u597d`, a line feed and a quote).
+                Some(b'\\') => {
+                    while self.input.get(self.position) == Some(&b'\\') {
+                        self.escape()?;
+                    }
+                }
+                Some(_) => return self.error(JsonErrorKind::ControlCharacter),
+                None => return self.error(JsonErrorKind::UnexpectedEnd),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), JsonError> {
+        self.position += 1;
+        match self.input.get(self.position) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                self.position += 1;
+                Ok(())
+            }
+            Some(b'u') => {
+                self.position += 1;
+                for _ in 0..4 {
+                    match self.input.get(self.position) {
+                        Some(byte) if byte.is_ascii_hexdigit() => self.position += 1,
+                        Some(_) => return self.error(JsonErrorKind::InvalidEscape),
+                        None => return self.error(JsonErrorKind::UnexpectedEnd),
+                    }
+                }
+                Ok(())
+            }
+            Some(_) => self.error(JsonErrorKind::InvalidEscape),
+            None => self.error(JsonErrorKind::UnexpectedEnd),
+        }
+    }
+
+    /// Consume a number; the position is at its first byte, a digit or a minus.
+    #[inline]
+    fn number(&mut self) -> Result<(), JsonError> {
+        if self.input.get(self.position) == Some(&b'-') {
+            self.position += 1;
+        }
+        if self.input.get(self.position) == Some(&b'0') {
+            self.position += 1;
+            if self.input.get(self.position).is_some_and(u8::is_ascii_digit) {
+                return self.error(JsonErrorKind::InvalidNumber);
+            }
+        } else {
+            self.digits()?;
+        }
+        if self.input.get(self.position) == Some(&b'.') {
+            self.position += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.input.get(self.position) {
+            self.position += 1;
+            if let Some(b'+' | b'-') = self.input.get(self.position) {
+                self.position += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn digits(&mut self) -> Result<(), JsonError> {
+        let start = self.position;
+        while self.input.get(self.position).is_some_and(u8::is_ascii_digit) {
+            self.position += 1;
+        }
+        if self.position > start {
+            return Ok(());
+        }
+        let at_end = self.position == self.input.len();
+        self.error(if at_end { JsonErrorKind::UnexpectedEnd } else { JsonErrorKind::InvalidNumber })
+    }
+}
+
+/// A key of an object, handed to the callback of [`Scanner::object`].
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    /// The key's text.
+    pub text: Text<'a>,
+    /// Offset of its first quote.
+    pub start: usize,
+    /// Its place among the members of its object, from 0.
+    pub ordinal: usize,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,282 @@
+//! JSON strings: finding their end quickly, reading them, writing them.
+
+use std::borrow::Cow;
+
+/// The inside of a JSON string, still escaped. Known to be well-formed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Text<'a> {
+    raw: &'a [u8],
+}
+
+impl<'a> Text<'a> {
+    /// What stands between the quotes of a string that the scanner has accepted.
+    #[must_use]
+    pub const fn new(raw: &'a [u8]) -> Self {
+        Self { raw }
+    }
+
+    /// The bytes between the quotes.
+    #[must_use]
+    pub const fn raw(self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// Whether the string is `""`.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.raw.is_empty()
+    }
+
+    /// The text itself. A lone surrogate reads as U+FFFD; so does anything that is no UTF-8.
+    #[must_use]
+    pub fn decode(self) -> Cow<'a, str> {
+        if memchr::memchr(b'\\', self.raw).is_none() {
+            return String::from_utf8_lossy(self.raw);
+        }
+        let mut decoded = Vec::with_capacity(self.raw.len());
+        let mut rest = self.raw;
+        while let Some(at) = memchr::memchr(b'\\', rest) {
+            decoded.extend_from_slice(&rest[..at]);
+            let (character, length) = decode_escape(&rest[at..]);
+            decoded.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            rest = &rest[at + length..];
+        }
+        decoded.extend_from_slice(rest);
+        Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
+    }
+
+    /// Whether the text, its escapes read, is `other`.
+    #[must_use]
+    #[inline]
+    pub fn is(self, other: &str) -> bool {
+        if self.raw == other.as_bytes() {
+            return !other.as_bytes().contains(&b'\\');
+        }
+        // An escape is longer than what it stands for, so only a longer spelling can still be equal.
+        self.raw.len() > other.len() && self.decodes_to(other)
+    }
+
+    // Apart, so that comparing with a constant, which nearly always settles it, is small enough to be inlined.
+    #[cold]
+    fn decodes_to(self, other: &str) -> bool {
+        memchr::memchr(b'\\', self.raw).is_some() && self.decode() == other
+    }
+
+    /// The text of a key to match on: borrowed, without a look at it, unless it holds an escape.
+    #[must_use]
+    #[inline]
+    pub fn key(self) -> Cow<'a, [u8]> {
+        if self.raw.contains(&b'\\') {
+            Cow::Owned(self.decode().into_owned().into_bytes())
+        } else {
+            Cow::Borrowed(self.raw)
+        }
+    }
+}
+
+/// The character that an escape stands for, and the escape's length in bytes. `escape` begins with a backslash.
+fn decode_escape(escape: &[u8]) -> (char, usize) {
+    const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
+    match escape.get(1) {
+        Some(b'b') => ('\u{8}', 2),
+        Some(b'f') => ('\u{c}', 2),
+        Some(b'n') => ('\n', 2),
+        Some(b'r') => ('\r', 2),
+        Some(b't') => ('\t', 2),
+        Some(b'u') => {
+            let Some(high) = hex_unit(escape, 2) else { return (REPLACEMENT, escape.len().min(6)) };
+            if !(0xd800..0xdc00).contains(&high) {
+                return (char::from_u32(high).unwrap_or(REPLACEMENT), 6);
+            }
+            let low = if escape.get(6..8) == Some(b"\\u") { hex_unit(escape, 8) } else { None };
+            match low {
+                Some(low @ 0xdc00..=0xdfff) => {
+                    let scalar = 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+                    (char::from_u32(scalar).unwrap_or(REPLACEMENT), 12)
+                }
+                _ => (REPLACEMENT, 6),
+            }
+        }
+        Some(&byte) => (char::from(byte), 2),
+        None => (REPLACEMENT, 1),
+    }
+}
+
+fn hex_unit(escape: &[u8], at: usize) -> Option<u32> {
+    let digits = std::str::from_utf8(escape.get(at..at + 4)?).ok()?;
+    u32::from_str_radix(digits, 16).ok()
+}
+
+/// The offset of the first byte at or behind `from` that ends a run of plain string bytes: a quote, a backslash or a
+/// control character. The input's length where there is none.
+#[inline]
+pub(super) fn find_special(input: &[u8], from: usize) -> usize {
+    const WORD: usize = size_of::<u64>();
+    const BLOCK: usize = 64;
+    let mut position = from;
+    // Most strings of a chunk are short: eight bytes at a time, without setting anything up.
+    for _ in 0..4 {
+        let Some(bytes) = input.get(position..position + WORD) else {
+            return find_special_slow(input, position);
+        };
+        let mut word = [0; WORD];
+        word.copy_from_slice(bytes);
+        let found = special_bytes(u64::from_le_bytes(word));
+        if found != 0 {
+            return position + found.trailing_zeros() as usize / 8;
+        }
+        position += WORD;
+    }
+    // A long one (a prompt, an image): blocks that the compiler turns into vector instructions.
+    while let Some(block) = input.get(position..position + BLOCK) {
+        if block.iter().fold(false, |found, &byte| found | is_special(byte)) {
+            break;
+        }
+        position += BLOCK;
+    }
+    while let Some(bytes) = input.get(position..position + WORD) {
+        let mut word = [0; WORD];
+        word.copy_from_slice(bytes);
+        let found = special_bytes(u64::from_le_bytes(word));
+        if found != 0 {
+            return position + found.trailing_zeros() as usize / 8;
+        }
+        position += WORD;
+    }
+    find_special_slow(input, position)
+}
+
+#[inline]
+fn find_special_slow(input: &[u8], from: usize) -> usize {
+    input[from..].iter().position(|&byte| is_special(byte)).map_or(input.len(), |at| from + at)
+}
+
+#[inline]
+const fn is_special(byte: u8) -> bool {
+    byte == b'"' || byte == b'\\' || byte < 0x20
+}
+
+/// The high bit of each special byte of a little-endian word. Bits above the lowest set one may be wrong (a borrow
+/// runs upwards), the lowest is right: see "Determine if a word has a byte less than n" in Anderson's Bit Twiddling
+/// Hacks, <https://graphics.stanford.edu/~seander/bithacks.html>.
+#[inline]
+const fn special_bytes(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let quote = word ^ (ONES * b'"' as u64);
+    let backslash = word ^ (ONES * b'\\' as u64);
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    let quotes = quote.wrapping_sub(ONES) & !quote;
+    let backslashes = backslash.wrapping_sub(ONES) & !backslash;
+    (control | quotes | backslashes) & HIGHS
+}
+
+/// Append `text` as a JSON string, quotes and all.
+pub fn write_string(text: &str, output: &mut Vec<u8>) {
+    output.push(b'"');
+    write_escaped(text.as_bytes(), output);
+    output.push(b'"');
+}
+
+/// `text` as a JSON string, quotes and all.
+#[must_use]
+pub fn string(text: &str) -> Vec<u8> {
+    let mut output = Vec::with_capacity(text.len() + 2);
+    write_string(text, &mut output);
+    output
+}
+
+/// What is already escaped, between quotes.
+#[must_use]
+pub fn quoted(raw: &[u8]) -> Vec<u8> {
+    [b"\"", raw, b"\""].concat()
+}
+
+/// Append the escaped inside of a JSON string that reads as `text`.
+pub fn write_escaped(text: &[u8], output: &mut Vec<u8>) {
+    let mut position = 0;
+    while position < text.len() {
+        let special = find_special(text, position);
+        output.extend_from_slice(&text[position..special]);
+        let Some(&byte) = text.get(special) else { break };
+        match byte {
+            b'"' => output.extend_from_slice(b"\\\""),
+            b'\\' => output.extend_from_slice(b"\\\\"),
+            b'\n' => output.extend_from_slice(b"\\n"),
+            b'\r' => output.extend_from_slice(b"\\r"),
+            b'\t' => output.extend_from_slice(b"\\t"),
+            _ => {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                output.extend_from_slice(b"\\u00");
+                output.push(HEX[usize::from(byte >> 4)]);
+                output.push(HEX[usize::from(byte & 15)]);
+            }
+        }
+        position = special + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decode_reads_every_escape() {
+        for (name, raw, expected) in [
+            ("plain", r"abc", "abc"),
+            ("each short escape", r#"\"\\\/\b\f\n\r\t"#, "\"\\/\u{8}\u{c}\n\r\t"),
+            ("a unit", r"\u0041\u00e9\u4f60", "Aé你"),
+            ("a pair", r"\ud83d\ude00!", "😀!"),
+            ("a lone high surrogate", r"\ud83dx", "\u{fffd}x"),
+            ("a lone low surrogate", r"\ude00x", "\u{fffd}x"),
+            ("two high surrogates", r"\ud83d\ud83d", "\u{fffd}\u{fffd}"),
+            ("a high surrogate, then an escape", r"\ud83d\n", "\u{fffd}\n"),
+        ] {
+            assert_eq!(Text::new(raw.as_bytes()).decode(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn is_reads_escapes_and_only_then() {
+        for (raw, other, expected) in [
+            ("model", "model", true),
+            (r"mod\u0065l", "model", true),
+            (r"m\u006fd\u0065l", "model", true),
+            ("models", "model", false),
+            (r"mod\u0066l", "model", false),
+            (r"a\\b", r"a\b", true),
+            (r"a\b", r"a\b", false),
+        ] {
+            assert_eq!(Text::new(raw.as_bytes()).is(other), expected, "{raw} is {other}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_string_is_found_wherever_it_stands() {
+        for special in [b'"', b'\\', 0x00, 0x1f, b'\n'] {
+            for length in 0..200 {
+                // 0x20, 0x7f and high bytes sit next to what is special, and are not.
+                let mut input: Vec<u8> = [b'a', 0x20, 0x7f, 0x80, 0xff, b'!', b'#', b'[', b']']
+                    .into_iter()
+                    .cycle()
+                    .take(length)
+                    .collect();
+                assert_eq!(find_special(&input, 0), length);
+                input.push(special);
+                input.extend_from_slice(b"tail\"tail");
+                for from in 0..=length {
+                    assert_eq!(find_special(&input, from), length, "{special:#x} at {length} from {from}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn written_strings_read_back() {
+        let every_low_byte: String = (0..0x80_u8).map(char::from).chain("é你😀".chars()).collect();
+        let mut written = Vec::new();
+        write_string(&every_low_byte, &mut written);
+        assert_eq!(serde_json::from_slice::<String>(&written).unwrap(), every_low_byte);
+        assert_eq!(Text::new(&written[1..written.len() - 1]).decode(), every_low_byte);
+    }
+}

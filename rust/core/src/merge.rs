@@ -1,0 +1,544 @@
+//! A stream of deltas into one `chat.completion`, for models that answer only in streams.
+//!
+//! The merger reads what the [`Transformer`] puts out and never an upstream's own frames, so every quirk is known in
+//! one place and what a client merges for itself from our stream is what it gets from us merged.
+//!
+//! Text is concatenated as it stands, still escaped: `\ud83d` at the end of one delta and `\ude00` at the start of the
+//! next make one character, as they must. Where the contract is silent: of a member that it has no rule for, the last
+//! value that is not null stays (arrays in a delta are concatenated); `obfuscation`, OpenAI's padding of streams, goes.
+
+use crate::chunk::{Chunk, Holder};
+use crate::error::{StreamError, StreamErrorKind};
+use crate::json::text::write_string;
+use crate::json::{JsonError, Kind, Member, Scanner, Value};
+use crate::request::AnswerContext;
+use crate::sse::SseLimits;
+use crate::stream::{State, Transformer};
+use crate::summary::Summary;
+use crate::template::Template;
+
+/// Merges one upstream stream.
+#[derive(Debug)]
+pub struct Merger {
+    transformer: Transformer,
+    frames: Vec<u8>,
+    completion: Completion,
+    context: AnswerContext,
+    /// The last chunk, where all that it said was one piece of text.
+    template: Template,
+    /// Where that text belongs: the choice's place in the completion, or nowhere for reasoning.
+    target: Option<usize>,
+    chunk: Chunk,
+}
+
+impl Merger {
+    /// For a stream that is about to begin.
+    #[must_use]
+    pub fn new(context: AnswerContext, limits: SseLimits) -> Self {
+        Self {
+            transformer: Transformer::new(context.clone(), true, limits),
+            frames: Vec::new(),
+            completion: Completion::default(),
+            context,
+            template: Template::default(),
+            target: None,
+            chunk: Chunk::default(),
+        }
+    }
+
+    /// Take in what was read.
+    pub fn feed(&mut self, input: &[u8]) -> State {
+        let state = self.transformer.feed(input, &mut self.frames);
+        self.take_frames(state)
+    }
+
+    /// The upstream closed the stream cleanly.
+    pub fn finish(&mut self) -> State {
+        let state = self.transformer.finish(&mut self.frames);
+        self.take_frames(state)
+    }
+
+    fn take_frames(&mut self, state: State) -> State {
+        let taken = std::mem::take(&mut self.frames);
+        for frame in frames(&taken) {
+            self.take_frame(frame);
+        }
+        self.frames = taken;
+        self.frames.clear();
+        state
+    }
+
+    fn take_frame(&mut self, frame: &[u8]) {
+        if let Some(text) = self.template.string_of(frame) {
+            if let Some(choice) = self.target.and_then(|target| self.completion.choices.get_mut(target)) {
+                choice.content.text.extend_from_slice(text);
+            }
+            return;
+        }
+        self.template.forget();
+        // The transformer puts out well-formed chunks, and behind them `[DONE]` or an error, which are none.
+        if self.completion.add(frame).is_ok() && self.chunk.read(frame, Holder::Delta).is_ok() {
+            self.remember(frame);
+        }
+    }
+
+    /// Take a chunk for a template, where it differs from the next one only in its text.
+    fn remember(&mut self, frame: &[u8]) {
+        let [choice] = &self.chunk.choices[..] else { return };
+        let Some(text) = choice.delta.only_text(frame) else { return };
+        let plain = |member: Option<Member>| member.is_none_or(|member| member.value.kind == Kind::Null);
+        if choice.delta.says_more
+            || choice.says_more
+            || !plain(choice.finish_reason)
+            || !plain(self.chunk.usage)
+        {
+            return;
+        }
+        let index = choice.index.and_then(|index| index.value.as_u64(frame)).unwrap_or(0);
+        let is_content = choice.delta.content.is_some_and(|content| content.value == text);
+        self.target =
+            self.completion.choices.iter().position(|known| known.index == index).filter(|_| is_content);
+        self.template.remember(frame, text, frame, text.span.start);
+    }
+
+    /// The account so far.
+    #[must_use]
+    pub const fn summary(&self) -> &Summary {
+        self.transformer.summary()
+    }
+
+    /// Why the stream failed.
+    #[must_use]
+    pub const fn error(&self) -> Option<&StreamError> {
+        self.transformer.error()
+    }
+
+    /// The merged answer.
+    ///
+    /// # Errors
+    /// What the stream failed of; [`StreamErrorKind::Truncated`] where it has not ended.
+    pub fn into_completion(self) -> Result<Vec<u8>, StreamError> {
+        if let Some(error) = self.transformer.error() {
+            return Err(error.clone());
+        }
+        if !self.summary().complete {
+            return Err(StreamError::new(StreamErrorKind::Truncated));
+        }
+        Ok(self.completion.write(&self.context))
+    }
+}
+
+/// The payloads of frames that the transformer has written.
+fn frames(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let payload = rest.strip_prefix(b"data: ")?;
+        let end = memchr::memchr(b'\n', payload)?;
+        rest = payload.get(end + 2..)?;
+        Some(&payload[..end])
+    })
+}
+
+/// A member without a rule of its own: its key and its value, as they came.
+#[derive(Debug)]
+struct Extra {
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+/// Members without rules, in the order in which they first came.
+#[derive(Debug, Default)]
+struct Extras(Vec<Extra>);
+
+impl Extras {
+    /// The last value stays.
+    fn set(&mut self, key: &[u8], input: &[u8], value: Value) {
+        if value.kind == Kind::Null {
+            return;
+        }
+        let value = value.span.of(input);
+        match self.0.iter_mut().find(|extra| extra.key == key) {
+            Some(extra) if extra.value == value => {}
+            Some(extra) => value.clone_into(&mut extra.value),
+            None => self.0.push(Extra { key: key.to_vec(), value: value.to_vec() }),
+        }
+    }
+
+    /// Arrays are concatenated; of anything else, the last value stays.
+    fn extend(&mut self, key: &[u8], input: &[u8], value: Value) {
+        let known = self.0.iter_mut().find(|extra| extra.key == key && extra.value.first() == Some(&b'['));
+        match known {
+            Some(extra) if value.kind == Kind::Array => {
+                let mut items = Items(std::mem::take(&mut extra.value));
+                items.0.pop();
+                if items.0.len() == 1 {
+                    items.0.clear();
+                    items.append(input, value);
+                    items.0.insert(0, b'[');
+                } else {
+                    items.append(input, value);
+                }
+                items.0.push(b']');
+                extra.value = items.0;
+            }
+            _ => self.set(key, input, value),
+        }
+    }
+
+    fn write(&self, output: &mut Vec<u8>) {
+        for extra in &self.0 {
+            output.extend_from_slice(b",\"");
+            output.extend_from_slice(&extra.key);
+            output.extend_from_slice(b"\":");
+            output.extend_from_slice(&extra.value);
+        }
+    }
+}
+
+/// The items of an array that grows, with commas and without brackets.
+#[derive(Debug, Default)]
+struct Items(Vec<u8>);
+
+impl Items {
+    fn append(&mut self, input: &[u8], array: Value) {
+        let items = input[array.span.start + 1..array.span.end - 1].trim_ascii();
+        if array.kind == Kind::Array && !items.is_empty() {
+            if !self.0.is_empty() {
+                self.0.push(b',');
+            }
+            self.0.extend_from_slice(items);
+        }
+    }
+}
+
+/// A string that grows, still escaped.
+#[derive(Debug, Default)]
+struct Growing {
+    text: Vec<u8>,
+    /// Whether any string came, be it empty.
+    came: bool,
+}
+
+impl Growing {
+    fn append(&mut self, input: &[u8], value: Value) {
+        if let Some(text) = value.as_text(input) {
+            self.came = true;
+            self.text.extend_from_slice(text.raw());
+        }
+    }
+
+    fn write(&self, output: &mut Vec<u8>) {
+        output.push(b'"');
+        output.extend_from_slice(&self.text);
+        output.push(b'"');
+    }
+}
+
+#[derive(Debug, Default)]
+struct Completion {
+    id: Vec<u8>,
+    created: Vec<u8>,
+    model: Vec<u8>,
+    choices: Vec<Choice>,
+    usage: Vec<u8>,
+    extras: Extras,
+}
+
+#[derive(Debug, Default)]
+struct Choice {
+    index: u64,
+    content: Growing,
+    refusal: Growing,
+    tool_calls: Vec<Call>,
+    function_call: Option<Call>,
+    logprobs: Option<Logprobs>,
+    finish_reason: Vec<u8>,
+    message_extras: Extras,
+    extras: Extras,
+}
+
+#[derive(Debug, Default)]
+struct Call {
+    id: Vec<u8>,
+    name: Growing,
+    arguments: Growing,
+    extras: Extras,
+}
+
+#[derive(Debug, Default)]
+struct Logprobs {
+    content: Option<Items>,
+    refusal: Option<Items>,
+}
+
+type Read<T = ()> = Result<T, JsonError>;
+
+/// Keep the first value that says something.
+fn keep_first(slot: &mut Vec<u8>, input: &[u8], value: Value) {
+    if slot.is_empty() && !value.is_blank(input) {
+        slot.extend_from_slice(value.span.of(input));
+    }
+}
+
+impl Completion {
+    fn add(&mut self, chunk: &[u8]) -> Read {
+        let mut scanner = Scanner::new(chunk);
+        scanner.object(|scanner, key| {
+            match key.text.raw() {
+                b"choices" => {
+                    scanner.array(|scanner, _| self.add_choice(scanner))?;
+                }
+                name => {
+                    let value = scanner.value()?;
+                    match name {
+                        b"id" => keep_first(&mut self.id, chunk, value),
+                        b"created" => keep_first(&mut self.created, chunk, value),
+                        b"model" => keep_first(&mut self.model, chunk, value),
+                        b"usage" if value.kind == Kind::Object => {
+                            value.span.of(chunk).clone_into(&mut self.usage);
+                        }
+                        b"usage" | b"object" | b"error" | b"obfuscation" => {}
+                        _ => self.extras.set(name, chunk, value),
+                    }
+                }
+            }
+            Ok::<_, JsonError>(())
+        })?;
+        Ok(())
+    }
+
+    fn add_choice(&mut self, scanner: &mut Scanner<'_>) -> Read {
+        let input = scanner.input();
+        let start = scanner.value()?;
+        // The index may stand behind the delta, so it is looked for first.
+        let mut index = 0;
+        let mut scanner = Scanner::at(input, start);
+        scanner.object(|scanner, key| {
+            let value = scanner.value()?;
+            if key.text.raw() == b"index" {
+                index = value.as_u64(input).unwrap_or(0);
+            }
+            Ok::<_, JsonError>(())
+        })?;
+        let at = self.choices.iter().position(|choice| choice.index == index).unwrap_or_else(|| {
+            self.choices.push(Choice { index, ..Choice::default() });
+            self.choices.len() - 1
+        });
+        self.choices[at].add(&mut Scanner::at(input, start))
+    }
+
+    fn write(mut self, context: &AnswerContext) -> Vec<u8> {
+        let mut output = Vec::with_capacity(1024);
+        output.extend_from_slice(b"{\"id\":");
+        write_or(&self.id, &context.request_id, &mut output);
+        output.extend_from_slice(b",\"object\":\"chat.completion\",\"created\":");
+        if self.created.is_empty() {
+            output.extend_from_slice(context.created_s.to_string().as_bytes());
+        }
+        output.extend_from_slice(&self.created);
+        output.extend_from_slice(b",\"model\":");
+        write_or(&self.model, &context.model, &mut output);
+        output.extend_from_slice(b",\"choices\":[");
+        self.choices.sort_by_key(|choice| choice.index);
+        for (position, choice) in self.choices.iter().enumerate() {
+            if position > 0 {
+                output.push(b',');
+            }
+            choice.write(&mut output);
+        }
+        output.push(b']');
+        if !self.usage.is_empty() {
+            output.extend_from_slice(b",\"usage\":");
+            output.extend_from_slice(&self.usage);
+        }
+        self.extras.write(&mut output);
+        output.push(b'}');
+        output
+    }
+}
+
+/// A JSON string as it came, else this text as one.
+fn write_or(string: &[u8], otherwise: &str, output: &mut Vec<u8>) {
+    if string.is_empty() { write_string(otherwise, output) } else { output.extend_from_slice(string) }
+}
+
+impl Choice {
+    fn add(&mut self, scanner: &mut Scanner<'_>) -> Read {
+        let input = scanner.input();
+        scanner.object(|scanner, key| {
+            match key.text.raw() {
+                b"delta" => self.add_delta(scanner)?,
+                name => {
+                    let value = scanner.value()?;
+                    match name {
+                        b"finish_reason" if value.kind == Kind::String => {
+                            value.span.of(input).clone_into(&mut self.finish_reason);
+                        }
+                        b"logprobs" if value.kind == Kind::Object => self.add_logprobs(input, value)?,
+                        // Perplexity and text-completion servers repeat the text beside the delta.
+                        b"index" | b"finish_reason" | b"logprobs" | b"message" | b"text" => {}
+                        _ => self.extras.set(name, input, value),
+                    }
+                }
+            }
+            Ok::<_, JsonError>(())
+        })?;
+        Ok(())
+    }
+
+    fn add_delta(&mut self, scanner: &mut Scanner<'_>) -> Read {
+        let input = scanner.input();
+        scanner.object(|scanner, key| {
+            let value = scanner.value()?;
+            match key.text.raw() {
+                b"content" => self.content.append(input, value),
+                b"refusal" => self.refusal.append(input, value),
+                b"tool_calls" if value.kind == Kind::Array => {
+                    Scanner::at(input, value).array(|scanner, _| self.add_call(scanner))?;
+                }
+                // The API before tools: one call, without an id.
+                b"function_call" if value.kind == Kind::Object => {
+                    self.function_call.get_or_insert_default().add_function(input, value)?;
+                }
+                b"role" | b"tool_calls" | b"function_call" | b"reasoning_content" | b"reasoning"
+                | b"reasoning_details" => {}
+                name => self.message_extras.extend(name, input, value),
+            }
+            Ok::<_, JsonError>(())
+        })?;
+        Ok(())
+    }
+
+    fn add_call(&mut self, scanner: &mut Scanner<'_>) -> Read {
+        let input = scanner.input();
+        let entry = scanner.value()?;
+        let mut index = 0;
+        Scanner::at(input, entry).object(|scanner, key| {
+            let value = scanner.value()?;
+            if key.text.raw() == b"index" {
+                index = value.as_u64(input).and_then(|index| usize::try_from(index).ok()).unwrap_or(0);
+            }
+            Ok::<_, JsonError>(())
+        })?;
+        // The transformer numbers calls from 0 without gaps.
+        if index >= self.tool_calls.len() {
+            self.tool_calls.push(Call::default());
+            index = self.tool_calls.len() - 1;
+        }
+        let call = &mut self.tool_calls[index];
+        Scanner::at(input, entry).object(|scanner, key| {
+            let value = scanner.value()?;
+            match key.text.raw() {
+                b"id" => keep_first(&mut call.id, input, value),
+                b"function" if value.kind == Kind::Object => call.add_function(input, value)?,
+                b"index" | b"type" | b"function" => {}
+                name => call.extras.set(name, input, value),
+            }
+            Ok::<_, JsonError>(())
+        })?;
+        Ok(())
+    }
+
+    fn add_logprobs(&mut self, input: &[u8], logprobs: Value) -> Read {
+        let merged = self.logprobs.get_or_insert_default();
+        Scanner::at(input, logprobs).object(|scanner, key| {
+            let value = scanner.value()?;
+            match key.text.raw() {
+                b"content" if value.kind == Kind::Array => {
+                    merged.content.get_or_insert_default().append(input, value);
+                }
+                b"refusal" if value.kind == Kind::Array => {
+                    merged.refusal.get_or_insert_default().append(input, value);
+                }
+                _ => {}
+            }
+            Ok::<_, JsonError>(())
+        })?;
+        Ok(())
+    }
+
+    fn write(&self, output: &mut Vec<u8>) {
+        output.extend_from_slice(b"{\"index\":");
+        output.extend_from_slice(self.index.to_string().as_bytes());
+        output.extend_from_slice(b",\"message\":{\"role\":\"assistant\",\"content\":");
+        let calls_alone = !self.tool_calls.is_empty() || self.function_call.is_some();
+        if self.content.text.is_empty() && (calls_alone || self.refusal.came) {
+            output.extend_from_slice(b"null");
+        } else {
+            self.content.write(output);
+        }
+        output.extend_from_slice(b",\"refusal\":");
+        if self.refusal.text.is_empty() {
+            output.extend_from_slice(b"null");
+        } else {
+            self.refusal.write(output);
+        }
+        for (position, call) in self.tool_calls.iter().enumerate() {
+            output.extend_from_slice(if position == 0 { b",\"tool_calls\":[" } else { b"," });
+            output.extend_from_slice(b"{\"id\":");
+            output.extend_from_slice(if call.id.is_empty() { b"\"\"" } else { &call.id });
+            output.extend_from_slice(b",\"type\":\"function\",\"function\":");
+            call.write_function(output);
+            call.extras.write(output);
+            output.push(b'}');
+        }
+        if !self.tool_calls.is_empty() {
+            output.push(b']');
+        }
+        if let Some(call) = &self.function_call {
+            output.extend_from_slice(b",\"function_call\":");
+            call.write_function(output);
+        }
+        self.message_extras.write(output);
+        output.extend_from_slice(b"},\"logprobs\":");
+        match &self.logprobs {
+            None => output.extend_from_slice(b"null"),
+            Some(logprobs) => {
+                for (name, items) in
+                    [(&b"{\"content\":"[..], &logprobs.content), (b",\"refusal\":", &logprobs.refusal)]
+                {
+                    output.extend_from_slice(name);
+                    match items {
+                        None => output.extend_from_slice(b"null"),
+                        Some(Items(items)) => {
+                            output.push(b'[');
+                            output.extend_from_slice(items);
+                            output.push(b']');
+                        }
+                    }
+                }
+                output.push(b'}');
+            }
+        }
+        output.extend_from_slice(b",\"finish_reason\":");
+        output.extend_from_slice(&self.finish_reason);
+        self.extras.write(output);
+        output.push(b'}');
+    }
+}
+
+impl Call {
+    fn add_function(&mut self, input: &[u8], function: Value) -> Read {
+        Scanner::at(input, function).object(|scanner, key| {
+            let value = scanner.value()?;
+            match key.text.raw() {
+                b"name" => self.name.append(input, value),
+                b"arguments" => self.arguments.append(input, value),
+                _ => {}
+            }
+            Ok::<_, JsonError>(())
+        })?;
+        Ok(())
+    }
+
+    fn write_function(&self, output: &mut Vec<u8>) {
+        output.extend_from_slice(b"{\"name\":");
+        self.name.write(output);
+        output.extend_from_slice(b",\"arguments\":");
+        self.arguments.write(output);
+        output.push(b'}');
+    }
+}
+
+#[cfg(test)]
+mod tests;

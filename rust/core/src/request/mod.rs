@@ -1,0 +1,191 @@
+//! A chat-completions body: read once, rewritten for the upstream by splices.
+//!
+//! [`ChatRequest::scan`] checks the body in one pass and remembers where things stand; [`ChatRequest::rewrite`] turns
+//! it into the upstream's body. Bytes that need no change stay as they are: unknown members, key order, number
+//! spelling, escapes, white space.
+//!
+//! # What is refused
+//! * no JSON object, or JSON nested deeper than [`crate::json::MAX_DEPTH`];
+//! * a field of the contract's table with another type than the documented one. `null` counts as absent;
+//! * no `model` or no `messages`;
+//! * a second one of any field that is read here: every field of the table, `thinking`, `chat_template_kwargs`, and in
+//!   them `stream_options.include_usage`, `response_format.type`, `thinking.type`,
+//!   `chat_template_kwargs.enable_thinking`, `role` and `content` of a message, `type`, `text` and `image_url` of a
+//!   content part. Keys are compared with their escapes read. Other fields may repeat and are passed on.
+//!
+//! # What is rewritten
+//! * `model`, where the upstream's name is another one;
+//! * `stream` and `stream_options.include_usage`, wherever the upstream is to stream: the ledger wants the usage that
+//!   the client may not have asked for;
+//! * the thinking switches, where the client gave one: both leave, and what the [`Dialect`] says comes in, in place of
+//!   the member that it replaces. [`directive`] says where a directive goes;
+//! * the fields that the route drops. A field that the rewrite itself sets is never dropped, nor are `model` and
+//!   `messages`.
+//!
+//! Members that come in are spelled `"key": value` and stand behind a `, `, whatever the style around them.
+
+mod directive;
+mod rewrite;
+mod scan;
+
+use std::fmt;
+
+use crate::dialect::Dialect;
+use crate::json::{Member, Span};
+
+use self::directive::Place;
+use self::scan::{FIELDS, Field};
+
+/// What one scan finds in a request body.
+#[derive(Clone, Debug)]
+pub struct ChatRequest {
+    /// The model that the client asks for.
+    pub model: String,
+    /// Whether the client wants an event stream.
+    pub stream: bool,
+    /// Whether the client wants the usage chunk at the end of the stream.
+    pub include_usage: bool,
+    /// The Qwen-compatible switch.
+    pub enable_thinking: Option<bool>,
+    /// The gateway's own switch.
+    pub llmgw_thinking: Option<bool>,
+    /// How many content parts are images.
+    pub image_count: usize,
+    /// Where the first of them stands, such as `messages[2].content[1]`.
+    pub first_image: Option<String>,
+    /// The whole body.
+    body: Object,
+    /// The known fields that stand in the body (null ones too), by [`Field`].
+    fields: [Option<Member>; FIELDS.len()],
+    /// How many members of the body are no known field.
+    unknown_fields: usize,
+    /// `stream_options`, with its `include_usage`.
+    stream_options: Option<Object>,
+    /// `thinking`, with its `type`.
+    thinking_object: Option<Object>,
+    /// `chat_template_kwargs`, with its `enable_thinking`.
+    chat_template_kwargs: Option<Object>,
+    /// The text that a directive would go to.
+    directive_place: Option<Place>,
+}
+
+impl ChatRequest {
+    /// Whether the client wants thinking: `llmgw_thinking`, else `enable_thinking`, else no word about it.
+    #[must_use]
+    pub fn thinking(&self) -> Option<bool> {
+        self.llmgw_thinking.or(self.enable_thinking)
+    }
+
+    const fn field(&self, field: Field) -> Option<Member> {
+        self.fields[field as usize]
+    }
+}
+
+/// An object that may get another member.
+#[derive(Clone, Copy, Debug, Default)]
+struct Object {
+    /// From its `{` to one past its `}`.
+    span: Span,
+    /// How many members it has.
+    members: usize,
+    /// The one that matters here.
+    member: Option<Member>,
+}
+
+/// Whether the gateway streams from the upstream for a client that wants one JSON answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamStream {
+    /// Where the model answers only in streams: dialect [`Dialect::EnableThinking`], thinking not switched off.
+    Auto,
+    /// Yes.
+    Always,
+    /// No.
+    Never,
+}
+
+/// How requests for one configured model are rewritten.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The model's name at the upstream.
+    pub upstream_model: String,
+    /// How the thinking switch is spelled.
+    pub dialect: Dialect,
+    /// Whether to stream although the client does not.
+    pub upstream_stream: UpstreamStream,
+    /// Names of top-level fields that the upstream refuses.
+    pub drop: Vec<String>,
+}
+
+/// What the client gets, and how the upstream is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerMode {
+    /// SSE from the upstream, SSE to the client.
+    Stream {
+        /// Whether the client asked for the usage chunk.
+        include_usage: bool,
+    },
+    /// SSE from the upstream, one JSON to the client.
+    Merged,
+    /// One JSON from the upstream, one JSON to the client.
+    Plain,
+}
+
+/// What the answer side needs to know about the request.
+#[derive(Clone, Debug, Default)]
+pub struct AnswerContext {
+    /// Stands in for an `id` that the upstream did not give.
+    pub request_id: String,
+    /// The upstream's model, where the answer names none.
+    pub model: String,
+    /// Unix seconds, where the answer has no `created`.
+    pub created_s: u64,
+}
+
+/// A request as the upstream gets it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    /// The upstream's body; none where it is the client's, byte for byte.
+    pub body: Option<Vec<u8>>,
+    /// What became of the thinking switch, where the client gave one.
+    pub thinking: Option<ThinkingOutcome>,
+    /// What the client gets, and how the upstream is asked.
+    pub mode: AnswerMode,
+}
+
+/// What became of the thinking switch. Displays as the response header `x-llmgw-thinking`: `on; enable_thinking`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThinkingOutcome {
+    /// Whether the client wants thinking.
+    pub asked: bool,
+    /// What the upstream was told.
+    pub sent: ThinkingSent,
+}
+
+/// What the upstream was told about thinking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThinkingSent {
+    /// The switch, in this dialect.
+    Dialect(Dialect),
+    /// Nothing: the dialect knows no switch, or the request has no text to put it into.
+    Ignored,
+}
+
+impl ThinkingSent {
+    /// The name in response header and ledger.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dialect(dialect) => dialect.as_str(),
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
+impl fmt::Display for ThinkingOutcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}; {}", if self.asked { "on" } else { "off" }, self.sent.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests;

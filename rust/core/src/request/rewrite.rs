@@ -1,0 +1,247 @@
+//! The plan of edits that makes an upstream's body of a client's.
+
+use std::borrow::Cow;
+
+use crate::dialect::Dialect;
+use crate::json::edit::Edits;
+use crate::json::{JsonError, Member, Scanner, Value, text};
+
+use super::scan::{FIELDS, Field};
+use super::{
+    AnswerMode, ChatRequest, Object, Rewrite, Route, ThinkingOutcome, ThinkingSent, UpstreamStream, directive,
+};
+
+/// Members that come in stand behind this.
+const COMMA: &str = ", ";
+
+impl ChatRequest {
+    /// The body for the upstream of `route`, and what the client is to get. `body` is the one that was scanned.
+    #[must_use]
+    pub fn rewrite(&self, body: &[u8], route: &Route) -> Rewrite {
+        let mut plan = Plan::new(self, body);
+        plan.model(&route.upstream_model);
+        let thinking =
+            self.thinking().map(|asked| ThinkingOutcome { asked, sent: plan.thinking(route.dialect, asked) });
+        let mode = self.answer_mode(route);
+        if mode != AnswerMode::Plain {
+            plan.stream();
+        }
+        plan.drop_fields(&route.drop);
+        Rewrite { body: plan.apply(), thinking, mode }
+    }
+
+    fn answer_mode(&self, route: &Route) -> AnswerMode {
+        if self.stream {
+            return AnswerMode::Stream { include_usage: self.include_usage };
+        }
+        let merged = match route.upstream_stream {
+            UpstreamStream::Auto => {
+                route.dialect == Dialect::EnableThinking && self.thinking() != Some(false)
+            }
+            UpstreamStream::Always => true,
+            UpstreamStream::Never => false,
+        };
+        if merged { AnswerMode::Merged } else { AnswerMode::Plain }
+    }
+
+    const fn object(&self, field: Field) -> Option<Object> {
+        match field {
+            Field::StreamOptions => self.stream_options,
+            Field::Thinking => self.thinking_object,
+            Field::ChatTemplateKwargs => self.chat_template_kwargs,
+            _ => None,
+        }
+    }
+}
+
+/// A value that the rewrite sets.
+#[derive(Clone, Copy)]
+enum Setting {
+    Boolean(bool),
+    /// A text that needs no escapes.
+    Text(&'static str),
+}
+
+impl Setting {
+    fn json(self) -> String {
+        match self {
+            Self::Boolean(boolean) => boolean.to_string(),
+            Self::Text(text) => format!("\"{text}\""),
+        }
+    }
+
+    fn is(self, value: Value, input: &[u8]) -> bool {
+        match self {
+            Self::Boolean(boolean) => value.as_bool(input) == Some(boolean),
+            Self::Text(wanted) => value.as_text(input).is_some_and(|text| text.is(wanted)),
+        }
+    }
+}
+
+/// The edits of one body. A field is decided once: whoever comes first claims it.
+struct Plan<'a> {
+    request: &'a ChatRequest,
+    body: &'a [u8],
+    edits: Edits,
+    removed: Vec<Member>,
+    added: Vec<Cow<'static, [u8]>>,
+    claimed: [bool; FIELDS.len()],
+}
+
+impl<'a> Plan<'a> {
+    fn new(request: &'a ChatRequest, body: &'a [u8]) -> Self {
+        let mut plan = Self {
+            request,
+            body,
+            edits: Edits::new(),
+            removed: Vec::new(),
+            added: Vec::new(),
+            claimed: [false; FIELDS.len()],
+        };
+        plan.claim(Field::Model);
+        plan.claim(Field::Messages);
+        plan
+    }
+
+    /// Decide on a field, which nothing later may drop.
+    const fn claim(&mut self, field: Field) -> Option<Member> {
+        self.claimed[field as usize] = true;
+        self.request.field(field)
+    }
+
+    fn model(&mut self, upstream_model: &str) {
+        if let Some(member) = self.claim(Field::Model)
+            && self.request.model != upstream_model
+        {
+            let mut name = Vec::with_capacity(upstream_model.len() + 2);
+            text::write_string(upstream_model, &mut name);
+            self.edits.replace(member.value.span, name);
+        }
+    }
+
+    /// The upstream streams, and says what it used.
+    fn stream(&mut self) {
+        self.set(Field::Stream, Setting::Boolean(true), &mut None);
+        self.set_inside(Field::StreamOptions, "include_usage", Setting::Boolean(true), &mut None);
+    }
+
+    /// Take the switches out, put in what the dialect says.
+    fn thinking(&mut self, dialect: Dialect, on: bool) -> ThinkingSent {
+        // The dialect's own switch stays where it stands. Otherwise what comes in takes the place of the first one.
+        let qwen = if dialect == Dialect::EnableThinking { None } else { self.claim(Field::EnableThinking) };
+        let (mut place, other) = match (qwen, self.claim(Field::LlmgwThinking)) {
+            (Some(qwen), Some(llmgw)) if qwen.ordinal < llmgw.ordinal => (Some(qwen), Some(llmgw)),
+            (qwen, Some(llmgw)) => (Some(llmgw), qwen),
+            (qwen, None) => (qwen, None),
+        };
+        let known = match dialect {
+            Dialect::EnableThinking => {
+                self.set(Field::EnableThinking, Setting::Boolean(on), &mut place);
+                true
+            }
+            Dialect::ThinkingObject => {
+                let kind = Setting::Text(if on { "enabled" } else { "disabled" });
+                self.set_inside(Field::Thinking, "type", kind, &mut place);
+                true
+            }
+            Dialect::ChatTemplateKwargs => {
+                let field = Field::ChatTemplateKwargs;
+                self.set_inside(field, "enable_thinking", Setting::Boolean(on), &mut place);
+                true
+            }
+            Dialect::Directive => {
+                let text = self.request.directive_place;
+                text.inspect(|&text| directive::edit(self.body, text, on, &mut self.edits)).is_some()
+            }
+            Dialect::Native => false,
+        };
+        self.removed.extend([place, other].into_iter().flatten());
+        if known { ThinkingSent::Dialect(dialect) } else { ThinkingSent::Ignored }
+    }
+
+    /// Give a field this value: where it stands, else in place of the member at `place`, else at the end.
+    fn set(&mut self, field: Field, setting: Setting, place: &mut Option<Member>) {
+        match self.claim(field) {
+            Some(member) if setting.is(member.value, self.body) => {}
+            Some(member) => self.edits.replace(member.value.span, setting.json().into_bytes()),
+            None => self.put(member_text(field.name(), &setting.json()), place),
+        }
+    }
+
+    /// The same for a member of an object; the object's other members stay.
+    fn set_inside(&mut self, field: Field, name: &str, setting: Setting, place: &mut Option<Member>) {
+        let inner = member_text(name, &setting.json());
+        match (self.claim(field), self.request.object(field)) {
+            (_, Some(Object { member: Some(member), .. })) => {
+                if !setting.is(member.value, self.body) {
+                    self.edits.replace(member.value.span, setting.json().into_bytes());
+                }
+            }
+            (_, Some(Object { span, members, member: None })) => {
+                let added = [Cow::Owned(inner.into_bytes())];
+                self.edits.members(self.body, span, members, &mut [], &added, COMMA);
+            }
+            (Some(no_object), None) => {
+                self.edits.replace(no_object.value.span, format!("{{{inner}}}").into_bytes());
+            }
+            (None, None) => self.put(member_text(field.name(), &format!("{{{inner}}}")), place),
+        }
+    }
+
+    fn put(&mut self, text: String, place: &mut Option<Member>) {
+        match place.take() {
+            Some(member) => self.edits.replace(member.span, text.into_bytes()),
+            None => self.added.push(Cow::Owned(text.into_bytes())),
+        }
+    }
+
+    fn drop_fields(&mut self, names: &[String]) {
+        let mut unknown = false;
+        for name in names {
+            match Field::named(name.as_bytes()) {
+                Some(field) if self.claimed[field as usize] => {}
+                Some(field) => {
+                    let member = self.claim(field);
+                    self.removed.extend(member);
+                }
+                None => unknown = true,
+            }
+        }
+        if unknown && self.request.unknown_fields > 0 {
+            self.drop_unknown(names);
+        }
+    }
+
+    /// The scan keeps no list of unknown members, for there may be millions: they are walked over once more.
+    fn drop_unknown(&mut self, names: &[String]) {
+        let Self { request, body, ref mut removed, .. } = *self;
+        let walk = Scanner::new(body).object(|scanner, key| {
+            let member = scanner.member(&key)?;
+            let name = key.text.key();
+            if Field::named(&name).is_none() && names.iter().any(|dropped| dropped.as_bytes() == &*name) {
+                removed.push(member);
+            }
+            Ok::<_, JsonError>(())
+        });
+        debug_assert_eq!(walk, Ok(request.body.span), "another body than the one that was scanned");
+    }
+
+    /// The rewritten body, if it differs.
+    fn apply(mut self) -> Option<Vec<u8>> {
+        let Object { span, members, .. } = self.request.body;
+        self.edits.members(self.body, span, members, &mut self.removed, &self.added, COMMA);
+        if self.edits.is_empty() {
+            return None;
+        }
+        // What comes in is short, apart from a model's name.
+        const ROOM: usize = 256;
+        let mut output = Vec::with_capacity(self.body.len() + ROOM);
+        self.edits.apply(self.body, &mut output);
+        Some(output)
+    }
+}
+
+/// `"key": value`
+fn member_text(key: &str, value: &str) -> String {
+    format!("\"{key}\": {value}")
+}

@@ -1,0 +1,477 @@
+//! The one pass over a request body.
+
+use crate::error::{RequestError, RequestErrorCode};
+use crate::json::path::path_at;
+use crate::json::{self, JsonError, JsonErrorKind, Key, Kind, MAX_DEPTH, Member, Scanner, Span, Value};
+
+use super::directive::Place;
+use super::{ChatRequest, Object};
+
+/// A top-level field that the gateway reads: the contract's table, and the two objects that a dialect writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    Model,
+    Messages,
+    MaxTokens,
+    Temperature,
+    TopP,
+    Seed,
+    Stream,
+    StreamOptions,
+    Tools,
+    ToolChoice,
+    EnableThinking,
+    LlmgwThinking,
+    ResponseFormat,
+    Stop,
+    ReasoningEffort,
+    Thinking,
+    ChatTemplateKwargs,
+}
+
+/// The fields and their names, in the order of [`Field`].
+pub(super) const FIELDS: [(Field, &str); 17] = [
+    (Field::Model, "model"),
+    (Field::Messages, "messages"),
+    (Field::MaxTokens, "max_tokens"),
+    (Field::Temperature, "temperature"),
+    (Field::TopP, "top_p"),
+    (Field::Seed, "seed"),
+    (Field::Stream, "stream"),
+    (Field::StreamOptions, "stream_options"),
+    (Field::Tools, "tools"),
+    (Field::ToolChoice, "tool_choice"),
+    (Field::EnableThinking, "enable_thinking"),
+    (Field::LlmgwThinking, "llmgw_thinking"),
+    (Field::ResponseFormat, "response_format"),
+    (Field::Stop, "stop"),
+    (Field::ReasoningEffort, "reasoning_effort"),
+    (Field::Thinking, "thinking"),
+    (Field::ChatTemplateKwargs, "chat_template_kwargs"),
+];
+
+impl Field {
+    /// The field of this name.
+    pub(super) fn named(name: &[u8]) -> Option<Self> {
+        FIELDS.iter().find(|(_, known)| known.as_bytes() == name).map(|&(field, _)| field)
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        FIELDS[self as usize].1
+    }
+}
+
+/// What stops a scan, before it is worded.
+enum Fault {
+    Json(JsonError),
+    NoObject { offset: usize },
+    Field { code: RequestErrorCode, param: String, rule: String, offset: usize },
+}
+
+impl From<JsonError> for Fault {
+    fn from(error: JsonError) -> Self {
+        Self::Json(error)
+    }
+}
+
+impl Fault {
+    /// `param` has another type than `expected`.
+    fn invalid_type(param: impl Into<String>, expected: &str, offset: usize) -> Self {
+        Self::Field {
+            code: RequestErrorCode::InvalidType,
+            param: param.into(),
+            rule: format!("must be {expected}"),
+            offset,
+        }
+    }
+
+    fn missing(field: Field, offset: usize) -> Self {
+        Self::Field {
+            code: RequestErrorCode::MissingField,
+            param: field.name().to_owned(),
+            rule: "is required".to_owned(),
+            offset,
+        }
+    }
+
+    fn duplicate(param: impl Into<String>, offset: usize) -> Self {
+        Self::Field {
+            code: RequestErrorCode::DuplicateField,
+            param: param.into(),
+            rule: "must not be given twice".to_owned(),
+            offset,
+        }
+    }
+
+    fn into_error(self, body: &[u8]) -> RequestError {
+        match self {
+            Self::Field { code, param, rule, offset } => {
+                RequestError { code, message: format!("`{param}` {rule}."), param: Some(param), offset }
+            }
+            Self::NoObject { offset } => RequestError {
+                code: RequestErrorCode::InvalidType,
+                message: "The request body must be a JSON object.".to_owned(),
+                param: None,
+                offset,
+            },
+            Self::Json(JsonError { kind: JsonErrorKind::TooDeep, offset }) => RequestError {
+                code: RequestErrorCode::TooDeep,
+                message: format!("The request body is nested deeper than {MAX_DEPTH} levels."),
+                param: path_at(body, offset),
+                offset,
+            },
+            Self::Json(error) => RequestError {
+                code: RequestErrorCode::InvalidJson,
+                message: format!("The request body is not valid JSON: {error} at byte {}.", error.offset),
+                param: path_at(body, error.offset),
+                offset: error.offset,
+            },
+        }
+    }
+}
+
+impl ChatRequest {
+    /// Check a body and find what the gateway needs to know of it.
+    ///
+    /// # Errors
+    /// The first rule of the [module's](super) that it breaks, reading from its start (invalid UTF-8 before all).
+    pub fn scan(body: &[u8]) -> Result<Self, RequestError> {
+        scan(body).map_err(|fault| fault.into_error(body))
+    }
+}
+
+fn scan(body: &[u8]) -> Result<ChatRequest, Fault> {
+    json::check_utf8(body)?;
+    let mut scanner = Scanner::new(body);
+    if scanner.peek()? != Kind::Object {
+        let value = scanner.value()?;
+        scanner.end()?;
+        return Err(Fault::NoObject { offset: value.span.start });
+    }
+    let mut found = Found::default();
+    let mut members = 0;
+    let span = scanner.object(|scanner, key| {
+        members += 1;
+        found.member(scanner, &key)
+    })?;
+    scanner.end()?;
+    found.finish(Object { span, members, member: None })
+}
+
+/// What the scan has found so far.
+#[derive(Default)]
+struct Found {
+    model: Option<String>,
+    stream: Option<bool>,
+    include_usage: Option<bool>,
+    enable_thinking: Option<bool>,
+    llmgw_thinking: Option<bool>,
+    image_count: usize,
+    first_image: Option<String>,
+    fields: [Option<Member>; FIELDS.len()],
+    unknown_fields: usize,
+    stream_options: Option<Object>,
+    thinking_object: Option<Object>,
+    chat_template_kwargs: Option<Object>,
+    /// The last user message's, and the last system or developer message's.
+    user_place: Option<Place>,
+    system_place: Option<Place>,
+}
+
+impl Found {
+    /// Read one member of the body.
+    fn member(&mut self, scanner: &mut Scanner<'_>, key: &Key<'_>) -> Result<(), Fault> {
+        let Some(field) = Field::named(&key.text.key()) else {
+            scanner.value()?;
+            self.unknown_fields += 1;
+            return Ok(());
+        };
+        if self.fields[field as usize].is_some() {
+            return Err(Fault::duplicate(field.name(), key.start));
+        }
+        let kind = scanner.peek()?;
+        let start = scanner.position();
+        match kind {
+            // Counts as absent, but a rewrite may have to take it out.
+            Kind::Null => {
+                scanner.value()?;
+            }
+            _ => self.field(scanner, field, kind)?,
+        }
+        let span = Span { start, end: scanner.position() };
+        let member_span = Span { start: key.start, end: span.end };
+        self.fields[field as usize] =
+            Some(Member { ordinal: key.ordinal, span: member_span, value: Value { kind, span } });
+        Ok(())
+    }
+
+    /// Consume and check a field's value, which is of this kind and not null.
+    fn field(&mut self, scanner: &mut Scanner<'_>, field: Field, kind: Kind) -> Result<(), Fault> {
+        let input = scanner.input();
+        let name = field.name();
+        match field {
+            Field::Model => {
+                let value = expect(scanner, name, kind == Kind::String, "a string")?;
+                self.model = value.as_text(input).map(|text| text.decode().into_owned());
+            }
+            Field::Messages => self.messages(scanner, kind)?,
+            Field::MaxTokens | Field::Temperature | Field::TopP => {
+                expect(scanner, name, kind == Kind::Number, "a number")?;
+            }
+            Field::Seed => {
+                let value = expect(scanner, name, kind == Kind::Number, "an integer")?;
+                if value.span.of(input).iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
+                    return Err(Fault::invalid_type(name, "an integer", value.span.start));
+                }
+            }
+            Field::Stream => self.stream = boolean(scanner, name, kind)?,
+            Field::EnableThinking => self.enable_thinking = boolean(scanner, name, kind)?,
+            Field::LlmgwThinking => self.llmgw_thinking = boolean(scanner, name, kind)?,
+            Field::StreamOptions => {
+                let object = object_with(scanner, field, kind, "include_usage", "an object")?;
+                if let Some(Member { value, .. }) = object.member
+                    && value.kind != Kind::Null
+                {
+                    self.include_usage = Some(value.as_bool(input).ok_or_else(|| {
+                        Fault::invalid_type("stream_options.include_usage", "a boolean", value.span.start)
+                    })?);
+                }
+                self.stream_options = Some(object);
+            }
+            Field::Tools => {
+                expect(scanner, name, kind == Kind::Array, "an array")?;
+            }
+            Field::ToolChoice => {
+                expect(scanner, name, matches!(kind, Kind::String | Kind::Object), "a string or an object")?;
+            }
+            Field::ResponseFormat => {
+                const EXPECTED: &str = "an object with a string `type`";
+                let object = object_with(scanner, field, kind, "type", EXPECTED)?;
+                match object.member.map(|member| member.value) {
+                    Some(Value { kind: Kind::String, .. }) => {}
+                    None | Some(Value { kind: Kind::Null, .. }) => {
+                        return Err(Fault::invalid_type(name, EXPECTED, object.span.start));
+                    }
+                    Some(Value { span, .. }) => {
+                        return Err(Fault::invalid_type("response_format.type", "a string", span.start));
+                    }
+                }
+            }
+            Field::Stop => stop(scanner, kind)?,
+            Field::ReasoningEffort => {
+                expect(scanner, name, kind == Kind::String, "a string")?;
+            }
+            // No fields of the contract: any type passes.
+            Field::Thinking if kind == Kind::Object => {
+                self.thinking_object = Some(object_with(scanner, field, kind, "type", "an object")?);
+            }
+            Field::ChatTemplateKwargs if kind == Kind::Object => {
+                self.chat_template_kwargs =
+                    Some(object_with(scanner, field, kind, "enable_thinking", "an object")?);
+            }
+            Field::Thinking | Field::ChatTemplateKwargs => {
+                scanner.value()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn messages(&mut self, scanner: &mut Scanner<'_>, kind: Kind) -> Result<(), Fault> {
+        const EXPECTED: &str = "a non-empty array of objects";
+        let start = scanner.position();
+        if kind != Kind::Array {
+            return Err(Fault::invalid_type(Field::Messages.name(), EXPECTED, start));
+        }
+        let mut empty = true;
+        scanner.array(|scanner, index| {
+            empty = false;
+            self.message(scanner, index)
+        })?;
+        if empty { Err(Fault::invalid_type(Field::Messages.name(), EXPECTED, start)) } else { Ok(()) }
+    }
+
+    fn message(&mut self, scanner: &mut Scanner<'_>, index: usize) -> Result<(), Fault> {
+        if scanner.peek()? != Kind::Object {
+            return Err(Fault::invalid_type(format!("messages[{index}]"), "an object", scanner.position()));
+        }
+        let input = scanner.input();
+        let (mut role, mut content) = (None, None);
+        scanner.object(|scanner, key| {
+            let (name, twice) = if key.text.is("role") {
+                ("role", role.replace(scanner.value()?).is_some())
+            } else if key.text.is("content") {
+                ("content", content.replace(self.content(scanner, index)?).is_some())
+            } else {
+                scanner.value()?;
+                return Ok(());
+            };
+            if twice { Err(Fault::duplicate(format!("messages[{index}].{name}"), key.start)) } else { Ok(()) }
+        })?;
+        if let (Some(role), Some(Some(place))) = (role.and_then(|value| value.as_text(input)), content) {
+            if role.is("user") {
+                self.user_place = Some(place);
+            } else if role.is("system") || role.is("developer") {
+                self.system_place = Some(place);
+            }
+        }
+        Ok(())
+    }
+
+    /// Consume a message's content; where a directive would go, if there is text or a list.
+    fn content(&mut self, scanner: &mut Scanner<'_>, message: usize) -> Result<Option<Place>, Fault> {
+        match scanner.peek()? {
+            Kind::String => Ok(Some(Place::Text(inside(scanner.value()?)))),
+            Kind::Array => {
+                let mut place = Place::Parts { offset: scanner.position() + 1, empty: true };
+                scanner.array(|scanner, index| {
+                    let text = self.part(scanner, message, index)?;
+                    match (text, &mut place) {
+                        (Some(text), _) => place = Place::Text(text),
+                        (None, Place::Parts { offset, empty }) => {
+                            (*offset, *empty) = (scanner.position(), false);
+                        }
+                        (None, Place::Text(_)) => {}
+                    }
+                    Ok::<_, Fault>(())
+                })?;
+                Ok(Some(place))
+            }
+            _ => {
+                scanner.value()?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Consume a content part; its text, between the quotes, if it is a text part.
+    fn part(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        message: usize,
+        index: usize,
+    ) -> Result<Option<Span>, Fault> {
+        if scanner.peek()? != Kind::Object {
+            scanner.value()?;
+            return Ok(None);
+        }
+        let input = scanner.input();
+        let (mut kind, mut text, mut image) = (None, None, None);
+        scanner.object(|scanner, key| {
+            let value = scanner.value()?;
+            let (name, slot) = if key.text.is("type") {
+                ("type", &mut kind)
+            } else if key.text.is("text") {
+                ("text", &mut text)
+            } else if key.text.is("image_url") {
+                ("image_url", &mut image)
+            } else {
+                return Ok(());
+            };
+            if slot.replace(value).is_some() {
+                let param = format!("messages[{message}].content[{index}].{name}");
+                return Err(Fault::duplicate(param, key.start));
+            }
+            Ok(())
+        })?;
+        let kind = kind.and_then(|value| value.as_text(input));
+        if kind.is_some_and(|kind| kind.is("image_url"))
+            || image.is_some_and(|image| image.kind != Kind::Null)
+        {
+            self.image_count += 1;
+            self.first_image.get_or_insert_with(|| format!("messages[{message}].content[{index}]"));
+        }
+        let text = text.filter(|text| text.kind == Kind::String && kind.is_some_and(|kind| kind.is("text")));
+        Ok(text.map(inside))
+    }
+
+    fn finish(self, body: Object) -> Result<ChatRequest, Fault> {
+        // A field that is null is to blame itself; of one that is absent the end of the body can be said to be.
+        let missing = |field: Field| {
+            let offset =
+                self.fields[field as usize].map_or(body.span.end - 1, |member| member.value.span.start);
+            Fault::missing(field, offset)
+        };
+        let Some(model) = self.model else { return Err(missing(Field::Model)) };
+        if self.fields[Field::Messages as usize].is_none_or(|member| member.value.kind == Kind::Null) {
+            return Err(missing(Field::Messages));
+        }
+        Ok(ChatRequest {
+            model,
+            stream: self.stream.unwrap_or(false),
+            include_usage: self.include_usage.unwrap_or(false),
+            enable_thinking: self.enable_thinking,
+            llmgw_thinking: self.llmgw_thinking,
+            image_count: self.image_count,
+            first_image: self.first_image,
+            body,
+            fields: self.fields,
+            unknown_fields: self.unknown_fields,
+            stream_options: self.stream_options,
+            thinking_object: self.thinking_object,
+            chat_template_kwargs: self.chat_template_kwargs,
+            directive_place: self.user_place.or(self.system_place),
+        })
+    }
+}
+
+/// A string without its quotes.
+const fn inside(string: Value) -> Span {
+    Span { start: string.span.start + 1, end: string.span.end - 1 }
+}
+
+/// Consume the value of `param`, if it has a type that fits.
+fn expect(scanner: &mut Scanner<'_>, param: &str, fits: bool, expected: &str) -> Result<Value, Fault> {
+    if fits { Ok(scanner.value()?) } else { Err(Fault::invalid_type(param, expected, scanner.position())) }
+}
+
+fn boolean(scanner: &mut Scanner<'_>, param: &str, kind: Kind) -> Result<Option<bool>, Fault> {
+    let input = scanner.input();
+    Ok(expect(scanner, param, kind == Kind::Boolean, "a boolean")?.as_bool(input))
+}
+
+/// Consume an object of which one member matters.
+fn object_with(
+    scanner: &mut Scanner<'_>,
+    field: Field,
+    kind: Kind,
+    name: &str,
+    expected: &str,
+) -> Result<Object, Fault> {
+    if kind != Kind::Object {
+        return Err(Fault::invalid_type(field.name(), expected, scanner.position()));
+    }
+    let (mut members, mut found) = (0, None);
+    let span = scanner.object(|scanner, key| {
+        members += 1;
+        let member = scanner.member(&key)?;
+        if key.text.is(name) && found.replace(member).is_some() {
+            return Err(Fault::duplicate(format!("{}.{name}", field.name()), key.start));
+        }
+        Ok(())
+    })?;
+    Ok(Object { span, members, member: found })
+}
+
+fn stop(scanner: &mut Scanner<'_>, kind: Kind) -> Result<(), Fault> {
+    match kind {
+        Kind::String => {
+            scanner.value()?;
+        }
+        Kind::Array => {
+            scanner.array(|scanner, index| {
+                let kind = scanner.peek()?;
+                if kind != Kind::String {
+                    return Err(Fault::invalid_type(
+                        format!("stop[{index}]"),
+                        "a string",
+                        scanner.position(),
+                    ));
+                }
+                scanner.value()?;
+                Ok(())
+            })?;
+        }
+        _ => return Err(Fault::invalid_type("stop", "a string or an array of strings", scanner.position())),
+    }
+    Ok(())
+}

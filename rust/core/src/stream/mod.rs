@@ -1,0 +1,407 @@
+//! An upstream's event stream in, the contract's frames out ("Answers, streaming" in the contract).
+//!
+//! Each event is read as spans; where the contract has nothing to say about it, its very bytes go out. Where it has,
+//! the few spans in question are edited and the rest stays. What is decided once for a whole stream (roles sent,
+//! finish reasons given, the numbering of tool calls, the usage to come) lives here.
+//!
+//! Decisions where the contract is silent:
+//! * Comments, `id:`, `retry:` and event types of the upstream end here. So does a chunk without `choices` that holds
+//!   no usage (a provider's own kind of event), and a chunk behind a choice's finish that says nothing.
+//! * An event's framing is normalised (`data: `, LF) even where its payload needs no change.
+//! * The event that a stream's end left without its blank line counts if it is whole: JSON that parses was not cut.
+//! * `error`, `network_error`, `abort` and `insufficient_system_resource` as a finish reason are errors: the answer
+//!   broke off. Spellings of other APIs are translated (`end_turn`, `max_tokens`, …); unknown ones go through.
+
+mod calls;
+mod shape;
+
+use crate::chunk::{Chunk, Holder, read_usage, text_of};
+use crate::error::{StreamError, StreamErrorKind};
+use crate::json::edit::Edits;
+use crate::json::text::write_string;
+use crate::json::{JsonError, Kind, Scanner, Value};
+use crate::request::AnswerContext;
+use crate::sse::{Event, Item, Parser, SseLimits};
+use crate::summary::Summary;
+use crate::template::Template;
+
+pub(crate) use calls::{new_call_id, write_arguments};
+use shape::{ChoiceState, Finish};
+pub(crate) use shape::{Parts, Reason, details_text, translate};
+
+const FRAME_HEAD: &[u8] = b"data: ";
+
+/// Where a stream stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// More may come.
+    Open,
+    /// `[DONE]` has gone out.
+    Done,
+    /// An error frame has gone out.
+    Failed,
+}
+
+/// Turns one upstream stream into frames.
+#[derive(Debug)]
+pub struct Transformer {
+    parser: Parser,
+    shaper: Shaper,
+}
+
+impl Transformer {
+    /// For a stream that is about to begin.
+    #[must_use]
+    pub fn new(context: AnswerContext, include_usage: bool, limits: SseLimits) -> Self {
+        Self { parser: Parser::new(limits), shaper: Shaper::new(context, include_usage) }
+    }
+
+    /// Take in what was read and append the frames that it completes. Ignored once the state is final.
+    pub fn feed(&mut self, input: &[u8], output: &mut Vec<u8>) -> State {
+        if self.shaper.state != State::Open {
+            return self.shaper.state;
+        }
+        self.parser.push(input);
+        while self.shaper.state == State::Open {
+            match self.parser.next() {
+                Ok(Some(item)) => self.shaper.item(&item, true, output),
+                Ok(None) => break,
+                Err(_) => self.shaper.fail(StreamError::new(StreamErrorKind::EventTooLarge), output),
+            }
+        }
+        self.shaper.state
+    }
+
+    /// The upstream closed the stream cleanly: append what is due.
+    pub fn finish(&mut self, output: &mut Vec<u8>) -> State {
+        // At most an unterminated unknown field and then the event that it stands in.
+        for _ in 0..2 {
+            if self.shaper.state != State::Open {
+                return self.shaper.state;
+            }
+            match self.parser.finish() {
+                Ok(Some(item)) => self.shaper.item(&item, false, output),
+                Ok(None) => {}
+                Err(_) => self.shaper.fail(StreamError::new(StreamErrorKind::EventTooLarge), output),
+            }
+        }
+        if self.shaper.state == State::Open {
+            self.shaper.end(output);
+        }
+        self.shaper.state
+    }
+
+    /// The stream broke: append the error frame. Ignored once the state is final.
+    pub fn fail(&mut self, error: StreamError, output: &mut Vec<u8>) {
+        if self.shaper.state == State::Open {
+            self.shaper.fail(error, output);
+        }
+    }
+
+    /// The account so far.
+    #[must_use]
+    pub const fn summary(&self) -> &Summary {
+        &self.shaper.summary
+    }
+
+    /// Why the stream failed.
+    #[must_use]
+    pub const fn error(&self) -> Option<&StreamError> {
+        self.shaper.error.as_ref()
+    }
+}
+
+/// Everything of the transformer but the parser, so that an event may borrow the one while the other works.
+#[derive(Debug)]
+struct Shaper {
+    context: AnswerContext,
+    include_usage: bool,
+    state: State,
+    error: Option<StreamError>,
+    summary: Summary,
+    chunk: Chunk,
+    edits: Edits,
+    choices: Vec<ChoiceState>,
+    /// The last chunk, where nothing was decided on it but what holds for the next one too.
+    template: Template,
+    /// The payload of the usage chunk that is due at the end; empty while there is none.
+    usage_chunk: Vec<u8>,
+    /// Reused for payloads that must be changed before they can be read.
+    scratch: Vec<u8>,
+}
+
+impl Shaper {
+    fn new(context: AnswerContext, include_usage: bool) -> Self {
+        Self {
+            context,
+            include_usage,
+            state: State::Open,
+            error: None,
+            summary: Summary::default(),
+            chunk: Chunk::default(),
+            edits: Edits::new(),
+            choices: Vec::new(),
+            template: Template::default(),
+            usage_chunk: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    fn item(&mut self, item: &Item<'_>, terminated: bool, output: &mut Vec<u8>) {
+        match *item {
+            // `error: {…}` as a bare line (GPUStack).
+            Item::Unknown { name: b"error", value } if terminated => self.fail(error_event(value), output),
+            Item::Unknown { .. } => {}
+            Item::Event(event) if is_done(event.data) => self.end(output),
+            Item::Event(event) if event.data.is_empty() => {}
+            // Its end was cut off; what is left of the stream says whether that matters.
+            Item::Event(event) if !terminated && !is_json(event.data) => {}
+            Item::Event(event) if event.event_type == b"error" => self.fail(error_event(event.data), output),
+            Item::Event(event) => self.event(&event, output),
+        }
+    }
+
+    fn event(&mut self, event: &Event<'_>, output: &mut Vec<u8>) {
+        if let Some(string) = self.template.string_of(event.data) {
+            self.template.write(string, output);
+            self.summary.frames += 1;
+            return;
+        }
+        self.template.forget();
+        let utf8 = simdutf8::basic::from_utf8(event.data).is_ok();
+        if utf8 && memchr::memchr(b'\n', event.data).is_none() {
+            return self.payload(event.data, event.canonical, output);
+        }
+        // The specification decodes a stream as UTF-8 with replacement; a line feed can only be white space here.
+        let mut payload = std::mem::take(&mut self.scratch);
+        payload.clear();
+        payload.extend_from_slice(String::from_utf8_lossy(event.data).as_bytes());
+        payload.iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
+        self.payload(&payload, None, output);
+        self.scratch = payload;
+    }
+
+    /// Judge one payload, which is UTF-8 without a line feed, and append its frame.
+    fn payload(&mut self, payload: &[u8], canonical: Option<&[u8]>, output: &mut Vec<u8>) {
+        let mut chunk = std::mem::take(&mut self.chunk);
+        match chunk.read(payload, Holder::Delta) {
+            Ok(()) => self.chunk_read(&chunk, payload, canonical, output),
+            Err(error) => self.fail(error.into(), output),
+        }
+        self.chunk = chunk;
+    }
+
+    fn chunk_read(&mut self, chunk: &Chunk, payload: &[u8], canonical: Option<&[u8]>, output: &mut Vec<u8>) {
+        if let Some(model) = text_of(chunk.model.as_ref(), payload)
+            && self.summary.model.is_none()
+        {
+            self.summary.model = Some(model.decode().into_owned());
+        }
+        let usage = chunk.usage_value();
+        if let Some(usage) = usage {
+            self.summary.usage = Some(read_usage(payload, usage));
+        }
+        if let Some(error) = chunk.error_value() {
+            return self.fail(upstream_error(payload, error), output);
+        }
+        if chunk.choices.is_empty() && (usage.is_some() || chunk.choices_member.is_none()) {
+            if usage.is_some() {
+                self.keep_usage_chunk(chunk, payload);
+            }
+            return;
+        }
+
+        self.edits.clear();
+        let before = self.choices.len();
+        let mut says_something = chunk.choices.is_empty();
+        for (position, choice) in chunk.choices.iter().enumerate() {
+            let index = choice.index.and_then(|index| index.value.as_u64(payload));
+            let state = find_choice(&mut self.choices, index.unwrap_or(position as u64));
+            says_something |= !state.is_finished() || !choice.delta.is_blank(payload);
+            match state.shape(chunk, choice, payload, &self.context.request_id, &mut self.edits) {
+                Finish::Error => return self.fail(StreamError::new(StreamErrorKind::ErrorEvent), output),
+                Finish::Reason(reason) if self.summary.finish_reason.is_none() => {
+                    self.summary.finish_reason = Some(reason);
+                }
+                Finish::Reason(_) | Finish::No => {}
+            }
+            self.summary.reasoning_seen |= state.reasoning_seen;
+        }
+        if usage.is_some() {
+            self.keep_usage_of(chunk, payload, usage);
+        }
+        if !says_something {
+            return;
+        }
+        shape::top_level(chunk, payload, &self.context, &mut self.edits);
+        let start = output.len();
+        self.emit(payload, canonical, output);
+        // A first chunk of a choice is unlike the others, and one with usage or a finish too.
+        if let [choice] = &chunk.choices[..]
+            && self.choices.len() == before
+            && usage.is_none()
+            && choice.finish_reason.is_none_or(|reason| reason.value.kind == Kind::Null)
+            && let Some(string) = choice.delta.only_text(payload)
+            && let Some(moved) = self.edits.moved(string.span)
+        {
+            self.template.remember(payload, string, &output[start..], FRAME_HEAD.len() + moved);
+        }
+    }
+
+    /// Append the payload with the collected edits as a frame.
+    fn emit(&mut self, payload: &[u8], canonical: Option<&[u8]>, output: &mut Vec<u8>) {
+        self.summary.frames += 1;
+        match canonical {
+            Some(frame) if self.edits.is_empty() => output.extend_from_slice(frame),
+            _ => {
+                output.extend_from_slice(FRAME_HEAD);
+                self.edits.apply(payload, output);
+                output.extend_from_slice(b"\n\n");
+            }
+        }
+    }
+
+    /// Keep a chunk that holds nothing but usage, for the end.
+    fn keep_usage_chunk(&mut self, chunk: &Chunk, payload: &[u8]) {
+        if chunk.choices_member.is_none_or(|member| member.value.kind == Kind::Null) {
+            return self.keep_usage_of(chunk, payload, chunk.usage_value());
+        }
+        self.edits.clear();
+        shape::usage_chunk(chunk, payload, &self.context, &mut self.edits);
+        self.usage_chunk.clear();
+        self.edits.apply(payload, &mut self.usage_chunk);
+    }
+
+    /// Keep the usage that rides on a chunk, as the usage chunk that the end asks for.
+    fn keep_usage_of(&mut self, chunk: &Chunk, payload: &[u8], usage: Option<Value>) {
+        let Some(usage) = usage else { return };
+        self.usage_chunk.clear();
+        let output = &mut self.usage_chunk;
+        output.extend_from_slice(b"{\"id\":");
+        match &chunk.id {
+            Some(id) if id.value.kind == Kind::String => output.extend_from_slice(id.value.span.of(payload)),
+            _ => write_string(&self.context.request_id, output),
+        }
+        output.extend_from_slice(b",\"object\":\"chat.completion.chunk\",\"created\":");
+        match &chunk.created {
+            Some(created) if created.value.kind == Kind::Number => {
+                output.extend_from_slice(created.value.span.of(payload));
+            }
+            _ => output.extend_from_slice(self.context.created_s.to_string().as_bytes()),
+        }
+        output.extend_from_slice(b",\"model\":");
+        match &chunk.model {
+            Some(model) if model.value.kind == Kind::String => {
+                output.extend_from_slice(model.value.span.of(payload));
+            }
+            _ => write_string(&self.context.model, output),
+        }
+        output.extend_from_slice(b",\"choices\":[],\"usage\":");
+        output.extend_from_slice(usage.span.of(payload));
+        output.push(b'}');
+    }
+
+    /// The upstream's `[DONE]`, or its clean end.
+    fn end(&mut self, output: &mut Vec<u8>) {
+        if self.choices.is_empty() || !self.choices.iter().all(ChoiceState::is_finished) {
+            return self.fail(StreamError::new(StreamErrorKind::Truncated), output);
+        }
+        if self.include_usage && !self.usage_chunk.is_empty() {
+            output.extend_from_slice(FRAME_HEAD);
+            output.extend_from_slice(&self.usage_chunk);
+            output.extend_from_slice(b"\n\n");
+            self.summary.frames += 1;
+        }
+        output.extend_from_slice(b"data: [DONE]\n\n");
+        self.summary.complete = true;
+        self.state = State::Done;
+    }
+
+    fn fail(&mut self, error: StreamError, output: &mut Vec<u8>) {
+        write_error_frame(&error, output);
+        self.summary.error = Some(error.kind);
+        self.error = Some(error);
+        self.state = State::Failed;
+    }
+}
+
+/// Append the frame that tells a client, in the midst of a stream, that it broke. `message` is always a string: that
+/// is what makes the SDKs raise.
+fn write_error_frame(error: &StreamError, output: &mut Vec<u8>) {
+    output.extend_from_slice(b"data: {\"error\":{\"message\":");
+    write_string(&error.message, output);
+    output.extend_from_slice(b",\"type\":\"upstream_error\",\"param\":null,\"code\":\"");
+    output.extend_from_slice(error.kind.code().as_bytes());
+    output.extend_from_slice(b"\"}}\n\n");
+}
+
+/// The state of the choice with this index; choices are few, and nearly always one.
+fn find_choice(choices: &mut Vec<ChoiceState>, index: u64) -> &mut ChoiceState {
+    let at = choices.iter().position(|state| state.index() == index).unwrap_or_else(|| {
+        choices.push(ChoiceState::new(index));
+        choices.len() - 1
+    });
+    &mut choices[at]
+}
+
+fn is_done(data: &[u8]) -> bool {
+    data.trim_ascii() == b"[DONE]"
+}
+
+fn is_json(data: &[u8]) -> bool {
+    let mut scanner = Scanner::new(data);
+    scanner.value().and_then(|_| scanner.end()).is_ok()
+}
+
+/// The error in the data of an `error` event: `{"error": …}`, the error object itself, or plain text.
+fn error_event(data: &[u8]) -> StreamError {
+    let decoded = String::from_utf8_lossy(data);
+    let data = decoded.as_bytes();
+    let mut scanner = Scanner::new(data);
+    match scanner.value() {
+        Ok(value) if value.kind == Kind::Object => {
+            let mut inner = value;
+            let _ = Scanner::at(data, value).object(|scanner, key| {
+                let member = scanner.member(&key)?;
+                if key.text.is("error") && member.value.kind != Kind::Null {
+                    inner = member.value;
+                }
+                Ok::<_, JsonError>(())
+            });
+            upstream_error(data, inner)
+        }
+        _ => StreamError::new(StreamErrorKind::ErrorEvent),
+    }
+}
+
+/// What an upstream's error value says: a string, or an object with `message` and perhaps a status among its members.
+pub(crate) fn upstream_error(input: &[u8], error: Value) -> StreamError {
+    let mut found = StreamError::new(StreamErrorKind::ErrorEvent);
+    let mut message = error.as_text(input).map(|text| text.decode().into_owned());
+    if error.kind == Kind::Object {
+        let _ = Scanner::at(input, error).object(|scanner, key| {
+            let value = scanner.member(&key)?.value;
+            match key.text.raw() {
+                b"message" => message = value.as_text(input).map(|text| text.decode().into_owned()),
+                // OpenRouter: `code`; Groq: `status_code`; others: `status`.
+                b"code" | b"status" | b"status_code" => {
+                    let status = value.as_u64(input).and_then(|status| u16::try_from(status).ok());
+                    found.status = status.filter(|status| (400..600).contains(status)).or(found.status);
+                }
+                _ => {}
+            }
+            Ok::<_, JsonError>(())
+        });
+    }
+    if let Some(mut message) = message.filter(|message| !message.is_empty()) {
+        if message.len() > StreamError::MAX_MESSAGE_BYTES {
+            let cut = (0..=StreamError::MAX_MESSAGE_BYTES).rev().find(|&at| message.is_char_boundary(at));
+            message.truncate(cut.unwrap_or(0));
+        }
+        found.message = message;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,732 @@
+//! Rows of frames: what an upstream sends ⇒ what the client gets. Each input is also cut at every byte.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn context() -> AnswerContext {
+    AnswerContext { request_id: "req".into(), model: "m".into(), created_s: 7 }
+}
+
+fn run<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, include_usage: bool) -> (String, Transformer) {
+    let mut transformer = Transformer::new(context(), include_usage, SseLimits::default());
+    let mut output = Vec::new();
+    for chunk in chunks {
+        transformer.feed(chunk, &mut output);
+    }
+    transformer.finish(&mut output);
+    (String::from_utf8(output).unwrap(), transformer)
+}
+
+fn run_every_way(input: &str, include_usage: bool) -> (String, Transformer) {
+    let whole = run([input.as_bytes()], include_usage);
+    for cut in 0..input.len() {
+        let (output, transformer) = run([&input.as_bytes()[..cut], &input.as_bytes()[cut..]], include_usage);
+        assert_eq!(output, whole.0, "cut at {cut}");
+        assert_eq!(transformer.summary(), whole.1.summary(), "cut at {cut}");
+    }
+    assert_eq!(run(input.as_bytes().chunks(1), include_usage).0, whole.0, "byte by byte");
+    whole
+}
+
+const HEAD: &str = r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":"#;
+const FINISH: &str = r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+const DONE: &str = "data: [DONE]\n\n";
+
+fn frame(payload: &str) -> String {
+    format!("data: {payload}\n\n")
+}
+
+/// A frame whose one choice has this delta.
+fn delta(delta: &str) -> String {
+    frame(&format!(r#"{HEAD}[{{"index":0,"delta":{delta},"finish_reason":null}}]}}"#))
+}
+
+/// A frame with these choices.
+fn choices(choices: &str) -> String {
+    frame(&format!("{HEAD}{choices}}}"))
+}
+
+/// What comes out where the last frame is an error.
+fn error(message: &str, code: &str) -> String {
+    frame(&format!(
+        r#"{{"error":{{"message":"{message}","type":"upstream_error","param":null,"code":"{code}"}}}}"#
+    ))
+}
+
+const TRUNCATED: &str = "The upstream ended the answer without a finish reason.";
+const NO_COMPLETION: &str = "The upstream sent something that is no chat completion.";
+
+/// Frames in front of the finish ⇒ frames in front of the finish.
+fn check(name: &str, input: &[String], expected: &[String]) {
+    let input = [input.concat(), frame(FINISH), DONE.to_owned()].concat();
+    let expected = [expected.concat(), frame(FINISH), DONE.to_owned()].concat();
+    assert_eq!(run_every_way(&input, false).0, expected, "{name}");
+}
+
+#[test]
+fn deltas() {
+    let role = || delta(r#"{"role":"assistant","content":""}"#);
+    let same = |text: &str| (vec![role(), delta(text)], vec![role(), delta(text)]);
+    let changed = |from: &str, to: &str| (vec![role(), delta(from)], vec![role(), delta(to)]);
+    let first = |from: &str, to: &str| (vec![delta(from)], vec![delta(to)]);
+    for (name, (input, expected)) in [
+        ("content", same(r#"{"content":"a"}"#)),
+        ("content null", same(r#"{"content":null}"#)),
+        ("reasoning_content", same(r#"{"reasoning_content":"a"}"#)),
+        ("reasoning_content null beside content", same(r#"{"content":"a","reasoning_content":null}"#)),
+        ("spelling is kept", same(r#"{ "content" : "\u0061\/" , "x":1.50e+2}"#)),
+        ("role again", changed(r#"{"role":"assistant","content":"a"}"#, r#"{"content":"a"}"#)),
+        ("role null again", changed(r#"{"content":"a","role":null}"#, r#"{"content":"a"}"#)),
+        ("role empty again", changed(r#"{"role":"","content":"a"}"#, r#"{"content":"a"}"#)),
+        ("role never", first(r#"{"content":"a"}"#, r#"{"content":"a","role":"assistant"}"#)),
+        ("role empty", first(r#"{"role":"","content":"a"}"#, r#"{"role":"assistant","content":"a"}"#)),
+        ("role null", first(r#"{"role":null}"#, r#"{"role":"assistant"}"#)),
+        ("an empty first delta", first("{}", r#"{"role":"assistant"}"#)),
+        ("a null first delta", first("null", r#"{"role":"assistant"}"#)),
+        ("a null delta", changed("null", "{}")),
+        ("reasoning", changed(r#"{"reasoning":"a"}"#, r#"{"reasoning_content":"a"}"#)),
+        ("reasoning null", changed(r#"{"content":"a","reasoning":null}"#, r#"{"content":"a"}"#)),
+        (
+            "reasoning twice",
+            changed(r#"{"reasoning":"a","reasoning_content":"a"}"#, r#"{"reasoning_content":"a"}"#),
+        ),
+        (
+            "reasoning beside a null",
+            changed(r#"{"reasoning_content":null,"reasoning":"a"}"#, r#"{"reasoning_content":"a"}"#),
+        ),
+        (
+            "reasoning_details alone",
+            changed(
+                r#"{"reasoning_details":[{"type":"reasoning.text","text":"a\n"},{"text":"b"}]}"#,
+                r#"{"reasoning_details":[{"type":"reasoning.text","text":"a\n"},{"text":"b"}],"reasoning_content":"a\nb"}"#,
+            ),
+        ),
+        (
+            "reasoning_details beside reasoning",
+            changed(
+                r#"{"reasoning":"a","reasoning_details":[{"text":"a"}]}"#,
+                r#"{"reasoning_content":"a","reasoning_details":[{"text":"a"}]}"#,
+            ),
+        ),
+        (
+            "content as a list",
+            changed(
+                r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":"a\""}]},{"type":"text","text":"b"}]}"#,
+                r#"{"content":"b","reasoning_content":"a\""}"#,
+            ),
+        ),
+        ("content as an empty list", changed(r#"{"content":[]}"#, r#"{"content":""}"#)),
+        ("tool_calls null", changed(r#"{"content":"a","tool_calls":null}"#, r#"{"content":"a"}"#)),
+        ("an escaped key", changed(r#"{"content":"a","rol\u0065":"assistant"}"#, r#"{"content":"a"}"#)),
+    ] {
+        check(name, &input, &expected);
+    }
+}
+
+#[test]
+fn choices_and_chunks() {
+    let role = || delta(r#"{"role":"assistant","content":""}"#);
+    let changed = |from: String, to: String| (vec![role(), from], vec![role(), to]);
+    for (name, (input, expected)) in [
+        (
+            "no finish_reason",
+            changed(choices(r#"[{"index":0,"delta":{"content":"a"}}]"#), delta(r#"{"content":"a"}"#)),
+        ),
+        (
+            "an empty finish_reason",
+            changed(
+                choices(r#"[{"index":0,"delta":{"content":"a"},"finish_reason":""}]"#),
+                delta(r#"{"content":"a"}"#),
+            ),
+        ),
+        (
+            "no index",
+            changed(
+                choices(r#"[{"delta":{"content":"a"},"finish_reason":null}]"#),
+                choices(r#"[{"delta":{"content":"a"},"finish_reason":null,"index":0}]"#),
+            ),
+        ),
+        (
+            "no delta",
+            changed(
+                choices(r#"[{"index":0,"finish_reason":null}]"#),
+                choices(r#"[{"index":0,"finish_reason":null,"delta":{}}]"#),
+            ),
+        ),
+        ("a leading chunk without choices", (vec![choices("[]"), role()], vec![choices("[]"), role()])),
+        ("a chunk of another kind", (vec![role(), frame(r#"{"type":"ping"}"#)], vec![role()])),
+        (
+            "another object",
+            changed(
+                delta(r#"{"content":"a"}"#).replace("chat.completion.chunk", ""),
+                delta(r#"{"content":"a"}"#),
+            ),
+        ),
+        (
+            "what makes a chunk is missing",
+            changed(
+                frame(r#"{"choices":[{"index":0,"delta":{},"finish_reason":null}]}"#),
+                frame(
+                    r#"{"choices":[{"index":0,"delta":{},"finish_reason":null}],"object":"chat.completion.chunk","id":"req","created":7,"model":"m"}"#,
+                ),
+            ),
+        ),
+        (
+            "or null",
+            changed(
+                frame(r#"{"id":null,"created":null,"model":null,"object":null,"choices":[]}"#),
+                frame(
+                    r#"{"id":"req","created":7,"model":"m","object":"chat.completion.chunk","choices":[]}"#,
+                ),
+            ),
+        ),
+        (
+            "error null",
+            changed(
+                choices(r#"[{"index":0,"delta":{},"finish_reason":null}],"error":null"#),
+                choices(r#"[{"index":0,"delta":{},"finish_reason":null}]"#),
+            ),
+        ),
+        (
+            "usage null stays",
+            changed(
+                choices(r#"[{"index":0,"delta":{},"finish_reason":null}],"usage":null"#),
+                choices(r#"[{"index":0,"delta":{},"finish_reason":null}],"usage":null"#),
+            ),
+        ),
+        (
+            "logprobs and unknown members stay",
+            changed(
+                choices(
+                    r#"[{"index":0,"delta":{"x":[1]},"logprobs":{"content":[]},"finish_reason":null}],"p":"abc""#,
+                ),
+                choices(
+                    r#"[{"index":0,"delta":{"x":[1]},"logprobs":{"content":[]},"finish_reason":null}],"p":"abc""#,
+                ),
+            ),
+        ),
+    ] {
+        check(name, &input, &expected);
+    }
+}
+
+#[test]
+fn framing() {
+    let role = || delta(r#"{"role":"assistant"}"#);
+    for (name, input) in [
+        ("comments", format!(": hi\n\n{}: there\n\n", role())),
+        ("CRLF", role().replace('\n', "\r\n")),
+        ("CR", role().replace('\n', "\r")),
+        ("no space", role().replace("data: ", "data:")),
+        ("id, retry and event", format!("id: 1\nretry: 5\nevent: message\n{}", role())),
+        ("an empty event", format!("data:\n\ndata\n\n{}", role())),
+        ("a byte order mark", format!("\u{feff}{}", role())),
+        ("an unknown field", format!("nonsense: 1\n{}", role())),
+    ] {
+        check(name, &[input], &[role()]);
+    }
+    check(
+        "several data lines",
+        &[role().replace(r#","created""#, ",\ndata: \"created\"")],
+        &[role().replace(r#","created""#, r#", "created""#)],
+    );
+}
+
+#[test]
+fn invalid_utf8_is_replaced_as_the_specification_says() {
+    let mut input = delta(r#"{"role":"assistant","content":"a?b"}"#).into_bytes();
+    let at = input.iter().position(|&byte| byte == b'?').unwrap();
+    input[at] = 0xff;
+    input.extend_from_slice(&[frame(FINISH), DONE.to_owned()].concat().into_bytes());
+    let expected =
+        [delta("{\"role\":\"assistant\",\"content\":\"a\u{fffd}b\"}"), frame(FINISH), DONE.to_owned()]
+            .concat();
+    assert_eq!(run([&input[..]], false).0, expected);
+    assert_eq!(run(input.chunks(1), false).0, expected);
+}
+
+#[test]
+fn frames_without_a_change_keep_their_bytes() {
+    let odd = "{ \"choices\" :[ {\"finish_reason\":null ,\"index\": 0,\"delta\":{\"role\":\"assistant\",\"content\":\"\\u4f60\u{2028}\"}}],\t\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"model\":\"y\",\"created\":1E3 } ";
+    check("odd", &[frame(odd)], &[frame(odd)]);
+}
+
+#[test]
+fn usage_comes_once_at_the_end_and_only_if_asked_for() {
+    let role = || delta(r#"{"role":"assistant"}"#);
+    let riding = |usage: &str, choice: &str| choices(&format!("[{choice}],\"usage\":{usage}"));
+    let usage_chunk = |usage: &str| choices(&format!("[],\"usage\":{usage}"));
+    let plain = r#"{"index":0,"delta":{"content":"a"},"finish_reason":null}"#;
+    let finish = r#"{"index":0,"delta":{},"finish_reason":"stop"}"#;
+    let spaced = |usage: &str| usage_chunk(usage).replace(",\"usage\"", " , \"usage\"");
+    let rows = [
+        (
+            "its own chunk",
+            vec![role(), frame(FINISH), spaced(r#"{"prompt_tokens": 1}"#)],
+            vec![role(), frame(FINISH)],
+            Some(spaced(r#"{"prompt_tokens": 1}"#)),
+        ),
+        (
+            "cumulative, on every chunk",
+            vec![role(), riding(r#"{"prompt_tokens":1}"#, plain), riding(r#"{"prompt_tokens":2}"#, finish)],
+            vec![role(), choices(&format!("[{plain}]")), choices(&format!("[{finish}]"))],
+            Some(usage_chunk(r#"{"prompt_tokens":2}"#)),
+        ),
+        (
+            "at the choice",
+            vec![
+                role(),
+                choices(r#"[{"index":0,"delta":{},"finish_reason":"stop","usage":{"prompt_tokens":3}}]"#),
+            ],
+            vec![role(), frame(FINISH)],
+            Some(usage_chunk(r#"{"prompt_tokens":3}"#)),
+        ),
+        (
+            "on a chunk that repeats the finish",
+            vec![
+                role(),
+                frame(FINISH),
+                riding(
+                    r#"{"prompt_tokens":4}"#,
+                    r#"{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":"stop"}"#,
+                ),
+            ],
+            vec![role(), frame(FINISH)],
+            Some(usage_chunk(r#"{"prompt_tokens":4}"#)),
+        ),
+        (
+            "without choices",
+            vec![role(), frame(FINISH), frame(r#"{"usage":{"prompt_tokens":5}}"#)],
+            vec![role(), frame(FINISH)],
+            Some(frame(
+                r#"{"id":"req","object":"chat.completion.chunk","created":7,"model":"m","choices":[],"usage":{"prompt_tokens":5}}"#,
+            )),
+        ),
+        (
+            "with null choices",
+            vec![role(), frame(FINISH), choices(r#"null,"usage":{"prompt_tokens":6}"#)],
+            vec![role(), frame(FINISH)],
+            Some(usage_chunk(r#"{"prompt_tokens":6}"#)),
+        ),
+        (
+            "before the finish",
+            vec![role(), usage_chunk(r#"{"prompt_tokens":7}"#), frame(FINISH)],
+            vec![role(), frame(FINISH)],
+            Some(usage_chunk(r#"{"prompt_tokens":7}"#)),
+        ),
+        ("never", vec![role(), frame(FINISH)], vec![role(), frame(FINISH)], None),
+    ];
+    for (name, input, expected, usage) in rows {
+        let input = [input.concat(), DONE.to_owned()].concat();
+        let (without, transformer) = run_every_way(&input, false);
+        assert_eq!(without, [expected.concat(), DONE.to_owned()].concat(), "{name}, not asked for");
+        assert_eq!(transformer.summary().usage.is_some(), usage.is_some(), "{name}: the ledger's");
+        let (with, _) = run_every_way(&input, true);
+        assert_eq!(
+            with,
+            [expected.concat(), usage.unwrap_or_default(), DONE.to_owned()].concat(),
+            "{name}, asked for"
+        );
+    }
+}
+
+#[test]
+fn ends() {
+    let role = || delta(r#"{"role":"assistant"}"#);
+    let finish = || frame(FINISH);
+    let done = || DONE.to_owned();
+    let truncated = || error(TRUNCATED, "upstream_error");
+    let reason =
+        |reason: &str| choices(&format!(r#"[{{"index":0,"delta":{{}},"finish_reason":"{reason}"}}]"#));
+    let two = r#"[{"index":0,"delta":{"role":"assistant"},"finish_reason":"stop"},{"index":1,"delta":{"role":"assistant"},"finish_reason":null}]"#;
+    let other = choices(r#"[{"index":1,"delta":{},"finish_reason":"length"}]"#);
+    let rows: Vec<(&str, Vec<String>, Vec<String>)> = vec![
+        ("[DONE]", vec![role(), finish(), done()], vec![role(), finish(), done()]),
+        ("no [DONE]", vec![role(), finish()], vec![role(), finish(), done()]),
+        (
+            "[DONE] without a blank line",
+            vec![role(), finish(), "data: [DONE]\n".into()],
+            vec![role(), finish(), done()],
+        ),
+        (
+            "[DONE] without a line end",
+            vec![role(), finish(), "data:[DONE] ".into()],
+            vec![role(), finish(), done()],
+        ),
+        (
+            "the finish without a blank line",
+            vec![role(), format!("data: {FINISH}")],
+            vec![role(), finish(), done()],
+        ),
+        ("no finish", vec![role(), done()], vec![role(), truncated()]),
+        ("no finish, no [DONE]", vec![role()], vec![role(), truncated()]),
+        ("a cut event", vec![role(), format!("data: {}", &FINISH[..40])], vec![role(), truncated()]),
+        (
+            "a cut event behind the finish",
+            vec![role(), finish(), "data: {\"id\"".into()],
+            vec![role(), finish(), done()],
+        ),
+        ("nothing", vec![], vec![truncated()]),
+        ("[DONE] alone", vec![done()], vec![truncated()]),
+        ("something behind [DONE]", vec![role(), finish(), done(), role()], vec![role(), finish(), done()]),
+        (
+            "an empty finish is none",
+            vec![role(), reason(""), done()],
+            vec![role(), choices(r#"[{"index":0,"delta":{},"finish_reason":null}]"#), truncated()],
+        ),
+        ("one of two choices", vec![choices(two), done()], vec![choices(two), truncated()]),
+        ("both of two", vec![choices(two), other.clone(), done()], vec![choices(two), other, done()]),
+        (
+            "another API's spelling",
+            vec![role(), reason("end_turn"), done()],
+            vec![role(), reason("stop"), done()],
+        ),
+        ("an unknown reason", vec![role(), reason("odd"), done()], vec![role(), reason("odd"), done()]),
+        (
+            "a broken generation",
+            vec![role(), reason("insufficient_system_resource"), done()],
+            vec![role(), error("The upstream reported an error.", "upstream_error")],
+        ),
+        (
+            "no JSON",
+            vec![role(), frame("oops"), done()],
+            vec![role(), error(NO_COMPLETION, "upstream_error")],
+        ),
+        (
+            "no object",
+            vec![role(), frame("[1]"), done()],
+            vec![role(), error(NO_COMPLETION, "upstream_error")],
+        ),
+        (
+            "choices of another type",
+            vec![role(), choices("{}"), done()],
+            vec![role(), error(NO_COMPLETION, "upstream_error")],
+        ),
+    ];
+    for (name, input, expected) in rows {
+        assert_eq!(run_every_way(&input.concat(), false).0, expected.concat(), "{name}");
+    }
+}
+
+#[test]
+fn errors_end_in_an_error() {
+    let role = || delta(r#"{"role":"assistant"}"#);
+    for (name, input, message, status) in [
+        (
+            "an object",
+            frame(r#"{"error":{"message":"no \"luck\"","code":429}}"#),
+            r#"no \"luck\""#,
+            Some(429),
+        ),
+        ("a string", frame(r#"{"error":"no luck"}"#), "no luck", None),
+        ("no message", frame(r#"{"error":{"message":null}}"#), "The upstream reported an error.", None),
+        (
+            "an error event",
+            "event: error\ndata: {\"error\":{\"message\":\"no luck\",\"status_code\":400}}\n\n".to_owned(),
+            "no luck",
+            Some(400),
+        ),
+        (
+            "an error event, bare",
+            "event: error\ndata: {\"message\":\"no luck\"}\n\n".to_owned(),
+            "no luck",
+            None,
+        ),
+        (
+            "an error event, text",
+            "event: error\ndata: oops\n\n".to_owned(),
+            "The upstream reported an error.",
+            None,
+        ),
+        (
+            "in a chunk with choices",
+            choices(
+                r#"[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}],"error":{"code":502,"message":"no luck"}"#,
+            ),
+            "no luck",
+            Some(502),
+        ),
+        (
+            "at a choice",
+            choices(
+                r#"[{"index":0,"delta":{},"finish_reason":null,"error":{"code":503,"message":"no luck"}}]"#,
+            ),
+            "no luck",
+            Some(503),
+        ),
+        ("a bare line", "error: {\"message\":\"no luck\"}\n\n".to_owned(), "no luck", None),
+    ] {
+        let input = [role(), input, frame(FINISH), DONE.to_owned()].concat();
+        let (output, transformer) = run_every_way(&input, true);
+        assert_eq!(output, [role(), error(message, "upstream_error")].concat(), "{name}");
+        let error = transformer.error().unwrap();
+        assert_eq!((error.kind, error.status), (StreamErrorKind::ErrorEvent, status), "{name}");
+        assert!(!transformer.summary().complete);
+    }
+}
+
+#[test]
+fn an_error_chunk_still_pays_its_usage() {
+    let input = [
+        delta(r#"{"role":"assistant"}"#),
+        choices(r#"[],"error":{"message":"x"},"usage":{"prompt_tokens":43,"completion_tokens":10}"#),
+    ];
+    let (_, transformer) = run_every_way(&input.concat(), true);
+    let summary = transformer.summary();
+    assert_eq!(summary.usage.unwrap().completion_tokens, Some(10));
+    assert_eq!(summary.usage_source(), crate::summary::UsageSource::Partial);
+}
+
+#[test]
+fn a_long_error_message_is_cut_at_a_character() {
+    let long = "é".repeat(3_000);
+    let (output, transformer) = run([frame(&format!(r#"{{"error":"{long}"}}"#)).as_bytes()], false);
+    assert_eq!(transformer.error().unwrap().message.len(), StreamError::MAX_MESSAGE_BYTES);
+    assert!(output.len() < 2 * StreamError::MAX_MESSAGE_BYTES);
+}
+
+#[test]
+fn a_transport_fault_ends_in_an_error() {
+    for (kind, code) in [
+        (StreamErrorKind::Reset, "upstream_error"),
+        (StreamErrorKind::IdleTimeout, "upstream_timeout"),
+        (StreamErrorKind::TotalTimeout, "upstream_timeout"),
+        (StreamErrorKind::Draining, "overloaded"),
+    ] {
+        let mut transformer = Transformer::new(context(), true, SseLimits::default());
+        let mut output = Vec::new();
+        transformer.feed(delta(r#"{"role":"assistant"}"#).as_bytes(), &mut output);
+        transformer.feed(b"data: {\"half", &mut output);
+        transformer.fail(StreamError::new(kind), &mut output);
+        assert_eq!(transformer.finish(&mut output), State::Failed);
+        let expected =
+            [delta(r#"{"role":"assistant"}"#), error(&StreamError::new(kind).message, code)].concat();
+        assert_eq!(String::from_utf8(output).unwrap(), expected);
+    }
+}
+
+#[test]
+fn an_event_beyond_the_cap_ends_in_an_error() {
+    let limits = SseLimits { max_line_bytes: 200, max_event_bytes: 200 };
+    let mut transformer = Transformer::new(context(), false, limits);
+    let mut output = Vec::new();
+    transformer.feed(delta(r#"{"role":"assistant"}"#).as_bytes(), &mut output);
+    assert_eq!(transformer.feed(&[b'x'; 300], &mut output), State::Failed);
+    assert_eq!(transformer.error().unwrap().kind, StreamErrorKind::EventTooLarge);
+}
+
+/// Tool-call deltas ⇒ tool-call deltas.
+fn check_calls(name: &str, input: &[&str], expected: &[&str]) {
+    let frames = |entries: &[&str]| {
+        let deltas = entries.iter().map(|entries| delta(&format!(r#"{{"tool_calls":[{entries}]}}"#)));
+        std::iter::once(delta(r#"{"role":"assistant"}"#)).chain(deltas).collect::<Vec<_>>()
+    };
+    check(name, &frames(input), &frames(expected));
+}
+
+#[test]
+fn tool_calls() {
+    let a = r#"{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}"#;
+    let a_more = r#"{"index":0,"function":{"arguments":"{}"}}"#;
+    let b = r#"{"index":1,"id":"b","type":"function","function":{"name":"g","arguments":"{}"}}"#;
+    check_calls("as OpenAI does", &[a, a_more, b], &[a, a_more, b]);
+    check_calls("in one piece", &[b], &[&b.replace("\"index\":1", "\"index\":0")]);
+    check_calls("not from 0, with gaps", &[&a.replace(":0", ":3"), &b.replace(":1", ":7")], &[a, b]);
+    check_calls(
+        "no index",
+        &[&a.replace("\"index\":0,", ""), &b.replace("\"index\":1,", "")],
+        &[
+            r#"{"id":"a","type":"function","function":{"name":"f","arguments":""},"index":0}"#,
+            r#"{"id":"b","type":"function","function":{"name":"g","arguments":"{}"},"index":1}"#,
+        ],
+    );
+    check_calls(
+        "no index, in pieces",
+        &[
+            r#"{"id":"a","type":"function","function":{"name":"f","arguments":"{"}}"#,
+            r#"{"function":{"arguments":"}"}}"#,
+        ],
+        &[
+            r#"{"id":"a","type":"function","function":{"name":"f","arguments":"{"},"index":0}"#,
+            r#"{"function":{"arguments":"}"},"index":0}"#,
+        ],
+    );
+    check_calls("one index for two ids", &[a, &b.replace(":1", ":0")], &[a, b]);
+    check_calls("twice in one delta", &[&format!("{a},{}", b.replace(":1", ":0"))], &[&format!("{a},{b}")]);
+    check_calls(
+        "id and name again, and empty",
+        &[
+            a,
+            r#"{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"{"}}"#,
+            r#"{"index":0,"id":"","type":null,"function":{"name":"","arguments":"}"}}"#,
+        ],
+        &[
+            a,
+            r#"{"index":0,"type":"function","function":{"arguments":"{"}}"#,
+            r#"{"index":0,"function":{"arguments":"}"}}"#,
+        ],
+    );
+    check_calls(
+        "ids that change under one index",
+        &[a, r#"{"index":0,"id":"z","function":{"arguments":"{}"}}"#],
+        &[a, a_more],
+    );
+    check_calls(
+        "arguments null, absent, an object",
+        &[
+            r#"{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":null}}"#,
+            r#"{"index":0,"function":{}}"#,
+            r#"{"index":1,"id":"b","type":"function","function":{"name":"g","arguments":{"x": "é\n"}}}"#,
+        ],
+        &[
+            a,
+            r#"{"index":0,"function":{"arguments":""}}"#,
+            r#"{"index":1,"id":"b","type":"function","function":{"name":"g","arguments":"{\"x\": \"é\\n\"}"}}"#,
+        ],
+    );
+    check_calls(
+        "no id, no type",
+        &[
+            r#"{"index":0,"function":{"name":"f","arguments":"{}"}}"#,
+            r#"{"index":1,"id":null,"function":{"name":"g","arguments":"{}"}}"#,
+        ],
+        &[
+            r#"{"index":0,"function":{"name":"f","arguments":"{}"},"id":"call_req_0_0","type":"function"}"#,
+            r#"{"index":1,"id":"call_req_0_1","function":{"name":"g","arguments":"{}"},"type":"function"}"#,
+        ],
+    );
+    check_calls(
+        "no id, one index, two names",
+        &[
+            r#"{"index":0,"type":"function","function":{"name":"f","arguments":"{}"}}"#,
+            r#"{"index":0,"type":"function","function":{"name":"g","arguments":"{}"}}"#,
+        ],
+        &[
+            r#"{"index":0,"type":"function","function":{"name":"f","arguments":"{}"},"id":"call_req_0_0"}"#,
+            r#"{"index":1,"type":"function","function":{"name":"g","arguments":"{}"},"id":"call_req_0_1"}"#,
+        ],
+    );
+    check_calls(
+        "a name that comes later",
+        &[
+            r#"{"index":0,"id":"a","type":"function","function":{"name":"","arguments":""}}"#,
+            r#"{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}"#,
+        ],
+        &[
+            r#"{"index":0,"id":"a","type":"function","function":{"arguments":""}}"#,
+            r#"{"index":0,"function":{"name":"f","arguments":"{}"}}"#,
+        ],
+    );
+    check_calls(
+        "no function",
+        &[r#"{"index":0,"id":"a","type":"function"}"#, r#"{"index":0,"function":null}"#],
+        &[r#"{"index":0,"id":"a","type":"function","function":{"arguments":""}}"#, r#"{"index":0}"#],
+    );
+}
+
+#[test]
+fn choices_are_kept_apart() {
+    let input = choices(
+        r#"[{"index":0,"delta":{"role":"assistant","content":"a"},"finish_reason":"stop"},{"index":1,"delta":{"tool_calls":[{"id":"x","function":{"name":"f"}}]},"finish_reason":"tool_calls"}]"#,
+    );
+    let expected = choices(
+        r#"[{"index":0,"delta":{"role":"assistant","content":"a"},"finish_reason":"stop"},{"index":1,"delta":{"tool_calls":[{"id":"x","function":{"name":"f","arguments":""},"index":0,"type":"function"}],"role":"assistant"},"finish_reason":"tool_calls"}]"#,
+    );
+    assert_eq!(
+        run_every_way(&[input, DONE.to_owned()].concat(), false).0,
+        [expected, DONE.to_owned()].concat()
+    );
+}
+
+#[test]
+fn the_summary_says_what_was_seen() {
+    let usage = r#"{"prompt_tokens":10,"completion_tokens":20,"total_tokens":30,"completion_tokens_details":{"reasoning_tokens":5},"prompt_tokens_details":{"cached_tokens":3}}"#;
+    let input = [
+        delta(r#"{"role":"assistant"}"#),
+        delta(r#"{"reasoning":"hm"}"#),
+        frame(FINISH),
+        choices(&format!("[],\"usage\":{usage}")),
+        DONE.to_owned(),
+    ];
+    let (_, transformer) = run_every_way(&input.concat(), false);
+    let expected = Summary {
+        model: Some("m".into()),
+        finish_reason: Some("stop".into()),
+        usage: Some(crate::summary::Usage {
+            prompt_tokens: Some(10),
+            completion_tokens: Some(20),
+            reasoning_tokens: Some(5),
+            cached_tokens: Some(3),
+        }),
+        reasoning_seen: true,
+        frames: 3,
+        complete: true,
+        error: None,
+    };
+    assert_eq!(transformer.summary(), &expected);
+    for (name, usage, reasoning, cached) in [
+        ("Moonshot, Azure", r#"{"reasoning_tokens":5,"cached_tokens":3}"#, Some(5), Some(3)),
+        ("DeepSeek", r#"{"prompt_cache_hit_tokens":3}"#, None, Some(3)),
+        ("null details", r#"{"prompt_tokens_details":null,"completion_tokens_details":null}"#, None, None),
+        ("no integers", r#"{"reasoning_tokens":-1,"cached_tokens":1.5}"#, None, None),
+    ] {
+        let input = [frame(FINISH), choices(&format!("[],\"usage\":{usage}")), DONE.to_owned()].concat();
+        let read = run([input.as_bytes()], false).1.summary().usage.unwrap();
+        assert_eq!((read.reasoning_tokens, read.cached_tokens), (reasoning, cached), "{name}");
+    }
+}
+
+/// Streams of quirky and broken frames.
+fn stream_like() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop::sample::select(vec![
+        delta(r#"{"role":"assistant","content":"a"}"#),
+        delta(r#"{"content":"é","reasoning":"r"}"#),
+        delta(
+            r#"{"tool_calls":[{"id":"x","function":{"name":"f","arguments":{}}},{"index":4,"function":{"arguments":"1"}}]}"#,
+        ),
+        delta(r#"{"tool_calls":[{"index":0,"function":{"arguments":"1"}}]}"#),
+        choices(
+            r#"[{"delta":{},"finish_reason":"stop"},{"index":1,"delta":null}],"usage":{"prompt_tokens":1}"#,
+        ),
+        choices(r#"[{"index":1,"delta":{},"finish_reason":"length"}]"#),
+        frame(FINISH),
+        DONE.to_owned(),
+        ": c\r\n\r\n".to_owned(),
+        "data: {\"cut".to_owned(),
+        "\n\n".to_owned(),
+        "\r".to_owned(),
+        "data: 1\ndata: 2\n\n".to_owned(),
+        "event: error\n".to_owned(),
+        "error: {}\n\n".to_owned(),
+    ]);
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat().into_bytes())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn any_cut_gives_the_same_frames(input in stream_like(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6), include_usage: bool) {
+        let whole = run([&input[..]], include_usage);
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(input.len() + 1)).collect();
+        cuts.extend([0, input.len()]);
+        cuts.sort_unstable();
+        let cut = run(cuts.windows(2).map(|pair| &input[pair[0]..pair[1]]), include_usage);
+        prop_assert_eq!(&cut.0, &whole.0);
+        prop_assert_eq!(cut.1.summary(), whole.1.summary());
+    }
+
+    #[test]
+    fn what_comes_out_goes_through_unchanged(input in stream_like()) {
+        let (once, transformer) = run([&input[..]], true);
+        if transformer.summary().complete {
+            prop_assert_eq!(run([once.as_bytes()], true).0, once);
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(input in prop::collection::vec(any::<u8>(), 0..200)) {
+        run([&input[..]], true);
+    }
+}

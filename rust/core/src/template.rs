@@ -1,0 +1,104 @@
+//! A short cut for the chunks of one answer, which nearly always differ in one string only.
+//!
+//! A [`Template`] is the last chunk without that string. A chunk with the same bytes around another (well-formed, not
+//! empty) string is the same chunk to every rule, so what was decided for the last one holds for it, unread. It pays: a
+//! clean stream goes through the transformer several times as fast (`make bench`, cases `clean` and `unlike`).
+
+use crate::json::{Kind, Scanner, Value};
+
+/// What stands before and behind the string: in the chunks that come in, and in what was made of the last of them.
+#[derive(Debug, Default)]
+pub(crate) struct Template {
+    /// Up to and with the string's first quote. Empty: there is no template.
+    head: Vec<u8>,
+    /// From its last quote on.
+    tail: Vec<u8>,
+    output_head: Vec<u8>,
+    output_tail: Vec<u8>,
+}
+
+impl Template {
+    /// Whatever was decided holds no longer.
+    pub(crate) fn forget(&mut self) {
+        self.head.clear();
+    }
+
+    /// Remember `chunk` around `string`, one of its strings that says something, and the `output` made of it, in which
+    /// that string begins at `output_start`.
+    pub(crate) fn remember(&mut self, chunk: &[u8], string: Value, output: &[u8], output_start: usize) {
+        let (start, end) = (string.span.start + 1, string.span.end - 1);
+        debug_assert!(string.kind == Kind::String && end > start);
+        let output_start = output_start + 1;
+        let output_end = output_start + (end - start);
+        chunk[..start].clone_into(&mut self.head);
+        chunk[end..].clone_into(&mut self.tail);
+        output[..output_start].clone_into(&mut self.output_head);
+        output[output_end..].clone_into(&mut self.output_tail);
+    }
+
+    /// The string, still escaped, where `chunk` is the remembered one but for it.
+    #[inline]
+    pub(crate) fn string_of<'a>(&self, chunk: &'a [u8]) -> Option<&'a [u8]> {
+        let end = chunk.len().checked_sub(self.tail.len())?;
+        if self.head.is_empty() || end <= self.head.len() {
+            return None;
+        }
+        if chunk[..self.head.len()] != self.head[..] || chunk[end..] != self.tail[..] {
+            return None;
+        }
+        // The string must end where the tail begins: else the tail's bytes are only the end of another chunk.
+        let string = Scanner::from(chunk, self.head.len() - 1).value().ok()?;
+        if string.span.end != end + 1 {
+            return None;
+        }
+        let text = &chunk[self.head.len()..end];
+        simdutf8::basic::from_utf8(text).is_ok().then_some(text)
+    }
+
+    /// Append what is made of a chunk with this string.
+    #[inline]
+    pub(crate) fn write(&self, string: &[u8], output: &mut Vec<u8>) {
+        output.reserve(self.output_head.len() + string.len() + self.output_tail.len());
+        output.extend_from_slice(&self.output_head);
+        output.extend_from_slice(string);
+        output.extend_from_slice(&self.output_tail);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_chunk_around_another_string_matches() {
+        let chunk = br#"{"a":"x","b":1}"#;
+        let string = Scanner::from(chunk, 5).value().unwrap();
+        let mut template = Template::default();
+        assert_eq!(template.string_of(chunk), None, "nothing is remembered");
+        template.remember(chunk, string, b"<\"x\">", 1);
+        for (name, chunk, expected) in [
+            ("itself", &br#"{"a":"x","b":1}"#[..], Some(&b"x"[..])),
+            ("another string", br#"{"a":"y z","b":1}"#, Some(b"y z")),
+            ("escapes", br#"{"a":"\"\n\\","b":1}"#, Some(br#"\"\n\\"#)),
+            ("other letters", "{\"a\":\"你\",\"b\":1}".as_bytes(), Some("你".as_bytes())),
+            ("an empty string", br#"{"a":"","b":1}"#, None),
+            ("no string", br#"{"a":null,"b":1}"#, None),
+            ("another head", br#"{"A":"y","b":1}"#, None),
+            ("another tail", br#"{"a":"y","b":2}"#, None),
+            ("a member between", br#"{"a":"y","c":"","b":1}"#, None),
+            ("a string that runs on", br#"{"a":"y\","b":1}"#, None),
+            ("a bad escape", br#"{"a":"\x","b":1}"#, None),
+            ("a control character", b"{\"a\":\"\x01\",\"b\":1}", None),
+            ("no UTF-8", b"{\"a\":\"\xff\",\"b\":1}", None),
+            ("shorter than the template", br#"{"a":"#, None),
+            ("head and tail overlapping", br#"{"a":","b":1}"#, None),
+        ] {
+            assert_eq!(template.string_of(chunk), expected, "{name}");
+        }
+        let mut output = Vec::new();
+        template.write(b"y z", &mut output);
+        assert_eq!(output, b"<\"y z\">");
+        template.forget();
+        assert_eq!(template.string_of(chunk), None);
+    }
+}

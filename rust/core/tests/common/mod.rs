@@ -1,0 +1,171 @@
+//! What tests of whole streams share: running them, and the rules of the contract's "Answers, streaming".
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    missing_docs,
+    unreachable_pub
+)]
+
+use std::collections::HashMap;
+
+use llmgw_core::merge::Merger;
+use llmgw_core::request::AnswerContext;
+use llmgw_core::sse::SseLimits;
+use llmgw_core::stream::{State, Transformer};
+use llmgw_core::summary::Summary;
+use serde_json::Value;
+
+pub fn context() -> AnswerContext {
+    AnswerContext { request_id: "req-1".into(), model: "upstream-model".into(), created_s: 1_700_000_000 }
+}
+
+/// What comes out of one stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    pub output: Vec<u8>,
+    pub state: State,
+    pub summary: Summary,
+}
+
+pub fn transform<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, include_usage: bool) -> Outcome {
+    let mut transformer = Transformer::new(context(), include_usage, SseLimits::default());
+    let mut output = Vec::new();
+    for chunk in chunks {
+        transformer.feed(chunk, &mut output);
+    }
+    let state = transformer.finish(&mut output);
+    Outcome { output, state, summary: transformer.summary().clone() }
+}
+
+pub fn merge<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<u8>, String> {
+    let mut merger = Merger::new(context(), SseLimits::default());
+    for chunk in chunks {
+        merger.feed(chunk);
+    }
+    merger.finish();
+    merger.into_completion().map_err(|error| error.to_string())
+}
+
+/// Cut points that are the same in every run: every byte of a short input, else a spread of them.
+pub fn cuts(length: usize) -> impl Iterator<Item = usize> {
+    let step = (length / 200).max(1);
+    // Coprime to most line lengths, so that cuts fall everywhere.
+    let step = if step > 1 { step | 1 } else { 1 };
+    (0..=length).step_by(step)
+}
+
+/// Pieces of pseudo-random sizes from 1 to `most` bytes.
+pub fn pieces(input: &[u8], most: usize, mut seed: u64) -> Vec<&[u8]> {
+    let mut rest = input;
+    let mut pieces = Vec::new();
+    while !rest.is_empty() {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let size = (1 + usize::try_from(seed >> 33).unwrap() % most).min(rest.len());
+        let (piece, tail) = rest.split_at(size);
+        pieces.push(piece);
+        rest = tail;
+    }
+    pieces
+}
+
+/// The frames of a stream: each exactly `data: PAYLOAD` and a blank line.
+pub fn payloads(stream: &[u8]) -> Vec<String> {
+    let text = std::str::from_utf8(stream).unwrap();
+    assert!(text.is_empty() || text.ends_with("\n\n"), "the last frame has no blank line");
+    text.split_terminator("\n\n")
+        .map(|frame| {
+            let payload = frame.strip_prefix("data: ").unwrap_or_else(|| panic!("no data line: {frame:?}"));
+            assert!(!payload.contains(['\n', '\r']) && !payload.is_empty(), "more than one line: {frame:?}");
+            payload.to_owned()
+        })
+        .collect()
+}
+
+/// Check every rule that the contract has for a stream's frames.
+pub fn check_rules(outcome: &Outcome, include_usage: bool) {
+    let mut payloads = payloads(&outcome.output);
+    let last = payloads.pop().expect("an empty stream");
+    match outcome.state {
+        State::Done => assert_eq!(last, "[DONE]"),
+        State::Failed => {
+            let error: Value = serde_json::from_str(&last).unwrap();
+            let error = &error["error"];
+            assert!(
+                error["message"].is_string()
+                    && error["code"].is_string()
+                    && error["type"] == "upstream_error"
+            );
+            assert!(error.get("param").is_some_and(Value::is_null));
+        }
+        State::Open => panic!("a finished stream is open"),
+    }
+    let mut choices: HashMap<u64, (bool, bool, Vec<bool>)> = HashMap::new();
+    let mut usage_chunks = 0;
+    for payload in &payloads {
+        let chunk: Value = serde_json::from_str(payload).unwrap();
+        assert_eq!(usage_chunks, 0, "something follows the usage chunk");
+        assert_eq!(chunk["object"], "chat.completion.chunk", "{payload}");
+        assert!(
+            chunk["id"].is_string() && chunk["model"].is_string() && chunk["created"].is_number(),
+            "{payload}"
+        );
+        assert!(chunk.get("error").is_none(), "{payload}");
+        let listed = chunk["choices"].as_array().unwrap();
+        if chunk["usage"].is_object() {
+            assert!(listed.is_empty(), "usage rides on a chunk: {payload}");
+            usage_chunks += 1;
+        }
+        for choice in listed {
+            let index = choice["index"].as_u64().unwrap();
+            let (role_seen, finished, calls) = choices.entry(index).or_default();
+            let reason = choice.get("finish_reason").unwrap_or_else(|| panic!("no finish_reason: {payload}"));
+            if let Some(reason) = reason.as_str() {
+                assert!(!*finished && !reason.is_empty(), "a second finish: {payload}");
+                *finished = true;
+            } else {
+                assert!(reason.is_null());
+            }
+            assert!(choice.get("usage").is_none_or(Value::is_null), "{payload}");
+            let delta = choice["delta"].as_object().unwrap();
+            assert_eq!(delta.contains_key("role"), !*role_seen, "role once, in the first delta: {payload}");
+            if let Some(role) = delta.get("role") {
+                assert!(role.as_str().is_some_and(|role| !role.is_empty()), "{payload}");
+            }
+            *role_seen = true;
+            assert!(!delta.contains_key("reasoning"), "{payload}");
+            assert!(
+                delta.get("content").is_none_or(|content| content.is_string() || content.is_null()),
+                "{payload}"
+            );
+            let Some(tool_calls) = delta.get("tool_calls") else { continue };
+            for call in tool_calls.as_array().unwrap() {
+                let index = usize::try_from(call["index"].as_u64().unwrap()).unwrap();
+                assert!(index <= calls.len(), "a gap in the indices: {payload}");
+                let first = index == calls.len();
+                if first {
+                    calls.push(false);
+                    assert!(call["id"].as_str().is_some_and(|id| !id.is_empty()), "{payload}");
+                    assert_eq!(call["type"], "function");
+                } else {
+                    assert!(call.get("id").is_none(), "a second id: {payload}");
+                }
+                let Some(function) = call.get("function") else { continue };
+                assert!(function["arguments"].is_string(), "{payload}");
+                if let Some(name) = function.get("name") {
+                    assert!(!calls[index] && name.as_str().is_some_and(|name| !name.is_empty()), "{payload}");
+                    calls[index] = true;
+                }
+            }
+        }
+    }
+    if outcome.state == State::Done {
+        assert!(!choices.is_empty() && choices.values().all(|(_, finished, _)| *finished));
+        assert_eq!(usage_chunks, usize::from(include_usage && outcome.summary.usage.is_some()));
+    } else {
+        assert_eq!(usage_chunks, 0);
+    }
+}

@@ -1,0 +1,114 @@
+//! Every recorded stream in `../shared/streams`: the same output however it is cut, and always within the rules.
+//!
+//! Skipped, saying so, where that folder is absent (it is a sibling of the checkout and no part of it).
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{check_rules, cuts, merge, pieces, transform};
+use llmgw_core::stream::State;
+use serde_json::Value;
+
+fn recordings() -> Vec<(String, Vec<u8>)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/streams");
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "sse") {
+                found.push((path.display().to_string(), std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    if found.is_empty() {
+        eprintln!("skipped: there are no recordings in {}", root.display());
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn every_recording_keeps_the_rules() {
+    for (name, stream) in recordings() {
+        eprintln!("{name}");
+        for include_usage in [false, true] {
+            let outcome = transform([&stream[..]], include_usage);
+            check_rules(&outcome, include_usage);
+            assert_eq!(
+                outcome.state == State::Failed,
+                is_no_success(&stream),
+                "{name}: {:?}",
+                outcome.summary
+            );
+        }
+    }
+}
+
+/// Whether the recording holds an error, or never gives a finish reason (both of Snowflake's): read independently of
+/// the code under test.
+fn is_no_success(stream: &[u8]) -> bool {
+    let events = String::from_utf8_lossy(stream);
+    let payloads = events.lines().filter_map(|line| line.strip_prefix("data:"));
+    let chunks: Vec<Value> = payloads.filter_map(|data| serde_json::from_str(data).ok()).collect();
+    let finished = |chunk: &Value| {
+        chunk["choices"][0]["finish_reason"].as_str().is_some_and(|reason| !reason.is_empty())
+    };
+    chunks.iter().any(|chunk| chunk["error"].is_object()) || !chunks.iter().any(finished)
+}
+
+#[test]
+fn every_recording_comes_out_the_same_however_it_is_cut() {
+    for (name, stream) in recordings() {
+        let whole = transform([&stream[..]], true);
+        let merged = merge([&stream[..]]);
+        for cut in cuts(stream.len()) {
+            assert_eq!(transform([&stream[..cut], &stream[cut..]], true), whole, "{name} cut at {cut}");
+        }
+        for (most, seed) in [(1, 1), (7, 2), (200, 3), (5_000, 4)] {
+            let pieces = pieces(&stream, most, seed);
+            assert_eq!(transform(pieces.iter().copied(), true), whole, "{name} in pieces up to {most}");
+            assert_eq!(merge(pieces), merged, "{name} merged from pieces up to {most}");
+        }
+    }
+}
+
+#[test]
+fn every_recording_merges_into_what_its_frames_say() {
+    for (name, stream) in recordings() {
+        let outcome = transform([&stream[..]], true);
+        let merged = merge([&stream[..]]);
+        assert_eq!(merged.is_ok(), outcome.state == State::Done, "{name}");
+        let Ok(merged) = merged else { continue };
+        let merged: Value = serde_json::from_slice(&merged).unwrap();
+        let mut content = String::new();
+        let mut reason = String::new();
+        for payload in common::payloads(&outcome.output) {
+            let Ok(chunk) = serde_json::from_str::<Value>(&payload) else { continue };
+            for choice in chunk["choices"].as_array().unwrap().iter().filter(|choice| choice["index"] == 0) {
+                content.push_str(choice["delta"]["content"].as_str().unwrap_or_default());
+                reason.push_str(choice["finish_reason"].as_str().unwrap_or_default());
+            }
+            if chunk["usage"].is_object() {
+                assert_eq!(merged["usage"], chunk["usage"], "{name}");
+            }
+        }
+        let message = &merged["choices"][0]["message"];
+        assert_eq!(message["content"].as_str().unwrap_or_default(), content, "{name}");
+        assert_eq!(
+            message["content"].is_null(),
+            content.is_empty() && message.get("tool_calls").is_some(),
+            "{name}"
+        );
+        assert_eq!(merged["choices"][0]["finish_reason"], reason.as_str(), "{name}");
+        for absent in ["reasoning_content", "reasoning", "reasoning_details"] {
+            assert!(message.get(absent).is_none(), "{name}");
+        }
+    }
+}
