@@ -1,0 +1,143 @@
+//! What one provider endpoint is, checked before it is used.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderValue, Uri};
+use llmgw_core::sse::SseLimits;
+
+/// No timeout may be longer: far beyond any use, and safe to add to a clock.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How long an exchange may take, by the monotonic clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// DNS, TCP and TLS together.
+    pub connect: Duration,
+    /// From the start until the first good event of a stream, connecting and response headers included. A plain answer
+    /// has no events: its headers come when the whole of it has been generated, so only `total` bounds that wait.
+    pub first_event: Duration,
+    /// Between two reads of a stream that has begun (comments count) or of a plain body. Not while the reader is slow.
+    pub idle: Duration,
+    /// From the start to the end.
+    pub total: Duration,
+}
+
+/// One provider endpoint.
+///
+/// It holds a key, so it has no `Debug`.
+#[derive(Clone)]
+pub struct UpstreamConfig {
+    /// Such as `https://api.example.com/v1`; `/chat/completions` is put behind it.
+    pub base_url: String,
+    /// Sent as `authorization: Bearer …`.
+    pub api_key: Option<String>,
+    /// See [`Timeouts`].
+    pub timeouts: Timeouts,
+    /// Caps for one line and one event of a stream.
+    pub limits: SseLimits,
+    /// Cap for a whole plain answer, and for all events together of one that is merged.
+    pub max_answer_bytes: usize,
+}
+
+/// Why there can be no [`crate::Upstream`] for a config.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// Not `http(s)://host[:port][/path]`, without user, query or fragment.
+    BaseUrl,
+    /// The key has characters that can't stand in a header.
+    ApiKey,
+    /// The named timeout is zero or longer than [`MAX_TIMEOUT`].
+    Timeout(&'static str),
+    /// The system has no usable root certificates.
+    RootCertificates,
+    /// The TLS library refuses its own defaults.
+    Tls,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BaseUrl => formatter
+                .write_str("base_url must be http(s)://host[:port][/path], without user, query or fragment"),
+            Self::ApiKey => formatter.write_str("api_key must be printable ASCII"),
+            Self::Timeout(name) => write!(formatter, "{name} must be more than 0 and at most a year"),
+            Self::RootCertificates => formatter.write_str("the system has no usable root certificates"),
+            Self::Tls => formatter.write_str("TLS can't be set up"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Timeouts {
+    /// Every timeout is more than zero and at most [`MAX_TIMEOUT`].
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let named = [
+            ("connect_timeout_s", self.connect),
+            ("first_event_timeout_s", self.first_event),
+            ("idle_timeout_s", self.idle),
+            ("total_timeout_s", self.total),
+        ];
+        match named.into_iter().find(|(_, timeout)| timeout.is_zero() || *timeout > MAX_TIMEOUT) {
+            Some((name, _)) => Err(ConfigError::Timeout(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `base_url` + `/chat/completions`.
+pub(crate) fn chat_completions_url(base_url: &str) -> Result<Uri, ConfigError> {
+    let mut parts = base_url.parse::<Uri>().map_err(|_| ConfigError::BaseUrl)?.into_parts();
+    let is_http =
+        parts.scheme.as_ref().is_some_and(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS);
+    let is_host = parts.authority.as_ref().is_some_and(|authority| !authority.as_str().contains('@'));
+    let path = parts.path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/');
+    if !is_http || !is_host || base_url.contains(['?', '#']) {
+        return Err(ConfigError::BaseUrl);
+    }
+    parts.path_and_query =
+        Some(format!("{path}/chat/completions").parse().map_err(|_| ConfigError::BaseUrl)?);
+    Uri::from_parts(parts).map_err(|_| ConfigError::BaseUrl)
+}
+
+/// `Bearer …`, marked so that neither logs nor HPACK tables get it.
+pub(crate) fn authorization(api_key: &str) -> Result<HeaderValue, ConfigError> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {api_key}")).map_err(|_| ConfigError::ApiKey)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        let rows = [
+            ("http://127.0.0.1:9/v1", Some("http://127.0.0.1:9/v1/chat/completions")),
+            ("https://host/v1/", Some("https://host/v1/chat/completions")),
+            ("https://host", Some("https://host/chat/completions")),
+            ("http://[::1]:80/a/b", Some("http://[::1]:80/a/b/chat/completions")),
+            ("ftp://host/v1", None),
+            ("host/v1", None),
+            ("/v1", None),
+            ("", None),
+            ("https://user:pass@host/v1", None),
+            ("https://host/v1?x=1", None),
+            ("https://host/v1#x", None),
+            ("https://ho st/v1", None),
+        ];
+        for (base_url, expected) in rows {
+            let url = chat_completions_url(base_url).ok().map(|url| url.to_string());
+            assert_eq!(url.as_deref(), expected, "{base_url}");
+        }
+    }
+
+    #[test]
+    fn keys_that_can_not_stand_in_a_header() {
+        assert_eq!(authorization("sk-1\n").err(), Some(ConfigError::ApiKey));
+        assert!(authorization("sk-1").is_ok_and(|value| value.is_sensitive()));
+    }
+}

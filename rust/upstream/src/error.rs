@@ -1,0 +1,212 @@
+//! Why an exchange failed. Told apart by [`ErrorKind`], never by text.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use llmgw_core::error::{StreamError, StreamErrorKind};
+
+use crate::client::ConnectTimedOut;
+use crate::deadlines::Due;
+
+/// What went wrong. [`ErrorKind::as_str`] is the name in ledger, metrics and `llmgw._core`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// No connection: refused, no route, no such host, TLS failure.
+    Unreachable,
+    /// No connection in time.
+    ConnectTimeout,
+    /// No good event in time (heartbeats and comments are none).
+    FirstEventTimeout,
+    /// Nothing at all came for the idle timeout.
+    IdleTimeout,
+    /// The whole exchange took too long.
+    TotalTimeout,
+    /// A status that is neither 2xx nor 3xx.
+    Status,
+    /// A 3xx: never followed, since the key must not travel to another host.
+    Redirect,
+    /// The answer is no event stream, or no JSON where that was asked for.
+    ContentType,
+    /// The answer is compressed although identity was asked for.
+    ContentEncoding,
+    /// What came is no HTTP.
+    Protocol,
+    /// An `error` object in a 2xx answer.
+    ErrorEvent,
+    /// An event, or a whole answer, that is no chat completion.
+    InvalidEvent,
+    /// A line or an event beyond its cap.
+    EventTooLarge,
+    /// A whole answer beyond its cap.
+    TooLarge,
+    /// A clean end without a finish reason.
+    Truncated,
+    /// The connection died.
+    Reset,
+    /// Nobody wants the answer any more.
+    Aborted,
+    /// This gateway is shutting down.
+    Draining,
+    /// A defect in the gateway.
+    Panic,
+}
+
+impl ErrorKind {
+    /// The kind's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::FirstEventTimeout => "first_event_timeout",
+            Self::IdleTimeout => "idle_timeout",
+            Self::TotalTimeout => "total_timeout",
+            Self::Status => "status",
+            Self::Redirect => "redirect",
+            Self::ContentType => "content_type",
+            Self::ContentEncoding => "content_encoding",
+            Self::Protocol => "protocol",
+            Self::ErrorEvent => "error_event",
+            Self::InvalidEvent => "invalid_event",
+            Self::EventTooLarge => "event_too_large",
+            Self::TooLarge => "too_large",
+            Self::Truncated => "truncated",
+            Self::Reset => "reset",
+            Self::Aborted => "aborted",
+            Self::Draining => "draining",
+            Self::Panic => "panic",
+        }
+    }
+
+    /// The nearest kind that an error frame can have.
+    const fn in_band(self) -> StreamErrorKind {
+        match self {
+            Self::ConnectTimeout | Self::FirstEventTimeout | Self::IdleTimeout => {
+                StreamErrorKind::IdleTimeout
+            }
+            Self::TotalTimeout => StreamErrorKind::TotalTimeout,
+            Self::Status | Self::ErrorEvent => StreamErrorKind::ErrorEvent,
+            Self::Redirect | Self::ContentType | Self::ContentEncoding | Self::InvalidEvent => {
+                StreamErrorKind::InvalidEvent
+            }
+            Self::EventTooLarge | Self::TooLarge => StreamErrorKind::EventTooLarge,
+            Self::Truncated => StreamErrorKind::Truncated,
+            Self::Draining => StreamErrorKind::Draining,
+            Self::Unreachable | Self::Protocol | Self::Reset | Self::Aborted | Self::Panic => {
+                StreamErrorKind::Reset
+            }
+        }
+    }
+}
+
+impl From<StreamErrorKind> for ErrorKind {
+    fn from(kind: StreamErrorKind) -> Self {
+        match kind {
+            StreamErrorKind::ErrorEvent => Self::ErrorEvent,
+            StreamErrorKind::InvalidEvent => Self::InvalidEvent,
+            StreamErrorKind::EventTooLarge => Self::EventTooLarge,
+            StreamErrorKind::Truncated => Self::Truncated,
+            StreamErrorKind::Reset => Self::Reset,
+            StreamErrorKind::IdleTimeout => Self::IdleTimeout,
+            StreamErrorKind::TotalTimeout => Self::TotalTimeout,
+            StreamErrorKind::Draining => Self::Draining,
+        }
+    }
+}
+
+/// An exchange that failed before anything was handed out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExchangeError {
+    /// What went wrong.
+    pub kind: ErrorKind,
+    /// The upstream's HTTP status, or the one that its error event names.
+    pub status: Option<u16>,
+    /// What `retry-after-ms` or `retry-after` asked for, in seconds from now.
+    pub retry_after_s: Option<f64>,
+    /// The upstream's own error message, where it gave one as JSON: at most [`StreamError::MAX_MESSAGE_BYTES`] bytes and
+    /// without its API key. Whether the client may see it is for the caller to say (it may for a 4xx about the request).
+    pub message: Option<String>,
+}
+
+impl ExchangeError {
+    pub(crate) const fn new(kind: ErrorKind) -> Self {
+        Self { kind, status: None, retry_after_s: None, message: None }
+    }
+
+    pub(crate) const fn with_status(kind: ErrorKind, status: u16) -> Self {
+        Self { kind, status: Some(status), retry_after_s: None, message: None }
+    }
+
+    /// The same failure for a client that has already been shown something: as an error frame.
+    pub(crate) fn in_band(&self) -> StreamError {
+        let mut error = StreamError::new(self.kind.in_band());
+        error.status = self.status;
+        let own_words = self.kind == ErrorKind::ErrorEvent || self.status.is_some_and(is_about_the_request);
+        if let Some(message) = self.message.as_ref().filter(|_| own_words) {
+            error.message.clone_from(message);
+        }
+        error
+    }
+}
+
+/// A 4xx that speaks of the client's request, and not of the gateway's key, account, pace or route.
+const fn is_about_the_request(status: u16) -> bool {
+    matches!(status, 400..=499) && !matches!(status, 401..=403 | 407 | 408 | 429)
+}
+
+impl fmt::Display for ExchangeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the upstream failed: {}", self.kind.as_str())?;
+        self.status.map_or(Ok(()), |status| write!(formatter, " (HTTP {status})"))
+    }
+}
+
+impl StdError for ExchangeError {}
+
+impl From<&StreamError> for ExchangeError {
+    fn from(error: &StreamError) -> Self {
+        let message = (error.kind == StreamErrorKind::ErrorEvent).then(|| error.message.clone());
+        Self { kind: error.kind.into(), status: error.status, retry_after_s: None, message }
+    }
+}
+
+impl From<Due> for ExchangeError {
+    fn from(due: Due) -> Self {
+        Self::new(match due {
+            Due::FirstEvent => ErrorKind::FirstEventTimeout,
+            Due::Idle | Due::Heartbeat => ErrorKind::IdleTimeout,
+            Due::Total => ErrorKind::TotalTimeout,
+        })
+    }
+}
+
+impl From<hyper_util::client::legacy::Error> for ExchangeError {
+    fn from(error: hyper_util::client::legacy::Error) -> Self {
+        let kind = if error.is_connect() {
+            if causes(&error).any(<dyn StdError>::is::<ConnectTimedOut>) {
+                ErrorKind::ConnectTimeout
+            } else {
+                ErrorKind::Unreachable
+            }
+        } else {
+            causes(&error).find_map(|cause| cause.downcast_ref()).map_or(ErrorKind::Reset, transport_kind)
+        };
+        Self::new(kind)
+    }
+}
+
+impl From<hyper::Error> for ExchangeError {
+    fn from(error: hyper::Error) -> Self {
+        Self::new(transport_kind(&error))
+    }
+}
+
+/// Malformed HTTP is a fault of its own; every other failure of an open connection is its death.
+fn transport_kind(error: &hyper::Error) -> ErrorKind {
+    if error.is_parse() { ErrorKind::Protocol } else { ErrorKind::Reset }
+}
+
+/// The error's sources, nearest first.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
+}

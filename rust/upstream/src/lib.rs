@@ -1,0 +1,26 @@
+//! One exchange with a provider: the request goes out, its answer comes back as blocks of finished frames.
+//!
+//! * [`Upstream`] is one provider endpoint with its pooled HTTP client ([`config`], `client`).
+//! * [`Upstream::start`] spawns the exchange as one tokio task (`pump`) and returns an [`Exchange`] at once.
+//! * The task feeds what it reads to `llmgw_core` and puts whole frames into a shared slot (`shared`), from which
+//!   [`Exchange::poll_block`] takes everything that is ready. A slot that is not taken stops the reading.
+//! * `deadlines` holds the timers, `refusal` reads the answers that are no success, [`error`] names what went wrong.
+//!
+//! Nothing is handed out before the first good event or the first heartbeat. Until then every failure is an
+//! [`ExchangeError`], so that another upstream can be tried; afterwards failures are error frames in the stream.
+//! Dropping an [`Exchange`] aborts its task and closes the connection, before the response headers too.
+
+#![forbid(unsafe_code)]
+
+mod client;
+pub mod config;
+mod deadlines;
+pub mod error;
+mod exchange;
+mod pump;
+mod refusal;
+mod shared;
+
+pub use config::{ConfigError, Timeouts, UpstreamConfig};
+pub use error::{ErrorKind, ExchangeError};
+pub use exchange::{Exchange, ExchangeRequest, Report, Upstream};

@@ -1,0 +1,304 @@
+//! The task of one exchange, from the request to the end of the answer.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use llmgw_core::completion;
+use llmgw_core::request::{AnswerContext, AnswerMode};
+use llmgw_core::stream::State;
+use tokio::time::{Instant, timeout};
+
+use crate::config::MAX_TIMEOUT;
+use crate::deadlines::{Deadlines, Due};
+use crate::error::{ErrorKind, ExchangeError};
+use crate::exchange::{Endpoint, ExchangeRequest};
+use crate::refusal::{Refusal, retry_after_s};
+use crate::shared::Shared;
+
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("llmgw/", env!("CARGO_PKG_VERSION")));
+const EVENT_STREAM: &str = "text/event-stream";
+const JSON: &str = "application/json";
+
+/// After `[DONE]` the body should end at once, and its connection can be used again. No longer than this, no more
+/// bytes than this: else the connection is dropped.
+const END_OF_BODY_TIMEOUT: Duration = Duration::from_millis(100);
+const END_OF_BODY_BYTES: usize = 4096;
+
+/// Run an exchange to its end, whatever that is: the reader is always told.
+pub(crate) async fn supervise(endpoint: Arc<Endpoint>, request: ExchangeRequest, shared: Arc<Shared>) {
+    let pump = Pump::new(&endpoint, &request, &shared);
+    let outcome = caught(pump.run(request)).await;
+    let failure = match outcome {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error,
+        Err(_panic) => ExchangeError::new(ErrorKind::Panic),
+    };
+    // Where the panic came out of the transformer, its error frame may bring another one.
+    if catch_unwind(AssertUnwindSafe(|| shared.fail(failure))).is_err() {
+        shared.abandon(ErrorKind::Panic);
+    }
+}
+
+/// A future whose panics are values.
+async fn caught<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}
+
+struct Pump<'task> {
+    endpoint: &'task Endpoint,
+    shared: &'task Shared,
+    deadlines: Deadlines,
+    heartbeat: Duration,
+}
+
+impl<'task> Pump<'task> {
+    fn new(endpoint: &'task Endpoint, request: &ExchangeRequest, shared: &'task Shared) -> Self {
+        let timeouts = &endpoint.config.timeouts;
+        let started = shared.started();
+        let heartbeat = request.heartbeat.min(MAX_TIMEOUT);
+        let mut deadlines = Deadlines::new(started, timeouts.total);
+        if request.mode != AnswerMode::Plain {
+            deadlines.first_event = Some(started + timeouts.first_event);
+        }
+        if matches!(request.mode, AnswerMode::Stream { .. }) {
+            deadlines.heartbeat = Some(started + heartbeat);
+        }
+        Self { endpoint, shared, deadlines, heartbeat }
+    }
+
+    async fn run(mut self, request: ExchangeRequest) -> Result<(), ExchangeError> {
+        let ExchangeRequest { body, mode, context, .. } = request;
+        let accept = if mode == AnswerMode::Plain { JSON } else { EVENT_STREAM };
+        let mut message = Request::new(Full::new(body));
+        *message.method_mut() = Method::POST;
+        *message.uri_mut() = self.endpoint.url.clone();
+        *message.headers_mut() = self.headers(accept, &context);
+        let response = self.wait(pin!(self.endpoint.client.request(message))).await??;
+        let body = self.accepted(response, mode).await?;
+        if mode == AnswerMode::Plain {
+            self.whole(body, &context).await
+        } else {
+            self.events(body, mode).await
+        }
+    }
+
+    fn headers(&self, accept: &'static str, context: &AnswerContext) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
+        headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(header::USER_AGENT, USER_AGENT);
+        if let Some(authorization) = &self.endpoint.authorization {
+            headers.insert(header::AUTHORIZATION, authorization.clone());
+        }
+        if let Ok(request_id) = HeaderValue::from_str(&context.request_id) {
+            headers.insert("x-request-id", request_id);
+        }
+        headers
+    }
+
+    /// What `future` gives, with heartbeats meanwhile; or the timeout that passes first.
+    async fn wait<F: Future>(&mut self, mut future: Pin<&mut F>) -> Result<F::Output, ExchangeError> {
+        loop {
+            match self.deadlines.race(future.as_mut()).await {
+                Ok(output) => return Ok(output),
+                Err(Due::Heartbeat) => {
+                    self.shared.heartbeat();
+                    self.deadlines.heartbeat = Some(Instant::now() + self.heartbeat);
+                }
+                Err(due) => return Err(due.into()),
+            }
+        }
+    }
+
+    /// The body of an answer that is what was asked for.
+    async fn accepted(
+        &self,
+        response: Response<Incoming>,
+        mode: AnswerMode,
+    ) -> Result<Incoming, ExchangeError> {
+        let (head, body) = response.into_parts();
+        let status = head.status.as_u16();
+        if head.status.is_redirection() {
+            return Err(ExchangeError::with_status(ErrorKind::Redirect, status));
+        }
+        let is_identity = head
+            .headers
+            .get_all(header::CONTENT_ENCODING)
+            .iter()
+            .all(|value| value.is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity"));
+        if !head.status.is_success() {
+            let retry_after_s = retry_after_s(&head.headers, SystemTime::now());
+            let message =
+                if is_identity { Refusal::read(body, &self.endpoint.api_key).await.message } else { None };
+            return Err(ExchangeError {
+                kind: ErrorKind::Status,
+                status: Some(status),
+                retry_after_s,
+                message,
+            });
+        }
+        if !is_identity {
+            return Err(ExchangeError::with_status(ErrorKind::ContentEncoding, status));
+        }
+        let is_json = is_json(&head.headers);
+        let is_wanted = if mode == AnswerMode::Plain {
+            is_json
+        } else {
+            media_type(&head.headers).as_deref() == Some(EVENT_STREAM)
+        };
+        if is_wanted {
+            return Ok(body);
+        }
+        if is_json {
+            let refusal = Refusal::read(body, &self.endpoint.api_key).await;
+            if refusal.is_error {
+                let Refusal { status, message, .. } = refusal;
+                return Err(ExchangeError {
+                    kind: ErrorKind::ErrorEvent,
+                    status,
+                    retry_after_s: None,
+                    message,
+                });
+            }
+        }
+        Err(ExchangeError::with_status(ErrorKind::ContentType, status))
+    }
+
+    /// An event stream, into the slot or into one merged answer.
+    async fn events(&mut self, mut body: Incoming, mode: AnswerMode) -> Result<(), ExchangeError> {
+        let mut budget =
+            if mode == AnswerMode::Merged { self.endpoint.config.max_answer_bytes } else { usize::MAX };
+        loop {
+            let progress = match self.wait(pin!(body.frame())).await? {
+                Some(Ok(frame)) => {
+                    let Ok(chunk) = frame.into_data() else { continue };
+                    let Some(rest) = budget.checked_sub(chunk.len()) else {
+                        return Err(ExchangeError::new(ErrorKind::TooLarge));
+                    };
+                    budget = rest;
+                    self.shared.feed(Some(&chunk))
+                }
+                Some(Err(error)) => return Err(error.into()),
+                None => self.shared.feed(None),
+            };
+            match progress.state {
+                State::Open => {}
+                State::Done => {
+                    finish_reading(body).await;
+                    return Ok(());
+                }
+                State::Failed => return Ok(()),
+            }
+            if progress.full {
+                // Waiting for the reader is no fault of the upstream.
+                self.deadlines.idle = None;
+                let shared = self.shared;
+                self.wait(pin!(shared.room())).await?;
+            }
+            let now = Instant::now();
+            if progress.sent {
+                self.deadlines.heartbeat = Some(now + self.heartbeat);
+            }
+            if progress.began {
+                self.deadlines.first_event = None;
+                self.deadlines.idle = Some(now + self.endpoint.config.timeouts.idle);
+            }
+        }
+    }
+
+    /// A plain answer, whole.
+    async fn whole(&mut self, mut body: Incoming, context: &AnswerContext) -> Result<(), ExchangeError> {
+        let limit = self.endpoint.config.max_answer_bytes;
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        if announced > limit {
+            return Err(ExchangeError::new(ErrorKind::TooLarge));
+        }
+        let mut answer = Vec::with_capacity(announced);
+        loop {
+            self.deadlines.idle = Some(Instant::now() + self.endpoint.config.timeouts.idle);
+            let Some(frame) = self.wait(pin!(body.frame())).await?.transpose()? else { break };
+            let Ok(chunk) = frame.into_data() else { continue };
+            if answer.len() + chunk.len() > limit {
+                return Err(ExchangeError::new(ErrorKind::TooLarge));
+            }
+            answer.extend_from_slice(&chunk);
+        }
+        let cleaned =
+            completion::clean(&answer, context).map_err(|error| self.endpoint.api_key.redacted(&error))?;
+        self.shared.whole(cleaned.body.unwrap_or(answer), cleaned.summary);
+        Ok(())
+    }
+}
+
+/// Read a finished stream's body to its end, so that the connection goes back to the pool.
+async fn finish_reading(mut body: Incoming) {
+    let mut budget = END_OF_BODY_BYTES;
+    let reading = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            match budget.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(rest) => budget = rest,
+                None => return,
+            }
+        }
+    };
+    // In time or not: the answer is complete.
+    let _ = timeout(END_OF_BODY_TIMEOUT, reading).await;
+}
+
+/// The content type without parameters, in lower case.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    value.split(';').next().map(|media_type| media_type.trim().to_ascii_lowercase())
+}
+
+/// `application/json`, `text/json` or `…+json`.
+fn is_json(headers: &HeaderMap) -> bool {
+    media_type(headers).is_some_and(|media_type| {
+        media_type == JSON || media_type == "text/json" || media_type.ends_with("+json")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_value() {
+        let outcome = caught(async { panic!("on purpose") }).await;
+        let outcome: Result<(), _> = outcome;
+        assert!(outcome.is_err());
+        assert!(matches!(caught(async { 7 }).await, Ok(7)));
+    }
+
+    #[test]
+    fn media_types() {
+        let rows = [
+            ("application/json", Some("application/json"), true),
+            ("Application/JSON; charset=utf-8", Some("application/json"), true),
+            ("application/problem+json", Some("application/problem+json"), true),
+            ("text/event-stream;charset=UTF-8", Some(EVENT_STREAM), false),
+            ("text/html", Some("text/html"), false),
+        ];
+        for (value, expected, json) in rows {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
+            assert_eq!((media_type(&headers).as_deref(), is_json(&headers)), (expected, json), "{value}");
+        }
+        assert!(!is_json(&HeaderMap::new()));
+    }
+}

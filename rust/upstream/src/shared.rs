@@ -1,0 +1,315 @@
+//! What the pump and the reader of one exchange share: the answer as it grows, and the slot for finished frames.
+//!
+//! The slot is no channel: the pump appends whole frames, the reader takes all of them at once. So everything that is
+//! ready comes in one block, the first frame waits for nothing, and one hop between threads carries many frames.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use llmgw_core::merge::Merger;
+use llmgw_core::request::{AnswerContext, AnswerMode};
+use llmgw_core::sse::SseLimits;
+use llmgw_core::stream::{State, Transformer};
+use llmgw_core::summary::Summary;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::error::{ErrorKind, ExchangeError};
+use crate::exchange::Report;
+use crate::refusal::ApiKey;
+
+/// With so many bytes not yet taken, the pump stops reading. What is in the slot may exceed this by one read's frames.
+pub(crate) const HIGH_WATER_BYTES: usize = 256 * 1024;
+
+const HEARTBEAT: &[u8] = b": keep-alive\n\n";
+
+/// Both halves are locked for as long as it takes to feed one read, or to take one block.
+/// Where both are needed, the answer is locked first.
+pub(crate) struct Shared {
+    answer: Mutex<Answer>,
+    slot: Mutex<Slot>,
+    taken: Notify,
+    started: Instant,
+    api_key: ApiKey,
+}
+
+/// The bytes' side: which machine the upstream's events go through.
+struct Answer {
+    machine: Machine,
+    /// Frames that are not in the slot yet: until the first good event, or the first heartbeat.
+    output: Vec<u8>,
+}
+
+enum Machine {
+    Stream(Transformer),
+    Merged(Merger),
+    /// Plain, or at its end.
+    Whole(Summary),
+}
+
+/// The reader's side.
+#[derive(Default)]
+struct Slot {
+    ready: Vec<u8>,
+    /// Something has been handed out: from now on, failures are in-band.
+    committed: bool,
+    first_event: Option<Instant>,
+    ended: Option<Instant>,
+    error_kind: Option<ErrorKind>,
+    /// Raised once.
+    failure: Option<ExchangeError>,
+    waker: Option<Waker>,
+}
+
+/// What feeding one read came to.
+pub(crate) struct Progress {
+    pub(crate) state: State,
+    /// There has been a good event, now or earlier.
+    pub(crate) began: bool,
+    /// Something went to the slot.
+    pub(crate) sent: bool,
+    /// The reader is slow: see [`Shared::room`].
+    pub(crate) full: bool,
+}
+
+/// A panic elsewhere leaves the data usable: it is only appended to, and the panic itself ends the exchange.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn new(mode: AnswerMode, context: AnswerContext, limits: SseLimits, api_key: ApiKey) -> Self {
+        let machine = match mode {
+            AnswerMode::Stream { include_usage } => {
+                Machine::Stream(Transformer::new(context, include_usage, limits))
+            }
+            AnswerMode::Merged => Machine::Merged(Merger::new(context, limits)),
+            AnswerMode::Plain => Machine::Whole(Summary::default()),
+        };
+        Self {
+            answer: Mutex::new(Answer { machine, output: Vec::new() }),
+            slot: Mutex::new(Slot::default()),
+            taken: Notify::new(),
+            started: Instant::now(),
+            api_key,
+        }
+    }
+
+    pub(crate) const fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// A piece of an event stream; at `None`, its end.
+    pub(crate) fn feed(&self, input: Option<&[u8]>) -> Progress {
+        let mut answer = lock(&self.answer);
+        let Answer { machine, output } = &mut *answer;
+        match machine {
+            Machine::Stream(transformer) => {
+                let state = match input {
+                    Some(input) => transformer.feed(input, output),
+                    None => transformer.finish(output),
+                };
+                self.publish(state, transformer, output)
+            }
+            Machine::Merged(merger) => {
+                let state = match input {
+                    Some(input) => merger.feed(input),
+                    None => merger.finish(),
+                };
+                let began = merger.summary().frames > 0;
+                if state != State::Open {
+                    self.merged(machine);
+                } else if began {
+                    self.slot().begin();
+                }
+                Progress { state, began, sent: false, full: false }
+            }
+            Machine::Whole(_) => Progress { state: State::Done, began: true, sent: false, full: false },
+        }
+    }
+
+    fn publish(&self, state: State, transformer: &Transformer, output: &mut Vec<u8>) -> Progress {
+        let began = transformer.summary().frames > 0;
+        let mut slot = self.slot();
+        if began {
+            slot.begin();
+        }
+        if state == State::Failed {
+            self.api_key.redact(output);
+        }
+        let error =
+            transformer.error().filter(|_| state == State::Failed).map(|error| self.api_key.redacted(error));
+        if let Some(error) = error.filter(|_| !began && !slot.committed) {
+            slot.end(Err(error));
+            return Progress { state, began, sent: false, full: false };
+        }
+        let sent = (began || slot.committed) && slot.push(output);
+        if state != State::Open {
+            slot.close(transformer.error().map(|error| error.kind.into()));
+        }
+        Progress { state, began, sent, full: slot.ready.len() >= HIGH_WATER_BYTES }
+    }
+
+    fn merged(&self, machine: &mut Machine) {
+        let Machine::Merged(merger) = std::mem::replace(machine, Machine::Whole(Summary::default())) else {
+            return;
+        };
+        let mut summary = merger.summary().clone();
+        match merger.into_completion() {
+            Ok(body) => self.slot().end(Ok(body)),
+            Err(error) => {
+                summary.error = Some(error.kind);
+                self.slot().end(Err(self.api_key.redacted(&error)));
+            }
+        }
+        *machine = Machine::Whole(summary);
+    }
+
+    /// A whole plain answer.
+    pub(crate) fn whole(&self, body: Vec<u8>, summary: Summary) {
+        let mut answer = lock(&self.answer);
+        answer.machine = Machine::Whole(summary);
+        self.slot().end(Ok(body));
+    }
+
+    /// The exchange failed: as an error to be raised, or in-band once something has been handed out.
+    pub(crate) fn fail(&self, error: ExchangeError) {
+        let mut answer = lock(&self.answer);
+        let Answer { machine, output } = &mut *answer;
+        let mut slot = self.slot();
+        match machine {
+            Machine::Stream(transformer) if slot.committed && slot.ended.is_none() => {
+                transformer.fail(error.in_band(), output);
+                slot.push(output);
+                slot.close(Some(error.kind));
+            }
+            _ => slot.end(Err(error)),
+        }
+    }
+
+    /// End without another word: nobody reads any more.
+    pub(crate) fn abandon(&self, kind: ErrorKind) {
+        let mut slot = self.slot();
+        if slot.ended.is_none() {
+            slot.ready = Vec::new();
+            if slot.committed {
+                slot.close(Some(kind));
+            } else {
+                slot.end(Err(ExchangeError::new(kind)));
+            }
+        }
+    }
+
+    /// A comment for the client, where the reader is not behind anyway. Only between frames, as all of the slot is.
+    pub(crate) fn heartbeat(&self) {
+        let mut slot = self.slot();
+        if slot.ready.is_empty() {
+            slot.push(&mut HEARTBEAT.to_vec());
+        }
+    }
+
+    /// Waits until the reader has taken what is there.
+    pub(crate) async fn room(&self) {
+        while self.slot().ready.len() >= HIGH_WATER_BYTES {
+            self.taken.notified().await;
+        }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.slot().ended.is_some()
+    }
+
+    pub(crate) fn poll_block(&self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, ExchangeError>> {
+        let mut slot = self.slot();
+        if !slot.ready.is_empty() {
+            let block = std::mem::take(&mut slot.ready);
+            drop(slot);
+            if block.len() >= HIGH_WATER_BYTES {
+                self.taken.notify_one();
+            }
+            return Poll::Ready(Ok(Some(block.into())));
+        }
+        if slot.ended.is_some() {
+            return Poll::Ready(slot.failure.take().map_or(Ok(None), Err));
+        }
+        match &mut slot.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    pub(crate) fn report(&self) -> Report {
+        let answer = lock(&self.answer);
+        let summary = match &answer.machine {
+            Machine::Stream(transformer) => transformer.summary().clone(),
+            Machine::Merged(merger) => merger.summary().clone(),
+            Machine::Whole(summary) => summary.clone(),
+        };
+        let slot = self.slot();
+        let since_start = |instant: Instant| instant.duration_since(self.started);
+        Report {
+            summary,
+            first_event: slot.first_event.map(since_start),
+            total: slot.ended.map_or_else(|| self.started.elapsed(), since_start),
+            error_kind: slot.error_kind,
+        }
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        lock(&self.slot)
+    }
+}
+
+impl Slot {
+    fn begin(&mut self) {
+        if self.first_event.is_none() {
+            self.first_event = Some(Instant::now());
+        }
+    }
+
+    /// Moves the frames over. After the end nothing is added: an abort may come between a read and its frames.
+    fn push(&mut self, frames: &mut Vec<u8>) -> bool {
+        if frames.is_empty() || self.ended.is_some() {
+            return false;
+        }
+        if self.ready.is_empty() {
+            std::mem::swap(&mut self.ready, frames);
+        } else {
+            self.ready.append(frames);
+        }
+        self.committed = true;
+        self.wake();
+        true
+    }
+
+    fn close(&mut self, error_kind: Option<ErrorKind>) {
+        if self.ended.is_none() {
+            self.ended = Some(Instant::now());
+            self.error_kind = error_kind;
+            self.wake();
+        }
+    }
+
+    /// The end of what comes in one piece: the body, or the failure.
+    fn end(&mut self, outcome: Result<Vec<u8>, ExchangeError>) {
+        match outcome {
+            Ok(mut body) => {
+                self.push(&mut body);
+                self.close(None);
+            }
+            Err(error) if self.ended.is_none() => {
+                self.close(Some(error.kind));
+                self.failure = Some(error);
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
