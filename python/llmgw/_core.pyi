@@ -1,0 +1,167 @@
+"""The boundary between Python and Rust: every type that crosses it, and nothing else.
+
+`_core` holds no logic of its own. Requests are scanned and rewritten by `rust/core`, exchanges with providers are
+run by `rust/upstream`; this module hands their types to Python. All classes are immutable (`frozen` in Rust) and
+safe to share between threads; awaitables belong to the event loop that first awaits them.
+"""
+
+from collections.abc import Awaitable, Sequence
+from typing import Final, final
+
+__version__: Final[str]
+DEBUG_BUILD: Final[bool]
+"""True when the extension was built without optimisation (tests); never benchmark such a build."""
+
+class RequestError(Exception):
+    """The request body breaks a rule of the contract. Nothing has been sent anywhere."""
+
+    code: str
+    """`invalid_json`, `invalid_type`, `missing_field`, `duplicate_field` or `too_deep`."""
+    message: str
+    param: str | None
+    """The field's path, such as `messages[2].content[1]`; None where no field is to blame."""
+    offset: int
+    """Byte offset in the body."""
+
+class UpstreamError(Exception):
+    """The exchange failed before anything was shown to the client."""
+
+    kind: str
+    """`unreachable`, `connect_timeout`, `first_event_timeout`, `idle_timeout`, `total_timeout`, `status`, `redirect`, `content_type`,
+    `content_encoding`, `protocol`, `error_event`, `truncated`, `too_large`, `aborted` or `panic`."""
+    status: int | None
+    """The upstream's HTTP status, or the one that its error event names."""
+    retry_after_s: float | None
+    message: str | None
+    """The upstream's own `error.message` (at most 2 KiB), only where it answered with a JSON error."""
+
+class CoreError(Exception):
+    """A defect in the Rust core (a panic). Worth one 500 and a bug report, never a dead worker."""
+
+def dialect_for(upstream_model: str) -> str:
+    """The thinking dialect that the pattern table gives for an upstream model's name."""
+
+@final
+class Route:
+    """How requests for one configured model are rewritten."""
+
+    def __new__(
+        cls,
+        upstream_model: str,
+        *,
+        dialect: str | None = None,
+        upstream_stream: str = "auto",
+        drop: Sequence[str] = (),
+    ) -> Route:
+        """`dialect` None: by pattern. Raises ValueError for an unknown dialect or upstream_stream."""
+    @property
+    def upstream_model(self) -> str: ...
+    @property
+    def dialect(self) -> str: ...
+
+@final
+class ChatRequest:
+    """One scan of a chat-completions body: what the gateway reads, and where it stands."""
+
+    def __new__(cls, body: bytes) -> ChatRequest:
+        """Raises RequestError."""
+    @property
+    def model(self) -> str: ...
+    @property
+    def stream(self) -> bool: ...
+    @property
+    def include_usage(self) -> bool: ...
+    @property
+    def thinking(self) -> bool | None:
+        """The switch that was asked for: `llmgw_thinking`, else `enable_thinking`, else None."""
+    @property
+    def first_image(self) -> str | None:
+        """Path of the first `image_url` part, such as `messages[2].content[1]`."""
+    def rewrite(self, route: Route) -> PreparedRequest: ...
+
+@final
+class PreparedRequest:
+    """A rewritten body, ready to be sent. The bytes stay in Rust; `body` copies them out."""
+
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def mode(self) -> str:
+        """`stream` (SSE to the client), `merged` (SSE from the upstream, one JSON to the client) or `plain`."""
+    @property
+    def thinking(self) -> str | None:
+        """What was asked and what was sent, as in the `x-llmgw-thinking` header: `on; enable_thinking`. None: no switch given."""
+
+@final
+class Upstream:
+    """One provider endpoint with its pooled client. Made once per process and config."""
+
+    def __new__(
+        cls,
+        base_url: str,
+        *,
+        api_key: str | None = None,
+        connect_timeout_s: float = 5.0,
+        first_event_timeout_s: float = 60.0,
+        idle_timeout_s: float = 60.0,
+        total_timeout_s: float = 900.0,
+        max_event_bytes: int = 16_777_216,
+        max_answer_bytes: int = 67_108_864,
+    ) -> Upstream:
+        """Raises ValueError where `base_url` is no http(s) URL or the key can't stand in a header."""
+    def start(self, request: PreparedRequest, *, request_id: str, heartbeat_s: float = 15.0) -> Exchange:
+        """Send the request now. Must be called on a running asyncio loop."""
+
+@final
+class Exchange:
+    """One request to a provider and its answer. Dropping it, or cancelling a task that awaits it, aborts it at once."""
+
+    def next_block(self) -> Awaitable[bytes | None]:
+        """The next block of whole frames (or the one whole body of a not-streaming answer); None at the end.
+
+        Only the first call raises UpstreamError. Later failures are in the last block, as an error frame.
+        """
+    def abort(self) -> None:
+        """Close the connection to the upstream now. A pending `next_block` ends with None (the first one raises `aborted`)."""
+    def summary(self) -> Summary: ...
+
+@final
+class Summary:
+    """What is known of an exchange so far; final once `next_block` has returned None, raised, or returned a plain answer."""
+
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def finish_reason(self) -> str | None: ...
+    @property
+    def prompt_tokens(self) -> int | None: ...
+    @property
+    def completion_tokens(self) -> int | None: ...
+    @property
+    def reasoning_tokens(self) -> int | None: ...
+    @property
+    def cached_tokens(self) -> int | None: ...
+    @property
+    def usage_source(self) -> str:
+        """`upstream` (a whole answer's usage), `partial` (usage seen, then the answer broke off) or `none`."""
+    @property
+    def reasoning_seen(self) -> bool: ...
+    @property
+    def frames(self) -> int: ...
+    @property
+    def error_kind(self) -> str | None: ...
+    @property
+    def first_event_s(self) -> float | None: ...
+    @property
+    def total_s(self) -> float: ...
+
+# For tests, benches and people who want the bytes without a socket.
+
+def transform(chunks: Sequence[bytes], *, include_usage: bool, request_id: str = "req", model: str = "model", created_s: int = 0) -> bytes:
+    """A whole stream, in the given pieces, through the stream transformer: normalised SSE."""
+
+def merge(chunks: Sequence[bytes], *, request_id: str = "req", model: str = "model", created_s: int = 0) -> bytes:
+    """A whole stream merged into one `chat.completion`. Raises UpstreamError where the stream is no success."""
+
+def clean_completion(body: bytes, *, request_id: str = "req", model: str = "model", created_s: int = 0) -> bytes:
+    """The clean-up of a not-streaming answer. Raises UpstreamError where the body is no completion."""

@@ -1,0 +1,94 @@
+//! `transform`, `merge`, `clean_completion`: the answer side without a socket, for tests and benches.
+
+use llmgw_core::completion;
+use llmgw_core::merge::Merger;
+use llmgw_core::request::AnswerContext;
+use llmgw_core::sse::SseLimits;
+use llmgw_core::stream::Transformer;
+use llmgw_upstream::ExchangeError;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
+
+use crate::errors::{guard, upstream_error};
+
+/// Below this, letting other Python threads run costs more than the work itself.
+const LARGE_BYTES: usize = 64 * 1024;
+
+pub(crate) fn without_gil_if_large<T: Send>(py: Python<'_>, size: usize, work: impl FnOnce() -> T + Send) -> T {
+    if size > LARGE_BYTES { py.detach(work) } else { work() }
+}
+
+fn total_size(chunks: &[PyBackedBytes]) -> usize {
+    chunks.iter().map(|chunk| chunk.len()).sum()
+}
+
+/// A whole stream, in the given pieces, through the stream transformer: normalised SSE.
+#[pyfunction]
+#[pyo3(signature = (chunks, *, include_usage, request_id="req", model="model", created_s=0))]
+pub(crate) fn transform<'py>(
+    py: Python<'py>,
+    chunks: Vec<PyBackedBytes>,
+    include_usage: bool,
+    request_id: &str,
+    model: &str,
+    created_s: u64,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let context = AnswerContext { request_id: request_id.to_owned(), model: model.to_owned(), created_s };
+    guard(|| {
+        let output = without_gil_if_large(py, total_size(&chunks), || {
+            let mut transformer = Transformer::new(context, include_usage, SseLimits::default());
+            let mut output = Vec::new();
+            for chunk in &chunks {
+                transformer.feed(chunk, &mut output);
+            }
+            transformer.finish(&mut output);
+            output
+        });
+        Ok(PyBytes::new(py, &output))
+    })
+}
+
+/// A whole stream merged into one `chat.completion`.
+#[pyfunction]
+#[pyo3(signature = (chunks, *, request_id="req", model="model", created_s=0))]
+pub(crate) fn merge<'py>(
+    py: Python<'py>,
+    chunks: Vec<PyBackedBytes>,
+    request_id: &str,
+    model: &str,
+    created_s: u64,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let context = AnswerContext { request_id: request_id.to_owned(), model: model.to_owned(), created_s };
+    guard(|| {
+        let completion = without_gil_if_large(py, total_size(&chunks), || {
+            let mut merger = Merger::new(context, SseLimits::default());
+            for chunk in &chunks {
+                merger.feed(chunk);
+            }
+            merger.finish();
+            merger.into_completion()
+        });
+        let completion = completion.map_err(|error| upstream_error(py, &ExchangeError::from(&error)))?;
+        Ok(PyBytes::new(py, &completion))
+    })
+}
+
+/// The clean-up of a not-streaming answer.
+#[pyfunction]
+#[pyo3(signature = (body, *, request_id="req", model="model", created_s=0))]
+pub(crate) fn clean_completion<'py>(
+    py: Python<'py>,
+    body: Bound<'py, PyBytes>,
+    request_id: &str,
+    model: &str,
+    created_s: u64,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let context = AnswerContext { request_id: request_id.to_owned(), model: model.to_owned(), created_s };
+    guard(|| {
+        let bytes = body.as_bytes();
+        let cleaned = without_gil_if_large(py, bytes.len(), || completion::clean(bytes, &context));
+        let cleaned = cleaned.map_err(|error| upstream_error(py, &ExchangeError::from(&error)))?;
+        Ok(cleaned.body.map_or(body, |cleaned| PyBytes::new(py, &cleaned)))
+    })
+}

@@ -1,0 +1,37 @@
+//! `llmgw._core`: the types that cross between Python and Rust, and nothing else. The interface with its documentation
+//! is `python/llmgw/_core.pyi`; each class here is one of its classes.
+//!
+//! * `request`: scan and rewrite a body. `bytes`: whole streams and answers without a socket.
+//! * `exchange`: an upstream, an exchange with it, and the awaitable for its next block.
+//! * `bridge`: how a tokio task wakes an asyncio loop. `process`: what must not outlive a fork.
+//! * `errors`: every Python exception is made there, and panics become one.
+
+mod bridge;
+mod bytes;
+mod errors;
+mod exchange;
+mod process;
+mod request;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("DEBUG_BUILD", cfg!(debug_assertions))?;
+    module.add("RequestError", py.get_type::<errors::RequestError>())?;
+    module.add("UpstreamError", py.get_type::<errors::UpstreamError>())?;
+    module.add("CoreError", py.get_type::<errors::CoreError>())?;
+    module.add_class::<request::Route>()?;
+    module.add_class::<request::ChatRequest>()?;
+    module.add_class::<request::PreparedRequest>()?;
+    module.add_class::<exchange::Upstream>()?;
+    module.add_class::<exchange::Exchange>()?;
+    module.add_class::<exchange::Summary>()?;
+    module.add_function(wrap_pyfunction!(request::dialect_for, module)?)?;
+    module.add_function(wrap_pyfunction!(bytes::transform, module)?)?;
+    module.add_function(wrap_pyfunction!(bytes::merge, module)?)?;
+    module.add_function(wrap_pyfunction!(bytes::clean_completion, module)?)?;
+    module.add_function(wrap_pyfunction!(errors::_panic_for_tests, module)?)
+}

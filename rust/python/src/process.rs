@@ -1,0 +1,55 @@
+//! What belongs to one process: granian's workers may be forked, and no tokio runtime survives a fork.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+/// Exchanges are I/O and short bursts of parsing; the other cores belong to the other workers.
+const WORKER_THREADS: usize = 1;
+
+/// A value that only the process that made it may drop: its destructor would wake tasks of a runtime whose threads, and
+/// whoever held its locks, did not come along through the fork. A forked child leaks it instead.
+pub(crate) struct OfProcess<T> {
+    pid: u32,
+    value: Option<T>,
+}
+
+impl<T> OfProcess<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { pid: std::process::id(), value: Some(value) }
+    }
+
+    /// The value, unless this is another process.
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.value.as_ref().filter(|_| self.pid == std::process::id())
+    }
+}
+
+impl<T> Drop for OfProcess<T> {
+    fn drop(&mut self) {
+        if self.pid != std::process::id() {
+            std::mem::forget(self.value.take());
+        }
+    }
+}
+
+/// The runtime of this process, made at its first use.
+///
+/// Like every lock in this crate, this one is only held while attached to the interpreter and without calling into it;
+/// so `os.fork`, which needs the interpreter too, can't catch it locked.
+pub(crate) fn runtime(_attached: Python<'_>) -> std::io::Result<Handle> {
+    static RUNTIME: Mutex<Option<OfProcess<Runtime>>> = Mutex::new(None);
+    let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(runtime) = runtime.as_ref().and_then(OfProcess::get) {
+        return Ok(runtime.handle().clone());
+    }
+    let made = Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .thread_name("llmgw-upstream")
+        .enable_all()
+        .build()?;
+    let handle = made.handle().clone();
+    *runtime = Some(OfProcess::new(made));
+    Ok(handle)
+}
