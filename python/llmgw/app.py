@@ -1,0 +1,149 @@
+"""The ASGI application: which path is whose, who may pass, and what becomes of an exception.
+
+Everything needs a key but `/healthz`, `/readyz` and `/metrics`; a path that does not exist needs one too, so
+that a stranger learns nothing.
+"""
+
+import asyncio
+import json
+import logging
+import secrets
+from typing import Final
+
+from llmgw.asgi import JSON, Receive, Responder, Scope, Send
+from llmgw.auth import authenticate
+from llmgw.chat import ChatCompletion
+from llmgw.config import Config, find_config, load_config
+from llmgw.errors import ApiError
+from llmgw.gateway import Gateway
+from llmgw.keys import Key
+from llmgw.metrics import CONTENT_TYPE
+
+logger = logging.getLogger(__name__)
+
+CHAT_COMPLETIONS: Final = "/v1/chat/completions"
+MODELS: Final = "/v1/models"
+MODEL_CATALOG: Final = "/v1/model-catalog"
+HEALTHZ: Final = "/healthz"
+READYZ: Final = "/readyz"
+METRICS: Final = "/metrics"
+_READ: Final = ("GET", "HEAD")
+
+
+def create_app() -> "App":
+    """The application that granian serves, with the config that `LLMGW_CONFIG` names. Raises ConfigError."""
+    return App(load_config(find_config(None)))
+
+
+class App:
+    """ASGI: HTTP requests and the lifespan, whose startup comes before the first request."""
+
+    def __init__(self, config: Config) -> None:
+        """Opens nothing yet: that is the lifespan's part."""
+        self._config = config
+        self._gateway: Gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one scope."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            self._gateway = await asyncio.to_thread(Gateway.open, self._config)
+        except Exception as error:
+            logger.exception("the gateway can't start")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._gateway.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = f"req_{secrets.token_hex(16)}"
+        responder = Responder(send, request_id)
+        self._gateway.metrics.started()
+        try:
+            await self._route(scope, receive, responder, request_id)
+        except ApiError as error:
+            await responder.error(error)
+        except Exception:
+            logger.exception("%s: a defect in the gateway", request_id)
+            if responder.status is not None:
+                # The answer has begun. granian breaks the connection off: the client sees it is not whole.
+                raise
+            await responder.error(ApiError("internal_error", "The gateway failed on this request."))
+        finally:
+            self._gateway.metrics.ended()
+
+    async def _route(self, scope: Scope, receive: Receive, responder: Responder, request_id: str) -> None:
+        path: str = scope["path"]
+        if path in _OPEN_PATHS:
+            _allow(scope, *_READ)
+            await self._operations(path, responder)
+            return
+        key = await self._authenticate(scope)
+        if path == CHAT_COMPLETIONS:
+            _allow(scope, "POST")
+            await ChatCompletion(self._gateway, key, request_id).run(scope, receive, responder)
+            return
+        body = self._lookup(path, key)
+        _allow(scope, *_READ)
+        await responder.whole(200, [JSON], body)
+
+    async def _authenticate(self, scope: Scope) -> Key:
+        try:
+            return await authenticate(scope["headers"], self._gateway.keyring)
+        except ApiError as error:
+            self._gateway.metrics.auth_failed(error.code)
+            raise
+
+    def _lookup(self, path: str, key: Key) -> bytes:
+        """The models and the catalog. Ids may contain slashes. Raises ApiError."""
+        catalog = self._gateway.catalog
+        if path == MODELS:
+            return catalog.models(key)
+        if path == MODEL_CATALOG:
+            return catalog.entries(key)
+        collection, model_id = _split(path)
+        model = self._gateway.router.resolve(model_id, key)
+        return catalog.model(model.id) if collection == MODELS else catalog.entry(model.id)
+
+    async def _operations(self, path: str, responder: Responder) -> None:
+        gateway = self._gateway
+        if path == METRICS:
+            body = await asyncio.to_thread(gateway.metrics.render)
+            await responder.whole(200, [(b"content-type", CONTENT_TYPE.encode("ascii"))], body)
+            return
+        problems: list[str] = []
+        if path == READYZ:
+            if gateway.draining:
+                problems.append("draining")
+            if not gateway.keyring.healthy:
+                problems.append("the keys can't be read")
+        status = "unavailable" if problems else "ok"
+        body = json.dumps({"status": status, **({"problems": problems} if problems else {})}).encode()
+        await responder.whole(503 if problems else 200, [JSON], body)
+
+
+_OPEN_PATHS: Final = frozenset({HEALTHZ, READYZ, METRICS})
+
+
+def _split(path: str) -> tuple[str, str]:
+    """The collection and the model id of a path below one of the two. Raises ApiError: `not_found`."""
+    for collection in (MODELS, MODEL_CATALOG):
+        if path.startswith(f"{collection}/") and len(path) > len(collection) + 1:
+            return collection, path[len(collection) + 1 :]
+    raise ApiError("not_found", f"There is no such path. Completions are at POST {CHAT_COMPLETIONS}.")
+
+
+def _allow(scope: Scope, *methods: str) -> None:
+    """Raises ApiError: `method_not_allowed`."""
+    if scope["method"] not in methods:
+        raise ApiError(
+            "method_not_allowed", f"This path takes {' or '.join(methods)}, not {scope['method'][:16]}."
+        )

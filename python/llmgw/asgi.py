@@ -1,0 +1,101 @@
+"""The little of ASGI that the gateway needs: a capped body in, one answer out.
+
+`Responder` stands between a handler and granian: it knows whether an answer has begun, and it puts
+`x-request-id` on every one. In-process test clients buffer what goes through here; only a real socket shows
+how it streams.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, TypeAlias
+
+from llmgw.errors import ApiError, render_body, render_headers
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+JSON: Final = (b"content-type", b"application/json")
+
+
+class ClientGone(Exception):  # noqa: N818  (not an error: nobody is left to be told)
+    """The client closed the connection before its request was read."""
+
+
+class Responder:
+    """One request's answer."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        """`request_id` goes into the headers of whatever is answered."""
+        self._send = send
+        self._id_header = (b"x-request-id", request_id.encode("ascii"))
+        self.status: int | None = None
+        """The HTTP status, once the answer has begun."""
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send the head. granian flushes it at once, so do not send it before it is certain."""
+        self.status = status
+        headers.append(self._id_header)
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def body(self, body: bytes, *, more: bool) -> None:
+        """Send a piece of the body. Waits while the client is slow to take it."""
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer."""
+        headers.append((b"content-length", b"%d" % len(body)))
+        await self.start(status, headers)
+        await self.body(body, more=False)
+
+    async def error(self, error: ApiError) -> None:
+        """Send an error as a whole answer."""
+        await self.whole(error.status, render_headers(error), render_body(error))
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The first header of that name (lower case), or None."""
+    found: bytes
+    for key, found in scope["headers"]:
+        if key == name:
+            return found
+    return None
+
+
+async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int, timeout_s: float) -> bytes:
+    """The request's body.
+
+    Raises ApiError: `unsupported_encoding`, `body_too_large`, `request_timeout`; ClientGone.
+    """
+    encoding = header(scope, b"content-encoding")
+    if encoding is not None and encoding.strip().lower() != b"identity":
+        raise ApiError("unsupported_encoding", "Compressed request bodies are not supported. Send it plain.")
+    too_large = ApiError("body_too_large", f"The request body exceeds the limit of {limit_bytes} bytes.")
+    length = header(scope, b"content-length")
+    if length is not None and length.isdigit() and int(length) > limit_bytes:
+        raise too_large
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await _collect(receive, limit_bytes, too_large)
+    except TimeoutError:
+        message = f"The request body did not arrive within {timeout_s:g} s."
+        raise ApiError("request_timeout", message) from None
+
+
+async def _collect(receive: Receive, limit_bytes: int, too_large: ApiError) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        piece: bytes = message.get("body", b"")
+        size += len(piece)
+        if size > limit_bytes:
+            raise too_large
+        if not message.get("more_body", False):
+            # Nearly every body comes in one piece, which is then not copied.
+            return b"".join((*pieces, piece)) if pieces else piece
+        pieces.append(piece)

@@ -1,0 +1,39 @@
+"""Who is asking: `Authorization: Bearer sk-gtw-…` → `Key`. Whatever is not plainly right is refused."""
+
+from collections.abc import Iterable
+
+from llmgw.errors import ApiError
+from llmgw.keys import Key, KeyRing
+
+_HOW = "Send it as 'Authorization: Bearer sk-gtw-...'."
+
+
+def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The token of an ASGI scope's headers. Raises ApiError (`missing_api_key`, `invalid_api_key`)."""
+    values = [value for name, value in headers if name == b"authorization"]
+    if not values:
+        raise ApiError("missing_api_key", f"No API key was given. {_HOW}")
+    scheme, _, token = values[0].strip().partition(b" ")
+    token = token.strip()
+    if len(values) > 1 or scheme.lower() != b"bearer" or not token.isascii():
+        raise ApiError("invalid_api_key", f"The authorization header is not a bearer token. {_HOW}")
+    if not token:
+        raise ApiError("missing_api_key", f"The API key is empty. {_HOW}")
+    return token.decode("ascii")
+
+
+async def authenticate(headers: Iterable[tuple[bytes, bytes]], keyring: KeyRing) -> Key:
+    """The key that a request carries.
+
+    Raises ApiError: `missing_api_key`, `invalid_api_key` (unknown or revoked), `expired_api_key`.
+    """
+    token = bearer_token(headers)
+    key = keyring.lookup(token)
+    if key is None:
+        await keyring.refresh_if_stale()
+        key = keyring.lookup(token)
+    if key is None:
+        raise ApiError("invalid_api_key", "The API key is unknown or was revoked.")
+    if key.expired():
+        raise ApiError("expired_api_key", "The API key has expired.")
+    return key

@@ -1,0 +1,173 @@
+"""`POST /v1/chat/completions`: the story of one request, from top to bottom.
+
+    body ──► ChatRequest ──► model ──► PreparedRequest ──► Exchange ──► blocks ──► ledger
+    capped   one scan        routing   splices, in Rust    in Rust      as they come
+
+Everything that touches bytes happens in Rust; Python decides. It is crossed once for each block of frames
+that is ready, never for each event, and there is no timer here: timeouts, heartbeats and the wait for the
+first good event belong to the exchange.
+"""
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+from llmgw._core import ChatRequest, CoreError, Exchange, PreparedRequest, RequestError, UpstreamError
+from llmgw.asgi import JSON, ClientGone, Headers, Receive, Responder, Scope, read_body
+from llmgw.errors import ApiError, upstream_error
+from llmgw.gateway import Gateway
+from llmgw.keys import Key
+from llmgw.ledger import LedgerEntry
+
+if TYPE_CHECKING:
+    from llmgw.routing import Model
+
+logger = logging.getLogger(__name__)
+
+EVENT_STREAM: Final[Headers] = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    # nginx as a proxy in front of us would otherwise gather the frames.
+    (b"x-accel-buffering", b"no"),
+]
+CLIENT_CLOSED_REQUEST: Final = 499
+"""The ledger's status where the client left before its answer began (as nginx has it; nobody is told)."""
+CLIENT_GONE: Final = "client_gone"
+
+
+class ChatCompletion:
+    """One request for a completion. Made for it, used once."""
+
+    def __init__(self, gateway: Gateway, key: Key, request_id: str) -> None:
+        """`key` is authenticated; what it may use is decided here."""
+        self._gateway = gateway
+        self._key = key
+        self._request_id = request_id
+        self._time_s = time.time()
+        self._started_s = time.perf_counter()
+        # What the ledger will say, as far as the request has come.
+        self._request: ChatRequest | None = None
+        self._model: Model | None = None
+        self._prepared: PreparedRequest | None = None
+        self._exchange: Exchange | None = None
+        self._client_gone = False
+        self._error_kind: str | None = None
+
+    async def run(self, scope: Scope, receive: Receive, responder: Responder) -> None:
+        """Serve the request and write it into the ledger, whatever becomes of it."""
+        try:
+            await self._serve(scope, receive, responder)
+        except ClientGone:
+            self._client_gone = True
+        except ApiError as error:
+            self._error_kind = self._error_kind or error.code
+            await responder.error(error)
+        except BaseException:
+            self._error_kind = self._error_kind or "internal_error"
+            raise
+        finally:
+            self._account(responder.status)
+
+    async def _serve(self, scope: Scope, receive: Receive, responder: Responder) -> None:
+        server = self._gateway.config.server
+        body = await read_body(
+            scope, receive, limit_bytes=server.max_body_bytes, timeout_s=server.body_timeout_s
+        )
+        request = self._request = scan(body)
+        model = self._model = self._gateway.router.resolve(request.model, self._key)
+        if request.first_image is not None and not model.accepts_images:
+            message = f"The model {model.id!r} takes no images. GET /v1/model-catalog tells which models do."
+            raise ApiError("unsupported_modality", message, param=request.first_image)
+
+        prepared = self._prepared = request.rewrite(model.route)
+        exchange = self._exchange = model.upstream.start(
+            prepared, request_id=self._request_id, heartbeat_s=server.heartbeat_s
+        )
+        # Only `receive` tells that a client left: granian neither cancels this task nor fails a `send`.
+        watcher = asyncio.ensure_future(self._watch(receive, exchange))
+        try:
+            await self._answer(prepared, exchange, responder)
+        finally:
+            watcher.cancel()
+
+    async def _answer(self, prepared: PreparedRequest, exchange: Exchange, responder: Responder) -> None:
+        try:
+            # Nothing is sent before the upstream's first good event: up to here any status can be told.
+            block = await exchange.next_block()
+        except UpstreamError as error:
+            if self._client_gone:
+                raise ClientGone from None
+            self._error_kind = error.kind
+            raise upstream_error(
+                error.kind, status=error.status, retry_after_s=error.retry_after_s, message=error.message
+            ) from None
+        headers: Headers = []
+        if prepared.thinking is not None:
+            headers.append((b"x-llmgw-thinking", prepared.thinking.encode("ascii")))
+        if prepared.mode != "stream":
+            headers.append(JSON)
+            await responder.whole(200, headers, block or b"")
+            return
+        headers += EVENT_STREAM
+        await responder.start(200, headers)
+        while block is not None:
+            await responder.body(block, more=True)
+            block = await exchange.next_block()
+        await responder.body(b"", more=False)
+
+    async def _watch(self, receive: Receive, exchange: Exchange) -> None:
+        message = await receive()
+        while message["type"] != "http.disconnect":
+            message = await receive()
+        self._client_gone = True
+        exchange.abort()
+
+    def _account(self, status: int | None) -> None:
+        """Write the ledger's entry and count it. No I/O."""
+        request, model, prepared = self._request, self._model, self._prepared
+        asked, sent = prepared.thinking.split("; ") if prepared and prepared.thinking else (None, None)
+        entry = LedgerEntry(
+            time_s=self._time_s,
+            request_id=self._request_id,
+            status=status or CLIENT_CLOSED_REQUEST,
+            total_s=time.perf_counter() - self._started_s,
+            key_id=self._key.id,
+            model=model.id if model else None,
+            upstream=model.upstream_name if model else None,
+            stream=request.stream if request else False,
+            error_kind=CLIENT_GONE if self._client_gone else self._error_kind,
+            thinking_asked=asked,
+            thinking_sent=sent,
+        )
+        if self._exchange is not None:
+            summary = self._exchange.summary()
+            entry = entry._replace(
+                finish_reason=summary.finish_reason,
+                error_kind=entry.error_kind or summary.error_kind,
+                prompt_tokens=summary.prompt_tokens,
+                completion_tokens=summary.completion_tokens,
+                reasoning_tokens=summary.reasoning_tokens,
+                cached_tokens=summary.cached_tokens,
+                usage_source=summary.usage_source,
+                thinking_observed=summary.reasoning_seen,
+                first_event_s=summary.first_event_s,
+            )
+        self._gateway.ledger.record(entry)
+        self._gateway.metrics.finished(entry)
+        if entry.error_kind is not None and self._exchange is not None:
+            logger.warning(
+                "%s: model %s, upstream %s: %s after %.3f s (status %d)",
+                self._request_id, entry.model, entry.upstream, entry.error_kind, entry.total_s, entry.status,
+            )  # fmt: skip
+
+
+def scan(body: bytes) -> ChatRequest:
+    """Read a request body. Raises ApiError with the field that is to blame."""
+    try:
+        return ChatRequest(body)
+    except RequestError as error:
+        raise ApiError(error.code, error.message, param=error.param) from None
+    except CoreError:
+        logger.exception("a defect in the scanner of request bodies")
+        raise ApiError("internal_error", "The gateway failed on this request.") from None

@@ -1,0 +1,152 @@
+"""`llmgw check`: is the config right, and do the upstreams answer?"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+import httpx
+
+from llmgw.commands.common import add_config_option, print_table, read_config
+from llmgw.config import Config, ConfigError, UpstreamConfig
+
+EPILOG: Final = """\
+Asks every upstream for GET {base_url}/models, with its key; nothing is generated, so nothing is billed. Keys
+are never printed. The exit status is 1 if the config or an upstream has a fault.
+
+examples:
+  llmgw check
+  llmgw check --config /etc/llmgw.toml --timeout 5
+"""
+_MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
+
+
+class Verdict(NamedTuple):
+    """What a probe found."""
+
+    fault: bool
+    text: str
+
+
+class Probe(NamedTuple):
+    """One upstream's answer to `GET {base_url}/models`."""
+
+    name: str
+    url: str
+    status: int | None
+    elapsed_s: float
+    verdict: Verdict
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.epilog = EPILOG
+    add_config_option(parser)
+    parser.add_argument(
+        "--timeout", type=float, default=10.0, metavar="SECONDS", help="(default: %(default)s)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    try:
+        config = read_config(options.config)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    models = "1 model" if len(config.models) == 1 else f"{len(config.models)} models"
+    print(f"{config.source}: no faults, {models}\n")
+    probes = asyncio.run(probe_all(config, options.timeout))
+    rows = [
+        (
+            probe.name,
+            probe.url,
+            "-" if probe.status is None else str(probe.status),
+            f"{probe.elapsed_s * 1000:.0f}",
+            f"FAULT: {probe.verdict.text}" if probe.verdict.fault else probe.verdict.text,
+        )
+        for probe in probes
+    ]
+    print_table(("UPSTREAM", "URL", "STATUS", "MS", "VERDICT"), rows, right=(2, 3))
+    return 1 if any(probe.verdict.fault for probe in probes) else 0
+
+
+async def probe_all(config: Config, timeout_s: float) -> list[Probe]:
+    """Probe all upstreams at once, in the order of the config."""
+    # As on the way of a completion: no proxies from the environment, and a key never follows a redirect.
+    async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=timeout_s) as client:
+        probes = (
+            _probe(client, name, upstream, _wanted(config, name), timeout_s)
+            for name, upstream in config.upstreams.items()
+        )
+        return await asyncio.gather(*probes)
+
+
+def _wanted(config: Config, upstream: str) -> list[str]:
+    return [model.upstream_model for model in config.models if model.upstream == upstream]
+
+
+async def _probe(
+    client: httpx.AsyncClient, name: str, upstream: UpstreamConfig, wanted: list[str], timeout_s: float
+) -> Probe:
+    headers = {}
+    if upstream.api_key is not None:
+        headers["authorization"] = f"Bearer {upstream.api_key.get_secret_value()}"
+    status = None
+    started = time.monotonic()
+    try:
+        async with asyncio.timeout(timeout_s):
+            async with client.stream("GET", f"{upstream.base_url}/models", headers=headers) as response:
+                status = response.status_code
+                body = await _read(response)
+        verdict = judge(status, body, wanted)
+    except (TimeoutError, httpx.TimeoutException):
+        verdict = Verdict(fault=True, text=f"no answer within {timeout_s:g} s")
+    except httpx.HTTPError as error:
+        verdict = Verdict(fault=True, text=f"can't be reached ({type(error).__name__}: {error})")
+    return Probe(name, upstream.base_url, status, time.monotonic() - started, verdict)
+
+
+async def _read(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for piece in response.aiter_bytes():
+        body += piece
+        if len(body) > _MAX_ANSWER_BYTES:
+            break
+    return bytes(body)
+
+
+_VERDICTS: Final[dict[int, Verdict]] = {
+    HTTPStatus.UNAUTHORIZED: Verdict(fault=True, text="refuses the API key"),
+    HTTPStatus.FORBIDDEN: Verdict(fault=True, text="refuses the API key"),
+    HTTPStatus.NOT_FOUND: Verdict(
+        fault=False, text="reachable, but has no list of models (is base_url right?)"
+    ),
+    HTTPStatus.METHOD_NOT_ALLOWED: Verdict(fault=False, text="reachable, but has no list of models"),
+    HTTPStatus.NOT_IMPLEMENTED: Verdict(fault=False, text="reachable, but has no list of models"),
+    HTTPStatus.TOO_MANY_REQUESTS: Verdict(fault=False, text="reachable, but limits the rate of requests"),
+}
+_REDIRECTS: Final = range(300, 400)
+
+
+def judge(status: int, body: bytes, wanted: list[str]) -> Verdict:
+    """What an answer to `GET /models` means. `wanted`: the models that the config expects there."""
+    if status in _REDIRECTS:
+        return Verdict(fault=True, text="redirects; base_url must be the final address")
+    if status != HTTPStatus.OK:
+        return _VERDICTS.get(status, Verdict(fault=True, text="answers with an error"))
+    listed = _listed(body)
+    if listed is None:
+        return Verdict(fault=False, text="answers, but with no list of models")
+    missing = [model for model in wanted if model not in listed]
+    return Verdict(fault=False, text=f"ok, but does not list {', '.join(missing)}" if missing else "ok")
+
+
+def _listed(body: bytes) -> set[str] | None:
+    try:
+        return {model["id"] for model in json.loads(body)["data"]}
+    except (ValueError, KeyError, TypeError):
+        return None

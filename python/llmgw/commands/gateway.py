@@ -1,0 +1,159 @@
+"""Running the gateway under granian, for `serve` and `demo`."""
+
+import http.client
+import math
+import os
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Final
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.log import LogLevels
+from granian.server.common import AbstractServer
+
+from llmgw.commands.common import CommandError, opened_store
+from llmgw.config import CONFIG_ENV, Config
+
+MULTIPROC_ENV: Final = "PROMETHEUS_MULTIPROC_DIR"
+BACKLOG: Final = 4096
+BACKPRESSURE: Final = 65_536
+"""Connections per worker. Beyond it newcomers would hang silently; the app sheds load long before."""
+_KILL_GRACE_S: Final = 5
+"""What a worker gets beyond `drain_timeout_s` to write its ledger."""
+_POLL_INTERVAL_S: Final = 0.02
+_REMIND_INTERVAL_S: Final = 0.5
+_WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (compared with, not bound to)
+
+
+def run_gateway(
+    config: Config, *, host: str, port: int, workers: int, on_ready: Callable[[str], None]
+) -> None:
+    """Serve until SIGINT or SIGTERM; then streams get `drain_timeout_s` to finish.
+
+    `on_ready(url)` is called from a thread once the gateway answers. Raises CommandError where the address or
+    the database can't be used, SystemExit where the workers keep failing.
+    """
+    port = claim_port(host, port)
+    with opened_store(config):
+        pass  # a bad database stops the start; a good one is closed again, since it must not cross a fork
+    with ExitStack() as stack:
+        os.environ[CONFIG_ENV] = str(config.source)
+        os.environ.pop(MULTIPROC_ENV, None)
+        if workers > 1:
+            folder = tempfile.TemporaryDirectory(prefix="llmgw-metrics-")
+            os.environ[MULTIPROC_ENV] = stack.enter_context(folder)
+        server = Granian(
+            "llmgw.app:create_app",
+            factory=True,
+            address=host,
+            port=port,
+            interface=Interfaces.ASGI,
+            loop=Loops.uvloop,
+            http=HTTPModes.auto,
+            websockets=False,
+            workers=workers,
+            backlog=BACKLOG,
+            backpressure=BACKPRESSURE,
+            respawn_failed_workers=True,
+            workers_kill_timeout=math.ceil(config.server.drain_timeout_s) + _KILL_GRACE_S,
+            log_level=LogLevels.debug if config.server.log_level == "debug" else LogLevels.warning,
+            log_dictconfig=_logging(config.server.log_level),
+        )
+        stopped = threading.Event()
+        stack.callback(stopped.set)
+        arguments = (server, host, port, stopped, on_ready)
+        threading.Thread(target=_mind, args=arguments, name="llmgw-minder", daemon=True).start()
+        _let_young_workers_be_stopped()
+        server.serve()
+
+
+def claim_port(host: str, port: int) -> int:
+    """`port`, or a free one for 0. Raises CommandError if it can't be listened on.
+
+    granian itself would share the port with whoever listens there already (SO_REUSEPORT), without a word.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            free: int = probe.getsockname()[1]
+            return free
+    except (OSError, OverflowError) as error:  # OverflowError: no 16-bit number
+        reason = error.strerror if isinstance(error, OSError) else "a port is a number up to 65535"
+        problem = f"can't listen on {base_url(host, port)}: {reason}"
+        raise CommandError(f"{problem}; choose another address with --host and --port") from error
+
+
+def base_url(host: str, port: int) -> str:
+    """`http://127.0.0.1:8000`."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _let_young_workers_be_stopped() -> None:
+    """See to it that a stop during the start is not lost.
+
+    A worker inherits its parent's signal handlers, which mean nothing in it, and sets its own after its
+    imports. A signal in between would vanish, and the parent would wait until it may kill.
+    """
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def restore() -> None:
+        for number in signals:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, signals),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, signals),
+        after_in_child=restore,
+    )
+
+
+def _mind(
+    server: AbstractServer[Any],
+    host: str,
+    port: int,
+    stopped: threading.Event,
+    on_ready: Callable[[str], None],
+) -> None:
+    """Say when the server answers, and see to it that every worker hears of its stop."""
+    # granian's hooks run before a worker has bound its socket, so the only true sign is an answer. Until all
+    # workers are forked this thread only sleeps: a fork must not catch it holding a lock.
+    while len(server.wrks) < server.workers or not is_up(host, port):
+        if stopped.wait(_POLL_INTERVAL_S):
+            return
+    on_ready(base_url(host, port))
+    # uvloop is deaf to signals between the lifespan's startup and the first request. granian signals but once.
+    while not stopped.wait(_REMIND_INTERVAL_S):
+        for worker in list(server.wrks) if server.interrupt_signal else []:
+            worker.terminate()
+
+
+def is_up(host: str, port: int) -> bool:
+    """True if `GET /healthz` answers 200."""
+    connection = http.client.HTTPConnection(_WILDCARDS.get(host, host), port, timeout=1.0)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _logging(level: str) -> dict[str, Any]:
+    """Logs go to stderr, a line each, stamped in local time."""
+    return {
+        "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "loggers": {
+            "_granian": {"handlers": ["stderr"], "propagate": False},
+            "llmgw": {"handlers": ["stderr"], "propagate": False, "level": level.upper()},
+        },
+    }

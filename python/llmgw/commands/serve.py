@@ -1,0 +1,38 @@
+"""`llmgw serve`: the gateway."""
+
+import argparse
+from typing import Final
+
+from llmgw.commands.common import add_config_option, read_config
+from llmgw.commands.gateway import run_gateway
+from llmgw.commands.version import version
+
+EPILOG: Final = """\
+examples:
+  llmgw serve                                   ./llmgw.toml, on the address that it names
+  llmgw serve --config /etc/llmgw.toml --host 0.0.0.0 --port 80 --workers 4
+
+A wrong config stops the start and lists every fault; llmgw check also tries the upstreams.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.epilog = EPILOG
+    add_config_option(parser)
+    parser.add_argument("--host", help="address to listen on (default: server.host of the config)")
+    parser.add_argument("--port", type=int, help="0: any free one (default: server.port of the config)")
+    parser.add_argument("--workers", type=int, help="processes (default: server.workers of the config)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    config = read_config(options.config)
+    run_gateway(
+        config,
+        host=config.server.host if options.host is None else options.host,
+        port=config.server.port if options.port is None else options.port,
+        workers=config.server.workers if options.workers is None else options.workers,
+        on_ready=lambda url: print(f"llmgw {version()} listening on {url}", flush=True),
+    )
+    return 0

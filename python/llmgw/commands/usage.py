@@ -1,0 +1,33 @@
+"""`llmgw usage`: what the ledger adds up to."""
+
+import argparse
+from typing import Final, get_args
+
+from llmgw.commands.common import add_config_option, configured_store, print_table
+from llmgw.ledger import UsageBy, sum_usage
+
+EPILOG: Final = """\
+examples:
+  llmgw usage                 tokens and requests of each key
+  llmgw usage --by model
+  llmgw usage --by day        days in UTC
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.epilog = EPILOG
+    parser.add_argument(
+        "--by", choices=get_args(UsageBy), default="key", help="what to group by (default: key)"
+    )
+    add_config_option(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    with configured_store(options.config) as (store, _config):
+        sums = sum_usage(store, options.by)
+    header = (options.by.upper(), "REQUESTS", "ERRORS", "PROMPT", "COMPLETION", "REASONING", "CACHED")
+    rows = [(group, *(f"{number:,}" for number in numbers)) for group, *numbers in sums]
+    print_table(header, rows, right=range(1, len(header)))
+    return 0

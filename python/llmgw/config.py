@@ -1,0 +1,435 @@
+"""The configuration: one TOML file, checked as a whole.
+
+`load_config` either returns a `Config` that the gateway can run with, or raises one `ConfigError` that
+lists every fault with its path in the file and what would be right. Secrets are resolved here (`env:NAME`,
+`file:PATH` or the secret itself) and kept as `SecretStr`, so that no repr, log line or error shows them.
+
+Durations are in seconds and say so in their names. This module uses no other module of the package.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, get_args
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, Strict, ValidationError
+from pydantic_core import ErrorDetails
+
+CONFIG_ENV: Final = "LLMGW_CONFIG"
+DEFAULT_CONFIG: Final = "llmgw.toml"
+DEFAULT_STORE_URL: Final = "sqlite:///llmgw.db"
+SQLITE_PREFIX: Final = "sqlite:///"
+MAX_DURATION_S: Final = 86_400.0
+"""A day: longer than any request, and far from what a timer can't hold."""
+
+MINIMAL_EXAMPLE: Final = """\
+[upstreams.dashscope]
+base_url = "https://dashscope.aliyuncs.com/compatible-mode/v1"
+api_key = "env:DASHSCOPE_API_KEY"
+
+[[models]]
+id = "qwen3.6-plus"
+upstream = "dashscope"
+"""
+
+Dialect = Literal["enable_thinking", "directive", "thinking_object", "native", "chat_template_kwargs"]
+Modality = Literal["text", "image", "audio", "video"]
+Capability = Literal["streaming", "tools", "vision", "reasoning", "json_mode"]
+Seconds = Annotated[float, Field(gt=0, le=MAX_DURATION_S, allow_inf_nan=False)]
+Strings = Annotated[tuple[str, ...], Strict(strict=False)]
+Modalities = Annotated[tuple[Modality, ...], Strict(strict=False), Field(min_length=1)]
+
+
+class Fault(NamedTuple):
+    """One thing wrong with the configuration."""
+
+    path: str
+    """Where in the file, such as `models[3].upstream`; empty for the file as a whole."""
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        """`path: what is wrong; what would be right`."""
+        where = f"{self.path}: " if self.path else ""
+        return f"{where}{self.problem}; {self.remedy}"
+
+
+class ConfigError(Exception):
+    """The configuration can't be used. `faults` lists everything that is wrong with it."""
+
+    def __init__(self, source: Path, faults: list[Fault]) -> None:
+        """`faults` must not be empty."""
+        self.source = source
+        self.faults = faults
+        noun = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        super().__init__("\n".join([f"{source}: {noun}", *(f"  {fault}" for fault in faults)]))
+
+
+class _Table(BaseModel):
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ServerConfig(_Table):
+    """`[server]`: the listening side."""
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=8000, ge=0, le=65_535)
+    """0: any free port."""
+    workers: int = Field(default=1, ge=1, le=1024)
+    max_body_bytes: int = Field(default=33_554_432, ge=1)
+    body_timeout_s: Seconds = 60.0
+    """A request body that has not arrived whole by then is answered with 408."""
+    heartbeat_s: Seconds = 15.0
+    """A comment is sent to the client after so long a silence."""
+    drain_timeout_s: Seconds = 30.0
+    """At a stop, streams get so long to finish."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class StoreConfig(_Table):
+    """`[store]`: keys and ledger."""
+
+    url: str = DEFAULT_STORE_URL
+    """A SQLite URL. A relative path is taken from the config file's folder, and is absolute once loaded."""
+
+
+class UpstreamConfig(_Table):
+    """`[upstreams.NAME]`: one provider endpoint."""
+
+    base_url: str
+    """Without a slash at its end, once loaded."""
+    api_key: SecretStr | None = None
+    """None: no `authorization` is sent (a local server)."""
+    connect_timeout_s: Seconds = 5.0
+    first_event_timeout_s: Seconds = 60.0
+    idle_timeout_s: Seconds = 60.0
+    total_timeout_s: Seconds = 900.0
+
+
+class ModelConfig(_Table):
+    """`[[models]]`: one model that clients may name."""
+
+    id: str
+    upstream: str
+    upstream_model: str = Field(default="", min_length=1)
+    """What the upstream calls it; `id` where the file is silent."""
+    thinking: Dialect | None = None
+    """None: the pattern table decides."""
+    upstream_stream: Literal["auto", "always", "never"] = "auto"
+    drop: Strings = ()
+    """Request fields that this upstream refuses."""
+    owned_by: str | None = Field(default=None, min_length=1)
+    input_modalities: Modalities = ("text",)
+    output_modalities: Modalities = ("text",)
+    context_window: int | None = Field(default=None, ge=1)
+    """In tokens."""
+    max_output_tokens: int | None = Field(default=None, ge=1)
+    capabilities: dict[Capability, bool] = Field(default_factory=dict)
+    """Overrides what the catalog says of the family."""
+
+    def model_post_init(self, _context: object, /) -> None:
+        """Fill in `upstream_model`, before anyone sees the frozen object."""
+        if not self.upstream_model:
+            object.__setattr__(self, "upstream_model", self.id)
+
+
+class Config(_Table):
+    """The whole file."""
+
+    server: ServerConfig = ServerConfig()
+    store: StoreConfig = StoreConfig()
+    upstreams: dict[str, UpstreamConfig] = Field(min_length=1)
+    models: Annotated[tuple[ModelConfig, ...], Strict(strict=False), Field(min_length=1)]
+    _source: Path = PrivateAttr(default=Path(DEFAULT_CONFIG))
+    _created_s: int = PrivateAttr(default=0)
+
+    @property
+    def source(self) -> Path:
+        """The file that this was read from."""
+        return self._source
+
+    @property
+    def created_s(self) -> int:
+        """When the file was last changed, in seconds since the epoch."""
+        return self._created_s
+
+
+def find_config(option: str | None, environ: Mapping[str, str] = os.environ) -> Path:
+    """The config file to use: `--config`, else `$LLMGW_CONFIG`, else `./llmgw.toml`.
+
+    Raises ConfigError, with a minimal example, if there is no such file.
+    """
+    named = option or environ.get(CONFIG_ENV)
+    path = Path(named or DEFAULT_CONFIG)
+    if path.is_file():
+        return path.resolve()
+    origin = "named by --config" if option else f"named by ${CONFIG_ENV}" if named else "the default"
+    example = "\n".join(f"      {line}" if line else "" for line in MINIMAL_EXAMPLE.splitlines())
+    remedy = f"name one with --config or ${CONFIG_ENV}, or write this into {path}:\n\n{example}\n"
+    raise ConfigError(path, [Fault("", f"there is no such config file ({origin})", remedy)])
+
+
+def load_config(path: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> Config:
+    """Read and check a config file.
+
+    `secrets` False leaves `env:` and `file:` unresolved (every `api_key` is None), for commands that need only the
+    database and may run where the secrets are not. Raises ConfigError with all faults at once.
+    """
+    try:
+        data = tomllib.loads(path.read_bytes().decode("utf-8"))
+        changed_s = int(path.stat().st_mtime)
+    except OSError as error:
+        problem = f"can't be read ({error.strerror})"
+        raise ConfigError(path, [Fault("", problem, "check its path and permissions")]) from error
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 (byte {error.start})"
+        raise ConfigError(path, [Fault("", problem, "TOML is always UTF-8: convert the file")]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(path, [Fault("", f"is not TOML: {error}", "mend the syntax there")]) from error
+    config = parse_config(data, path, environ, secrets=secrets)
+    config._created_s = changed_s  # noqa: SLF001  (set once, here)
+    return config
+
+
+def parse_config(
+    data: Mapping[str, Any],
+    source: Path,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    secrets: bool = True,
+) -> Config:
+    """Check a parsed config file. Relative paths in it are taken from the folder of `source`.
+
+    `secrets` as for `load_config`. Raises ConfigError with all faults at once.
+    """
+    faults: list[Fault] = []
+    # The checks that pydantic can't express run on the raw tables, so that they are reported beside its own.
+    resolved = _Resolver(source.resolve().parent, environ if secrets else None, faults).resolve(data)
+    faults.extend(_cross_faults(resolved))
+    config = None
+    try:
+        config = Config.model_validate(resolved)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        faults.extend(_fault_of(detail) for detail in details if not _is_echo(detail))
+    if config is None or faults:
+        raise ConfigError(source, sorted(set(faults), key=lambda fault: _file_order(fault.path)))
+    config._source = source.resolve()  # noqa: SLF001  (set once, here)
+    return config
+
+
+class _Resolver:
+    """Replaces secrets, URLs and paths by what they stand for, and notes what can't be resolved.
+
+    What has the wrong type is left as it is: pydantic reports it.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str] | None, faults: list[Fault]) -> None:
+        self._folder = folder
+        self._environ = environ
+        self._faults = faults
+
+    def resolve(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        resolved = dict(data)
+        store = resolved.get("store", {})
+        if isinstance(store, dict) and isinstance(url := store.get("url", DEFAULT_STORE_URL), str):
+            resolved["store"] = store | {"url": self._store_url(url)}
+        upstreams = resolved.get("upstreams")
+        if isinstance(upstreams, dict):
+            resolved["upstreams"] = {
+                name: self._upstream(f"upstreams.{name}", table) if isinstance(table, dict) else table
+                for name, table in upstreams.items()
+            }
+        return resolved
+
+    def _fault(self, path: str, problem: str, remedy: str) -> None:
+        self._faults.append(Fault(path, problem, remedy))
+
+    def _store_url(self, url: str) -> str:
+        path = url.removeprefix(SQLITE_PREFIX)
+        if path == url or not path or path == ":memory:" or "?" in path:
+            right = f'write "{DEFAULT_STORE_URL}" (beside this file) or "sqlite:////absolute/path.db"'
+            self._fault("store.url", "is not the URL of a SQLite file", right)
+            return url
+        return SQLITE_PREFIX + str(self._folder / path)
+
+    def _upstream(self, path: str, table: dict[str, Any]) -> dict[str, Any]:
+        resolved = dict(table)
+        if isinstance(url := table.get("base_url"), str):
+            resolved["base_url"] = self._base_url(f"{path}.base_url", url)
+        if isinstance(reference := table.get("api_key"), str):
+            secret = None
+            if self._environ is not None:
+                secret = self._secret(f"{path}.api_key", reference, self._environ)
+            resolved["api_key"] = SecretStr(secret) if secret is not None else None
+        return resolved
+
+    def _base_url(self, path: str, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a bad port or a bad IPv6 address
+            usable = False
+            parts = urlsplit("")
+        right = 'write it like "https://host/v1"'
+        if not usable or any(character.isspace() for character in url):
+            self._fault(path, "is not an http or https URL", right)
+        elif parts.username is not None or parts.password is not None:
+            self._fault(path, "carries credentials", f"put the secret into api_key and {right}")
+        elif parts.query or parts.fragment:
+            self._fault(path, "has a query or a fragment", right)
+        elif parts.path.rstrip("/").endswith("/chat/completions"):
+            self._fault(path, "names an endpoint", "leave out /chat/completions: the gateway adds it")
+        return url.rstrip("/")
+
+    def _secret(self, path: str, reference: str, environ: Mapping[str, str]) -> str | None:
+        kind, _, name = reference.partition(":")
+        if kind == "env":
+            secret = environ.get(name, "").strip()
+            if not secret:
+                state = "empty" if name in environ else "not set"
+                self._fault(path, f"the environment variable {name!r} is {state}", "set it before the start")
+                return None
+        elif kind == "file":
+            try:
+                secret = (self._folder / Path(name).expanduser()).read_text("utf-8").strip()
+            except (OSError, ValueError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+                problem = f"the file {name!r} can't be read ({reason})"
+                self._fault(path, problem, "check its path and permissions")
+                return None
+            if not secret:
+                self._fault(path, f"the file {name!r} is empty", "put the key into it")
+                return None
+        else:
+            secret = reference.strip()
+            if not secret:
+                self._fault(path, "is empty", 'write "env:NAME", "file:PATH" or the key, or leave it out')
+                return None
+        if not (secret.isascii() and secret.isprintable() and " " not in secret):
+            self._fault(path, "can't stand in a header", "a key is one word of visible ASCII characters")
+            return None
+        return secret
+
+
+_INDISPENSABLE: Final = ("messages", "model", "stream")
+
+
+def _cross_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """Faults that concern more than one value, found without relying on the types of anything."""
+    upstreams = data.get("upstreams")
+    names = list(upstreams) if isinstance(upstreams, dict) else []
+    models = data.get("models")
+    first_at: dict[str, int] = {}
+    for index, model in enumerate(models if isinstance(models, list) else []):
+        if not isinstance(model, dict):
+            continue
+        path = f"models[{index}]"
+        name = model.get("upstream")
+        if isinstance(name, str) and name not in names:
+            yield Fault(f"{path}.upstream", f"there is no upstream {name!r}", _one_of(name, names))
+        model_id = model.get("id")
+        if isinstance(model_id, str):
+            if not model_id or any(c.isspace() or not c.isprintable() for c in model_id):
+                yield Fault(f"{path}.id", "is empty or holds spaces", "write one word, such as qwen3.6-plus")
+            first = first_at.setdefault(model_id, index)
+            if first != index:
+                problem = f"{model_id!r} is taken by models[{first}]"
+                yield Fault(f"{path}.id", problem, "give each model its own id")
+        dropped = model.get("drop")
+        for field in dropped if isinstance(dropped, list) else []:
+            if field in _INDISPENSABLE:
+                problem = f"no request works without {field!r}"
+                yield Fault(f"{path}.drop", problem, "name optional fields only")
+
+
+def _one_of(wrong: str, right: list[str]) -> str:
+    close = difflib.get_close_matches(wrong, right, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"it must be one of {', '.join(map(repr, right))}" if right else "add its [upstreams.NAME] table"
+
+
+_TABLES: Final[dict[str, type[_Table]]] = {
+    "server": ServerConfig,
+    "store": StoreConfig,
+    "upstreams": UpstreamConfig,
+    "models": ModelConfig,
+}
+
+
+def _is_echo(details: ErrorDetails) -> bool:
+    """True for "too short" of a list with items: pydantic counts the good ones and reports the bad ones."""
+    return details["type"] == "too_short" and bool(details["input"])
+
+
+def _fault_of(details: ErrorDetails) -> Fault:  # noqa: PLR0911  (one return for each kind of error)
+    """A pydantic error in the words of this file. Never shows the input, which may be a secret."""
+    location = details["loc"]
+    path = _path(location)
+    context = details.get("ctx", {})
+    match details["type"]:
+        case "extra_forbidden":
+            table = _TABLES.get(str(location[0]), Config) if len(location) > 1 else Config
+            return Fault(path, "is not a known key", _one_of(str(location[-1]), list(table.model_fields)))
+        case "missing":
+            return Fault(path, "is missing", _EXAMPLES.get(str(location[-1]), "add it"))
+        case "too_short" if path in _EXAMPLES:
+            return Fault(path, "is empty", _EXAMPLES[path])
+        case "literal_error":
+            expected = str(context["expected"]).replace(" or ", ", ")
+            return Fault(path, "is not a known value", f"it must be one of {expected}")
+        case "too_short" | "string_too_short":
+            return Fault(path, "is empty", "write at least one value or leave the line out")
+        case kind if kind in _WRONG_TYPE:
+            return Fault(path, "has the wrong type", _WRONG_TYPE[kind])
+        case _:
+            message = details["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+            return Fault(path, "is out of range", f"it must be {message}")
+
+
+_WRONG_TYPE: Final = {
+    "string_type": "it must be a string in quotes",
+    "string_sub_type": "it must be a string in quotes",
+    "int_type": "it must be a whole number",
+    "int_from_float": "it must be a whole number",
+    "float_type": "it must be a number (of seconds)",
+    "bool_type": "it must be true or false",
+    "dict_type": "it must be a table",
+    "model_type": "it must be a table",
+    "model_attributes_type": "it must be a table",
+    "tuple_type": "it must be a list in brackets",
+    "list_type": "it must be a list in brackets",
+}
+_EXAMPLES: Final = {
+    "upstreams": "add at least one [upstreams.NAME] table with a base_url",
+    "models": "add at least one [[models]] table with an id and an upstream",
+    "base_url": 'write it like "https://host/v1"',
+    "id": "write the name that clients use",
+    "upstream": "name one of the [upstreams.NAME] tables",
+}
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """`("models", 3, "upstream")` → `models[3].upstream`."""
+    path = ""
+    for part in location:
+        if part == "[key]":  # pydantic's mark for a bad key of a dict, whose name is the part before it
+            continue
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return path
+
+
+def _file_order(path: str) -> tuple[int, str, int, str]:
+    """Sort key: the order of the contract's tables, models by number."""
+    head, _, rest = path.partition(".")
+    name, _, index = head.partition("[")
+    rank = list(_TABLES).index(name) if name in _TABLES else -1
+    return rank, name, int(index.rstrip("]") or 0) if index else 0, rest
+
+
+DIALECTS: Final[tuple[str, ...]] = get_args(Dialect)
+"""The known thinking dialects, as `_core.Route` takes them."""

@@ -1,0 +1,193 @@
+"""Every error that the gateway answers with, in one table.
+
+Each code of the contract stands once in `ERRORS` with its HTTP status, its OpenAI-like type and whether the
+same request can succeed if it is sent again. Handlers raise `ApiError`; the app turns it into bytes with
+`render_body` and `render_headers`. What went wrong with an upstream comes in as a kind and a status
+(`_core.UpstreamError`) and becomes an `ApiError` through `upstream_error`, again by table.
+
+This module uses no other module of the package.
+"""
+
+import json
+import math
+from typing import Final, NamedTuple
+
+
+class ErrorSpec(NamedTuple):
+    """What one code means on the wire."""
+
+    status: int
+    type: str
+    retriable: bool
+    """False: the client is told `x-should-retry: false`, since the same request would fail again."""
+
+
+ERRORS: Final[dict[str, ErrorSpec]] = {
+    "invalid_json": ErrorSpec(400, "invalid_request_error", retriable=False),
+    "invalid_type": ErrorSpec(400, "invalid_request_error", retriable=False),
+    "missing_field": ErrorSpec(400, "invalid_request_error", retriable=False),
+    "duplicate_field": ErrorSpec(400, "invalid_request_error", retriable=False),
+    "too_deep": ErrorSpec(400, "invalid_request_error", retriable=False),
+    "unsupported_modality": ErrorSpec(400, "invalid_request_error", retriable=False),
+    "missing_api_key": ErrorSpec(401, "authentication_error", retriable=False),
+    "invalid_api_key": ErrorSpec(401, "authentication_error", retriable=False),
+    "expired_api_key": ErrorSpec(401, "authentication_error", retriable=False),
+    "model_not_allowed": ErrorSpec(403, "permission_error", retriable=False),
+    "model_not_found": ErrorSpec(404, "not_found_error", retriable=False),
+    "not_found": ErrorSpec(404, "not_found_error", retriable=False),
+    "method_not_allowed": ErrorSpec(405, "invalid_request_error", retriable=False),
+    "request_timeout": ErrorSpec(408, "invalid_request_error", retriable=True),
+    "body_too_large": ErrorSpec(413, "invalid_request_error", retriable=False),
+    "unsupported_encoding": ErrorSpec(415, "invalid_request_error", retriable=False),
+    "rate_limit_exceeded": ErrorSpec(429, "rate_limit_error", retriable=True),
+    "upstream_rate_limited": ErrorSpec(429, "rate_limit_error", retriable=True),
+    "internal_error": ErrorSpec(500, "server_error", retriable=True),
+    "upstream_error": ErrorSpec(502, "upstream_error", retriable=True),
+    "upstream_unreachable": ErrorSpec(502, "upstream_error", retriable=True),
+    "overloaded": ErrorSpec(503, "upstream_error", retriable=True),
+    "upstream_timeout": ErrorSpec(504, "upstream_error", retriable=True),
+}
+
+RETRY_AFTER_CAP_S: Final = 86_400
+"""No client is told to wait longer than a day, whatever an upstream says."""
+
+_CLIENT_ERRORS: Final = range(400, 500)
+_RETRIABLE_STATUSES: Final = frozenset({408, 409, 429})
+
+
+class ApiError(Exception):
+    """An answer other than success. Its message is for the client's eyes: no key, no upstream body.
+
+    Raises KeyError for a code that `ERRORS` does not list.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        retriable: bool | None = None,
+    ) -> None:
+        """`status` and `retriable` default to what the table says for `code`."""
+        super().__init__(message)
+        spec = ERRORS[code]
+        self.code = code
+        self.message = message
+        self.type = spec.type
+        self.param = param
+        self.status = spec.status if status is None else status
+        self.retry_after_s = retry_after_s
+        self.retriable = spec.retriable if retriable is None else retriable
+
+
+def render_body(error: ApiError) -> bytes:
+    """The JSON body of an error response, UTF-8."""
+    body = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    return json.dumps({"error": body}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def render_headers(error: ApiError) -> list[tuple[bytes, bytes]]:
+    """Headers of an error response as ASGI pairs; the app adds `x-request-id` and `content-length`."""
+    headers = [(b"content-type", b"application/json")]
+    if not error.retriable:
+        headers.append((b"x-should-retry", b"false"))
+    if error.retry_after_s is not None and math.isfinite(error.retry_after_s):
+        seconds = min(max(math.ceil(error.retry_after_s), 0), RETRY_AFTER_CAP_S)
+        headers.append((b"retry-after", b"%d" % seconds))
+    return headers
+
+
+class _UpstreamFault(NamedTuple):
+    code: str
+    message: str
+    retriable: bool = True
+
+
+# `_core.UpstreamError.kind`, where no HTTP status decides. A change of `_core.pyi` changes this table.
+_BY_KIND: Final[dict[str, _UpstreamFault]] = {
+    "unreachable": _UpstreamFault("upstream_unreachable", "The upstream could not be reached."),
+    "connect_timeout": _UpstreamFault(
+        "upstream_timeout", "The upstream did not accept a connection in time."
+    ),
+    "first_event_timeout": _UpstreamFault(
+        "upstream_timeout", "The upstream did not begin to answer in time."
+    ),
+    "idle_timeout": _UpstreamFault(
+        "upstream_timeout", "The upstream fell silent in the middle of its answer."
+    ),
+    "total_timeout": _UpstreamFault("upstream_timeout", "The upstream did not finish its answer in time."),
+    "redirect": _UpstreamFault("upstream_error", "The upstream answered with a redirect.", retriable=False),
+    "content_type": _UpstreamFault(
+        "upstream_error", "The upstream answered with an unexpected content type."
+    ),
+    "content_encoding": _UpstreamFault(
+        "upstream_error", "The upstream answered with an unexpected encoding."
+    ),
+    "protocol": _UpstreamFault("upstream_error", "The upstream's answer is no valid completion."),
+    "error_event": _UpstreamFault("upstream_error", "The upstream reported an error instead of an answer."),
+    "truncated": _UpstreamFault("upstream_error", "The upstream's answer ended before it was complete."),
+    "too_large": _UpstreamFault("upstream_error", "The upstream's answer exceeds the gateway's limit."),
+    "aborted": _UpstreamFault("upstream_error", "The request was aborted before the upstream answered."),
+    "panic": _UpstreamFault("internal_error", "The gateway failed on this request."),
+}
+
+_REFUSED: Final = _UpstreamFault(
+    "upstream_error",
+    "The upstream refused the gateway itself, not this request. The gateway's operator must look at it.",
+    retriable=False,
+)
+_OVERLOADED: Final = _UpstreamFault("overloaded", "The upstream is overloaded. Try again later.")
+_TIMED_OUT: Final = _UpstreamFault(
+    "upstream_timeout", "The upstream gave up on the request after too long a time."
+)
+_RATE_LIMITED: Final = _UpstreamFault("upstream_rate_limited", "The upstream limits the rate of requests.")
+_FAILED: Final = _UpstreamFault("upstream_error", "The upstream failed on this request.")
+
+_BY_STATUS: Final[dict[int, _UpstreamFault]] = {
+    401: _REFUSED,
+    402: _REFUSED,
+    403: _REFUSED,
+    404: _REFUSED,
+    407: _REFUSED,
+    408: _TIMED_OUT,
+    429: _RATE_LIMITED,
+    503: _OVERLOADED,
+    504: _TIMED_OUT,
+    529: _OVERLOADED,
+}
+
+_DECIDED_BY_STATUS: Final = frozenset({"status", "error_event"})
+_ABOUT_THE_REQUEST: Final = frozenset({400, 409, 413, 415, 422, 451})
+"""Statuses by which an upstream refuses what the client asked for; they reach the client as they are."""
+
+
+def upstream_error(
+    kind: str,
+    *,
+    status: int | None = None,
+    retry_after_s: float | None = None,
+    message: str | None = None,
+) -> ApiError:
+    """What the client is told when the exchange with an upstream failed before anything was shown.
+
+    The arguments are the attributes of `_core.UpstreamError`. The upstream's own `message` goes out only with
+    a 4xx about the request itself; nothing else that an upstream says is ever echoed.
+    """
+    kept_status: int | None = None
+    if status is None or kind not in _DECIDED_BY_STATUS:
+        fault = _BY_KIND.get(kind, _FAILED)
+    elif status in _ABOUT_THE_REQUEST:
+        fault = _UpstreamFault(
+            "upstream_error",
+            message or f"The upstream refused the request with status {status}.",
+            retriable=status in _RETRIABLE_STATUSES,
+        )
+        kept_status = status
+    else:
+        fault = _BY_STATUS.get(status, _REFUSED if status in _CLIENT_ERRORS else _FAILED)
+    return ApiError(
+        fault.code, fault.message, status=kept_status, retry_after_s=retry_after_s, retriable=fault.retriable
+    )

@@ -1,0 +1,166 @@
+"""Prometheus metrics of the gateway, on a registry of their own.
+
+The labels of a metric come from the config and from fixed tables, never from a request, so their number is
+bounded. With several workers (`PROMETHEUS_MULTIPROC_DIR` is set before this module is imported) each worker
+counts in files of that folder, and any worker answers for all.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from llmgw.ledger import LedgerEntry
+
+MULTIPROC_ENV: Final = "PROMETHEUS_MULTIPROC_DIR"
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+NO_MODEL: Final = ""
+"""The label of requests that named no configured model."""
+
+_FIRST_EVENT_BUCKETS_S: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
+_TOTAL_BUCKETS_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
+
+# One more series for each counter, of no use to anyone here. The library has this as a global switch only.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types here
+
+
+class Metrics:
+    """All metrics of one process."""
+
+    def __init__(self, model_ids: Iterable[str]) -> None:
+        """`model_ids`: the configured models; any other becomes `NO_MODEL`."""
+        self._model_ids = frozenset(model_ids)
+        self.registry = CollectorRegistry()
+        by_model = ("model",)
+        self._requests = Counter(
+            "llmgw_requests", "Finished requests.", ("model", "status"), registry=self.registry
+        )
+        self._in_flight = Gauge(
+            "llmgw_requests_in_flight",
+            "Requests being served.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._tokens = Counter(
+            "llmgw_tokens",
+            "Tokens as the upstreams reported them.",
+            ("model", "kind"),
+            registry=self.registry,
+        )
+        self._first_event = Histogram(
+            "llmgw_first_event_seconds",
+            "Time from a request to the upstream's first event.",
+            by_model,
+            buckets=_FIRST_EVENT_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._total = Histogram(
+            "llmgw_request_seconds",
+            "Time from a request to the end of its answer.",
+            by_model,
+            buckets=_TOTAL_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._errors = Counter(
+            "llmgw_request_errors", "Requests that failed.", ("model", "kind"), registry=self.registry
+        )
+        self._thinking = Counter(
+            "llmgw_thinking",
+            "Requests with an answer, by what was asked (on, off, none), sent and observed.",
+            ("model", "asked", "sent", "observed"),
+            registry=self.registry,
+        )
+        self._auth_failures = Counter(
+            "llmgw_auth_failures", "Requests refused for their key.", ("code",), registry=self.registry
+        )
+        self._ledger_queue = Gauge(
+            "llmgw_ledger_queue_rows",
+            "Ledger entries that the database does not have yet.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._ledger_dropped = Counter(
+            "llmgw_ledger_dropped_rows", "Ledger entries that were lost.", registry=self.registry
+        )
+        self._dropped_seen = 0
+        # Finding a child by its labels costs more than counting; so each is looked up once.
+        self._children: dict[tuple[object, ...], Counter] = {}
+        self._timers: dict[str, tuple[Histogram, Histogram]] = {}
+
+    def started(self) -> None:
+        """A request came in. Every call is followed by one of `ended`."""
+        self._in_flight.inc()
+
+    def ended(self) -> None:
+        """A request has left, whatever became of it."""
+        self._in_flight.dec()
+
+    def finished(self, entry: LedgerEntry) -> None:
+        """Count a completion request by its ledger entry."""
+        model = entry.model if entry.model in self._model_ids else NO_MODEL
+        self._child(self._requests, model, entry.status).inc()
+        if entry.prompt_tokens:
+            self._child(self._tokens, model, "prompt").inc(entry.prompt_tokens)
+        if entry.completion_tokens:
+            self._child(self._tokens, model, "completion").inc(entry.completion_tokens)
+        if entry.reasoning_tokens:
+            self._child(self._tokens, model, "reasoning").inc(entry.reasoning_tokens)
+        if entry.cached_tokens:
+            self._child(self._tokens, model, "cached").inc(entry.cached_tokens)
+        if entry.error_kind is not None:
+            self._child(self._errors, model, entry.error_kind).inc()
+        timers = self._timers.get(model)
+        if timers is None:
+            timers = self._timers[model] = (self._first_event.labels(model), self._total.labels(model))
+        timers[1].observe(entry.total_s)
+        if entry.first_event_s is not None:
+            timers[0].observe(entry.first_event_s)
+            asked, sent = entry.thinking_asked or "none", entry.thinking_sent or "none"
+            self._child(self._thinking, model, asked, sent, entry.thinking_observed).inc()
+
+    def auth_failed(self, code: str) -> None:
+        """Count a refusal by its code (`missing_api_key` and so on)."""
+        self._child(self._auth_failures, code).inc()
+
+    def ledger_state(self, queued: int, dropped: int) -> None:
+        """Take the ledger's figures, `dropped` since the start. Made to be `Ledger`'s `observe`."""
+        self._ledger_queue.set(queued)
+        self._ledger_dropped.inc(dropped - self._dropped_seen)
+        self._dropped_seen = dropped
+
+    def render(self) -> bytes:
+        """Prometheus text, of all workers. Reads files where there are several: call it in a thread."""
+        folder = os.environ.get(MULTIPROC_ENV)
+        if not folder:
+            return generate_latest(self.registry)
+        _forget_dead_workers(Path(folder))
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]  # the library has no types here
+        return generate_latest(registry)
+
+    def _child(self, metric: Counter, *labels: object) -> Counter:
+        child = self._children.get((metric, *labels))
+        if child is None:
+            child = self._children[metric, *labels] = metric.labels(*labels)
+        return child
+
+
+def _forget_dead_workers(folder: Path) -> None:
+    """Drop the live gauges of workers that were killed: their requests are in flight no more."""
+    for file in folder.glob("gauge_live*_*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]  # as above

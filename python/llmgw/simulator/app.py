@@ -1,0 +1,181 @@
+"""The ASGI app of the simulator: paths, keys, and the telling of one answer with its pace and faults."""
+
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qs
+
+from llmgw.simulator.families import FAMILIES
+from llmgw.simulator.family import Family
+from llmgw.simulator.faults import Simulation
+from llmgw.simulator.model import Fault, JsonObject, RefusalError
+from llmgw.simulator.recorder import Received, Recorder
+from llmgw.simulator.request import ChatRequest
+from llmgw.simulator.turn import Turn
+from llmgw.simulator.wire import (
+    COMMENT,
+    DONE,
+    BodyTooLargeError,
+    BrokenOnPurposeError,
+    ClientLeftError,
+    Exchange,
+    Message,
+    Receive,
+    Send,
+    frame,
+)
+
+DELAY_VARIABLE = "LLMGW_SIMULATOR_DELAY_MS"
+"""Carries `--delay-ms` to the server's worker process."""
+READY_VARIABLE = "LLMGW_SIMULATOR_READY"
+"""A line to print once requests are taken."""
+STALL_S = 3600.0
+EVENT_STREAM = b"text/event-stream; charset=utf-8"
+NOT_FOUND: JsonObject = {"error": {"message": "no such path", "type": "invalid_request_error"}}
+
+
+class Simulator:
+    """All simulated providers in one ASGI app."""
+
+    def __init__(self, *, delay_ms: float = 0, ready_line: str = "") -> None:
+        """`delay_ms`: pause between chunks where a request asks for no other."""
+        self.recorder = Recorder()
+        self._delay_ms = delay_ms
+        self._ready_line = ready_line
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """ASGI. Raises BrokenOnPurposeError where a request asked for a broken connection."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        async with Exchange(receive, send) as exchange:
+            try:
+                await self._route(scope, exchange)
+            except ClientLeftError:
+                return
+            except BodyTooLargeError:
+                await exchange.json(
+                    413, {"error": {"message": "body too large", "type": "invalid_request_error"}}
+                )
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message: Message = await receive()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+            if self._ready_line:
+                print(self._ready_line, flush=True)  # noqa: T201 - this is what a terminal user waits for
+
+    async def _route(self, scope: Message, exchange: Exchange) -> None:
+        method, path = scope["method"], scope["path"]
+        mount, _, rest = path.removeprefix("/").partition("/")
+        if path == "/healthz":
+            await exchange.json(200, {"status": "ok"})
+        elif path == "/_requests" and method == "GET":
+            await exchange.json(200, self._recorded(scope["query_string"].decode()))
+        elif mount in FAMILIES and (method, rest) == ("GET", "v1/models"):
+            await self._guarded(FAMILIES[mount], scope, exchange, self._models)
+        elif mount in FAMILIES and (method, rest) == ("POST", "v1/chat/completions"):
+            await self._guarded(FAMILIES[mount], scope, exchange, self._chat)
+        else:
+            await exchange.json(404, NOT_FOUND)
+
+    def _recorded(self, query: str) -> JsonObject:
+        wanted = parse_qs(query)
+        found = self.recorder.find(
+            x_request_id=wanted.get("x_request_id", [None])[0], contains=wanted.get("contains", [None])[0]
+        )
+        return {"requests": [received.as_json() for received in found]}
+
+    async def _guarded(
+        self,
+        family: Family,
+        scope: Message,
+        exchange: Exchange,
+        handler: Callable[[Family, Exchange, Received], Awaitable[None]],
+    ) -> None:
+        """Record the request, check its key, and word a refusal as the family does."""
+        body = await exchange.body()
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        received = self.recorder.add(scope["path"], headers, body)
+        try:
+            _check_key(family, headers)
+            await handler(family, exchange, received)
+        except RefusalError as refusal:
+            extra = []
+            if refusal.retry_after_s is not None:
+                extra.append((b"retry-after", f"{refusal.retry_after_s:g}".encode()))
+            await exchange.json(refusal.status, family.error(refusal, secrets.token_hex(16)), extra)
+        except ClientLeftError:
+            received.state = "client_left"
+            raise
+        except BrokenOnPurposeError:
+            received.state = "broken"
+            raise
+        received.state = "answered"
+
+    async def _models(self, family: Family, exchange: Exchange, _: Received) -> None:
+        data = [
+            {"id": model.id, "object": "model", "created": 1_767_225_600, "owned_by": family.owner}
+            for model in family.models
+        ]
+        await exchange.json(200, {"object": "list", "data": data})
+
+    async def _chat(self, family: Family, exchange: Exchange, received: Received) -> None:
+        request = ChatRequest.parse(received.body, delay_ms=self._delay_ms)
+        simulation = request.simulation
+        if not (family.waits_with_comments and request.stream):
+            await exchange.pause(simulation.first_delay_ms / 1000)
+        turn = family.answer(request)
+        if request.stream:
+            await self._stream(family, turn, exchange, received)
+            return
+        await exchange.pause(simulation.delay_ms / 1000)
+        await exchange.json(200, family.completion(turn))
+
+    async def _stream(self, family: Family, turn: Turn, exchange: Exchange, received: Received) -> None:
+        simulation = turn.request.simulation
+        await exchange.start(200, EVENT_STREAM, [(b"cache-control", b"no-cache")])
+        if family.waits_with_comments and simulation.first_delay_ms:
+            await exchange.write(COMMENT)
+            await exchange.pause(simulation.first_delay_ms / 1000)
+        ended = await _fail_after(0, simulation, family, exchange)
+        for chunk in family.chunks(turn):
+            if ended:
+                return
+            await exchange.pause(simulation.delay_ms / 1000)
+            await exchange.write(frame(chunk))
+            received.chunks += 1
+            ended = await _fail_after(received.chunks, simulation, family, exchange)
+        if not ended:
+            await exchange.write(DONE, more=False)
+
+
+def _check_key(family: Family, headers: list[tuple[str, str]]) -> None:
+    """Raises RefusalError."""
+    if ("authorization", f"Bearer {family.api_key}") not in headers:
+        raise RefusalError(Fault.INVALID_KEY, "The API key is wrong: see llmgw.simulator for the right one.")
+
+
+async def _fail_after(chunks: int, simulation: Simulation, family: Family, exchange: Exchange) -> bool:
+    """Whatever fault is due after so many chunks. True: the answer has ended."""
+    if chunks == simulation.stall_after_chunks:
+        await exchange.pause(STALL_S)
+    if chunks == simulation.fail_after_chunks:
+        raise BrokenOnPurposeError("this request asked for a broken connection")
+    if chunks == simulation.error_after_chunks:
+        refusal = RefusalError(Fault.SERVER_ERROR, "simulated failure in the middle of the stream")
+        await exchange.write(frame(family.error(refusal, secrets.token_hex(16))), more=False)
+        return True
+    if chunks == simulation.end_after_chunks:
+        await exchange.write(b"", more=False)
+        return True
+    return False
+
+
+def create_app() -> Simulator:
+    """For the server, which makes the app in its worker process."""
+    return Simulator(
+        delay_ms=float(os.environ.get(DELAY_VARIABLE, "0")), ready_line=os.environ.get(READY_VARIABLE, "")
+    )

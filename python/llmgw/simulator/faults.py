@@ -1,0 +1,64 @@
+"""The `simulate` member of a request: pacing and faults on demand."""
+
+from dataclasses import dataclass, fields
+
+from llmgw.simulator.model import Fault, JsonObject, RefusalError
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """How one answer is paced, and how it fails. Chunks are counted from 1, over all choices."""
+
+    delay_ms: float = 0
+    """Pause before every chunk; a not-streaming answer takes this once."""
+    first_delay_ms: float = 0
+    """Pause before the response headers (where a family waits with comments: after headers and a comment)."""
+    chunk_chars: int = 4
+    """Characters of text or arguments in one chunk."""
+    repeat: int = 1
+    """Say the content this many times: for long answers."""
+    status: int | None = None
+    """Refuse with this HTTP status, in the family's own words."""
+    retry_after_s: float | None = None
+    """A `retry-after` header beside `status`."""
+    fail_after_chunks: int | None = None
+    """Break the connection after this many chunks."""
+    end_after_chunks: int | None = None
+    """End cleanly after this many chunks: no finish reason, no `[DONE]`."""
+    error_after_chunks: int | None = None
+    """Send an error event after this many chunks, then end."""
+    stall_after_chunks: int | None = None
+    """Fall silent after this many chunks until the client leaves (at most an hour)."""
+
+    @classmethod
+    def parse(cls, value: object, *, delay_ms: float) -> "Simulation":
+        """`delay_ms` is the server's default. Raises RefusalError where a member is unknown or no number."""
+        if value is None:
+            return cls(delay_ms=delay_ms)
+        if not isinstance(value, dict):
+            raise RefusalError(Fault.INVALID_REQUEST, "simulate must be an object")
+        known = {field.name for field in fields(cls)}
+        numbers: JsonObject = {"delay_ms": delay_ms}
+        for name, number in value.items():
+            if name not in known:
+                raise RefusalError(
+                    Fault.INVALID_REQUEST, f"simulate.{name} is unknown; known are {', '.join(sorted(known))}"
+                )
+            if isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
+                raise RefusalError(Fault.INVALID_REQUEST, f"simulate.{name} must be a number, 0 or more")
+            numbers[name] = number
+        for name in ("chunk_chars", "repeat"):
+            numbers[name] = max(1, int(numbers.get(name, getattr(cls, name))))
+        return cls(**numbers)
+
+    def refusal(self) -> RefusalError | None:
+        """The refusal that `status` asks for."""
+        if self.status is None:
+            return None
+        status = int(self.status)
+        fault = {401: Fault.INVALID_KEY, 404: Fault.MODEL_NOT_FOUND, 429: Fault.RATE_LIMITED}.get(status)
+        if fault is None:
+            fault = Fault.SERVER_ERROR if status >= Fault.SERVER_ERROR.value else Fault.INVALID_REQUEST
+        return RefusalError(
+            fault, f"simulated status {status}", status=status, retry_after_s=self.retry_after_s
+        )

@@ -1,0 +1,142 @@
+"""Kimi on Moonshot AI.
+
+Switch: `thinking: {"type": "enabled" | "disabled"}`, on by default; `kimi-k2-thinking` always thinks. A
+`thinking` that is no object is refused. While it is on, an assistant message that called tools must come
+back with its reasoning. The usage stands at the choice, in the last chunk, with `cached_tokens` on its top
+level.
+"""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from llmgw.simulator.family import Family, message, tool_call
+from llmgw.simulator.model import Fault, JsonObject, Model, RefusalError, Thinking
+from llmgw.simulator.request import ChatRequest
+from llmgw.simulator.turn import CallArguments, CallStart, Content, Piece, Reasoning, Turn
+
+_FINGERPRINT = "fpv0_simulated"
+_TYPES = {
+    Fault.INVALID_KEY: "invalid_authentication_error",
+    Fault.INVALID_REQUEST: "invalid_request_error",
+    Fault.MODEL_NOT_FOUND: "resource_not_found_error",
+    Fault.RATE_LIMITED: "rate_limit_reached_error",
+    Fault.SERVER_ERROR: "server_error",
+}
+
+
+class Kimi(Family):
+    """See the module."""
+
+    name: ClassVar[str] = "kimi"
+    owner: ClassVar[str] = "moonshot"
+    models: ClassVar[tuple[Model, ...]] = (
+        Model("kimi-k2.6", "kimi", Thinking.ON, images=True, context_window=262_144),
+        Model("kimi-k2-thinking", "kimi", Thinking.ALWAYS, context_window=262_144),
+    )
+
+    def thinking(self, request: ChatRequest, model: Model) -> bool:
+        """The object, else on."""
+        given = request.body.get("thinking")
+        if given is not None and not isinstance(given, dict):
+            raise RefusalError(Fault.INVALID_REQUEST, "invalid thinking: must be an object with a type")
+        kind = request.thinking_type()
+        if kind not in (None, "enabled", "disabled"):
+            raise RefusalError(
+                Fault.INVALID_REQUEST, "invalid thinking type: only enabled or disabled is allowed"
+            )
+        thinking = kind != "disabled" or model.thinking is Thinking.ALWAYS
+        index = request.tool_call_without_reasoning()
+        if thinking and index is not None:
+            raise RefusalError(
+                Fault.INVALID_REQUEST,
+                "thinking is enabled but reasoning_content is missing "
+                f"in assistant tool call message at index {index}",
+            )
+        return thinking
+
+    def error(self, refusal: RefusalError, token: str) -> JsonObject:
+        """A message and a type."""
+        del token
+        return {"error": {"message": refusal.message, "type": refusal.code or _TYPES[refusal.fault]}}
+
+    def chunks(self, turn: Turn) -> Iterator[JsonObject]:
+        """Role in the first delta; the usage at the last choice that finishes."""
+        for choice in range(len(turn.answers)):
+            yield _chunk(
+                turn, {"index": choice, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
+            )
+        open_choices = len(turn.answers)
+        for choice, piece in turn.pieces():
+            delta = _delta(turn, choice, piece)
+            if delta is not None:
+                yield _chunk(turn, {"index": choice, "delta": delta, "finish_reason": None})
+                continue
+            open_choices -= 1
+            last: JsonObject = {
+                "index": choice,
+                "delta": {},
+                "finish_reason": turn.answers[choice].finish_reason,
+            }
+            yield _chunk(turn, last if open_choices else {**last, "usage": _usage(turn)})
+
+    def completion(self, turn: Turn) -> JsonObject:
+        """The reasoning stands beside the content."""
+        choices = []
+        for index, answer in enumerate(turn.answers):
+            reasoning = {"reasoning_content": answer.reasoning} if turn.thinking else {}
+            calls = [tool_call(i, _call_id(turn, index, i), c) for i, c in enumerate(answer.tool_calls)]
+            said = message(answer.content, reasoning, calls)
+            choices.append({"index": index, "message": said, "finish_reason": answer.finish_reason})
+        return {
+            "id": _id(turn),
+            "object": "chat.completion",
+            "created": turn.created_s,
+            "model": turn.model.id,
+            "choices": choices,
+            "usage": _usage(turn),
+        }
+
+
+def _delta(turn: Turn, choice: int, piece: Piece) -> JsonObject | None:
+    """None: the choice is complete."""
+    match piece:
+        case Reasoning(text):
+            return {"reasoning_content": text}
+        case Content(text):
+            return {"content": text}
+        case CallStart(index, call):
+            function = {"name": call.name, "arguments": ""}
+            call_id = _call_id(turn, choice, index)
+            return {"tool_calls": [{"index": index, "id": call_id, "type": "function", "function": function}]}
+        case CallArguments(index, text):
+            return {"tool_calls": [{"index": index, "function": {"arguments": text}}]}
+    return None
+
+
+def _id(turn: Turn) -> str:
+    return f"chatcmpl-{turn.token[:24]}"
+
+
+def _call_id(turn: Turn, choice: int, index: int) -> str:
+    return f"{turn.answers[choice].tool_calls[index].name}:{index}"
+
+
+def _chunk(turn: Turn, choice: JsonObject) -> JsonObject:
+    return {
+        "id": _id(turn),
+        "object": "chat.completion.chunk",
+        "created": turn.created_s,
+        "model": turn.model.id,
+        "choices": [choice],
+        "system_fingerprint": _FINGERPRINT,
+    }
+
+
+def _usage(turn: Turn) -> JsonObject:
+    return {
+        "prompt_tokens": turn.prompt_tokens,
+        "completion_tokens": turn.completion_tokens,
+        "total_tokens": turn.prompt_tokens + turn.completion_tokens,
+        "cached_tokens": turn.cached_tokens,
+        "completion_tokens_details": {"reasoning_tokens": turn.reasoning_tokens},
+    }

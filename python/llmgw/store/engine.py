@@ -1,0 +1,128 @@
+"""Opening the database: engine, transactions and migrations."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from llmgw.config import SQLITE_PREFIX
+
+BUSY_TIMEOUT_S: Final = 5.0
+"""How long a statement waits for another process's lock before it fails."""
+_MIGRATIONS: Final = Path(__file__).with_name("migrations")
+_BEGIN: Final = "llmgw_begin"
+_PRIVATE: Final = 0o600
+
+
+class StoreError(Exception):
+    """The database can't be opened. The message says which and why."""
+
+
+class Store:
+    """The open database. Safe to share between threads, not across a fork: open it anew in the child."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Use `open_store`, which migrates as well."""
+        self._engine = engine
+        self._writer = engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A consistent view. Never waits for a writer (WAL). Raises SQLAlchemyError."""
+        with Session(self._engine) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction, committed at the block's end. Raises SQLAlchemyError; then nothing is changed.
+
+        It takes the write lock at once: a deferred one that must be upgraded later fails without waiting.
+        """
+        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+            session.connection()
+            yield session
+
+    def migrate(self) -> None:
+        """Bring the tables up to date. Processes that start together take turns. Raises StoreError."""
+        config = AlembicConfig()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        try:
+            with self._writer.begin() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        except CommandError as error:
+            message = f"{self._engine.url.database} is no database that this version of llmgw knows: {error}"
+            raise StoreError(message) from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+def open_store(url: str) -> Store:
+    """Open (or create) the database and bring its tables up to date.
+
+    `url` is `sqlite:///PATH`. Raises StoreError.
+    """
+    path = Path(url.removeprefix(SQLITE_PREFIX))
+    try:
+        path.touch(mode=_PRIVATE)
+    except OSError as error:
+        message = f"can't open the database {path}: {error.strerror}"
+        raise StoreError(message) from error
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    store = Store(engine)
+    try:
+        _use_write_ahead_log(engine)
+        store.migrate()
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        store.close()
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        message = f"can't open the database {path}: {cause}"
+        raise StoreError(message) from error
+    except StoreError:
+        store.close()
+        raise
+    return store
+
+
+def _on_connect(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
+    # The driver would begin transactions by itself, lazily and never for DDL; `_on_begin` does so instead.
+    connection.isolation_level = None
+
+
+def _on_begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+
+def _use_write_ahead_log(engine: Engine) -> None:
+    """Let readers and the writer work side by side. The mode is kept in the file.
+
+    SQLite does not wait for its lock when processes switch a new file at the same moment, so we do.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    connection = engine.raw_connection()  # SQLAlchemy would begin a transaction, where the pragma can't run
+    try:
+        while True:
+            try:
+                connection.cursor().execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+    finally:
+        connection.close()

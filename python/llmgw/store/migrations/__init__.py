@@ -1,0 +1,1 @@
+"""Alembic's folder. It lies inside the package, so that the wheel carries it."""

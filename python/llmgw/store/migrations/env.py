@@ -1,0 +1,15 @@
+"""Alembic runs this for every command.
+
+`llmgw.store.engine` hands over its open connection, inside a transaction that holds the write lock.
+"""
+
+from alembic import context
+
+from llmgw.store.models import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,  # SQLite can't alter a column; Alembic then copies the table
+)
+context.run_migrations()

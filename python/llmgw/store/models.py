@@ -1,0 +1,100 @@
+"""The tables. A change here needs a new file in `migrations/versions`; a test compares the two."""
+
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from sqlalchemy import JSON, DateTime, Dialect, Index, LargeBinary, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime, stored in UTC. SQLite itself would drop the zone."""
+
+    impl: TypeEngine[datetime] | type[TypeEngine[datetime]] = DateTime
+    cache_ok: bool | None = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Aware in, naive UTC to the database. A naive value is a defect: it raises ValueError."""
+        del dialect
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            message = "a time without a zone can't be stored"
+            raise ValueError(message)
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Naive UTC from the database, aware out."""
+        del dialect
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """Common base; its metadata is what the migrations must lead to."""
+
+    type_annotation_map: ClassVar[dict[type, type[TypeEngine[datetime]] | TypeEngine[datetime]]] = {
+        datetime: UtcDateTime
+    }
+
+
+class ApiKey(Base):
+    """A client's key. The key itself is never stored, only its SHA-256."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    prefix: Mapped[str] = mapped_column(String(32))
+    """The first characters of the key, to recognise it by."""
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    models: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    """Ids of the models that it may use; None: all."""
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class KeyEpoch(Base):
+    """One row, whose counter every change of a key raises: running gateways see it with one small read."""
+
+    __tablename__ = "key_epoch"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    epoch: Mapped[int]
+
+
+class LedgerRow(Base):
+    """What one request was, cost and led to. Times are in seconds, counts in tokens."""
+
+    __tablename__ = "ledger"
+    __table_args__ = (Index("ix_ledger_time", "time"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    time: Mapped[datetime]
+    """When the request came in."""
+    request_id: Mapped[str]
+    key_id: Mapped[int | None]
+    model: Mapped[str | None]
+    """The configured id; None where the request named no model that exists."""
+    upstream: Mapped[str | None]
+    status: Mapped[int]
+    """The HTTP status that the client saw."""
+    stream: Mapped[bool]
+    finish_reason: Mapped[str | None]
+    error_kind: Mapped[str | None]
+    """A code of `llmgw.errors`, or a kind of `_core.Summary`; a stream may break after its status 200."""
+    prompt_tokens: Mapped[int | None]
+    completion_tokens: Mapped[int | None]
+    reasoning_tokens: Mapped[int | None]
+    cached_tokens: Mapped[int | None]
+    usage_source: Mapped[str]
+    """`upstream`, `partial` or `none`."""
+    thinking_asked: Mapped[str | None]
+    """`on` or `off`; None: no switch was given."""
+    thinking_sent: Mapped[str | None]
+    """The dialect that was spoken to the upstream, or `ignored`."""
+    thinking_observed: Mapped[bool]
+    """True if the upstream sent reasoning."""
+    first_event_s: Mapped[float | None]
+    total_s: Mapped[float]
