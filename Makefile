@@ -1,0 +1,136 @@
+# Every command of the project. Each does its own set-up first; a second run does only what changed.
+# Needs make, Python >= 3.11 with venv, cargo and a C compiler. Works with GNU make 3.81 (macOS) and later.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PORT ?= 8000
+# The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` chooses another.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v "$$python" && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+EXTENSION := python/llmgw/_core.abi3.so
+EXTENSION_SOURCES := Cargo.toml $(wildcard Cargo.lock) pyproject.toml \
+  $(shell find rust/core rust/upstream rust/python \( -path '*/src/*.rs' -o -name Cargo.toml \) 2>/dev/null)
+
+# The stamps say what the virtual environment holds.
+RUN_PACKAGES := $(VENV)/.run-packages
+DEV_PACKAGES := $(VENV)/.dev-packages
+DEBUG_EXTENSION := $(VENV)/.debug-extension
+RELEASE_EXTENSION := $(VENV)/.release-extension
+
+# `say` numbers the steps of one command; STEPS is how many it has when nothing is set up yet.
+say = @printf '[%s/$(STEPS)] %s\n'
+PIP_INSTALL := $(BIN)/python -m pip install --require-hashes
+# For maturin's pip too, which would list every package that is already there.
+export PIP_QUIET := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.NOTPARALLEL:
+.PHONY: help demo test lint format bench wheel lock clean check-cargo
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: STEPS := 4
+demo: $(RELEASE_EXTENSION) ## gateway and simulated providers on PORT (8000), with a fresh key and a curl line
+	$(say) 4 'llmgw demo, Ctrl-C stops it'
+	@exec $(BIN)/llmgw demo --port $(PORT)
+
+test: STEPS := 5
+test: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## every test, Rust and Python
+	$(say) 4 'Rust tests'
+	@cargo test --quiet --workspace --exclude llmgw-python
+	$(say) 5 'Python tests'
+	@$(BIN)/python -m pytest
+
+lint: STEPS := 5
+lint: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## formats, lints, types, the extension's stub, import rules
+	$(say) 4 'Rust: rustfmt, clippy'
+	@cargo fmt --all --check
+	@cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+	$(say) 5 'Python: ruff, mypy, stubtest, import linter'
+	@$(BIN)/ruff format --quiet --check
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/python -m mypy.stubtest --concise llmgw._core
+	@$(BIN)/lint-imports --no-logo
+
+format: STEPS := 2
+format: $(DEV_PACKAGES) ## rewrites the sources the way `make lint` wants them
+	@cargo fmt --all
+	@$(BIN)/ruff check --quiet --fix-only
+	@$(BIN)/ruff format --quiet
+
+bench: STEPS := 6
+bench: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## speed of the core on one corpus: Rust, _core from Python, plain Python
+	$(say) 4 'corpus'
+	@$(BIN)/python -m benches.corpus
+	$(say) 5 'Rust'
+	@cargo bench --quiet --package llmgw-core --bench throughput -- $(CURDIR)/bench-results/rust.json
+	$(say) 6 'Python'
+	@$(BIN)/python -m pytest benches --quiet --benchmark-quiet --benchmark-json bench-results/python.json
+	@$(BIN)/python -m benches.report
+
+wheel: STEPS := 3
+wheel: $(DEV_PACKAGES) check-cargo ## a release wheel in dist/
+	$(say) 3 'wheel'
+	@$(BIN)/maturin build --release --locked --out dist
+
+lock: STEPS := 3
+lock: $(DEV_PACKAGES) ## resolves the locked Python packages anew from pyproject.toml
+	$(say) 3 'requirements.lock, requirements-dev.lock'
+	@$(LOCK) --group build --output-file requirements.lock
+	@$(LOCK) --group checks --constraint requirements.lock --output-file requirements-dev.lock
+
+LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+  --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+
+clean: ## removes everything that the commands above made
+	rm -rf $(VENV) target dist bench-results .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	  .import_linter_cache $(EXTENSION)
+	find python tests benches -name __pycache__ -prune -exec rm -rf {} +
+
+# Set-up, from here on.
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ]; then \
+	  echo 'llmgw needs Python 3.11 or newer; none was found (PYTHON=/path/to/python3 names one).' >&2; exit 1; fi
+	$(say) 1 "virtual environment ($$($(PYTHON) --version))"
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); \
+	  echo 'Python could not make a virtual environment (on Debian and Ubuntu: apt-get install python3-venv).' >&2; exit 1; }
+
+$(RUN_PACKAGES): requirements.lock | $(BIN)/python
+	$(say) 2 'Python packages (less than a minute)'
+	@$(PIP_INSTALL) --requirement $<
+	@touch $@
+
+$(DEV_PACKAGES): requirements-dev.lock | $(BIN)/python
+	$(say) 2 'Python packages (a minute)'
+	@$(PIP_INSTALL) --requirement $<
+	@touch $@ $(RUN_PACKAGES)
+
+# Both builds land in the same file. A stamp older than that file means that another build came since.
+$(DEBUG_EXTENSION): $(DEV_PACKAGES) $(EXTENSION_SOURCES) $(EXTENSION) | check-cargo
+	$(say) 3 'Rust extension, debug build (the first takes a few minutes)'
+	@$(BIN)/maturin develop
+	@touch $@
+
+$(RELEASE_EXTENSION): $(RUN_PACKAGES) $(EXTENSION_SOURCES) $(EXTENSION) | check-cargo
+	$(say) 3 'Rust extension, release build (the first takes a few minutes)'
+	@$(BIN)/maturin develop --release
+	@touch $@
+
+# Absent: the builds above see it as just changed, and run.
+$(EXTENSION):
+
+check-cargo:
+	@command -v cargo >/dev/null || { \
+	  echo 'llmgw needs cargo, the Rust tool chain (rustup, or your system'"'"'s package manager).' >&2; exit 1; }
+	@wanted=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); \
+	 found=$$(cargo --version | awk '{print $$2}'); \
+	 oldest=$$(printf '%s\n' "$$wanted" "$$found" | sort -t . -k 1,1n -k 2,2n | head -n 1); \
+	 [ "$$oldest" = "$$wanted" ] || { \
+	  echo "llmgw needs Rust $$wanted or newer, this is $$found (rustup update stable)." >&2; exit 1; }

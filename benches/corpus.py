@@ -1,0 +1,176 @@
+"""The one corpus of the Rust and the Python benches: request bodies and streams, the same bytes on every run.
+
+`python -m benches.corpus` writes it to `target/bench-corpus`, where `rust/core/benches/throughput.rs` reads
+it; `benches/test_core_bench.py` calls `bodies` and `streams`. The text is made here, from a seeded generator;
+the shapes are those that the providers send (DashScope's chunks, OpenRouter's and Z.AI's quirks).
+"""
+
+import base64
+import json
+import random
+from pathlib import Path
+from typing import Any, Final
+
+CORPUS_DIR: Final = Path(__file__).parent.parent / "target" / "bench-corpus"
+CHUNKS: Final = 2_000
+READ_BYTES: Final = 4_096
+"""How much of a stream one read from a socket yields, in every bench."""
+
+# fmt: off
+WORDS: Final = (
+    "the", "gateway", "reads", "a", "body", "once", "and", "rewrites", "what", "it", "must;", "RESTful",
+    "API", "设计", "是", "一种", "软件", "架构", "风格", "，", "café", '"quoted"', "\\", "a/b", "\n", "🙂",
+)
+# fmt: on
+
+Json = dict[str, Any]
+
+
+def _text(rng: random.Random, size: int) -> str:
+    """About `size` bytes of mixed text, with escapes, CJK and an emoji in it."""
+    words: list[str] = []
+    length = 0
+    while length < size:
+        word = rng.choice(WORDS)
+        words.append(word)
+        length += len(word.encode()) + 1
+    return " ".join(words)
+
+
+def chat_body(size: int) -> bytes:
+    """A streamed request with tools and a conversation of about `size` bytes."""
+    rng = random.Random(size)
+    messages: list[Json] = [{"role": "system", "content": "You are a helpful assistant."}]
+    turn = max(200, size // 40)
+    messages += [
+        {"role": "assistant" if number % 2 else "user", "content": _text(rng, turn)}
+        for number in range(size // (turn + 60))
+    ]
+    messages.append({"role": "user", "content": "What is the weather in 北京?"})
+    weather = {
+        "type": "object",
+        "properties": {"city": {"type": "string"}, "unit": {"type": "string", "enum": ["c", "f"]}},
+        "required": ["city"],
+    }
+    body = {
+        "model": "qwen3.6-plus",
+        "messages": messages,
+        "max_tokens": 2048,
+        "temperature": 0.7,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "enable_thinking": True,
+        "tools": [{"type": "function", "function": {"name": "get_weather", "parameters": weather}}],
+    }
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def image_body(size: int) -> bytes:
+    """A streamed request with one image as a data URI of about `size` bytes."""
+    uri = "data:image/png;base64," + base64.b64encode(random.Random(size).randbytes(size * 3 // 4)).decode()
+    parts: list[Json] = [
+        {"type": "text", "text": "这张图里有什么?"},
+        {"type": "image_url", "image_url": {"url": uri}},
+    ]
+    body = {
+        "model": "qwen3.6-plus",
+        "messages": [{"role": "user", "content": parts}],
+        "stream": True,
+        "llmgw_thinking": False,
+    }
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def _frame(chunk: Json) -> bytes:
+    return b"data: " + json.dumps(chunk, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+
+
+USAGE: Final[Json] = {
+    "prompt_tokens": 24,
+    "completion_tokens": CHUNKS,
+    "total_tokens": 24 + CHUNKS,
+    "completion_tokens_details": {"reasoning_tokens": CHUNKS // 2},
+    "prompt_tokens_details": {"cached_tokens": 0},
+}
+
+
+def clean_stream() -> bytes:
+    """DashScope's shape: nothing in it needs to be changed."""
+    rng = random.Random(1)
+    head = {
+        "object": "chat.completion.chunk",
+        "usage": None,
+        "created": 1_770_764_942,
+        "system_fingerprint": None,
+    }
+    tail = {"model": "qwen3.6-plus", "id": "chatcmpl-3792851e-8f1b-9182-a1dc-b84603c81344"}
+    frames: list[bytes] = []
+    for number in range(CHUNKS):
+        text = _text(rng, 12)
+        delta: Json = (
+            {"content": None, "reasoning_content": text}
+            if number < CHUNKS // 2
+            else {"content": text, "reasoning_content": None}
+        )
+        if number == 0:
+            delta["role"] = "assistant"
+        choice = {"delta": delta, "finish_reason": None, "index": 0, "logprobs": None}
+        frames.append(_frame({"choices": [choice], **head, **tail}))
+    last = {"finish_reason": "stop", "delta": {"content": ""}, "index": 0, "logprobs": None}
+    frames.append(_frame({"choices": [last], **head, **tail}))
+    frames.append(_frame({"choices": [], **head, "usage": USAGE, **tail}))
+    frames.append(b"data: [DONE]\n\n")
+    return b"".join(frames)
+
+
+def quirky_stream() -> bytes:
+    """A change in every frame: `reasoning` renamed, the role in each delta, usage riding on each chunk."""
+    rng = random.Random(2)
+    head = {
+        "id": "gen-1770764942",
+        "object": "chat.completion.chunk",
+        "created": 1_770_764_942,
+        "model": "glm-5",
+    }
+    frames: list[bytes] = []
+    for number in range(CHUNKS):
+        field = "reasoning" if number < CHUNKS // 2 else "content"
+        delta = {"role": "assistant", field: _text(rng, 12)}
+        usage = {"prompt_tokens": 24, "completion_tokens": number, "total_tokens": 24 + number}
+        choice = {"index": 0, "delta": delta, "finish_reason": None}
+        frames.append(_frame({**head, "choices": [choice], "usage": usage}))
+    last = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": "stop"}
+    frames.append(_frame({**head, "choices": [last], "usage": USAGE}))
+    frames.append(b"data: [DONE]\n\n")
+    return b"".join(frames)
+
+
+def bodies() -> dict[str, bytes]:
+    """Request bodies by the name of their file."""
+    return {
+        "chat-1k.json": chat_body(1 << 10),
+        "chat-100k.json": chat_body(100 << 10),
+        "chat-1m.json": chat_body(1 << 20),
+        "image-4m.json": image_body(4 << 20),
+    }
+
+
+def streams() -> dict[str, bytes]:
+    """Streams by the name of their file."""
+    return {"clean.sse": clean_stream(), "quirky.sse": quirky_stream()}
+
+
+def reads(stream: bytes) -> list[bytes]:
+    """A stream as the reads of a socket give it."""
+    return [stream[start : start + READ_BYTES] for start in range(0, len(stream), READ_BYTES)]
+
+
+def main() -> None:
+    """Write the corpus."""
+    CORPUS_DIR.mkdir(parents=True, exist_ok=True)
+    for name, data in {**bodies(), **streams()}.items():
+        (CORPUS_DIR / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()

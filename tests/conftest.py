@@ -1,0 +1,68 @@
+"""Fixtures of the tests that need running programs, each started once per session, when first asked for."""
+
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from openai import AsyncOpenAI, OpenAI
+
+from tests.support.gateway import Gateway, config_text
+from tests.support.scripted import ScriptedUpstream
+from tests.support.simulator import SimulatorProcess
+
+HEARTBEAT_S = 0.2
+MAX_BODY_BYTES = 4096
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+    """The simulated providers."""
+    with SimulatorProcess(tmp_path_factory.mktemp("simulator")) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def scripted() -> Iterator[ScriptedUpstream]:
+    """The upstream that plays scripts."""
+    with ScriptedUpstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProcess, scripted: ScriptedUpstream
+) -> Iterator[Gateway]:
+    """A gateway with default settings, in front of the simulator and the scripted upstream."""
+    config = config_text(simulator.url, scripted.base_url)
+    with Gateway(tmp_path_factory.mktemp("gateway"), config) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def strict_gateway(
+    tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProcess, scripted: ScriptedUpstream
+) -> Iterator[Gateway]:
+    """The same with frequent heartbeats and a small body limit."""
+    server = f"heartbeat_s = {HEARTBEAT_S}\nmax_body_bytes = {MAX_BODY_BYTES}"
+    config = config_text(simulator.url, scripted.base_url, server=server)
+    with Gateway(tmp_path_factory.mktemp("strict-gateway"), config) as process:
+        yield process
+
+
+@pytest.fixture
+def openai_client(gateway: Gateway) -> Iterator[OpenAI]:
+    """The real SDK, pointed at the gateway. It does not retry: a test sees the first answer."""
+    http_client = httpx2.Client(trust_env=False)
+    with OpenAI(
+        api_key=gateway.key, base_url=f"{gateway.url}/v1", max_retries=0, http_client=http_client
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def async_openai_client(gateway: Gateway) -> AsyncOpenAI:
+    """The SDK's async half; use it in `async with`."""
+    http_client = httpx2.AsyncClient(trust_env=False)
+    return AsyncOpenAI(
+        api_key=gateway.key, base_url=f"{gateway.url}/v1", max_retries=0, http_client=http_client
+    )

@@ -1,0 +1,363 @@
+"""Every row of the contract's table of errors, provoked on a live gateway."""
+
+import gzip
+import json
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.conftest import MAX_BODY_BYTES
+from tests.support.chat import HELLO, body, mark, streamed
+from tests.support.gateway import UPSTREAM_SECRET, Answer, Gateway
+from tests.support.processes import ROOT
+from tests.support.scripted import ScriptedUpstream, event_stream, json_answer
+
+HI = b'"messages":[{"role":"user","content":"Hi"}]'
+CHAT = "/v1/chat/completions"
+
+
+def send(gateway: Gateway, method: str, path: str, headers: dict[str, str], content: bytes = b"") -> Answer:
+    response = gateway.client.request(method, path, headers=headers, content=content)
+    return Answer(response.status_code, response.headers, response.content)
+
+
+def expect(answer: Answer, status: int, code: str, param: str | None = None) -> dict[str, Any]:
+    """Check an error answer; its error object."""
+    assert answer.status == status, answer.body
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-request-id"]
+    error = answer.error
+    assert (error["code"], error["param"]) == (code, param)
+    assert error["message"]
+    assert isinstance(error["type"], str)
+    if status < 500 and status not in {408, 409, 429}:
+        assert answer.headers["x-should-retry"] == "false"
+    return error
+
+
+def nested(depth: int) -> bytes:
+    return b'{"model":"glm-5",' + HI + b',"x":' + b"[" * depth + b"]" * depth + b"}"
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "param"),
+    [
+        (b"", "invalid_json", None),
+        (b"{", "invalid_json", None),
+        (b'{"model":"glm-5",' + HI + b"} x", "invalid_json", None),
+        (b'{"model":"glm-5",' + HI + b',"x":"\xff"}', "invalid_json", None),
+        (b'{"model":"glm-5",' + HI + b',"x":01}', "invalid_json", None),
+        (b"[1]", "invalid_type", None),
+        (b'{"model":1,' + HI + b"}", "invalid_type", "model"),
+        (b'{"model":"glm-5","messages":{}}', "invalid_type", "messages"),
+        (b'{"model":"glm-5","messages":[]}', "invalid_type", "messages"),
+        (b'{"model":"glm-5","messages":["Hi"]}', "invalid_type", "messages[0]"),
+        (b'{"model":"glm-5",' + HI + b',"stream":"yes"}', "invalid_type", "stream"),
+        (b'{"model":"glm-5",' + HI + b',"max_tokens":"5"}', "invalid_type", "max_tokens"),
+        (b'{"model":"glm-5",' + HI + b',"temperature":"hot"}', "invalid_type", "temperature"),
+        (b'{"model":"glm-5",' + HI + b',"top_p":[]}', "invalid_type", "top_p"),
+        (b'{"model":"glm-5",' + HI + b',"seed":1.5}', "invalid_type", "seed"),
+        (b'{"model":"glm-5",' + HI + b',"stream_options":true}', "invalid_type", "stream_options"),
+        (
+            b'{"model":"glm-5",' + HI + b',"stream_options":{"include_usage":1}}',
+            "invalid_type",
+            "stream_options.include_usage",
+        ),
+        (b'{"model":"glm-5",' + HI + b',"tools":{}}', "invalid_type", "tools"),
+        (b'{"model":"glm-5",' + HI + b',"tool_choice":1}', "invalid_type", "tool_choice"),
+        (b'{"model":"glm-5",' + HI + b',"enable_thinking":"on"}', "invalid_type", "enable_thinking"),
+        (b'{"model":"glm-5",' + HI + b',"llmgw_thinking":1}', "invalid_type", "llmgw_thinking"),
+        (b'{"model":"glm-5",' + HI + b',"response_format":"json"}', "invalid_type", "response_format"),
+        (b'{"model":"glm-5",' + HI + b',"stop":1}', "invalid_type", "stop"),
+        (b'{"model":"glm-5",' + HI + b',"reasoning_effort":1}', "invalid_type", "reasoning_effort"),
+        (b"{" + HI + b"}", "missing_field", "model"),
+        (b'{"model":"glm-5"}', "missing_field", "messages"),
+        (b'{"model":null,' + HI + b"}", "missing_field", "model"),
+        (b'{"model":"glm-5","model":"glm-5",' + HI + b"}", "duplicate_field", "model"),
+        (b'{"model":"glm-5","mod\\u0065l":"glm-5",' + HI + b"}", "duplicate_field", "model"),
+        (b'{"model":"glm-5",' + HI + b',"stream":true,"stream":false}', "duplicate_field", "stream"),
+        (nested(2000), "too_deep", None),
+        (nested(128), "too_deep", None),
+    ],
+)
+def test_bad_bodies(gateway: Gateway, content: bytes, code: str, param: str | None) -> None:
+    answer = gateway.post(content)
+    if code == "too_deep":  # its param says where, which is long
+        assert (answer.status, answer.error["code"]) == (400, code)
+    else:
+        expect(answer, 400, code, param)
+
+
+def test_a_deep_body_within_the_limit_passes(gateway: Gateway) -> None:
+    assert gateway.post(nested(120)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, "missing_api_key"),
+        ({"authorization": "Bearer "}, "missing_api_key"),
+        ({"authorization": "Basic sk-gtw-abc"}, "invalid_api_key"),
+        ({"authorization": "Bearer sk-gtw-" + "x" * 32}, "invalid_api_key"),
+        ({"authorization": "Bearer sk-other"}, "invalid_api_key"),
+        ({"authorization": "Bearer " + "sk-gtw-" + "x" * 5000}, "invalid_api_key"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", CHAT), ("GET", "/v1/models"), ("GET", "/v1/model-catalog"), ("GET", "/nothing")],
+)
+def test_without_a_right_key(
+    gateway: Gateway, headers: dict[str, str], code: str, method: str, path: str
+) -> None:
+    expect(send(gateway, method, path, headers), 401, code)
+
+
+def test_an_expired_and_a_revoked_key(gateway: Gateway) -> None:
+    expired = gateway.new_key(expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    expect(gateway.post(body("glm-5"), key=expired), 401, "expired_api_key")
+    revoked = gateway.new_key()
+    gateway.revoke(revoked)
+    expect(gateway.post(body("glm-5"), key=revoked), 401, "invalid_api_key")
+
+
+def test_a_model_that_the_key_may_not_use(gateway: Gateway) -> None:
+    key = gateway.new_key(models=["glm-5"])
+    expect(gateway.post(body("qwen3-max"), key=key), 403, "model_not_allowed", "model")
+    expect(gateway.get("/v1/models/qwen3-max", key=key), 403, "model_not_allowed", "model")
+    assert gateway.post(body("glm-5"), key=key).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code", "param"),
+    [
+        ("GET", "/v1/models/glm-55", 404, "model_not_found", "model"),
+        ("GET", "/v1/model-catalog/a/b/c", 404, "model_not_found", "model"),
+        ("GET", "/v1/nothing", 404, "not_found", None),
+        ("GET", "/", 404, "not_found", None),
+        ("POST", "/v1/chat/completions/", 404, "not_found", None),
+        ("GET", CHAT, 405, "method_not_allowed", None),
+        ("DELETE", CHAT, 405, "method_not_allowed", None),
+        ("POST", "/v1/models", 405, "method_not_allowed", None),
+        ("PUT", "/v1/models/glm-5", 405, "method_not_allowed", None),
+    ],
+)
+def test_paths_and_methods(
+    gateway: Gateway, method: str, path: str, status: int, code: str, param: str | None
+) -> None:
+    expect(send(gateway, method, path, gateway.headers()), status, code, param)
+
+
+def test_an_unknown_model(gateway: Gateway) -> None:
+    error = expect(gateway.post(body("glm-6")), 404, "model_not_found", "model")
+    assert "glm-5" in error["message"]
+
+
+def test_a_body_that_is_too_large(strict_gateway: Gateway) -> None:
+    content = json.dumps(body("glm-5", x="y" * MAX_BODY_BYTES)).encode()
+    expect(strict_gateway.post(content), 413, "body_too_large")
+
+    def pieces() -> Iterator[bytes]:
+        yield content[:100]
+        yield content[100:]
+
+    headers = strict_gateway.headers()
+    unannounced = strict_gateway.client.post(CHAT, content=pieces(), headers=headers)
+    expect(Answer(unannounced.status_code, unannounced.headers, unannounced.content), 413, "body_too_large")
+    padded = json.dumps(body("glm-5", x="")).encode()
+    full = json.dumps(body("glm-5", x="y" * (MAX_BODY_BYTES - len(padded)))).encode()
+    assert len(full) == MAX_BODY_BYTES
+    assert strict_gateway.post(full).status == 200
+
+
+def test_a_compressed_body(gateway: Gateway) -> None:
+    headers = {**gateway.headers(), "content-encoding": "gzip"}
+    content = gzip.compress(json.dumps(body("glm-5")).encode())
+    expect(send(gateway, "POST", CHAT, headers, content), 415, "unsupported_encoding")
+
+
+def test_text_models_take_no_images(gateway: Gateway) -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    messages = [*HELLO, {"role": "user", "content": [{"type": "text", "text": "?"}, image]}]
+    request = {"model": "glm-5", "messages": messages}
+    expect(gateway.post(request), 400, "unsupported_modality", "messages[1].content[1]")
+    expect(gateway.post({**request, "stream": True}), 400, "unsupported_modality", "messages[1].content[1]")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("simulated", "status", "code"),
+    [
+        ({"status": 429, "retry_after_s": 7}, 429, "upstream_rate_limited"),
+        ({"status": 500}, 502, "upstream_error"),
+        ({"status": 503}, 503, "overloaded"),
+        ({"status": 504}, 504, "upstream_timeout"),
+        ({"status": 401}, 502, "upstream_error"),
+        ({"status": 403}, 502, "upstream_error"),
+        ({"status": 404}, 502, "upstream_error"),
+        ({"status": 400}, 400, "upstream_error"),
+        ({"status": 422}, 422, "upstream_error"),
+    ],
+)
+def test_statuses_of_the_upstream(
+    gateway: Gateway,
+    simulated: dict[str, int],
+    status: int,
+    code: str,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    answer = gateway.post(body("glm-5", stream=stream, simulate=simulated))
+    error = expect(answer, status, code)
+    assert answer.headers.get("retry-after") == (str(s) if (s := simulated.get("retry_after_s")) else None)
+    assert (error["type"] == "upstream_error") is (status >= 500 or code == "upstream_error")
+    # The upstream's own words only where they are about the request.
+    assert ("simulated status" in error["message"]) is (status in {400, 422})
+
+
+def test_the_upstream_s_own_refusal_reaches_the_client(gateway: Gateway) -> None:
+    called = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    messages = [
+        *HELLO,
+        {"role": "assistant", "content": None, "tool_calls": [called]},
+        {"role": "tool", "tool_call_id": "c", "content": "1"},
+    ]
+    answer = gateway.post({"model": "deepseek-v4-pro", "messages": messages})
+    if answer.status == 400:
+        error = expect(answer, 400, "upstream_error")
+        assert (
+            error["message"] == "The reasoning_content in the thinking mode must be passed back to the API."
+        )
+    error = expect(gateway.post(body("never-streams")), 400, "upstream_error")
+    assert "must be set to false for non-streaming calls" in error["message"]
+
+
+@pytest.mark.parametrize("make", [body, streamed])
+def test_an_upstream_that_is_not_there(gateway: Gateway, make: Any) -> None:  # noqa: ANN401 - either function
+    expect(gateway.post(make("unreachable")), 502, "upstream_unreachable")
+
+
+HTML = b"<html>It broke: secret-of-the-upstream</html>"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("answer", "status", "code"),
+    [
+        (json_answer(b"{}", "302 Found", b"location: http://127.0.0.1:1/\r\n"), 502, "upstream_error"),
+        (json_answer(HTML, "500 Internal Server Error"), 502, "upstream_error"),
+        (json_answer(HTML, "400 Bad Request"), 400, "upstream_error"),
+        (json_answer(HTML), 502, "upstream_error"),
+        (json_answer(HTML).replace(b"application/json", b"text/html"), 502, "upstream_error"),
+        (json_answer({"error": {"message": "secret-of-the-upstream", "code": 1}}), 502, "upstream_error"),
+        (json_answer(b""), 502, "upstream_error"),
+        (b"nonsense\r\n\r\n", 502, "upstream_error"),
+        (b"", 502, "upstream_error"),
+    ],
+    ids=[
+        "redirect",
+        "html 500",
+        "html 400",
+        "no json",
+        "wrong type",
+        "error 200",
+        "empty",
+        "no http",
+        "closed",
+    ],
+)
+def test_answers_that_are_none(
+    gateway: Gateway,
+    scripted: ScriptedUpstream,
+    answer: bytes,
+    status: int,
+    code: str,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    script = scripted.script(answer)
+    got = gateway.post(body("scripted", stream=stream, script=script))
+    expect(got, status, code)
+    assert b"secret-of-the-upstream" not in got.body
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_error_as_the_first_event_is_an_error_status(
+    gateway: Gateway,
+    scripted: ScriptedUpstream,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    script = scripted.script(*event_stream(b'data: {"error": {"message": "secret-of-the-upstream"}}\n\n'))
+    answer = gateway.post(body("scripted-merged", stream=stream, script=script))
+    expect(answer, 502, "upstream_error")
+    assert b"secret-of-the-upstream" not in answer.body
+
+
+def test_an_upstream_that_does_not_begin(gateway: Gateway) -> None:
+    hold = {"first_delay_ms": 60_000}
+    config = gateway.config.read_text("utf-8")
+    assert "first_event_timeout_s = 0.5" in config
+    answer = gateway.post(body("hasty-glm", stream=True, simulate=hold))
+    expect(answer, 504, "upstream_timeout")
+
+
+def test_the_gateway_s_own_key_is_refused_upstream(gateway: Gateway) -> None:
+    answer = gateway.post(body("wrong-upstream-key", enable_thinking=False))
+    expect(answer, 502, "upstream_error")
+    assert UPSTREAM_SECRET.encode() not in answer.body
+    assert UPSTREAM_SECRET not in str(answer.headers)
+
+
+def test_nothing_secret_is_ever_said(gateway: Gateway) -> None:
+    """Bodies and headers of a request are never repeated, nor the key; the log does not have them either."""
+    secret = mark()
+    headers = {**gateway.headers(), "x-private": secret}
+    bodies = [
+        f'{{"model": "glm-5", "messages": "{secret}"}}',
+        f'{{"model": "glm-5", "messages": [{{"role": "user", "content": "{secret}"}}], "stop": 1}}',
+        f'{{"model": "glm-5", "x": "{secret}"',
+    ]
+    for content in bodies:
+        answer = send(gateway, "POST", CHAT, headers, content.encode())
+        assert answer.status == 400
+        assert secret.encode() not in answer.body
+    for text in (gateway.process.output, str(send(gateway, "GET", "/metrics", {}).body)):
+        for word in (secret, gateway.key, UPSTREAM_SECRET, "sim-glm", "scripted-key"):
+            assert word not in text
+
+
+def test_request_ids_are_on_everything_and_never_twice_the_same(gateway: Gateway) -> None:
+    answers = [
+        gateway.post(body("glm-5")),
+        gateway.post(streamed("glm-5")),
+        gateway.post(body("nothing")),
+        gateway.get("/v1/models"),
+        gateway.get("/nothing"),
+        *(send(gateway, "GET", path, {}) for path in ("/healthz", "/readyz", "/metrics", "/v1/models")),
+    ]
+    ids = [answer.headers["x-request-id"] for answer in answers]
+    assert len(set(ids)) == len(answers)
+
+
+def test_bytes_that_are_no_http(gateway: Gateway) -> None:
+    host, port = gateway.client.base_url.host, gateway.client.base_url.port
+    assert port is not None
+    with socket.create_connection((host, port), timeout=5) as raw:
+        raw.sendall(b"\x00\x01 nonsense\r\n\r\n")
+        assert raw.recv(1000)[:12] in {b"", b"HTTP/1.1 400"}
+    assert gateway.get("/healthz").status == 200
+
+
+def test_every_code_of_the_table_is_known_to_the_gateway() -> None:
+    """The contract's table lies beside the repository; where it is, no code of it may be missing."""
+    contract = ROOT.parent / "shared" / "contract.md"
+    if not contract.is_file():
+        pytest.skip(f"there is no {contract}")
+    from llmgw.errors import ERRORS  # noqa: PLC0415 - only here
+
+    table = contract.read_text("utf-8").split("## Errors")[1].split("## ")[0]
+    rows = [row.split("|") for row in table.splitlines() if row.startswith(("| 4", "| 5"))]
+    codes = {word.strip(" `") for row in rows for word in row[2].split(",")}
+    assert codes
+    assert codes <= set(ERRORS)

@@ -1,0 +1,173 @@
+"""The wheel, as a user gets it: built, looked into, installed into an empty environment, started, asked."""
+
+import importlib.metadata
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+import httpx
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+START_TIMEOUT_S: Final = 30.0
+STOP_TIMEOUT_S: Final = 20.0
+# What a user's shell has, and nothing of this environment: only the wheel can be what runs.
+USER_ENVIRONMENT: Final = {
+    **{name: os.environ[name] for name in ("HOME", "PATH", "LANG") if name in os.environ},
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+class Gateway(NamedTuple):
+    """A running `llmgw demo`."""
+
+    base_url: str
+    key: str
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this tree: a debug build, which shares its objects with `make test`."""
+    out = tmp_path_factory.mktemp("dist")
+    maturin = Path(sys.executable).with_name("maturin")
+    subprocess.run(
+        [maturin, "build", "--quiet", "--interpreter", sys.executable, "--out", out], cwd=ROOT, check=True
+    )
+    (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` folder of an environment that holds the wheel and what it asks for, nothing else."""
+    home = tmp_path_factory.mktemp("installed")
+    subprocess.run([sys.executable, "-m", "venv", home / "venv"], check=True)
+    # The versions are those of the lock file, so that some dependency's new release can't break this test.
+    here = (package for package in importlib.metadata.distributions() if package.name != "llmgw")
+    constraints = home / "constraints.txt"
+    constraints.write_text("".join(f"{package.name}=={package.version}\n" for package in here))
+    scripts = home / "venv" / "bin"
+    pip: list[str | Path] = [
+        scripts / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
+    subprocess.run([*pip, "--constraint", constraints, wheel], cwd=home, check=True)
+    return scripts
+
+
+def printed_key(output: IO[str]) -> str:
+    """The key that the demo prints."""
+    lines: list[str] = []
+    for line in output:
+        lines.append(line)
+        if found := re.search(r"sk-gtw-[\w-]+", line):
+            return found[0]
+    pytest.fail(f"llmgw demo ended, or took {START_TIMEOUT_S} s, without a key:\n{''.join(lines)}")
+
+
+@pytest.fixture(scope="module")
+def gateway(scripts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """`llmgw demo` of the installed wheel. At the end it must stop in order."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with subprocess.Popen(
+        [scripts / "llmgw", "demo", "--port", str(port)],
+        cwd=tmp_path_factory.mktemp("cwd"),
+        env=USER_ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        deadline = threading.Timer(START_TIMEOUT_S, process.kill)
+        deadline.start()
+        try:
+            key = printed_key(process.stdout)
+        finally:
+            deadline.cancel()
+        try:
+            yield Gateway(f"http://127.0.0.1:{port}", key)
+        finally:
+            process.terminate()
+        assert process.wait(STOP_TIMEOUT_S) == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "llmgw/__init__.py",
+        "llmgw/_core.abi3.so",
+        "llmgw/_core.pyi",
+        "llmgw/cli.py",
+        "llmgw/py.typed",
+        "llmgw/simulator/__init__.py",
+        "llmgw/store/migrations/env.py",
+    ],
+)
+def test_wheel_holds(wheel: Path, name: str) -> None:
+    assert name in zipfile.ZipFile(wheel).namelist()
+
+
+def test_wheel_holds_every_migration(wheel: Path) -> None:
+    versions = {
+        f"llmgw/store/migrations/versions/{path.name}"
+        for path in (ROOT / "python/llmgw/store/migrations/versions").glob("*.py")
+    }
+    assert versions
+    assert versions <= set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_wheel_holds_nothing_else(wheel: Path) -> None:
+    folders = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert folders == {"llmgw", f"llmgw-{importlib.metadata.version('llmgw')}.dist-info"}
+
+
+def test_wheel_serves_every_python_from_3_11(wheel: Path) -> None:
+    assert "-cp311-abi3-" in wheel.name
+
+
+def test_help_names_every_command(scripts: Path) -> None:
+    output = subprocess.run(
+        [scripts / "llmgw", "--help"], env=USER_ENVIRONMENT, check=True, capture_output=True, text=True
+    ).stdout
+    commands = ["serve", "demo", "simulate", "keys", "usage", "check", "chat"]
+    assert [command for command in commands if not re.search(rf"\b{command}\b", output)] == []
+
+
+def test_installed_gateway_streams(gateway: Gateway) -> None:
+    body = {
+        "model": "qwen3.6-plus",
+        "messages": [{"role": "user", "content": "解释什么是 RESTful API"}],
+        "max_tokens": 2048,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    # The key is printed when the gateway starts; the first connection may still come too early.
+    with httpx.Client(
+        base_url=gateway.base_url,
+        transport=httpx.HTTPTransport(retries=5),
+        headers={"authorization": f"Bearer {gateway.key}"},
+        timeout=START_TIMEOUT_S,
+    ) as client:
+        response = client.post("/v1/chat/completions", json=body)
+    assert response.status_code == 200, response.text
+    *frames, done, after = response.text.split("\n\n")
+    assert (done, after) == ("data: [DONE]", "")
+    chunks = [json.loads(frame.removeprefix("data: ")) for frame in frames if not frame.startswith(":")]
+    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+    assert "".join(delta.get("reasoning_content") or "" for delta in deltas)
+    assert "".join(delta.get("content") or "" for delta in deltas)
+    assert chunks[-1]["choices"] == []
+    assert chunks[-1]["usage"]["completion_tokens"] > 0

@@ -1,0 +1,188 @@
+"""The gateway as a process: its config, its keys, its ledger, and the ways to talk to it."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from llmgw.keys import create_key, revoke_keys
+from llmgw.simulator import FAMILIES, MODELS
+from llmgw.store import open_store
+from tests.support.processes import Process, free_port, wait_until
+
+TIMEOUT_S = 20.0
+LEDGER_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Model:
+    """A `[[models]]` table beside those of the simulator's own models."""
+
+    id: str
+    upstream: str
+    upstream_model: str
+    more: str = ""
+    """Further lines of TOML."""
+
+
+MORE_MODELS = (
+    Model("vendor/qwen3.6-plus", "qwen", "qwen3.6-plus", 'input_modalities = ["text", "image"]'),
+    Model("vendor/team/kimi", "kimi", "kimi-k2.6"),
+    Model("deepseek-by-object", "deepseek", "deepseek-v4-pro", 'thinking = "thinking_object"'),
+    Model("served-by-vllm", "qwen", "qwen3-max", 'thinking = "chat_template_kwargs"'),
+    Model(
+        "directive-with-images",
+        "qwen",
+        "qwen3.6-plus",
+        'thinking = "directive"\ninput_modalities = ["text", "image"]',
+    ),
+    Model("dropping", "qwen", "qwen3-max", 'drop = ["reasoning_effort", "seed"]'),
+    Model("never-streams", "qwen", "qwen3.6-plus", 'upstream_stream = "never"'),
+    Model("always-streams", "glm", "glm-5", 'upstream_stream = "always"'),
+    Model("scripted", "scripted", "scripted"),
+    Model("scripted-merged", "scripted", "scripted", 'upstream_stream = "always"'),
+    Model("hasty", "hasty", "scripted"),
+    Model("hasty-glm", "hasty-glm", "glm-5"),
+    Model("unreachable", "unreachable", "anything"),
+    Model("wrong-upstream-key", "misconfigured", "qwen3-max"),
+)
+"""`hasty` and `hasty-glm` have timeouts of half a second."""
+
+UPSTREAM_SECRET = "sim-not-the-key"
+
+
+def config_text(simulator_url: str, scripted_url: str, *, server: str = "") -> str:
+    """The whole config file; `server` holds further lines of its `[server]` table."""
+    unreachable = f"http://127.0.0.1:{free_port()}/v1"
+    hasty = "first_event_timeout_s = 0.5\nidle_timeout_s = 0.5"
+    parts = [f"[server]\n{server}", '[store]\nurl = "sqlite:///gateway.db"']
+    parts += [_upstream(name, f"{simulator_url}/{name}/v1", f"sim-{name}") for name in FAMILIES]
+    parts += [
+        _upstream("scripted", scripted_url, "scripted-key"),
+        _upstream("hasty", scripted_url, "scripted-key", hasty),
+        _upstream("hasty-glm", f"{simulator_url}/glm/v1", "sim-glm", hasty),
+        _upstream("unreachable", unreachable, "no-key"),
+        _upstream("misconfigured", f"{simulator_url}/qwen/v1", UPSTREAM_SECRET),
+    ]
+    for model in MODELS:
+        facts = f"input_modalities = {model.input_modalities}\ncontext_window = {model.context_window}"
+        parts.append(_model(Model(model.id, model.family, model.id, facts)))
+    parts += map(_model, MORE_MODELS)
+    return "\n\n".join(parts) + "\n"
+
+
+def _upstream(name: str, base_url: str, api_key: str, more: str = "") -> str:
+    return f'[upstreams.{name}]\nbase_url = "{base_url}"\napi_key = "{api_key}"\n{more}'
+
+
+def _model(model: Model) -> str:
+    names = f'id = "{model.id}"\nupstream = "{model.upstream}"\nupstream_model = "{model.upstream_model}"'
+    return f"[[models]]\n{names}\n{model.more}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer, its body byte for byte."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """The body as JSON."""
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The error object of an error answer, whose shape is checked."""
+        body = self.json()
+        assert set(body) == {"error"}, body
+        assert set(body["error"]) == {"message", "type", "param", "code"}, body
+        error: dict[str, Any] = body["error"]
+        return error
+
+
+class Gateway:
+    """`llmgw serve` on a free port, with its own config and database."""
+
+    def __init__(self, folder: Path, config: str) -> None:
+        """Starts it and waits until it is ready."""
+        self.config = folder / "llmgw.toml"
+        self.config.write_text(config, "utf-8")
+        self.database = folder / "gateway.db"
+        self._store = open_store(f"sqlite:///{self.database}")
+        self.url = f"http://127.0.0.1:{(port := free_port())}"
+        arguments = ("serve", "--config", str(self.config), "--port", str(port))
+        self.process = Process("llmgw", *arguments, folder=folder)
+        self.process.wait_ready(f"{self.url}/readyz")
+        self.client = httpx.Client(base_url=self.url, trust_env=False, timeout=TIMEOUT_S)
+        self.key = self.new_key()
+
+    def new_key(self, *, models: Sequence[str] | None = None, expires_at: datetime | None = None) -> str:
+        """A key that is in force."""
+        return create_key(self._store, name="test", models=models, expires_at=expires_at).token
+
+    def revoke(self, key: str) -> None:
+        """End a key."""
+        revoke_keys(self._store, key)
+
+    def headers(self, key: str | None = None) -> dict[str, str]:
+        """The authorization header, of the gateway's first key by default."""
+        return {"authorization": f"Bearer {key or self.key}"}
+
+    def get(self, path: str, *, key: str | None = None) -> Answer:
+        """GET with a key."""
+        response = self.client.get(path, headers=self.headers(key))
+        return Answer(response.status_code, response.headers, response.content)
+
+    def post(self, body: bytes | dict[str, Any], *, key: str | None = None) -> Answer:
+        """POST a chat completion with a key, and read the whole answer."""
+        with self.stream(body, key=key) as response:
+            return Answer(response.status_code, response.headers, b"".join(response.iter_raw()))
+
+    @contextmanager
+    def stream(self, body: bytes | dict[str, Any], *, key: str | None = None) -> Iterator[httpx.Response]:
+        """POST a chat completion and let the caller read; leaving the block closes the connection."""
+        sent: dict[str, Any] = {"content": body} if isinstance(body, bytes) else {"json": body}
+        headers = {"content-type": "application/json", **self.headers(key)}
+        with self.client.stream("POST", "/v1/chat/completions", headers=headers, **sent) as response:
+            yield response
+
+    def ledger(self, request_id: str) -> dict[str, Any]:
+        """The row of one request. Waits for the ledger's writer; TimeoutError if no row comes."""
+        wait_until(
+            lambda: bool(self._rows(request_id)), f"ledger row {request_id}", timeout_s=LEDGER_TIMEOUT_S
+        )
+        [row] = self._rows(request_id)
+        return row
+
+    def ledger_rows(self) -> list[dict[str, Any]]:
+        """All rows that are written already."""
+        return self._query("SELECT * FROM ledger ORDER BY id")
+
+    def _rows(self, request_id: str) -> list[dict[str, Any]]:
+        return self._query("SELECT * FROM ledger WHERE request_id = ?", request_id)
+
+    def _query(self, sql: str, *values: str) -> list[dict[str, Any]]:
+        with closing(sqlite3.connect(self.database, timeout=TIMEOUT_S)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(sql, values)]
+
+    def __enter__(self) -> Self:
+        """Already started."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End it."""
+        self.client.close()
+        self._store.close()
+        self.process.kill()

@@ -1,0 +1,108 @@
+"""Programs under test, started as real processes and ended again whatever happens."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import httpx
+
+READY_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 10.0
+POLL_INTERVAL_S = 0.02
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], bool], what: str, *, timeout_s: float) -> float:
+    """Poll until the condition holds; seconds that took. Raises TimeoutError."""
+    begun = time.monotonic()
+    while not condition():
+        if time.monotonic() - begun > timeout_s:
+            message = f"not within {timeout_s} s: {what}"
+            raise TimeoutError(message)
+        time.sleep(POLL_INTERVAL_S)
+    return time.monotonic() - begun
+
+
+class Process:
+    """A Python module run as a program; what it prints goes to a file that failures quote."""
+
+    def __init__(
+        self, module: str, *arguments: str, folder: Path, env: Mapping[str, str] | None = None
+    ) -> None:
+        """`python -m MODULE ARGUMENTS`, in its own process group."""
+        self.name = module
+        self._log = folder / f"{module}-{free_port()}.log"
+        source = str(ROOT / "python")
+        path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **(env or {})},
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        """Everything that the program has printed, stdout and stderr together."""
+        return self._log.read_text("utf-8", "replace")
+
+    def wait_ready(self, url: str) -> None:
+        """Until `url` answers 200. Raises RuntimeError, quoting the program, if it ends or takes too long."""
+        with httpx.Client(trust_env=False, timeout=2) as client:
+
+            def ready() -> bool:
+                if self.process.poll() is not None:
+                    message = f"{self.name} ended with {self.process.returncode}:\n{self.output}"
+                    raise RuntimeError(message)
+                try:
+                    return client.get(url).status_code == httpx.codes.OK
+                except httpx.TransportError:
+                    return False
+
+            try:
+                wait_until(ready, url, timeout_s=READY_TIMEOUT_S)
+            except TimeoutError as error:
+                self.kill()
+                message = f"{self.name} is not ready:\n{self.output}"
+                raise RuntimeError(message) from error
+
+    def terminate(self) -> None:
+        """SIGTERM to the program: an orderly stop begins."""
+        self.process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> int:
+        """An orderly stop; its exit status. What does not stop in time is killed: TimeoutError."""
+        if self.process.poll() is None:
+            self.terminate()
+        try:
+            return self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            message = f"{self.name} did not stop within {STOP_TIMEOUT_S} s:\n{self.output}"
+            raise TimeoutError(message) from None
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the whole process group, workers too."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self.process.wait()

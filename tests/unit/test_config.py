@@ -1,0 +1,397 @@
+"""The config file: what is right, and the words for what is wrong."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from llmgw.config import MINIMAL_EXAMPLE, Config, ConfigError, find_config, load_config
+
+SECRET = "sk-very-secret"
+ENVIRON = {"DASHSCOPE_API_KEY": SECRET, "EMPTY": " ", "SPLIT": "two words"}
+
+CONTRACT = """
+[server]
+host = "127.0.0.1"
+port = 8000
+workers = 1
+max_body_bytes = 33554432
+
+[store]
+url = "sqlite:///llmgw.db"           # keys and ledger
+
+[upstreams.dashscope]
+base_url = "https://dashscope.aliyuncs.com/compatible-mode/v1"
+api_key = "env:DASHSCOPE_API_KEY"    # env:NAME, file:PATH, or the key itself
+connect_timeout_s = 5
+first_event_timeout_s = 60
+idle_timeout_s = 60
+total_timeout_s = 900
+
+[[models]]
+id = "qwen3.6-plus"
+upstream = "dashscope"
+upstream_model = "qwen3.6-plus"      # default: id
+input_modalities = ["text", "image"] # default: ["text"]
+context_window = 1000000             # optional facts for the catalog
+thinking = "enable_thinking"         # default: by pattern, see Thinking
+upstream_stream = "auto"             # auto | always | never, see Answers, not streaming
+drop = []                            # request fields that this upstream refuses
+"""
+
+
+def load(folder: Path, text: str, *, secrets: bool = True) -> Config:
+    file = folder / "llmgw.toml"
+    file.write_text(text, "utf-8")
+    return load_config(file, ENVIRON, secrets=secrets)
+
+
+def faults(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(folder, text)
+    assert SECRET not in str(caught.value)
+    return [str(fault) for fault in caught.value.faults]
+
+
+def with_upstream(line: str) -> str:
+    """A config that is right but for `line` in its upstream."""
+    base_url = "" if line.startswith("base_url") else 'base_url = "http://127.0.0.1:1/v1"\n'
+    return f'[upstreams.local]\n{base_url}{line}\n[[models]]\nid = "m"\nupstream = "local"\n'
+
+
+def with_model(line: str) -> str:
+    """The same for a line in its model."""
+    return f"{with_upstream('')}{line}\n"
+
+
+def test_the_contract_s_example(tmp_path: Path) -> None:
+    config = load(tmp_path, CONTRACT)
+    upstream = config.upstreams["dashscope"]
+    assert upstream.api_key is not None
+    assert upstream.api_key.get_secret_value() == SECRET
+    assert (upstream.connect_timeout_s, upstream.total_timeout_s) == (5.0, 900.0)
+    assert config.store.url == f"sqlite:///{tmp_path}/llmgw.db"
+    assert config.source == tmp_path / "llmgw.toml"
+    assert config.created_s == int(config.source.stat().st_mtime)
+    [model] = config.models
+    assert model.input_modalities == ("text", "image")
+    assert model.thinking == "enable_thinking"
+
+
+def test_defaults_are_the_contract_s(tmp_path: Path) -> None:
+    config = load(tmp_path, MINIMAL_EXAMPLE)
+    written = load(tmp_path, CONTRACT)
+    assert config.server == written.server
+    assert config.store == written.store
+    assert config.upstreams == written.upstreams
+    [model] = config.models
+    assert model.upstream_model == model.id == "qwen3.6-plus"
+    assert (model.input_modalities, model.output_modalities) == (("text",), ("text",))
+    assert (model.upstream_stream, model.drop, model.thinking) == ("auto", (), None)
+
+
+def test_no_secret_in_any_rendering(tmp_path: Path) -> None:
+    config = load(tmp_path, CONTRACT)
+    for rendering in (repr(config), str(config), config.model_dump_json(), str(config.model_dump())):
+        assert SECRET not in rendering
+
+
+@pytest.mark.parametrize(
+    ("api_key", "expected"),
+    [
+        ("env:DASHSCOPE_API_KEY", SECRET),
+        ("file:key.txt", "from-file"),
+        ("file:/dev/null/../key", None),
+        ("sk-literal", "sk-literal"),
+        ("sk:with:colons", "sk:with:colons"),
+    ],
+)
+def test_secrets(tmp_path: Path, api_key: str, expected: str | None) -> None:
+    tmp_path.joinpath("key.txt").write_text("from-file\n", "utf-8")
+    text = with_upstream(f'api_key = "{api_key}"')
+    if expected is None:
+        assert "can't be read" in faults(tmp_path, text)[0]
+    else:
+        key = load(tmp_path, text).upstreams["local"].api_key
+        assert key is not None
+        assert key.get_secret_value() == expected
+
+
+def test_an_upstream_needs_no_key(tmp_path: Path) -> None:
+    assert load(tmp_path, with_upstream("")).upstreams["local"].api_key is None
+
+
+def test_secrets_can_be_left_alone(tmp_path: Path) -> None:
+    config = load(tmp_path, with_upstream('api_key = "env:NOT_SET"'), secrets=False)
+    assert config.upstreams["local"].api_key is None
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite:///llmgw.db", "{folder}/llmgw.db"),
+        ("sqlite:///data/keys.db", "{folder}/data/keys.db"),
+        ("sqlite:////var/lib/llmgw.db", "/var/lib/llmgw.db"),
+    ],
+)
+def test_store_paths_start_at_the_config_file(tmp_path: Path, url: str, expected: str) -> None:
+    config = load(tmp_path, f'[store]\nurl = "{url}"\n{with_upstream("")}')
+    assert config.store.url == "sqlite:///" + expected.format(folder=tmp_path)
+
+
+NOT_A_URL = 'upstreams.local.base_url: is not an http or https URL; write it like "https://host/v1"'
+NOT_SQLITE = (
+    "store.url: is not the URL of a SQLite file; "
+    'write "sqlite:///llmgw.db" (beside this file) or "sqlite:////absolute/path.db"'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Keys
+        (f"serevr = {{}}\n{with_upstream('')}", "serevr: is not a known key; did you mean 'server'?"),
+        (
+            with_upstream("idle_timeout = 3"),
+            "upstreams.local.idle_timeout: is not a known key; did you mean 'idle_timeout_s'?",
+        ),
+        (with_model("stream = 1"), "models[0].stream: is not a known key; did you mean 'upstream'?"),
+        (
+            f"{with_upstream('')}[server]\nzzz = 1",
+            (
+                "server.zzz: is not a known key; it must be one of 'host', 'port', 'workers', "
+                "'max_body_bytes', 'body_timeout_s', 'heartbeat_s', 'drain_timeout_s', 'log_level'"
+            ),
+        ),
+        # What is missing
+        (
+            '[upstreams.a]\nbase_url = "http://h"',
+            "models: is missing; add at least one [[models]] table with an id and an upstream",
+        ),
+        (
+            'models = []\n[upstreams.a]\nbase_url = "http://h"',
+            "models: is empty; add at least one [[models]] table with an id and an upstream",
+        ),
+        (
+            '[upstreams.a]\n[[models]]\nid="m"\nupstream="a"',
+            'upstreams.a.base_url: is missing; write it like "https://host/v1"',
+        ),
+        # References
+        (
+            with_model("").replace('upstream = "local"', 'upstream = "locl"'),
+            "models[0].upstream: there is no upstream 'locl'; did you mean 'local'?",
+        ),
+        (
+            with_model("").replace('upstream = "local"', 'upstream = "zzz"'),
+            "models[0].upstream: there is no upstream 'zzz'; it must be one of 'local'",
+        ),
+        (
+            with_model('[[models]]\nid = "m"\nupstream = "local"'),
+            "models[1].id: 'm' is taken by models[0]; give each model its own id",
+        ),
+        # Secrets
+        (
+            with_upstream('api_key = "env:NOT_SET"'),
+            "upstreams.local.api_key: the environment variable 'NOT_SET' is not set; set it before the start",
+        ),
+        (
+            with_upstream('api_key = "env:EMPTY"'),
+            "upstreams.local.api_key: the environment variable 'EMPTY' is empty; set it before the start",
+        ),
+        (
+            with_upstream('api_key = "env:SPLIT"'),
+            "upstreams.local.api_key: can't stand in a header; a key is one word of visible ASCII characters",
+        ),
+        (
+            with_upstream('api_key = "file:none.txt"'),
+            (
+                "upstreams.local.api_key: the file 'none.txt' can't be read (No such file or directory); "
+                "check its path and permissions"
+            ),
+        ),
+        (
+            with_upstream('api_key = ""'),
+            'upstreams.local.api_key: is empty; write "env:NAME", "file:PATH" or the key, or leave it out',
+        ),
+        # URLs
+        (with_upstream('base_url = "ftp://host/v1"'), NOT_A_URL),
+        (with_upstream('base_url = "host/v1"'), NOT_A_URL),
+        (with_upstream('base_url = "https://"'), NOT_A_URL),
+        (with_upstream('base_url = "http://[::1"'), NOT_A_URL),
+        (with_upstream('base_url = "http://host:99999/"'), NOT_A_URL),
+        (with_upstream('base_url = "http://ho st/"'), NOT_A_URL),
+        (
+            with_upstream(f'base_url = "http://user:{SECRET}@host/v1"'),
+            (
+                "upstreams.local.base_url: carries credentials; "
+                'put the secret into api_key and write it like "https://host/v1"'
+            ),
+        ),
+        (
+            with_upstream('base_url = "http://host/v1?a=b"'),
+            'upstreams.local.base_url: has a query or a fragment; write it like "https://host/v1"',
+        ),
+        (
+            with_upstream('base_url = "http://host/v1/chat/completions/"'),
+            "upstreams.local.base_url: names an endpoint; leave out /chat/completions: the gateway adds it",
+        ),
+        (f'[store]\nurl = "postgresql://host/db"\n{with_upstream("")}', NOT_SQLITE),
+        (f'[store]\nurl = "sqlite://"\n{with_upstream("")}', NOT_SQLITE),
+        (f'[store]\nurl = "sqlite:///:memory:"\n{with_upstream("")}', NOT_SQLITE),
+        # Values
+        (
+            with_model('thinking = "enable_thinkin"'),
+            (
+                "models[0].thinking: is not a known value; it must be one of 'enable_thinking', 'directive', "
+                "'thinking_object', 'native', 'chat_template_kwargs'"
+            ),
+        ),
+        (
+            with_model('upstream_stream = "sometimes"'),
+            "models[0].upstream_stream: is not a known value; it must be one of 'auto', 'always', 'never'",
+        ),
+        (
+            with_model('input_modalities = ["smell"]'),
+            (
+                "models[0].input_modalities[0]: is not a known value; "
+                "it must be one of 'text', 'image', 'audio', 'video'"
+            ),
+        ),
+        (
+            with_model("input_modalities = []"),
+            "models[0].input_modalities: is empty; write at least one value or leave the line out",
+        ),
+        (
+            with_model("capabilities = { smell = true }"),
+            (
+                "models[0].capabilities.smell: is not a known value; "
+                "it must be one of 'streaming', 'tools', 'vision', 'reasoning', 'json_mode'"
+            ),
+        ),
+        (
+            with_model('drop = ["seed", "messages"]'),
+            "models[0].drop: no request works without 'messages'; name optional fields only",
+        ),
+        (
+            with_model("").replace('id = "m"', 'id = "my model"'),
+            "models[0].id: is empty or holds spaces; write one word, such as qwen3.6-plus",
+        ),
+        (
+            with_upstream("idle_timeout_s = 0"),
+            "upstreams.local.idle_timeout_s: is out of range; it must be greater than 0",
+        ),
+        (
+            with_upstream("idle_timeout_s = inf"),
+            "upstreams.local.idle_timeout_s: is out of range; it must be a finite number",
+        ),
+        (
+            f"[server]\nport = 65536\n{with_upstream('')}",
+            "server.port: is out of range; it must be less than or equal to 65535",
+        ),
+        # Types
+        (
+            f"[server]\nworkers = true\n{with_upstream('')}",
+            "server.workers: has the wrong type; it must be a whole number",
+        ),
+        (
+            with_upstream('idle_timeout_s = "3s"'),
+            "upstreams.local.idle_timeout_s: has the wrong type; it must be a number (of seconds)",
+        ),
+        (
+            with_upstream("api_key = 5"),
+            "upstreams.local.api_key: has the wrong type; it must be a string in quotes",
+        ),
+        (with_model('drop = "seed"'), "models[0].drop: has the wrong type; it must be a list in brackets"),
+        (f"server = 3\n{with_upstream('')}", "server: has the wrong type; it must be a table"),
+    ],
+)
+def test_one_fault(tmp_path: Path, text: str, expected: str) -> None:
+    assert faults(tmp_path, text) == [expected]
+
+
+def test_all_faults_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = """
+extra = 1
+[server]
+port = "x"
+[store]
+url = "mysql://h"
+[upstreams.a]
+base_url = "gopher://h"
+api_key = "env:NOT_SET"
+[[models]]
+upstream = "b"
+[[models]]
+id = "m"
+upstream = "a"
+thinking = "no"
+"""
+    assert [fault.partition(":")[0] for fault in faults(tmp_path, text)] == [
+        "extra",
+        "server.port",
+        "store.url",
+        "upstreams.a.api_key",
+        "upstreams.a.base_url",
+        "models[0].id",
+        "models[0].upstream",
+        "models[1].thinking",
+    ]
+
+
+def test_models_are_listed_by_number(tmp_path: Path) -> None:
+    text = with_upstream("") + '[[models]]\nid = "x"\nupstream = "nope"\n' * 11
+    listed = [fault.partition(".")[0] for fault in faults(tmp_path, text) if "no upstream" in fault]
+    assert listed == [f"models[{index}]" for index in range(1, 12)]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            b"[server\nport = 1",
+            "is not TOML: Expected ']' at the end of a table declaration (at line 1, column 8)",
+        ),
+        (b"a = 1\na = 2\n", "is not TOML: Cannot overwrite a value (at line 2, column 6)"),
+        (b'a = "\xff"', "is not UTF-8 (byte 5)"),
+    ],
+)
+def test_a_file_that_is_no_toml(tmp_path: Path, content: bytes, expected: str) -> None:
+    file = tmp_path / "llmgw.toml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    [fault] = caught.value.faults
+    assert fault.problem == expected
+    assert str(file) in str(caught.value)
+
+
+def test_a_file_that_can_t_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"can't be read \(Is a directory\)"):
+        load_config(tmp_path)
+
+
+def test_which_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("llmgw.toml", "env.toml", "option.toml"):
+        tmp_path.joinpath(name).touch()
+    environ = {"LLMGW_CONFIG": "env.toml"}
+    assert find_config("option.toml", environ) == tmp_path / "option.toml"
+    assert find_config(None, environ) == tmp_path / "env.toml"
+    assert find_config(None, {}) == tmp_path / "llmgw.toml"
+
+
+def test_no_file_at_all_shows_one_that_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        find_config(None, {})
+    assert "there is no such config file (the default)" in str(caught.value)
+    shown = [line.strip() for line in str(caught.value).splitlines()]
+    assert all(line in shown for line in MINIMAL_EXAMPLE.splitlines())
+    load(tmp_path, MINIMAL_EXAMPLE)
+
+
+def test_the_process_environment_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "DASHSCOPE_API_KEY", SECRET)
+    file = tmp_path / "llmgw.toml"
+    file.write_text(MINIMAL_EXAMPLE, "utf-8")
+    assert load_config(file).upstreams["dashscope"].api_key is not None

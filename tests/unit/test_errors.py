@@ -1,0 +1,167 @@
+"""The table of errors, against the contract's own, and what becomes of an upstream's."""
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from llmgw.errors import ERRORS, ApiError, render_body, render_headers, upstream_error
+
+CONTRACT = {
+    400: {
+        "invalid_json",
+        "invalid_type",
+        "missing_field",
+        "duplicate_field",
+        "too_deep",
+        "unsupported_modality",
+    },
+    401: {"missing_api_key", "invalid_api_key", "expired_api_key"},
+    403: {"model_not_allowed"},
+    404: {"model_not_found", "not_found"},
+    405: {"method_not_allowed"},
+    408: {"request_timeout"},
+    413: {"body_too_large"},
+    415: {"unsupported_encoding"},
+    429: {"rate_limit_exceeded", "upstream_rate_limited"},
+    500: {"internal_error"},
+    502: {"upstream_error", "upstream_unreachable"},
+    503: {"overloaded"},
+    504: {"upstream_timeout"},
+}
+
+
+def test_the_table_is_the_contract() -> None:
+    by_status: dict[int, set[str]] = {}
+    for code, spec in ERRORS.items():
+        by_status.setdefault(spec.status, set()).add(code)
+    assert by_status == CONTRACT
+
+
+@pytest.mark.parametrize("code", ERRORS)
+def test_type_and_retry_follow_the_status(code: str) -> None:
+    spec = ERRORS[code]
+    types = {
+        401: "authentication_error",
+        403: "permission_error",
+        404: "not_found_error",
+        429: "rate_limit_error",
+        500: "server_error",
+        502: "upstream_error",
+        503: "upstream_error",
+        504: "upstream_error",
+    }
+    assert spec.type == types.get(spec.status, "invalid_request_error")
+    assert spec.retriable == (spec.status in {408, 429} or spec.status >= 500)
+
+
+def test_body_has_the_four_members_and_no_others() -> None:
+    body = render_body(ApiError("invalid_type", '应为字符串 "x"\n', param="messages[0]"))
+    assert json.loads(body) == {
+        "error": {
+            "message": '应为字符串 "x"\n',
+            "type": "invalid_request_error",
+            "param": "messages[0]",
+            "code": "invalid_type",
+        }
+    }
+    assert json.loads(render_body(ApiError("not_found", "no")))["error"]["param"] is None
+
+
+def test_body_survives_a_lone_surrogate() -> None:
+    assert json.loads(render_body(ApiError("not_found", "a\ud800b")))["error"]["message"] == "a?b"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ApiError("invalid_json", ""), {b"x-should-retry": b"false"}),
+        (ApiError("request_timeout", ""), {}),
+        (ApiError("rate_limit_exceeded", "", retry_after_s=1.2), {b"retry-after": b"2"}),
+        (ApiError("overloaded", "", retry_after_s=0), {b"retry-after": b"0"}),
+        (ApiError("overloaded", "", retry_after_s=-3), {b"retry-after": b"0"}),
+        (ApiError("overloaded", "", retry_after_s=1e12), {b"retry-after": b"86400"}),
+        (ApiError("overloaded", "", retry_after_s=math.inf), {}),
+        (ApiError("overloaded", "", retry_after_s=math.nan), {}),
+        (ApiError("upstream_error", "", retriable=False), {b"x-should-retry": b"false"}),
+    ],
+)
+def test_headers(error: ApiError, expected: dict[bytes, bytes]) -> None:
+    assert dict(render_headers(error)) == {b"content-type": b"application/json", **expected}
+
+
+def test_an_unknown_code_is_a_defect() -> None:
+    with pytest.raises(KeyError):
+        ApiError("no_such_code", "")
+
+
+SECRET = "upstream says sk-secret"
+
+
+@pytest.mark.parametrize(
+    ("kind", "upstream_status", "status", "code", "echoed", "retriable"),
+    [
+        # The upstream has an opinion on the request: it reaches the client.
+        ("status", 400, 400, "upstream_error", True, False),
+        ("status", 409, 409, "upstream_error", True, True),
+        ("status", 413, 413, "upstream_error", True, False),
+        ("status", 415, 415, "upstream_error", True, False),
+        ("status", 422, 422, "upstream_error", True, False),
+        ("status", 451, 451, "upstream_error", True, False),
+        ("error_event", 400, 400, "upstream_error", True, False),
+        # The upstream refuses the gateway: the operator's trouble, and nothing of it is told.
+        ("status", 401, 502, "upstream_error", False, False),
+        ("status", 402, 502, "upstream_error", False, False),
+        ("status", 403, 502, "upstream_error", False, False),
+        ("status", 404, 502, "upstream_error", False, False),
+        ("status", 405, 502, "upstream_error", False, False),
+        ("status", 407, 502, "upstream_error", False, False),
+        ("status", 418, 502, "upstream_error", False, False),
+        ("error_event", 401, 502, "upstream_error", False, False),
+        # It has had enough, or is slow.
+        ("status", 408, 504, "upstream_timeout", False, True),
+        ("status", 429, 429, "upstream_rate_limited", False, True),
+        ("error_event", 429, 429, "upstream_rate_limited", False, True),
+        ("status", 503, 503, "overloaded", False, True),
+        ("status", 504, 504, "upstream_timeout", False, True),
+        ("status", 529, 503, "overloaded", False, True),
+        # It is broken.
+        ("status", 500, 502, "upstream_error", False, True),
+        ("status", 502, 502, "upstream_error", False, True),
+        ("status", 204, 502, "upstream_error", False, True),
+        ("error_event", None, 502, "upstream_error", False, True),
+        ("content_type", 400, 502, "upstream_error", False, True),
+        ("redirect", 302, 502, "upstream_error", False, False),
+        ("unreachable", None, 502, "upstream_unreachable", False, True),
+        ("connect_timeout", None, 504, "upstream_timeout", False, True),
+        ("first_event_timeout", None, 504, "upstream_timeout", False, True),
+        ("idle_timeout", None, 504, "upstream_timeout", False, True),
+        ("total_timeout", None, 504, "upstream_timeout", False, True),
+        ("panic", None, 500, "internal_error", False, True),
+        ("a kind of tomorrow", None, 502, "upstream_error", False, True),
+    ],
+)
+def test_upstream_errors(
+    kind: str, upstream_status: int | None, status: int, code: str, *, echoed: bool, retriable: bool
+) -> None:
+    error = upstream_error(kind, status=upstream_status, retry_after_s=7, message=SECRET)
+    assert (error.status, error.code, error.retriable) == (status, code, retriable)
+    assert error.retry_after_s == 7
+    assert (error.message == SECRET) == echoed
+    assert echoed or SECRET not in error.message
+
+
+def test_a_refusal_without_a_message_gets_one() -> None:
+    assert upstream_error("status", status=422).message == "The upstream refused the request with status 422."
+
+
+def test_every_kind_of_the_core_has_its_own_message() -> None:
+    stub = Path(__file__).parents[2].joinpath("python/llmgw/_core.pyi").read_text("utf-8")
+    documented = re.search(r"class UpstreamError.*?kind: str\n    \"\"\"(.*?)\"\"\"", stub, re.DOTALL)
+    assert documented is not None
+    kinds = set(re.findall(r"`(\w+)`", documented[1])) - {"status"}
+    assert len(kinds) > 10
+    unknown = upstream_error("no such kind").message
+    assert {kind for kind in kinds if upstream_error(kind).message == unknown} == set()

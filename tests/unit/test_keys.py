@@ -1,0 +1,238 @@
+"""Keys: how they are made and kept, and how soon a running gateway knows of a change."""
+
+import asyncio
+import hashlib
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from llmgw import keys
+from llmgw.keys import KeyRing, create_key, list_keys, revoke_keys
+from llmgw.store import Store, open_store
+from tests.support.processes import wait_until
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{tmp_path}/keys.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def keyring(store: Store) -> Iterator[KeyRing]:
+    ring = KeyRing(store)
+    yield ring
+    ring.close()
+
+
+def test_a_key_has_at_least_128_random_bits(store: Store) -> None:
+    tokens = {create_key(store, name="").token for _ in range(20)}
+    assert len(tokens) == 20
+    for token in tokens:
+        # 6 bits a character.
+        assert re.fullmatch(r"sk-gtw-[A-Za-z0-9_-]{22,}", token)
+
+
+def test_only_its_digest_is_stored(store: Store, tmp_path: Path) -> None:
+    new = create_key(store, name="ci")
+    with closing(sqlite3.connect(tmp_path / "keys.db")) as connection:
+        dump = "\n".join(connection.iterdump())
+    assert new.token[len(new.key.prefix) :] not in dump
+    assert hashlib.sha256(new.token.encode()).hexdigest().upper() in dump
+    assert new.token.startswith(new.key.prefix)
+    assert len(new.key.prefix) == len("sk-gtw-") + 4
+    assert new.token not in repr(new.key)
+
+
+def test_list_shows_what_was_made(store: Store) -> None:
+    expires_at = datetime.now(UTC) + HOUR
+    made = create_key(store, name="a", models=["m2", "m1", "m1"], expires_at=expires_at).key
+    create_key(store, name="b")
+    first, second = list_keys(store)
+    assert first == made
+    assert (first.name, first.models, first.expires_at) == ("a", frozenset({"m1", "m2"}), expires_at)
+    assert (second.name, second.models, second.expires_at, second.revoked_at) == ("b", None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("models", "model", "expected"),
+    [(None, "m", True), (["m"], "m", True), (["m"], "n", False), ([], "m", False)],
+)
+def test_may_use(store: Store, models: list[str] | None, model: str, *, expected: bool) -> None:
+    assert create_key(store, name="", models=models).key.may_use(model) is expected
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "expected"), [(None, False), (HOUR, False), (-HOUR, True), (timedelta(0), True)]
+)
+def test_expired(store: Store, expires_in: timedelta | None, *, expected: bool) -> None:
+    now = datetime.now(UTC)
+    key = create_key(store, name="", expires_at=None if expires_in is None else now + expires_in).key
+    assert key.expired(now) is expected
+
+
+@pytest.mark.parametrize("reference", ["{id}", "{prefix}", "{prefix}…", "{token}"])
+def test_revoke_by(store: Store, reference: str) -> None:
+    other, new = create_key(store, name="other"), create_key(store, name="it")
+    named = reference.format(id=new.key.id, prefix=new.key.prefix, token=new.token)
+    [revoked] = revoke_keys(store, named)
+    assert revoked.id == new.key.id
+    assert revoked.revoked_at is not None
+    assert [key.revoked_at for key in list_keys(store)] == [None, revoked.revoked_at]
+    # Again: it keeps the time of the first.
+    assert revoke_keys(store, named) == [revoked]
+    assert other.key.revoked_at is None
+
+
+@pytest.mark.parametrize("reference", ["", "99", "-1", "sk-gtw-", "sk-gtw-none", "²", "it"])
+def test_revoke_nothing(store: Store, reference: str) -> None:
+    create_key(store, name="it")
+    assert revoke_keys(store, reference) == []
+    assert list_keys(store)[0].revoked_at is None
+
+
+def test_an_ambiguous_prefix_revokes_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "_DISPLAY_LENGTH", len("sk-gtw-"))
+    create_key(store, name="a")
+    create_key(store, name="b")
+    assert len(revoke_keys(store, "sk-gtw-")) == 2
+    assert [key.revoked_at for key in list_keys(store)] == [None, None]
+
+
+def test_lookup_knows_what_was_there(store: Store) -> None:
+    new = create_key(store, name="a")
+    ring = KeyRing(store)
+    assert ring.lookup(new.token) == new.key
+
+
+def test_lookup_wants_the_whole_key(store: Store) -> None:
+    token = create_key(store, name="a").token
+    ring = KeyRing(store)
+    for other in (token[:-1], token + "x", token.upper(), token.removeprefix("sk-gtw-")):
+        assert ring.lookup(other) is None
+
+
+@pytest.mark.parametrize("token", ["", "sk-other-key", "sk-gtw-" + "x" * 10_000, "sk-gtw-\ud800"])
+def test_lookup_of_nonsense(keyring: KeyRing, token: str) -> None:
+    assert keyring.lookup(token) is None
+
+
+def test_a_revocation_is_seen_within_a_second(store: Store, keyring: KeyRing) -> None:
+    new = create_key(store, name="a")
+    keyring.refresh()
+    keyring.start()
+    assert keyring.lookup(new.token) is not None
+    revoke_keys(store, str(new.key.id))
+    wait_until(lambda: keyring.lookup(new.token) is None, "revoked", timeout_s=1.0)
+
+
+def test_a_new_key_works_at_once(store: Store, keyring: KeyRing) -> None:
+    new = create_key(store, name="a")
+    assert keyring.lookup(new.token) is None
+    asyncio.run(keyring.refresh_if_stale())
+    assert keyring.lookup(new.token) == new.key
+
+
+class CountingRing(KeyRing):
+    """Counts its looks into the database, and can be made to hang in one."""
+
+    looks = 0
+    hang: threading.Event | None = None
+    looking: threading.Event | None = None
+
+    def refresh(self) -> None:
+        """Count, hang if told to, and look."""
+        self.looks += 1
+        if self.looking is not None:
+            self.looking.set()
+        if self.hang is not None:
+            self.hang.wait()
+        super().refresh()
+
+
+def test_misses_share_their_looks(store: Store) -> None:
+    ring = CountingRing(store)
+
+    async def attack() -> float:
+        begun = time.monotonic()
+        for _ in range(5):
+            await asyncio.gather(*(ring.refresh_if_stale() for _ in range(200)))
+        return time.monotonic() - begun
+
+    elapsed_s = asyncio.run(attack())
+    assert 5 <= ring.looks <= 1 + elapsed_s / keys.MISS_INTERVAL_S
+    assert ring.looks <= 10
+
+
+def test_a_key_made_during_a_look_is_found_by_the_next(store: Store) -> None:
+    ring = CountingRing(store)
+    ring.hang = threading.Event()
+    looking = ring.looking = threading.Event()
+
+    async def ask() -> None:
+        first = asyncio.ensure_future(ring.refresh_if_stale())
+        await asyncio.to_thread(looking.wait)
+        second = asyncio.ensure_future(ring.refresh_if_stale())
+        await asyncio.sleep(0)
+        assert ring.hang is not None
+        ring.hang.set()
+        await asyncio.gather(first, second)
+
+    asyncio.run(ask())
+    assert ring.looks == 2
+
+
+def test_a_hanging_database_does_not_hold_up_a_request(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "MISS_TIMEOUT_S", 0.05)
+    ring = CountingRing(store)
+    ring.hang = threading.Event()
+
+    async def ask() -> float:
+        begun = time.monotonic()
+        await ring.refresh_if_stale()
+        elapsed_s = time.monotonic() - begun
+        assert ring.hang is not None
+        ring.hang.set()
+        return elapsed_s
+
+    assert asyncio.run(ask()) < 1.0
+
+
+def test_a_failing_database_leaves_the_keys_in_force(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    new = create_key(store, name="a")
+    ring = KeyRing(store)
+
+    def fail() -> None:
+        raise OperationalError("SELECT", {}, sqlite3.OperationalError("disk I/O error"))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "read", fail)
+        ring.refresh()
+        ring.refresh()
+        assert not ring.healthy
+        assert ring.lookup(new.token) is not None
+    assert len(caplog.records) == 1  # once, not at every poll
+    ring.refresh()
+    assert ring.healthy
+
+
+def test_an_unchanged_epoch_costs_no_reload(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_key(store, name="a")
+    ring = KeyRing(store)
+    calls: list[object] = []
+    monkeypatch.setattr(keys, "_key_of", calls.append)
+    ring.refresh()
+    assert calls == []

@@ -1,0 +1,142 @@
+"""What is counted, under which labels, in one process and in several."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llmgw.ledger import LedgerEntry
+from llmgw.metrics import Metrics
+
+ENTRY = LedgerEntry(0.0, "r", 200, 2.0, model="m", first_event_s=0.4)
+
+
+def lines(metrics: Metrics) -> dict[str, float]:
+    """Every sample, by its name and labels as Prometheus writes them."""
+    samples = [line.rpartition(" ") for line in metrics.render().decode().splitlines() if line[0] != "#"]
+    return {name: float(value) for name, _, value in samples}
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics(["m", "n"])
+
+
+@pytest.mark.parametrize(
+    ("entry", "sample", "expected"),
+    [
+        (ENTRY, 'llmgw_requests_total{model="m",status="200"}', 1),
+        (ENTRY, 'llmgw_request_seconds_count{model="m"}', 1),
+        (ENTRY, 'llmgw_request_seconds_sum{model="m"}', 2.0),
+        (ENTRY, 'llmgw_first_event_seconds_bucket{le="0.3",model="m"}', 0),
+        (ENTRY, 'llmgw_first_event_seconds_bucket{le="0.5",model="m"}', 1),
+        (ENTRY._replace(prompt_tokens=7), 'llmgw_tokens_total{kind="prompt",model="m"}', 7),
+        (ENTRY._replace(completion_tokens=8), 'llmgw_tokens_total{kind="completion",model="m"}', 8),
+        (ENTRY._replace(reasoning_tokens=9), 'llmgw_tokens_total{kind="reasoning",model="m"}', 9),
+        (ENTRY._replace(cached_tokens=1), 'llmgw_tokens_total{kind="cached",model="m"}', 1),
+        (
+            ENTRY._replace(error_kind="idle_timeout"),
+            'llmgw_request_errors_total{kind="idle_timeout",model="m"}',
+            1,
+        ),
+        (
+            ENTRY._replace(thinking_asked="off", thinking_sent="enable_thinking", thinking_observed=True),
+            'llmgw_thinking_total{asked="off",model="m",observed="True",sent="enable_thinking"}',
+            1,
+        ),
+        (ENTRY, 'llmgw_thinking_total{asked="none",model="m",observed="False",sent="none"}', 1),
+        # A model that does not exist is a 404, not a label.
+        (ENTRY._replace(model="made-up", status=404), 'llmgw_requests_total{model="",status="404"}', 1),
+        (ENTRY._replace(model=None, status=400), 'llmgw_requests_total{model="",status="400"}', 1),
+    ],
+)
+def test_a_finished_request(metrics: Metrics, entry: LedgerEntry, sample: str, expected: float) -> None:
+    metrics.finished(entry)
+    assert lines(metrics)[sample] == expected
+
+
+def test_counting_on(metrics: Metrics) -> None:
+    for _ in range(3):
+        metrics.finished(ENTRY)
+    metrics.finished(ENTRY._replace(model="n"))
+    found = lines(metrics)
+    assert found['llmgw_requests_total{model="m",status="200"}'] == 3
+    assert found['llmgw_requests_total{model="n",status="200"}'] == 1
+
+
+def test_without_an_answer_there_is_nothing_to_observe(metrics: Metrics) -> None:
+    metrics.finished(ENTRY._replace(first_event_s=None, status=502))
+    found = lines(metrics)
+    assert found['llmgw_first_event_seconds_count{model="m"}'] == 0
+    assert not any(name.startswith("llmgw_thinking_total") for name in found)
+
+
+def test_labels_are_bounded(metrics: Metrics) -> None:
+    for number in range(1000):
+        metrics.finished(ENTRY._replace(model=f"made-up-{number}"))
+    assert len([name for name in lines(metrics) if name.startswith("llmgw_requests_total")]) == 1
+
+
+def test_in_flight(metrics: Metrics) -> None:
+    metrics.started()
+    metrics.started()
+    metrics.ended()
+    assert lines(metrics)["llmgw_requests_in_flight"] == 1
+
+
+def test_auth_failures(metrics: Metrics) -> None:
+    metrics.auth_failed("invalid_api_key")
+    metrics.auth_failed("invalid_api_key")
+    assert lines(metrics)['llmgw_auth_failures_total{code="invalid_api_key"}'] == 2
+
+
+def test_ledger_state(metrics: Metrics) -> None:
+    metrics.ledger_state(10, 3)
+    metrics.ledger_state(5, 4)
+    found = lines(metrics)
+    assert found["llmgw_ledger_queue_rows"] == 5
+    assert found["llmgw_ledger_dropped_rows_total"] == 4
+
+
+def test_each_process_has_its_own_registry() -> None:
+    Metrics(["m"]).started()
+    assert lines(Metrics(["m"]))["llmgw_requests_in_flight"] == 0
+
+
+WORKER = """
+import sys
+from llmgw.ledger import LedgerEntry
+from llmgw.metrics import Metrics
+
+metrics = Metrics(["m"])
+metrics.started()
+metrics.finished(LedgerEntry(0.0, "r", 200, 2.0, model="m"))
+print("counted", flush=True)
+sys.stdin.read()
+sys.stdout.buffer.write(metrics.render())
+"""
+
+
+def test_any_worker_answers_for_all_that_live(tmp_path: Path) -> None:
+    def worker() -> "subprocess.Popen[str]":
+        # PROMETHEUS_MULTIPROC_DIR must be there before the library is imported, hence processes.
+        process = subprocess.Popen(
+            [sys.executable, "-c", WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PYTHONPATH": ":".join(sys.path)},
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "counted\n"
+        return process
+
+    killed, living, asked = worker(), worker(), worker()
+    killed.kill()
+    killed.communicate()
+    output, _ = asked.communicate()
+    living.communicate()
+    # What the killed one has counted still counts; what it had in flight does not.
+    assert 'llmgw_requests_total{model="m",status="200"} 3.0' in output
+    assert "llmgw_requests_in_flight 2.0" in output

@@ -1,0 +1,180 @@
+"""The database: opened by many at once, migrated to what the models say, private."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, select
+from sqlalchemy.exc import OperationalError, StatementError
+
+from llmgw.store import ApiKey, Base, KeyEpoch, Store, StoreError, open_store
+
+PROCESSES = 6
+
+
+def key_row(**changes: object) -> ApiKey:
+    row = ApiKey(
+        name="n",
+        prefix="p",
+        digest=b"d",
+        models=None,
+        created_at=datetime.now(UTC),
+        expires_at=None,
+        revoked_at=None,
+    )
+    for name, value in changes.items():
+        setattr(row, name, value)
+    return row
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/a folder.db"
+
+
+def test_migrations_lead_to_the_models(url: str) -> None:
+    open_store(url).close()
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    engine.dispose()
+
+
+def test_opened_again_it_keeps_its_rows(url: str) -> None:
+    store = open_store(url)
+    with store.write() as session:
+        session.add(key_row())
+    store.close()
+    store = open_store(url)
+    with store.read() as session:
+        assert session.scalars(select(ApiKey.name)).all() == ["n"]
+    store.close()
+
+
+def test_processes_that_start_together(url: str) -> None:
+    # A fresh file each: the switch to WAL and the migration are where they could meet.
+    program = f"from llmgw.store import open_store; open_store({url!r}).close()"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) for _ in range(PROCESSES)
+    ]
+    failures = [process.communicate()[1] for process in processes]
+    assert failures == [b""] * PROCESSES
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("SELECT id, epoch FROM key_epoch").fetchall() == [(1, 0)]
+
+
+def test_the_file_is_private(url: str) -> None:
+    open_store(url).close()
+    assert Path(url.removeprefix("sqlite:///")).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_reader_does_not_wait_for_a_writer(url: str) -> None:
+    store = open_store(url)
+    with store.write() as writing:
+        writing.add(key_row())
+        writing.flush()
+        with store.read() as reading:
+            assert reading.scalars(select(ApiKey)).all() == []
+    store.close()
+
+
+def test_a_failed_transaction_changes_nothing(url: str) -> None:
+    store = open_store(url)
+
+    def fail() -> None:
+        with store.write() as session:
+            session.get_one(KeyEpoch, 1).epoch = 7
+            session.flush()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with store.read() as session:
+        assert session.get_one(KeyEpoch, 1).epoch == 0
+    store.close()
+
+
+def test_times_are_utc_and_aware(url: str) -> None:
+    store = open_store(url)
+    shanghai = datetime(2026, 11, 23, 1, 30, tzinfo=timezone(timedelta(hours=8)))
+    with store.write() as session:
+        session.add(key_row(created_at=shanghai))
+    with store.read() as session:
+        [time] = session.scalars(select(ApiKey.created_at))
+    assert (time, time.tzinfo) == (shanghai, UTC)
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        assert (
+            connection.execute("SELECT created_at FROM api_keys").fetchone()[0].startswith("2026-11-22 17:30")
+        )
+    store.close()
+
+
+def test_a_time_without_a_zone_is_a_defect(url: str) -> None:
+    store = open_store(url)
+    naive = datetime(2026, 1, 1)  # noqa: DTZ001  (the point of the test)
+
+    def write() -> None:
+        with store.write() as session:
+            session.add(key_row(created_at=naive))
+
+    with pytest.raises(StatementError, match="without a zone"):
+        write()
+    store.close()
+
+
+def _missing_folder(folder: Path) -> str:
+    return f"{folder}/none/x.db"
+
+
+def _folder(folder: Path) -> str:
+    return str(folder)
+
+
+def _no_database(folder: Path) -> str:
+    file = folder / "x.db"
+    file.write_text("something else entirely, longer than a SQLite header", "utf-8")
+    return str(file)
+
+
+def _from_the_future(folder: Path) -> str:
+    file = folder / "x.db"
+    open_store(f"sqlite:///{file}").close()
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (_missing_folder, "can't open the database .*: No such file or directory"),
+        (_folder, "can't open the database .*: unable to open database file"),
+        (_no_database, "can't open the database .*: file is not a database"),
+        (_from_the_future, "x.db is no database that this version of llmgw knows: .*9999"),
+    ],
+    ids=lambda row: row.__name__ if callable(row) else "",
+)
+def test_what_can_t_be_opened(tmp_path: Path, make: Callable[[Path], str], expected: str) -> None:
+    with pytest.raises(StoreError, match=expected):
+        open_store(f"sqlite:///{make(tmp_path)}")
+
+
+def test_a_locked_database_fails_in_the_end(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmgw.store.engine.BUSY_TIMEOUT_S", 0.05)
+    store: Store = open_store(url)
+
+    def write_too() -> None:
+        with store.write():
+            pass
+
+    with store.write(), pytest.raises(OperationalError, match="locked"):
+        write_too()
+    store.close()
