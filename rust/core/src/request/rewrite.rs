@@ -11,6 +11,9 @@ use super::{
     AnswerMode, ChatRequest, Object, Rewrite, Route, ThinkingOutcome, ThinkingSent, UpstreamStream, directive,
 };
 
+/// What comes in is shorter than this, unless the model has a very long name: one allocation is enough.
+const ROOM: usize = 256;
+
 /// Members that come in stand behind this.
 const COMMA: &str = ", ";
 
@@ -233,8 +236,6 @@ impl<'a> Plan<'a> {
         if self.edits.is_empty() {
             return None;
         }
-        // What comes in is short, apart from a model's name.
-        const ROOM: usize = 256;
         let mut output = Vec::with_capacity(self.body.len() + ROOM);
         self.edits.apply(self.body, &mut output);
         Some(output)

@@ -144,6 +144,12 @@ fn dropped_fields_leave() {
             r#"{"model":"m","messages":[{}],"y":1}"#,
         ),
         (
+            "a single unknown one",
+            &["x"],
+            r#"{"model":"m","x":[1],"messages":[{}]}"#,
+            r#"{"model":"m","messages":[{}]}"#,
+        ),
+        (
             "never what makes the request",
             &["model", "messages"],
             r#"{"model":"m","messages":[{}]}"#,
