@@ -12,9 +12,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final, Literal, NamedTuple
 
-from sqlalchemy import String, cast, func, insert, or_, select
+from sqlalchemy import Dialect, String, cast, func, insert, or_, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from llmgw.store import ApiKey, LedgerRow, Store
@@ -162,7 +163,10 @@ class Ledger:
 
     def _write(self, batch: list[LedgerEntry]) -> None:
         with self._store.write() as session:
-            session.execute(insert(LedgerRow), [_values(entry) for entry in batch])
+            connection = session.connection()
+            insertion, columns, time_of = _insertion(connection.dialect)
+            rows = [_row(entry, columns, time_of) for entry in batch]
+            connection.exec_driver_sql(insertion, rows)
 
     def _write_one_by_one(self, batch: list[LedgerEntry]) -> None:
         # One row that the database will never take must not keep back the others.
@@ -174,13 +178,27 @@ class Ledger:
                 self.dropped += 1
 
 
-def _values(entry: LedgerEntry) -> dict[str, Any]:
+@cache
+def _insertion(dialect: Dialect) -> tuple[str, tuple[str, ...], Callable[[datetime], Any]]:
+    """The INSERT, its columns in their order, and how a time is written.
+
+    Compiled once: for the same rows, SQLAlchemy's own bulk insert takes twice as long while it holds the
+    interpreter that the requests need (10 against 17 to 33 µs a row).
+    """
+    table = LedgerRow.__table__
+    columns = tuple("time" if name == "time_s" else name for name in LedgerEntry._fields)
+    statement = insert(LedgerRow).values(dict.fromkeys(columns)).compile(dialect=dialect)
+    time_of = table.c.time.type.dialect_impl(dialect).bind_processor(dialect)
+    return str(statement), tuple(statement.positiontup or ()), time_of or (lambda time: time)
+
+
+def _row(entry: LedgerEntry, columns: tuple[str, ...], time_of: Callable[[datetime], Any]) -> tuple[Any, ...]:
     values = entry._asdict()
-    values["time"] = datetime.fromtimestamp(values.pop("time_s"), UTC)
+    values["time"] = time_of(datetime.fromtimestamp(entry.time_s, UTC))
     for name in _COUNTS:
         if values[name] is not None:
             values[name] = min(values[name], _MAX_TOKENS)
-    return values
+    return tuple([values[column] for column in columns])
 
 
 UsageBy = Literal["key", "model", "day"]
