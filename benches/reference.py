@@ -99,6 +99,7 @@ class Transformer:
         self._include_usage = include_usage
         self._with_role: set[int] = set()
         self._last: Json = {}
+        self._usage_frame = b""
         self.usage: Json | None = None
         self.finish_reason: str | None = None
         self.reasoning_seen = False
@@ -113,12 +114,15 @@ class Transformer:
 
     def _frames(self, payload: bytes) -> list[bytes]:
         if payload == b"[DONE]":
-            return [self._usage_frame(), payload] if self._include_usage and self.usage else [payload]
+            return (
+                [self._usage_frame or self._made_usage_frame(), payload] if self._include_usage else [payload]
+            )
         chunk = self._last = self._library.loads(payload)
         usage = chunk.get("usage")
         if usage is not None:
             self.usage = usage
         if not chunk["choices"]:
+            self._usage_frame = payload if usage is not None else b""
             return []
         changed = usage is not None
         if changed:
@@ -152,7 +156,8 @@ class Transformer:
         self.finish_reason = choice["finish_reason"] or self.finish_reason
         return changed
 
-    def _usage_frame(self) -> bytes:
+    def _made_usage_frame(self) -> bytes:
+        """The usage chunk that a provider did not send as one."""
         head = {name: self._last[name] for name in ("id", "created", "model")}
         return self._library.dumps(
             {**head, "object": "chat.completion.chunk", "choices": [], "usage": self.usage}

@@ -1,6 +1,6 @@
 """Fixtures of the tests that need running programs, each started once per session, when first asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import httpx2
 import pytest
@@ -12,6 +12,22 @@ from tests.support.simulator import SimulatorProcess
 
 HEARTBEAT_S = 0.2
 MAX_BODY_BYTES = 4096
+
+
+SHOWN_CHARS = 4000
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what the programs that the test used printed last, and whether they still run."""
+    report = yield
+    if report.failed:
+        for name, used in getattr(item, "funcargs", {}).items():
+            if isinstance(used, Gateway | SimulatorProcess):
+                status = used.process.process.poll()
+                state = "running" if status is None else f"ended with {status}"
+                report.sections.append((f"{name}, {state}", used.process.output[-SHOWN_CHARS:]))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,10 @@ class App:
         self._config = config
         self._gateway: Gateway
 
+    def drain(self) -> None:
+        """A stop was asked for: what is being served goes on, `/readyz` says that nothing new should come."""
+        self._gateway.draining = True
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one scope."""
         if scope["type"] == "http":
@@ -66,7 +70,6 @@ class App:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = f"req_{secrets.token_hex(16)}"
         responder = Responder(send, request_id)
-        self._gateway.metrics.started()
         try:
             await self._route(scope, receive, responder, request_id)
         except ApiError as error:
@@ -77,8 +80,6 @@ class App:
                 # The answer has begun. granian breaks the connection off: the client sees it is not whole.
                 raise
             await responder.error(ApiError("internal_error", "The gateway failed on this request."))
-        finally:
-            self._gateway.metrics.ended()
 
     async def _route(self, scope: Scope, receive: Receive, responder: Responder, request_id: str) -> None:
         path: str = scope["path"]

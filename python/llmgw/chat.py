@@ -56,6 +56,7 @@ class ChatCompletion:
 
     async def run(self, scope: Scope, receive: Receive, responder: Responder) -> None:
         """Serve the request and write it into the ledger, whatever becomes of it."""
+        self._gateway.metrics.started()
         try:
             await self._serve(scope, receive, responder)
         except ClientGone:
@@ -67,6 +68,7 @@ class ChatCompletion:
             self._error_kind = self._error_kind or "internal_error"
             raise
         finally:
+            self._gateway.metrics.ended()
             self._account(responder.status)
 
     async def _serve(self, scope: Scope, receive: Receive, responder: Responder) -> None:

@@ -175,8 +175,8 @@ def find_config(option: str | None, environ: Mapping[str, str] = os.environ) -> 
 def load_config(path: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> Config:
     """Read and check a config file.
 
-    `secrets` False leaves `env:` and `file:` unresolved (every `api_key` is None), for commands that need only the
-    database and may run where the secrets are not. Raises ConfigError with all faults at once.
+    `secrets` False leaves `env:` and `file:` unresolved (every `api_key` is None), for commands that need
+    only the database and may run where the secrets are not. Raises ConfigError with all faults at once.
     """
     try:
         data = tomllib.loads(path.read_bytes().decode("utf-8"))

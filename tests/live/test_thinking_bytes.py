@@ -1,7 +1,7 @@
 """The bytes that an upstream receives, for each row of the contract's thinking table, through a live gateway.
 
-The two tables hold what differs; the rest of each body (stream, usage, a mark by which the upstream's record is
-found) must come out as it went in.
+The two tables hold what differs; the rest of each body (stream, usage, a mark by which the upstream's record
+is found) must come out as it went in.
 """
 
 import pytest

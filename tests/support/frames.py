@@ -105,8 +105,7 @@ def _check_chunk(stream: Stream, chunk: dict[str, Any], frame: bytes) -> None:
     assert stream.usage is None, f"something follows the usage chunk: {frame!r}"
     assert chunk.get("object") == "chat.completion.chunk", frame
     for member in ("id", "model"):
-        assert isinstance(chunk.get(member), str), f"no {member}: {frame!r}"
-        assert chunk[member], f"empty {member}: {frame!r}"
+        assert isinstance(chunk.get(member), str), f"no {member}: {frame!r}"  # some upstreams' are empty
     assert isinstance(chunk.get("created"), int), frame
     assert isinstance(chunk.get("choices"), list), f"choices is no list: {frame!r}"
     usage = chunk.get("usage")

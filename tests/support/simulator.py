@@ -55,6 +55,14 @@ class SimulatorProcess:
 
         return wait_until(reached, f"upstream request {state}", timeout_s=timeout_s)
 
+    def wait_for_number(self, contains: str, state: str, number: int, *, timeout_s: float) -> float:
+        """Until so many requests with this text are in a state; seconds that took."""
+
+        def reached() -> bool:
+            return sum(r.state == state for r in self.requests(contains)) == number
+
+        return wait_until(reached, f"{number} upstream requests {state}", timeout_s=timeout_s)
+
     def __enter__(self) -> Self:
         """Already started."""
         return self

@@ -588,6 +588,24 @@ def any_runs(pids: set[int]) -> bool:
     return False
 
 
+def test_serve_stops_when_its_whole_group_is_signalled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As Ctrl-C does: each worker gets a signal from the terminal and another from its parent.
+    monkeypatch.setenv("CLI_TEST_KEY", UPSTREAM_SECRET)
+    config = write_config(tmp_path, f"http://127.0.0.1:{free_port()}/v1")
+    config.write_text(f'[server]\nlog_level = "debug"\n{config.read_text("utf-8")}', "utf-8")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        serve = Process("llmgw", "serve", "--port", "0", "--workers", "2", folder=tmp_path)
+        try:
+            wait_until(lambda: serve.output.count("Started worker-") == 2, "both", timeout_s=20)  # noqa: B023
+            os.killpg(serve.process.pid, number)
+            assert serve.process.wait(10) == 0
+        finally:
+            serve.kill()
+        assert serve.output.count("the ledger is written") == 2
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc for processes left behind")
 def test_the_demo_from_start_to_ctrl_c(tmp_path: Path) -> None:
     port = free_port()
@@ -596,7 +614,7 @@ def test_the_demo_from_start_to_ctrl_c(tmp_path: Path) -> None:
         demo.wait_ready(f"http://127.0.0.1:{port}/readyz")
         wait_until(lambda: "Ctrl-C stops both" in demo.output, "the welcome", timeout_s=10)
         curl = demo.output[demo.output.index("curl -N") :].partition("\n\n")[0]
-        _, _, url, *arguments = shlex.split(curl)
+        _, _, url, *arguments = shlex.split(curl.replace("\\\n", " "))
         assert url == f"http://127.0.0.1:{port}/v1/chat/completions"
         headers = dict(pair.split(": ", 1) for pair in (arguments[1], arguments[3]))
         request = json.loads(arguments[5])

@@ -1,5 +1,7 @@
 """Running the gateway under granian, for `serve` and `demo`."""
 
+import asyncio
+import functools
 import http.client
 import math
 import os
@@ -11,7 +13,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Final
 
-from granian import Granian
+from granian import Granian, _signals
+from granian._granian import WorkerSignal
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 from granian.server.common import AbstractServer
@@ -25,6 +28,7 @@ BACKPRESSURE: Final = 65_536
 """Connections per worker. Beyond it newcomers would hang silently; the app sheds load long before."""
 _KILL_GRACE_S: Final = 5
 """What a worker gets beyond `drain_timeout_s` to write its ledger."""
+_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _POLL_INTERVAL_S: Final = 0.02
 _REMIND_INTERVAL_S: Final = 0.5
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (compared with, not bound to)
@@ -48,8 +52,7 @@ def run_gateway(
             folder = tempfile.TemporaryDirectory(prefix="llmgw-metrics-")
             os.environ[MULTIPROC_ENV] = stack.enter_context(folder)
         server = Granian(
-            "llmgw.app:create_app",
-            factory=True,
+            "llmgw.app:create_app",  # by its name only, see _load_app
             address=host,
             port=port,
             interface=Interfaces.ASGI,
@@ -69,7 +72,12 @@ def run_gateway(
         arguments = (server, host, port, stopped, on_ready)
         threading.Thread(target=_mind, args=arguments, name="llmgw-minder", daemon=True).start()
         _let_young_workers_be_stopped()
-        server.serve()
+        try:
+            server.serve(target_loader=_load_app, wrap_loader=False)
+        except SystemExit:
+            # A worker that stops before its parent does counts as failed there; but the stop was asked for.
+            if not server.interrupt_signal:
+                raise
 
 
 def claim_port(host: str, port: int) -> int:
@@ -95,22 +103,52 @@ def base_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def _load_app() -> Any:  # noqa: ANN401  (an ASGI application, in granian's words)
+    """Make the application. granian calls this in each worker, before it sets the worker's signals."""
+    from llmgw.app import create_app
+
+    app = create_app()
+    _signals.set_loop_signals = functools.partial(_set_loop_signals, on_stop=app.drain)
+    return app
+
+
+def _set_loop_signals(loop: asyncio.AbstractEventLoop, *, on_stop: Callable[[], None]) -> WorkerSignal:
+    """Stands in for granian's function of this name, with which a worker survives only one signal.
+
+    Its second `WorkerSignal.set` waits for a place in a channel that nobody empties, with the GIL held: the
+    worker hangs, streams and all, until it is killed (2.8.7). Ctrl-C and systemd signal whole groups, so
+    there always is a second: the parent's.
+    """
+    stop = WorkerSignal()
+    heard = False
+
+    def hear() -> None:
+        nonlocal heard
+        if not heard:
+            heard = True
+            on_stop()
+            stop.set()
+
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, hear)
+    return stop
+
+
 def _let_young_workers_be_stopped() -> None:
     """See to it that a stop during the start is not lost.
 
     A worker inherits its parent's signal handlers, which mean nothing in it, and sets its own after its
     imports. A signal in between would vanish, and the parent would wait until it may kill.
     """
-    signals = (signal.SIGINT, signal.SIGTERM)
 
     def restore() -> None:
-        for number in signals:
+        for number in _STOP_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
 
     os.register_at_fork(
-        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, signals),
-        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, signals),
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS),
         after_in_child=restore,
     )
 
@@ -129,7 +167,7 @@ def _mind(
         if stopped.wait(_POLL_INTERVAL_S):
             return
     on_ready(base_url(host, port))
-    # uvloop is deaf to signals between the lifespan's startup and the first request. granian signals but once.
+    # Between the lifespan's startup and its first request, uvloop is deaf; and granian signals only once.
     while not stopped.wait(_REMIND_INTERVAL_S):
         for worker in list(server.wrks) if server.interrupt_signal else []:
             worker.terminate()

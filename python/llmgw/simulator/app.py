@@ -27,8 +27,6 @@ from llmgw.simulator.wire import (
 
 DELAY_VARIABLE = "LLMGW_SIMULATOR_DELAY_MS"
 """Carries `--delay-ms` to the server's worker process."""
-READY_VARIABLE = "LLMGW_SIMULATOR_READY"
-"""A line to print once requests are taken."""
 STALL_S = 3600.0
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 NOT_FOUND: JsonObject = {"error": {"message": "no such path", "type": "invalid_request_error"}}
@@ -37,11 +35,10 @@ NOT_FOUND: JsonObject = {"error": {"message": "no such path", "type": "invalid_r
 class Simulator:
     """All simulated providers in one ASGI app."""
 
-    def __init__(self, *, delay_ms: float = 0, ready_line: str = "") -> None:
+    def __init__(self, *, delay_ms: float = 0) -> None:
         """`delay_ms`: pause between chunks where a request asks for no other."""
         self.recorder = Recorder()
         self._delay_ms = delay_ms
-        self._ready_line = ready_line
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """ASGI. Raises BrokenOnPurposeError where a request asked for a broken connection."""
@@ -64,8 +61,6 @@ class Simulator:
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
-            if self._ready_line:
-                print(self._ready_line, flush=True)  # noqa: T201 - this is what a terminal user waits for
 
     async def _route(self, scope: Message, exchange: Exchange) -> None:
         method, path = scope["method"], scope["path"]
@@ -176,6 +171,4 @@ async def _fail_after(chunks: int, simulation: Simulation, family: Family, excha
 
 def create_app() -> Simulator:
     """For the server, which makes the app in its worker process."""
-    return Simulator(
-        delay_ms=float(os.environ.get(DELAY_VARIABLE, "0")), ready_line=os.environ.get(READY_VARIABLE, "")
-    )
+    return Simulator(delay_ms=float(os.environ.get(DELAY_VARIABLE, "0")))

@@ -1,42 +1,73 @@
 """Running the simulated providers as a server of their own."""
 
 import argparse
+import http.client
 import os
+import threading
 from collections.abc import Sequence
+from typing import Any
 
 from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
+from granian.server.common import AbstractServer
 
-from llmgw.simulator.app import DELAY_VARIABLE, READY_VARIABLE
+from llmgw.simulator.app import DELAY_VARIABLE
 from llmgw.simulator.families import FAMILIES
 
 DEFAULT_PORT = 9100
 DEFAULT_DELAY_MS = 15.0
 """Slow enough to see a stream move, fast enough not to wait for it."""
+POLL_INTERVAL_S = 0.02
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
 
 
 def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, *, delay_ms: float = DEFAULT_DELAY_MS) -> None:
-    """Serve until SIGINT or SIGTERM. Prints one line when requests are taken.
+    """Serve until SIGINT or SIGTERM. Prints one line when requests are answered.
 
     One worker process: the record of requests lives in its memory.
     """
     os.environ[DELAY_VARIABLE] = str(delay_ms)
-    mounts = ", ".join(f"/{name}/v1" for name in FAMILIES)
-    os.environ[READY_VARIABLE] = f"llmgw simulator: http://{host}:{port} ({mounts})"
-    Granian(
+    server = Granian(
         "llmgw.simulator.app:create_app",
         factory=True,
         address=host,
         port=port,
         interface=Interfaces.ASGI,
-        loop=Loops.uvloop,
+        # uvloop would miss a SIGTERM that comes before the first request.
+        loop=Loops.asyncio,
         websockets=False,
         backpressure=10_000,
         log_level=LogLevels.warning,
         # Streams that stall on purpose must not hold up the end.
         workers_kill_timeout=2,
-    ).serve()
+    )
+    stopped = threading.Event()
+    threading.Thread(target=_announce, args=(server, host, port, stopped), daemon=True).start()
+    try:
+        server.serve()
+    finally:
+        stopped.set()
+
+
+def _announce(server: AbstractServer[Any], host: str, port: int, stopped: threading.Event) -> None:
+    # Only an answer is a sure sign. Until the worker is forked this sleeps, so that the fork copies no lock.
+    while not server.wrks or not _answers(host, port):
+        if stopped.wait(POLL_INTERVAL_S):
+            return
+    mounts = ", ".join(f"/{name}/v1" for name in FAMILIES)
+    print(f"llmgw simulator: http://{host}:{port} ({mounts})", flush=True)  # noqa: T201 - for the terminal
+
+
+def _answers(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(_WILDCARDS.get(host, host), port, timeout=1.0)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
