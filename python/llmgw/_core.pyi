@@ -52,8 +52,12 @@ class Route:
         dialect: str | None = None,
         upstream_stream: str = "auto",
         drop: Sequence[str] = (),
+        reasoning_tags: str | None = None,
     ) -> Route:
-        """`dialect` None: by pattern. Raises ValueError for an unknown dialect or upstream_stream."""
+        """`dialect` None: by pattern. `reasoning_tags` "think": reasoning stands in the content.
+
+        Raises ValueError for an unknown dialect, upstream_stream or reasoning_tags.
+        """
     @property
     def upstream_model(self) -> str: ...
     @property
@@ -157,11 +161,22 @@ class Summary:
 
 # For tests, benches and people who want the bytes without a socket.
 
-def transform(chunks: Sequence[bytes], *, include_usage: bool, request_id: str = "req", model: str = "model", created_s: int = 0) -> bytes:
+def transform(
+    chunks: Sequence[bytes],
+    *,
+    include_usage: bool,
+    request_id: str = "req",
+    model: str = "model",
+    created_s: int = 0,
+) -> bytes:
     """A whole stream, in the given pieces, through the stream transformer: normalised SSE."""
 
-def merge(chunks: Sequence[bytes], *, request_id: str = "req", model: str = "model", created_s: int = 0) -> bytes:
+def merge(
+    chunks: Sequence[bytes], *, request_id: str = "req", model: str = "model", created_s: int = 0
+) -> bytes:
     """A whole stream merged into one `chat.completion`. Raises UpstreamError where the stream is no success."""
 
-def clean_completion(body: bytes, *, request_id: str = "req", model: str = "model", created_s: int = 0) -> bytes:
+def clean_completion(
+    body: bytes, *, request_id: str = "req", model: str = "model", created_s: int = 0
+) -> bytes:
     """The clean-up of a not-streaming answer. Raises UpstreamError where the body is no completion."""

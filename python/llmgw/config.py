@@ -9,6 +9,7 @@ Durations are in seconds and say so in their names. This module uses no other mo
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -35,6 +36,8 @@ id = "qwen3.6-plus"
 upstream = "dashscope"
 """
 
+_INLINE_REASONING: Final = re.compile(r"minimax-m[23](?!\d)", re.IGNORECASE)
+"""MiniMax's models write their reasoning into the content unless `reasoning_split` is sent."""
 Dialect = Literal["enable_thinking", "directive", "thinking_object", "native", "chat_template_kwargs"]
 Modality = Literal["text", "image", "audio", "video"]
 Capability = Literal["streaming", "tools", "vision", "reasoning", "json_mode"]
@@ -121,6 +124,8 @@ class ModelConfig(_Table):
     upstream_stream: Literal["auto", "always", "never"] = "auto"
     drop: Strings = ()
     """Request fields that this upstream refuses."""
+    reasoning_tags: Literal["think", "none"] | None = None
+    """`think`: reasoning stands in the content as `<think>…</think>` and is taken out. None: MiniMax M2, M3."""
     owned_by: str | None = Field(default=None, min_length=1)
     input_modalities: Modalities = ("text",)
     output_modalities: Modalities = ("text",)
@@ -134,6 +139,13 @@ class ModelConfig(_Table):
         """Fill in `upstream_model`, before anyone sees the frozen object."""
         if not self.upstream_model:
             object.__setattr__(self, "upstream_model", self.id)
+
+    @property
+    def inline_reasoning(self) -> Literal["think"] | None:
+        """How the content marks reasoning inside; None: not at all, as far as is known."""
+        if self.reasoning_tags is None:
+            return "think" if _INLINE_REASONING.match(self.upstream_model) else None
+        return "think" if self.reasoning_tags == "think" else None
 
 
 class Config(_Table):

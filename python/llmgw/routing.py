@@ -73,7 +73,11 @@ def _upstream(table: UpstreamConfig) -> _core.Upstream:
 
 def _model(model: ModelConfig, upstream: _core.Upstream) -> Model:
     route = _core.Route(
-        model.upstream_model, dialect=model.thinking, upstream_stream=model.upstream_stream, drop=model.drop
+        model.upstream_model,
+        dialect=model.thinking,
+        upstream_stream=model.upstream_stream,
+        drop=model.drop,
+        reasoning_tags=model.inline_reasoning,
     )
     return Model(
         id=model.id,

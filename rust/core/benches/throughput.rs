@@ -91,7 +91,12 @@ fn merge(stream: &[u8]) -> Outcome {
 }
 
 fn context() -> AnswerContext {
-    AnswerContext { request_id: "req".into(), model: "model".into(), created_s: 0 }
+    AnswerContext {
+        request_id: "req".into(),
+        model: "model".into(),
+        created_s: 0,
+        ..AnswerContext::default()
+    }
 }
 
 fn measure(

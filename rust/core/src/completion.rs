@@ -7,11 +7,12 @@
 use crate::chunk::{Choice, Chunk, Delta, Holder, ToolCall, read_usage, text_of};
 use crate::error::{StreamError, StreamErrorKind};
 use crate::json::edit::{Edits, MemberChanges};
-use crate::json::text::quoted;
+use crate::json::text::{quoted, string};
 use crate::json::{Kind, Member};
 use crate::request::AnswerContext;
 use crate::stream::{Parts, Reason, details_text, new_call_id, translate, upstream_error, write_arguments};
 use crate::summary::Summary;
+use crate::think::{self, ReasoningTags, Split};
 
 /// A cleaned answer and what it said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub fn clean(body: &[u8], context: &AnswerContext) -> Result<Cleaned, StreamErro
     if chunk.choices.is_empty() {
         return Err(StreamError::new(StreamErrorKind::InvalidEvent));
     }
+    let inline = context.reasoning_tags == ReasoningTags::Think;
     let mut summary = Summary { frames: 1, complete: true, ..Summary::default() };
     summary.model = text_of(chunk.model.as_ref(), body).map(|model| model.decode().into_owned());
     summary.usage = chunk.usage_value().map(|usage| read_usage(body, usage));
@@ -45,7 +47,7 @@ pub fn clean(body: &[u8], context: &AnswerContext) -> Result<Cleaned, StreamErro
     for (position, choice) in chunk.choices.iter().enumerate() {
         let reason = clean_choice(&chunk, choice, position, body, context, &mut edits)?;
         summary.finish_reason.get_or_insert(reason);
-        summary.reasoning_seen |= reasons(&choice.delta, body);
+        summary.reasoning_seen |= reasons(&choice.delta, inline, body);
     }
     let mut changes = chunk.make_whole(b"chat.completion", body, context, &mut edits);
     if chunk.id.is_some_and(|id| id.value.kind == Kind::String && id.value.is_blank(body)) {
@@ -61,12 +63,13 @@ pub fn clean(body: &[u8], context: &AnswerContext) -> Result<Cleaned, StreamErro
 }
 
 /// Whether a message holds any reasoning text.
-fn reasons(message: &Delta, input: &[u8]) -> bool {
+fn reasons(message: &Delta, inline: bool, input: &[u8]) -> bool {
     let listed = |list: Option<Member>| list.filter(|list| list.value.kind == Kind::Array);
     text_of(message.reasoning_content.as_ref(), input).is_some()
         || text_of(message.reasoning.as_ref(), input).is_some()
         || listed(message.reasoning_details).is_some_and(|list| !details_text(input, list.value).is_empty())
         || listed(message.content).is_some_and(|list| !Parts::read(input, list.value).reasoning.is_empty())
+        || inline && inline_split(message, input).is_some_and(|split| !split.reasoning.is_empty())
 }
 
 /// Collect the edits of one choice; returns the finish reason that the client sees.
@@ -92,7 +95,7 @@ fn clean_choice(
     if text_of(message.role.as_ref(), input).is_none() {
         changes.set(edits, message.role, "role", &b"\"assistant\""[..]);
     }
-    clean_content(message, calls, input, edits, &mut changes);
+    clean_content(message, calls, context.reasoning_tags, input, edits, &mut changes);
     if let Some(tool_calls) = message.tool_calls.filter(|_| calls.is_empty()) {
         changes.remove(tool_calls);
     }
@@ -122,10 +125,17 @@ fn clean_choice(
     Ok(if reason.is_empty() { told.unwrap_or_default() } else { reason.to_owned() })
 }
 
+/// The content taken apart, where it is a string with tags in it.
+fn inline_split(message: &Delta, input: &[u8]) -> Option<Split> {
+    let text = text_of(message.content.as_ref(), input)?.decode();
+    text.contains('<').then(|| think::split(&text))
+}
+
 /// Content is a string, or null where tool calls (or a refusal, or audio) stand alone.
 fn clean_content(
     message: &Delta,
     calls: &[ToolCall],
+    reasoning_tags: ReasoningTags,
     input: &[u8],
     edits: &mut Edits,
     changes: &mut MemberChanges,
@@ -136,6 +146,13 @@ fn clean_content(
         let parts = Parts::read(input, content.value);
         let text = if parts.text.is_empty() { blank.to_vec() } else { quoted(&parts.text) };
         edits.replace(content.value.span, text);
+    } else if let Some(split) =
+        inline_split(message, input).filter(|_| reasoning_tags == ReasoningTags::Think)
+    {
+        let text = if split.content.is_empty() { blank.to_vec() } else { string(&split.content) };
+        if content.value.as_text(input).is_some_and(|told| told.decode() != split.content) {
+            edits.replace(content.value.span, text);
+        }
     } else if content.value.is_blank(input) && content.value.span.of(input) != blank {
         edits.replace(content.value.span, blank);
     }

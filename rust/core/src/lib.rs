@@ -5,7 +5,8 @@
 //! * [`request`]: one scan of a chat-completions body, one rewrite for the upstream; [`dialect`] knows how each
 //!   family of models spells its thinking switch.
 //! * [`stream`]: an upstream's events in, the contract's frames out. [`chunk`] reads one of them.
-//! * [`merge`]: a stream of frames into one `chat.completion`; [`completion`]: the clean-up of one that came whole.
+//! * [`merge`]: a stream of frames into one `chat.completion`; [`completion`]: the clean-up of one that came whole;
+//!   [`think`]: reasoning that stands inline in content.
 //! * [`summary`]: what the ledger wants to know of an answer; [`error`]: everything that can go wrong, typed.
 //!
 //! This crate knows no sockets and no Python, so each of its rules is tested on plain bytes.
@@ -23,3 +24,4 @@ pub mod sse;
 pub mod stream;
 pub mod summary;
 mod template;
+pub mod think;

@@ -273,9 +273,9 @@ struct Logprobs {
 
 type Read<T = ()> = Result<T, JsonError>;
 
-/// Keep the first value that says something.
+/// Keep the first value that says something; Azure's first chunk has `"created":0`.
 fn keep_first(slot: &mut Vec<u8>, input: &[u8], value: Value) {
-    if slot.is_empty() && !value.is_blank(input) {
+    if slot.is_empty() && !value.is_blank(input) && value.span.of(input) != b"0" {
         slot.extend_from_slice(value.span.of(input));
     }
 }

@@ -1,148 +1,221 @@
-//! How a tokio task wakes an asyncio loop: once for everything that is ready, and without the interpreter.
+//! How a tokio task wakes an asyncio loop: one queue, one socket pair and one reader callback per event loop.
 //!
-//! Futures of the Rust side are polled on the loop's own thread, from an object's `__next__`. Where one is pending, an
-//! asyncio future is handed to the task that awaits. The waker knows nothing of it: it pushes a number to the loop's
-//! queue and, if the queue was empty, writes one byte to a socket. The loop reads that socket like any other; its
-//! callback takes the whole queue and resolves the asyncio futures that those numbers stand for.
-//!
-//! So a tokio thread never waits for the interpreter, never drops a Python object, and any number of streams that get
-//! ready in one turn of the loop cost one wake-up.
+//! A waker holds a token and the queue, and no Python object: waking takes no GIL. The first token of a batch writes one
+//! byte; the loop's reader callback, which is the [`Bridge`] itself, then resolves the futures of all tokens that have
+//! gathered. So a hop costs the loop one wake-up for as many exchanges as were ready.
 
 use std::collections::HashMap;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
-use pyo3::intern;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
+use pyo3::{PyTypeInfo, intern};
 
-/// The numbers of those who were woken since the loop looked last.
-struct Queue {
-    woken: Mutex<Vec<u64>>,
-    bell: UnixStream,
-}
+use crate::errors::guard;
 
-/// Wakes whoever waits under one number.
-struct Ring {
-    queue: Arc<Queue>,
-    number: u64,
-}
-
-impl Wake for Ring {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let mut woken = lock(&self.queue.woken);
-        woken.push(self.number);
-        if woken.len() == 1 {
-            // A full socket already rings. A closed one has nobody behind it.
-            let _ = (&self.queue.bell).write(&[1]);
-        }
-    }
-}
+/// The bridges of all loops that have any. Python's own weak dictionary would do, for ten times the price of a look-up.
+static BRIDGES: Mutex<Vec<Py<Bridge>>> = Mutex::new(Vec::new());
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One loop's end of the bridge; the loop calls it when the bell rings.
-///
-/// The loop holds it as a reader's callback and [`Bridge::of_running_loop`] weakly by loop, so that it goes, and closes
-/// its sockets, with the loop.
+/// The Rust half: tokens of exchanges that have something to read.
+struct ReadyQueue {
+    state: Mutex<ReadyState>,
+}
+
+struct ReadyState {
+    tokens: Vec<u64>,
+    /// A byte is on its way, or being handled.
+    signalled: bool,
+    /// None once the loop is closed.
+    writer: Option<UnixStream>,
+}
+
+impl ReadyQueue {
+    fn push(&self, token: u64) {
+        let mut state = lock(&self.state);
+        state.tokens.push(token);
+        if !std::mem::replace(&mut state.signalled, true)
+            && let Some(writer) = &mut state.writer
+        {
+            // At most one byte is ever on its way, so this neither blocks nor fails while the loop lives.
+            let _ = writer.write(&[0]);
+        }
+    }
+
+    fn take(&self) -> Vec<u64> {
+        let mut state = lock(&self.state);
+        state.signalled = false;
+        std::mem::take(&mut state.tokens)
+    }
+}
+
+struct LoopWaker {
+    queue: Arc<ReadyQueue>,
+    token: u64,
+}
+
+impl Wake for LoopWaker {
+    fn wake(self: Arc<Self>) {
+        self.queue.push(self.token);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.queue.push(self.token);
+    }
+}
+
+/// The Python half: what the event loop calls when a byte has come.
 #[pyclass(frozen, module = "llmgw._core")]
 pub(crate) struct Bridge {
-    queue: Arc<Queue>,
-    ear: UnixStream,
-    /// The asyncio futures of those who wait. Only touched on the loop's thread.
+    event_loop: Py<PyWeakrefReference>,
+    queue: Arc<ReadyQueue>,
+    reader: Mutex<Option<UnixStream>>,
+    /// The asyncio future that each waiting exchange's reader is suspended on.
     waiting: Mutex<HashMap<u64, Py<PyAny>>>,
-    next_number: AtomicU64,
+}
+
+/// `asyncio.get_running_loop()`.
+fn running_loop(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    static GET_RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    GET_RUNNING_LOOP.import(py, "asyncio", "get_running_loop")?.call0()
 }
 
 impl Bridge {
-    /// The bridge of the loop that runs on this thread, and the loop.
-    ///
-    /// Raises RuntimeError where none runs, OSError where there are no file descriptors left.
-    pub(crate) fn of_running_loop(py: Python<'_>) -> PyResult<(Py<Self>, Bound<'_, PyAny>)> {
-        static GET_RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        static BRIDGES: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let running = GET_RUNNING_LOOP.import(py, "asyncio", "get_running_loop")?.call0()?;
-        let bridges = BRIDGES.get_or_try_init(py, || {
-            py.import("weakref")?.getattr("WeakKeyDictionary")?.call0().map(Bound::unbind)
-        })?;
-        let bridges = bridges.bind(py);
-        let known = bridges.call_method1(intern!(py, "get"), (&running,))?;
-        if let Ok(bridge) = known.cast_into::<Self>() {
-            return Ok((bridge.unbind(), running));
-        }
-        let bridge = Py::new(py, Self::new()?)?;
-        let ear = bridge.get().ear.as_raw_fd();
-        running.call_method1(intern!(py, "add_reader"), (ear, &bridge))?;
-        bridges.set_item(&running, &bridge)?;
-        Ok((bridge, running))
+    /// The running loop's bridge, made at its first exchange. Raises `RuntimeError` where no loop is running.
+    pub(crate) fn of_running_loop(py: Python<'_>) -> PyResult<Py<Self>> {
+        let event_loop = running_loop(py)?;
+        let known = lock(&BRIDGES)
+            .iter()
+            .find(|bridge| bridge.get().serves(&event_loop))
+            .map(|known| known.clone_ref(py));
+        known.map_or_else(|| Self::register(&event_loop), Ok)
     }
 
-    fn new() -> std::io::Result<Self> {
-        let (bell, ear) = UnixStream::pair()?;
-        bell.set_nonblocking(true)?;
-        ear.set_nonblocking(true)?;
+    /// A closed loop tells nobody, so the bridges of closed loops are let go when a new loop gets its own: however many
+    /// loops a process runs one after the other, one closed loop's socket pair is open at most.
+    fn register(event_loop: &Bound<'_, PyAny>) -> PyResult<Py<Self>> {
+        let py = event_loop.py();
+        let bridge = Py::new(py, Self::new(event_loop)?)?;
+        let reader_fd = lock(&bridge.get().reader).as_ref().map(AsRawFd::as_raw_fd);
+        event_loop.call_method1(intern!(py, "add_reader"), (reader_fd, &bridge))?;
+        // `is_closed` is Python code, so it is not called under the lock.
+        let known: Vec<_> = lock(&BRIDGES).iter().map(|bridge| bridge.clone_ref(py)).collect();
+        let closed: Vec<_> = known.into_iter().filter(|bridge| bridge.get().is_over(py)).collect();
+        let mut bridges = lock(&BRIDGES);
+        bridges.retain(|bridge| !closed.iter().any(|closed| closed.is(bridge)));
+        bridges.push(bridge.clone_ref(py));
+        drop(bridges);
+        for bridge in &closed {
+            bridge.get().release();
+        }
+        Ok(bridge)
+    }
+
+    fn new(event_loop: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let (reader, writer) = UnixStream::pair()?;
+        reader.set_nonblocking(true)?;
+        writer.set_nonblocking(true)?;
+        let state = ReadyState { tokens: Vec::new(), signalled: false, writer: Some(writer) };
         Ok(Self {
-            queue: Arc::new(Queue { woken: Mutex::new(Vec::new()), bell }),
-            ear,
+            event_loop: PyWeakrefReference::new(event_loop)?.unbind(),
+            queue: Arc::new(ReadyQueue { state: Mutex::new(state) }),
+            reader: Mutex::new(Some(reader)),
             waiting: Mutex::new(HashMap::new()),
-            next_number: AtomicU64::new(0),
         })
     }
 
-    /// A number to wait under, and the waker that wakes it.
-    pub(crate) fn waker(&self) -> (u64, Waker) {
-        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        (number, Waker::from(Arc::new(Ring { queue: Arc::clone(&self.queue), number })))
+    fn serves(&self, event_loop: &Bound<'_, PyAny>) -> bool {
+        self.event_loop.bind(event_loop.py()).upgrade().is_some_and(|own| own.is(event_loop))
     }
 
-    /// Resolve this asyncio future once the number is woken. On the loop's thread.
-    pub(crate) fn wait(&self, number: u64, future: Py<PyAny>) {
-        let replaced = lock(&self.waiting).insert(number, future);
-        drop(replaced);
+    /// Whether the loop is closed or gone.
+    fn is_over(&self, py: Python<'_>) -> bool {
+        self.event_loop.bind(py).upgrade().is_none_or(|event_loop| {
+            event_loop
+                .call_method0(intern!(py, "is_closed"))
+                .and_then(|closed| closed.extract())
+                .unwrap_or(false)
+        })
     }
 
-    /// Nobody waits under this number any more.
-    pub(crate) fn forget(&self, number: u64) {
-        let removed = lock(&self.waiting).remove(&number);
-        drop(removed);
+    /// Close both ends, and let go of futures that nothing will resolve (they hold the loop).
+    fn release(&self) {
+        lock(&self.queue.state).writer = None;
+        *lock(&self.reader) = None;
+        let futures = std::mem::take(&mut *lock(&self.waiting));
+        drop(futures);
     }
 
-    fn silence(&self) {
-        let mut bytes = [0; 64];
-        loop {
-            match (&self.ear).read(&mut bytes) {
-                Ok(read) if read == bytes.len() => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                _ => return,
-            }
+    /// A waker for one exchange, and the token that it pushes.
+    pub(crate) fn waker(&self) -> (Waker, u64) {
+        static NEXT_TOKEN: AtomicU64 = AtomicU64::new(0);
+        let token = NEXT_TOKEN.fetch_add(1, Ordering::Relaxed);
+        (Waker::from(Arc::new(LoopWaker { queue: Arc::clone(&self.queue), token })), token)
+    }
+
+    /// The future to suspend on until the token's waker is called.
+    ///
+    /// To be called after the waker has been registered: a wake-up in between waits in the queue, and the queue is only
+    /// drained by this thread.
+    pub(crate) fn wait<'py>(&self, py: Python<'py>, token: u64) -> PyResult<Bound<'py, PyAny>> {
+        let event_loop = running_loop(py)?;
+        if !self.serves(&event_loop) {
+            return Err(PyRuntimeError::new_err("this exchange was started on another event loop"));
         }
+        let other = lock(&self.waiting).get(&token).map(|future| future.clone_ref(py));
+        if let Some(other) = other
+            && !other.bind(py).call_method0(intern!(py, "done"))?.is_truthy()?
+        {
+            return Err(PyRuntimeError::new_err("another task is waiting for this exchange's next block"));
+        }
+        let future = event_loop.call_method0(intern!(py, "create_future"))?;
+        // What `Future.__await__` does before it yields itself: asyncio's sign that the task is to be suspended on it.
+        future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
+        let replaced = lock(&self.waiting).insert(token, future.clone().unbind());
+        drop(replaced);
+        Ok(future)
     }
-}
 
-#[pymethods]
-impl Bridge {
-    /// The bell rang.
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        // First the bell, then the queue: who comes between them finds the queue not empty and is taken along.
-        self.silence();
-        let woken = std::mem::take(&mut *lock(&self.queue.woken));
-        for number in woken {
-            let Some(future) = lock(&self.waiting).remove(&number) else { continue };
+    /// Nobody waits for the token any more.
+    pub(crate) fn forget(&self, token: u64) {
+        let future = lock(&self.waiting).remove(&token);
+        drop(future);
+    }
+
+    fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        // Before the tokens are taken: a byte written after that means tokens that are still in the queue.
+        if let Some(reader) = lock(&self.reader).as_mut() {
+            let _ = reader.read(&mut [0; 8]);
+        }
+        for token in self.queue.take() {
+            let Some(future) = lock(&self.waiting).remove(&token) else { continue };
             let future = future.bind(py);
             if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
                 future.call_method1(intern!(py, "set_result"), (py.None(),))?;
             }
         }
         Ok(())
+    }
+}
+
+#[pymethods]
+impl Bridge {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        guard(|| self.drain(py))
+    }
+
+    /// asyncio's debug mode logs slow callbacks by their `repr`.
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("<{} waiting={}>", Self::type_object(py).name()?, lock(&self.waiting).len()))
     }
 }

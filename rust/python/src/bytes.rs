@@ -1,5 +1,7 @@
 //! `transform`, `merge`, `clean_completion`: the answer side without a socket, for tests and benches.
 
+#![allow(clippy::needless_pass_by_value, reason = "PyO3 extracts a sequence only into an owned one")]
+
 use llmgw_core::completion;
 use llmgw_core::merge::Merger;
 use llmgw_core::request::AnswerContext;
@@ -15,7 +17,11 @@ use crate::errors::{guard, upstream_error};
 /// Below this, letting other Python threads run costs more than the work itself.
 const LARGE_BYTES: usize = 64 * 1024;
 
-pub(crate) fn without_gil_if_large<T: Send>(py: Python<'_>, size: usize, work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn without_gil_if_large<T: Send>(
+    py: Python<'_>,
+    size: usize,
+    work: impl FnOnce() -> T + Send,
+) -> T {
     if size > LARGE_BYTES { py.detach(work) } else { work() }
 }
 
@@ -34,7 +40,12 @@ pub(crate) fn transform<'py>(
     model: &str,
     created_s: u64,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let context = AnswerContext { request_id: request_id.to_owned(), model: model.to_owned(), created_s };
+    let context = AnswerContext {
+        request_id: request_id.to_owned(),
+        model: model.to_owned(),
+        created_s,
+        ..AnswerContext::default()
+    };
     guard(|| {
         let output = without_gil_if_large(py, total_size(&chunks), || {
             let mut transformer = Transformer::new(context, include_usage, SseLimits::default());
@@ -59,7 +70,12 @@ pub(crate) fn merge<'py>(
     model: &str,
     created_s: u64,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let context = AnswerContext { request_id: request_id.to_owned(), model: model.to_owned(), created_s };
+    let context = AnswerContext {
+        request_id: request_id.to_owned(),
+        model: model.to_owned(),
+        created_s,
+        ..AnswerContext::default()
+    };
     guard(|| {
         let completion = without_gil_if_large(py, total_size(&chunks), || {
             let mut merger = Merger::new(context, SseLimits::default());
@@ -84,7 +100,12 @@ pub(crate) fn clean_completion<'py>(
     model: &str,
     created_s: u64,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let context = AnswerContext { request_id: request_id.to_owned(), model: model.to_owned(), created_s };
+    let context = AnswerContext {
+        request_id: request_id.to_owned(),
+        model: model.to_owned(),
+        created_s,
+        ..AnswerContext::default()
+    };
     guard(|| {
         let bytes = body.as_bytes();
         let cleaned = without_gil_if_large(py, bytes.len(), || completion::clean(bytes, &context));

@@ -12,8 +12,18 @@ use pyo3::prelude::*;
 mod types {
     use super::PyException;
 
-    pyo3::create_exception!(llmgw._core, RequestError, PyException, "The request body breaks a rule of the contract.");
-    pyo3::create_exception!(llmgw._core, UpstreamError, PyException, "The exchange failed before anything was shown.");
+    pyo3::create_exception!(
+        llmgw._core,
+        RequestError,
+        PyException,
+        "The request body breaks a rule of the contract."
+    );
+    pyo3::create_exception!(
+        llmgw._core,
+        UpstreamError,
+        PyException,
+        "The exchange failed before anything was shown."
+    );
     pyo3::create_exception!(llmgw._core, CoreError, PyException, "A defect in the Rust core (a panic).");
 }
 
@@ -23,7 +33,8 @@ pub(crate) use types::{CoreError, RequestError, UpstreamError};
 ///
 /// What the panic says stays on stderr, where Rust's hook prints it: it may hold a piece of somebody's request.
 pub(crate) fn guard<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_panic| Err(CoreError::new_err("the Rust core panicked")))
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_panic| Err(CoreError::new_err("the Rust core panicked")))
 }
 
 pub(crate) fn request_error(py: Python<'_>, error: &CoreRequestError) -> PyErr {

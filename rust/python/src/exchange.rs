@@ -1,13 +1,13 @@
-//! `Upstream`, `Exchange`, `Summary`, and the awaitable behind `Exchange.next_block`.
+//! `Upstream`, `Exchange`, `Summary`, and the awaitable that `Exchange.next_block` returns.
 
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use llmgw_core::request::AnswerContext;
 use llmgw_core::sse::SseLimits;
-use llmgw_upstream::{self as core, ExchangeRequest, Report, Timeouts, UpstreamConfig};
+use llmgw_upstream::{self as upstream, ErrorKind, ExchangeRequest, Report, Timeouts, UpstreamConfig};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -18,7 +18,21 @@ use crate::request::PreparedRequest;
 
 /// One provider endpoint with its pooled client.
 #[pyclass(frozen, module = "llmgw._core")]
-pub(crate) struct Upstream(OfProcess<core::Upstream>);
+pub(crate) struct Upstream {
+    config: UpstreamConfig,
+    client: Mutex<OfProcess<upstream::Upstream>>,
+}
+
+fn seconds(name: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value)
+        .ok()
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| PyValueError::new_err(format!("{name} must be a positive number of seconds")))
+}
+
+fn connect(config: &UpstreamConfig) -> PyResult<upstream::Upstream> {
+    upstream::Upstream::new(config.clone()).map_err(|error| PyValueError::new_err(error.to_string()))
+}
 
 #[pymethods]
 impl Upstream {
@@ -26,7 +40,7 @@ impl Upstream {
     #[pyo3(signature = (base_url, *, api_key=None, connect_timeout_s=5.0, first_event_timeout_s=60.0,
                         idle_timeout_s=60.0, total_timeout_s=900.0, max_event_bytes=16_777_216,
                         max_answer_bytes=67_108_864))]
-    #[allow(clippy::too_many_arguments, reason = "keyword arguments, in Python")]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments of one Python constructor")]
     fn new(
         base_url: String,
         api_key: Option<String>,
@@ -38,17 +52,15 @@ impl Upstream {
         max_answer_bytes: usize,
     ) -> PyResult<Self> {
         let timeouts = Timeouts {
-            connect: duration("connect_timeout_s", connect_timeout_s)?,
-            first_event: duration("first_event_timeout_s", first_event_timeout_s)?,
-            idle: duration("idle_timeout_s", idle_timeout_s)?,
-            total: duration("total_timeout_s", total_timeout_s)?,
+            connect: seconds("connect_timeout_s", connect_timeout_s)?,
+            first_event: seconds("first_event_timeout_s", first_event_timeout_s)?,
+            idle: seconds("idle_timeout_s", idle_timeout_s)?,
+            total: seconds("total_timeout_s", total_timeout_s)?,
         };
+        // A line that is longer than an event may be can only belong to an event that is too long.
         let limits = SseLimits { max_line_bytes: max_event_bytes, max_event_bytes };
         let config = UpstreamConfig { base_url, api_key, timeouts, limits, max_answer_bytes };
-        guard(|| match core::Upstream::new(config) {
-            Ok(upstream) => Ok(Self(OfProcess::new(upstream))),
-            Err(error) => Err(PyValueError::new_err(error.to_string())),
-        })
+        guard(|| Ok(Self { client: Mutex::new(OfProcess::new(connect(&config)?)), config }))
     }
 
     #[pyo3(signature = (request, *, request_id, heartbeat_s=15.0))]
@@ -59,61 +71,48 @@ impl Upstream {
         request_id: String,
         heartbeat_s: f64,
     ) -> PyResult<Exchange> {
+        let heartbeat = seconds("heartbeat_s", heartbeat_s)?;
         guard(|| {
-            let upstream = self.0.get().ok_or_else(forked)?;
-            let created_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            let bridge = Bridge::of_running_loop(py)?;
+            let created_s = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
             let request = ExchangeRequest {
                 body: request.body.clone(),
                 mode: request.mode,
-                context: AnswerContext { request_id, model: request.upstream_model.clone(), created_s },
-                heartbeat: duration("heartbeat_s", heartbeat_s)?,
+                context: AnswerContext {
+                    request_id,
+                    model: request.upstream_model.clone(),
+                    created_s,
+                    reasoning_tags: request.reasoning_tags,
+                },
+                heartbeat,
             };
-            let (bridge, running_loop) = Bridge::of_running_loop(py)?;
-            let create_future = running_loop.getattr(intern!(py, "create_future"))?.unbind();
-            let (number, waker) = bridge.get().waker();
-            let exchange = OfProcess::new(upstream.start(&runtime(py)?, request));
-            Ok(Exchange { exchange, bridge, create_future, number, waker })
+            let exchange = self.client()?.start(&runtime(py)?, request);
+            let (waker, token) = bridge.get().waker();
+            Ok(Exchange { inner: OfProcess::new(exchange), bridge, waker, token })
         })
     }
 }
 
-fn duration(name: &str, seconds: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|_| PyValueError::new_err(format!("{name} must be a number of seconds, zero or more")))
-}
-
-fn forked() -> PyErr {
-    PyRuntimeError::new_err("made before a fork: make upstreams in the process that uses them")
+impl Upstream {
+    /// The client of this process: a forked child gets its own pool, for its own runtime.
+    fn client(&self) -> PyResult<upstream::Upstream> {
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = client.get() {
+            return Ok(client.clone());
+        }
+        let own = connect(&self.config)?;
+        *client = OfProcess::new(own.clone());
+        Ok(own)
+    }
 }
 
 /// One request to a provider and its answer.
 #[pyclass(frozen, module = "llmgw._core")]
 pub(crate) struct Exchange {
-    /// Dropped with this object, and so aborted.
-    exchange: OfProcess<core::Exchange>,
+    inner: OfProcess<upstream::Exchange>,
     bridge: Py<Bridge>,
-    /// The loop's.
-    create_future: Py<PyAny>,
-    number: u64,
     waker: Waker,
-}
-
-impl Exchange {
-    fn poll_block(&self, py: Python<'_>) -> PyResult<Poll<Option<Py<PyBytes>>>> {
-        let exchange = self.exchange.get().ok_or_else(forked)?;
-        match exchange.poll_block(&mut Context::from_waker(&self.waker)) {
-            Poll::Pending => Ok(Poll::Pending),
-            // The one copy of a block on its way to the client's socket that is ours.
-            Poll::Ready(Ok(block)) => Ok(Poll::Ready(block.map(|block| PyBytes::new(py, &block).unbind()))),
-            Poll::Ready(Err(error)) => Err(upstream_error(py, &error)),
-        }
-    }
-
-    fn stop(&self) {
-        if let Some(exchange) = self.exchange.get() {
-            exchange.abort();
-        }
-    }
+    token: u64,
 }
 
 #[pymethods]
@@ -124,66 +123,96 @@ impl Exchange {
 
     fn abort(&self) -> PyResult<()> {
         guard(|| {
-            self.stop();
+            self.here()?.abort();
+            Ok(())
+        })
+    }
+
+    fn drain(&self) -> PyResult<()> {
+        guard(|| {
+            self.here()?.drain();
             Ok(())
         })
     }
 
     fn summary(&self) -> PyResult<Summary> {
-        guard(|| Ok(Summary(self.exchange.get().ok_or_else(forked)?.report())))
+        guard(|| Ok(Summary(self.here()?.report())))
     }
 }
 
-/// What `Exchange.next_block` returns: an awaitable that is its own iterator.
-///
-/// A block that is ready ends the iteration at once, without a turn of the loop. Else an asyncio future is yielded to
-/// the awaiting task, as `Future.__await__` would, and the exchange is polled again once the bridge has resolved it.
+impl Exchange {
+    fn here(&self) -> PyResult<&upstream::Exchange> {
+        self.inner.get().ok_or_else(|| PyRuntimeError::new_err("this exchange was started before a fork"))
+    }
+
+    /// One step of the awaitable: suspends on a future, or ends with the block.
+    fn step<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self.here()?.poll_block(&mut Context::from_waker(&self.waker)) {
+            Poll::Pending => self.bridge.get().wait(py, self.token),
+            // The second and last copy of an answer's bytes on its way: from the slot into Python's bytes.
+            Poll::Ready(Ok(Some(block))) => {
+                Err(PyStopIteration::new_err((PyBytes::new(py, &block).unbind(),)))
+            }
+            Poll::Ready(Ok(None)) => Err(PyStopIteration::new_err((py.None(),))),
+            Poll::Ready(Err(error)) => Err(upstream_error(py, &error)),
+        }
+    }
+
+    /// The task that waited was cancelled, or its coroutine closed.
+    fn give_up(&self) {
+        if let Some(exchange) = self.inner.get() {
+            exchange.abort();
+        }
+        self.bridge.get().forget(self.token);
+    }
+}
+
+/// What `await exchange.next_block()` drives: an awaitable, and its own iterator with a generator's methods.
 #[pyclass(frozen, module = "llmgw._core")]
-pub(crate) struct NextBlock {
+struct NextBlock {
     exchange: Py<Exchange>,
 }
 
 #[pymethods]
 impl NextBlock {
-    const fn __await__(slf: Py<Self>) -> Py<Self> {
+    fn __await__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
         slf
     }
 
-    const fn __iter__(slf: Py<Self>) -> Py<Self> {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
         slf
     }
 
-    fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let exchange = self.exchange.get();
-        guard(|| match exchange.poll_block(py)? {
-            Poll::Ready(block) => Err(PyStopIteration::new_err((block,))),
-            Poll::Pending => {
-                let future = exchange.create_future.call0(py)?;
-                future.setattr(py, intern!(py, "_asyncio_future_blocking"), true)?;
-                exchange.bridge.get().wait(exchange.number, future.clone_ref(py));
-                Ok(future)
-            }
-        })
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        guard(|| self.exchange.get().step(py))
     }
 
-    /// The task that awaits was cancelled (or something else is thrown into it): nobody wants the answer any more.
-    #[pyo3(signature = (kind, value=None, traceback=None))]
+    fn send<'py>(&self, py: Python<'py>, _value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.__next__(py)
+    }
+
+    /// `CancelledError`, above all: the exchange dies here and now, and the exception goes on its way.
+    #[pyo3(signature = (exception, value=None, traceback=None))]
     fn throw(
         &self,
-        kind: Bound<'_, PyAny>,
+        exception: Bound<'_, PyAny>,
         value: Option<Bound<'_, PyAny>>,
         traceback: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Py<PyAny>> {
+        // Part of the old three-argument form; the exception brings its own.
         drop(traceback);
-        self.close();
-        Err(PyErr::from_value(value.unwrap_or(kind)))
+        guard(|| {
+            self.exchange.get().give_up();
+            Ok(())
+        })?;
+        Err(PyErr::from_value(value.unwrap_or(exception)))
     }
 
-    /// The awaiting coroutine was closed.
-    fn close(&self) {
-        let exchange = self.exchange.get();
-        exchange.bridge.get().forget(exchange.number);
-        exchange.stop();
+    fn close(&self) -> PyResult<()> {
+        guard(|| {
+            self.exchange.get().give_up();
+            Ok(())
+        })
     }
 }
 
@@ -229,18 +258,18 @@ impl Summary {
     }
 
     #[getter]
-    const fn reasoning_seen(&self) -> bool {
+    fn reasoning_seen(&self) -> bool {
         self.0.summary.reasoning_seen
     }
 
     #[getter]
-    const fn frames(&self) -> u64 {
+    fn frames(&self) -> u64 {
         self.0.summary.frames
     }
 
     #[getter]
     fn error_kind(&self) -> Option<&'static str> {
-        self.0.error_kind.map(|kind| kind.as_str())
+        self.0.error_kind.map(ErrorKind::as_str)
     }
 
     #[getter]

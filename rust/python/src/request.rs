@@ -3,6 +3,7 @@
 use ::bytes::Bytes;
 use llmgw_core::dialect::Dialect;
 use llmgw_core::request::{self as core, AnswerMode, UpstreamStream};
+use llmgw_core::think::ReasoningTags;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -18,21 +19,27 @@ pub(crate) fn dialect_for(upstream_model: &str) -> &'static str {
 
 /// How requests for one configured model are rewritten.
 #[pyclass(frozen, module = "llmgw._core")]
-pub(crate) struct Route(core::Route);
+pub(crate) struct Route {
+    route: core::Route,
+    reasoning_tags: ReasoningTags,
+}
 
 #[pymethods]
 impl Route {
     #[new]
-    #[pyo3(signature = (upstream_model, *, dialect=None, upstream_stream="auto", drop=Vec::new()),
-           text_signature = "(upstream_model, *, dialect=None, upstream_stream='auto', drop=())")]
+    #[pyo3(signature = (upstream_model, *, dialect=None, upstream_stream="auto", drop=Vec::new(), reasoning_tags=None),
+           text_signature = "(upstream_model, *, dialect=None, upstream_stream='auto', drop=(), reasoning_tags=None)")]
     fn new(
         upstream_model: String,
         dialect: Option<&str>,
         upstream_stream: &str,
         drop: Vec<String>,
+        reasoning_tags: Option<&str>,
     ) -> PyResult<Self> {
         let dialect = match dialect {
-            Some(name) => name.parse::<Dialect>().map_err(|unknown| PyValueError::new_err(unknown.to_string()))?,
+            Some(name) => {
+                name.parse::<Dialect>().map_err(|unknown| PyValueError::new_err(unknown.to_string()))?
+            }
             None => Dialect::for_model(&upstream_model),
         };
         let upstream_stream = match upstream_stream {
@@ -41,17 +48,22 @@ impl Route {
             "never" => UpstreamStream::Never,
             _ => return Err(PyValueError::new_err("upstream_stream is one of auto, always, never")),
         };
-        Ok(Self(core::Route { upstream_model, dialect, upstream_stream, drop }))
+        let reasoning_tags = match reasoning_tags {
+            None => ReasoningTags::None,
+            Some("think") => ReasoningTags::Think,
+            Some(_) => return Err(PyValueError::new_err("reasoning_tags is think or None")),
+        };
+        Ok(Self { route: core::Route { upstream_model, dialect, upstream_stream, drop }, reasoning_tags })
     }
 
     #[getter]
     fn upstream_model(&self) -> &str {
-        &self.0.upstream_model
+        &self.route.upstream_model
     }
 
     #[getter]
     fn dialect(&self) -> &'static str {
-        self.0.dialect.as_str()
+        self.route.dialect.as_str()
     }
 }
 
@@ -103,7 +115,7 @@ impl ChatRequest {
     fn rewrite(&self, py: Python<'_>, route: &Route) -> PyResult<PreparedRequest> {
         guard(|| {
             let body = self.body.bind(py).as_bytes();
-            let rewrite = without_gil_if_large(py, body.len(), || self.request.rewrite(body, &route.0));
+            let rewrite = without_gil_if_large(py, body.len(), || self.request.rewrite(body, &route.route));
             // The one copy of a body on its way: the splice, or this. Python's bytes are not lent to tokio, since
             // their last reference would then be dropped on a thread that must never wait for the interpreter.
             let body = rewrite.body.map_or_else(|| Bytes::copy_from_slice(body), Bytes::from);
@@ -111,7 +123,8 @@ impl ChatRequest {
                 body,
                 mode: rewrite.mode,
                 thinking: rewrite.thinking.map(|outcome| outcome.to_string()),
-                upstream_model: route.0.upstream_model.clone(),
+                upstream_model: route.route.upstream_model.clone(),
+                reasoning_tags: route.reasoning_tags,
             })
         })
     }
@@ -125,6 +138,7 @@ pub(crate) struct PreparedRequest {
     pub(crate) mode: AnswerMode,
     thinking: Option<String>,
     pub(crate) upstream_model: String,
+    pub(crate) reasoning_tags: ReasoningTags,
 }
 
 #[pymethods]

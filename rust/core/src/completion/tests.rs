@@ -4,7 +4,7 @@ use super::*;
 use crate::summary::Usage;
 
 fn context() -> AnswerContext {
-    AnswerContext { request_id: "req".into(), model: "m".into(), created_s: 7 }
+    AnswerContext { request_id: "req".into(), model: "m".into(), created_s: 7, ..AnswerContext::default() }
 }
 
 const HEAD: &str = r#"{"id":"c","object":"chat.completion","created":1,"model":"real","choices":"#;
@@ -48,6 +48,28 @@ fn messages() {
         ),
     ] {
         assert_eq!(cleaned(&answer(&message, "\"stop\"")), answer(&expected, "\"stop\""), "{name}");
+    }
+}
+
+#[test]
+fn inline_reasoning() {
+    let context = AnswerContext { reasoning_tags: ReasoningTags::Think, ..context() };
+    for (name, content, expected, reasoned) in [
+        ("none", "\"a\\n\"", "\"a\\n\"", false),
+        ("some", "\"<think>hm</think>\\n\\na\"", "\"\\n\\na\"", true),
+        ("escaped", "\"\\u003cthink\\u003ehm\\u003c/think\\u003ea\"", "\"a\"", true),
+        ("nothing else", "\"<think>hm\"", "\"\"", true),
+        ("a sign", "\"1 < 2 \\u0041\"", "\"1 < 2 \\u0041\"", false),
+    ] {
+        let body = answer(&format!(r#"{{"role":"assistant","content":{content}}}"#), "\"stop\"");
+        let cleaned = clean(body.as_bytes(), &context).unwrap();
+        let output = cleaned.body.map_or_else(|| body.clone(), |body| String::from_utf8(body).unwrap());
+        assert_eq!(
+            output,
+            answer(&format!(r#"{{"role":"assistant","content":{expected}}}"#), "\"stop\""),
+            "{name}"
+        );
+        assert_eq!(cleaned.summary.reasoning_seen, reasoned, "{name}");
     }
 }
 

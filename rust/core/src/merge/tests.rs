@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn context() -> AnswerContext {
-    AnswerContext { request_id: "req".into(), model: "m".into(), created_s: 7 }
+    AnswerContext { request_id: "req".into(), model: "m".into(), created_s: 7, ..AnswerContext::default() }
 }
 
 fn merge(chunks: &[&[u8]]) -> Result<Vec<u8>, StreamError> {
@@ -127,7 +127,7 @@ fn the_whole_answer() {
     assert_eq!(
         merged,
         json!({
-            "id": "c", "object": "chat.completion", "created": 0, "model": "real",
+            "id": "c", "object": "chat.completion", "created": 5, "model": "real",
             "choices": [
                 {"index": 0, "message": {"role": "assistant", "content": "a", "refusal": null}, "logprobs": null, "finish_reason": "stop", "stop_reason": 7},
                 {"index": 1, "message": {"role": "assistant", "content": "b", "refusal": null}, "logprobs": {"content": [{"t": 1}, {"t": 2}, {"t": 3}], "refusal": null}, "finish_reason": "length"},

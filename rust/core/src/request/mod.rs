@@ -32,6 +32,7 @@ use std::fmt;
 
 use crate::dialect::Dialect;
 use crate::json::{Member, Span};
+use crate::think::ReasoningTags;
 
 use self::directive::Place;
 use self::scan::{FIELDS, Field};
@@ -139,6 +140,8 @@ pub struct AnswerContext {
     pub model: String,
     /// Unix seconds, where the answer has no `created`.
     pub created_s: u64,
+    /// Whether reasoning stands inline in the answer's content.
+    pub reasoning_tags: ReasoningTags,
 }
 
 /// A request as the upstream gets it.

@@ -24,6 +24,7 @@ use crate::request::AnswerContext;
 use crate::sse::{Event, Item, Parser, SseLimits};
 use crate::summary::Summary;
 use crate::template::Template;
+use crate::think::ReasoningTags;
 
 pub(crate) use calls::{new_call_id, write_arguments};
 use shape::{ChoiceState, Finish};
@@ -162,7 +163,9 @@ impl Shaper {
     }
 
     fn event(&mut self, event: &Event<'_>, output: &mut Vec<u8>) {
-        if let Some(string) = self.template.string_of(event.data) {
+        if let Some(string) = self.template.string_of(event.data)
+            && !(self.context.reasoning_tags == ReasoningTags::Think && shape::may_hold_tag(string))
+        {
             self.template.write(string, output);
             self.summary.frames += 1;
             return;
@@ -218,7 +221,7 @@ impl Shaper {
             let index = choice.index.and_then(|index| index.value.as_u64(payload));
             let state = find_choice(&mut self.choices, index.unwrap_or(position as u64));
             says_something |= !state.is_finished() || !choice.delta.is_blank(payload);
-            match state.shape(chunk, choice, payload, &self.context.request_id, &mut self.edits) {
+            match state.shape(chunk, choice, payload, &self.context, &mut self.edits) {
                 Finish::Error => return self.fail(StreamError::new(StreamErrorKind::ErrorEvent), output),
                 Finish::Reason(reason) if self.summary.finish_reason.is_none() => {
                     self.summary.finish_reason = Some(reason);

@@ -3,9 +3,10 @@
 use super::calls::CallState;
 use crate::chunk::{Choice, Chunk, Delta, text_of};
 use crate::json::edit::{Edits, MemberChanges};
-use crate::json::text::quoted;
+use crate::json::text::{Text, quoted, string, write_escaped};
 use crate::json::{JsonError, Kind, Member, Scanner, Span, Value};
 use crate::request::AnswerContext;
+use crate::think::{ReasoningTags, Split, Splitter};
 
 /// What is known of one choice of a stream.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub(crate) struct ChoiceState {
     role_sent: bool,
     finished: bool,
     calls: Vec<CallState>,
+    /// Takes content apart that has reasoning inside.
+    splitter: Splitter,
     /// Whether any reasoning text came.
     pub(crate) reasoning_seen: bool,
 }
@@ -27,6 +30,20 @@ pub(crate) enum Finish {
     Reason(String),
     /// The generation broke off.
     Error,
+}
+
+/// What a delta's content has of reasoning inside.
+enum Inline {
+    Nothing,
+    /// This, escaped; the content is edited.
+    Reasoning(Vec<u8>),
+    /// Content is reasoning as it stands, and renamed.
+    AllOfContent,
+}
+
+/// Whether a string, still escaped, may hold a tag or a part of one: `<`, or an escape that may stand for it.
+pub(super) fn may_hold_tag(raw: &[u8]) -> bool {
+    memchr::memchr(b'<', raw).is_some() || memchr::memmem::find(raw, b"\\u").is_some()
 }
 
 /// How an upstream's finish reason comes out.
@@ -56,8 +73,15 @@ pub(crate) fn translate(reason: &str) -> Reason {
 }
 
 impl ChoiceState {
-    pub(crate) const fn new(index: u64) -> Self {
-        Self { index, role_sent: false, finished: false, calls: Vec::new(), reasoning_seen: false }
+    pub(crate) fn new(index: u64) -> Self {
+        Self {
+            index,
+            role_sent: false,
+            finished: false,
+            calls: Vec::new(),
+            splitter: Splitter::default(),
+            reasoning_seen: false,
+        }
     }
 
     pub(crate) const fn index(&self) -> u64 {
@@ -74,7 +98,7 @@ impl ChoiceState {
         chunk: &Chunk,
         choice: &Choice,
         input: &[u8],
-        request_id: &str,
+        context: &AnswerContext,
         edits: &mut Edits,
     ) -> Finish {
         let mut changes = MemberChanges::new();
@@ -83,7 +107,7 @@ impl ChoiceState {
         }
         match choice.delta_member {
             Some(delta) if delta.value.kind == Kind::Object => {
-                self.delta(chunk, choice, delta, input, request_id, edits);
+                self.delta(chunk, choice, delta, input, context, edits);
             }
             delta => changes.set(edits, delta, "delta", self.new_delta()),
         }
@@ -111,7 +135,7 @@ impl ChoiceState {
         choice: &Choice,
         member: Member,
         input: &[u8],
-        request_id: &str,
+        context: &AnswerContext,
         edits: &mut Edits,
     ) {
         let delta = &choice.delta;
@@ -124,12 +148,14 @@ impl ChoiceState {
             _ => {}
         }
         self.role_sent = true;
-        self.text(delta, input, edits, &mut changes);
+        let finishing = text_of(choice.finish_reason.as_ref(), input).is_some();
+        let inline = context.reasoning_tags == ReasoningTags::Think;
+        self.text(delta, inline.then_some(finishing), input, edits, &mut changes);
         match delta.tool_calls {
             Some(calls) if calls.value.kind == Kind::Null => changes.remove(calls),
             Some(_) => {
                 for call in choice.tool_calls(chunk) {
-                    CallState::shape(&mut self.calls, call, input, (self.index, request_id), edits);
+                    CallState::shape(&mut self.calls, call, input, (self.index, &context.request_id), edits);
                 }
             }
             None => {}
@@ -137,8 +163,16 @@ impl ChoiceState {
         changes.finish(edits, input, member.value.span, delta.members);
     }
 
-    /// Content and reasoning: content comes out as a string, reasoning as `reasoning_content`, once.
-    fn text(&mut self, delta: &Delta, input: &[u8], edits: &mut Edits, changes: &mut MemberChanges) {
+    /// Content and reasoning: content comes out as a string, reasoning as `reasoning_content`, once. `inline` where
+    /// content may have reasoning inside, with whether the choice finishes here.
+    fn text(
+        &mut self,
+        delta: &Delta,
+        inline: Option<bool>,
+        input: &[u8],
+        edits: &mut Edits,
+        changes: &mut MemberChanges,
+    ) {
         let mut reasoned = text_of(delta.reasoning_content.as_ref(), input).is_some();
         // A null or an empty string; gives way where the text comes under another name.
         let mut blank = delta.reasoning_content.filter(|_| !reasoned);
@@ -162,11 +196,59 @@ impl ChoiceState {
         if let Some(details) = delta.reasoning_details.filter(|_| new_reasoning.is_empty()) {
             new_reasoning = details_text(input, details.value);
         }
+        if let Some(finishing) = inline.filter(|_| !reasoned && new_reasoning.is_empty()) {
+            match self.inline(delta, finishing, input, edits, changes) {
+                Inline::Nothing => {}
+                Inline::Reasoning(text) => new_reasoning = text,
+                Inline::AllOfContent => {
+                    if let Some(blank) = blank {
+                        changes.remove(blank);
+                    }
+                    reasoned = true;
+                }
+            }
+        }
         if !reasoned && !new_reasoning.is_empty() {
             changes.set(edits, blank, "reasoning_content", quoted(&new_reasoning));
             reasoned = true;
         }
         self.reasoning_seen |= reasoned;
+    }
+
+    /// Take reasoning out of the content.
+    fn inline(
+        &mut self,
+        delta: &Delta,
+        finishing: bool,
+        input: &[u8],
+        edits: &mut Edits,
+        changes: &mut MemberChanges,
+    ) -> Inline {
+        let content = delta.content.filter(|content| content.value.kind == Kind::String);
+        let text = text_of(content.as_ref(), input);
+        if let Some(is_reasoning) = self.splitter.plain() {
+            let Some(text) = text else { return Inline::Nothing };
+            if !may_hold_tag(text.raw()) {
+                // The bytes stay, under one name or the other.
+                if let Some(content) = content.filter(|_| is_reasoning) {
+                    edits.replace(key_span(input, content), &b"\"reasoning_content\""[..]);
+                    return Inline::AllOfContent;
+                }
+                return Inline::Nothing;
+            }
+        }
+        let told = text.map(Text::decode).unwrap_or_default();
+        let mut split = Split::default();
+        self.splitter.push(&told, &mut split);
+        if finishing {
+            self.splitter.finish(&mut split);
+        }
+        if split.content != told {
+            changes.set(edits, delta.content, "content", string(&split.content));
+        }
+        let mut reasoning = Vec::new();
+        write_escaped(split.reasoning.as_bytes(), &mut reasoning);
+        Inline::Reasoning(reasoning)
     }
 
     fn finish_reason(

@@ -20,7 +20,12 @@ use llmgw_core::summary::Summary;
 use serde_json::Value;
 
 pub fn context() -> AnswerContext {
-    AnswerContext { request_id: "req-1".into(), model: "upstream-model".into(), created_s: 1_700_000_000 }
+    AnswerContext {
+        request_id: "req-1".into(),
+        model: "upstream-model".into(),
+        created_s: 1_700_000_000,
+        ..AnswerContext::default()
+    }
 }
 
 /// What comes out of one stream.

@@ -1,0 +1,240 @@
+"""The pages say what the code does: tables, examples, links, and the two languages beside each other."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import pytest
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from llmgw.cli import VERBS
+from llmgw.config import (
+    DIALECTS,
+    Capability,
+    ConfigError,
+    Modality,
+    ModelConfig,
+    ServerConfig,
+    StoreConfig,
+    UpstreamConfig,
+    parse_config,
+)
+from llmgw.errors import ERRORS
+from llmgw.metrics import Metrics
+from llmgw.simulator.faults import Simulation
+from llmgw.store import LedgerRow
+from tests.support.processes import ROOT
+
+README = "README.md"
+PAGES = sorted(str(page.relative_to(ROOT)) for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
+TRANSLATIONS = [
+    (page, page.replace(".md", ".zh-CN.md")) for page in (README, "docs/api.md", "docs/config.md")
+]
+READMES, API_PAGES, CONFIG_PAGES = TRANSLATIONS
+SECRETS = {"DASHSCOPE_API_KEY": "sk-1", "DEEPSEEK_API_KEY": "sk-2"}
+REQUIRED = {"required", "必填"}
+TABLES: dict[str, type[BaseModel]] = {
+    "[server]": ServerConfig,
+    "[store]": StoreConfig,
+    "[upstreams.NAME]": UpstreamConfig,
+    "[[models]]": ModelConfig,
+}
+
+
+class Block(NamedTuple):
+    """A fenced block of code."""
+
+    language: str
+    text: str
+
+
+def read(page: str) -> str:
+    return (ROOT / page).read_text("utf-8")
+
+
+def prose(page: str) -> str:
+    """The page without its blocks of code."""
+    return re.sub(r"^```\w*\n.*?^```$", "", read(page), flags=re.DOTALL | re.MULTILINE)
+
+
+def blocks(page: str) -> list[Block]:
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", read(page), re.DOTALL | re.MULTILINE)
+    return [Block(language, text) for language, text in found]
+
+
+def headings(page: str) -> list[tuple[int, str]]:
+    """Level and text of each."""
+    return [(len(marks), text) for marks, text in re.findall(r"^(#+) (.+)$", prose(page), re.MULTILINE)]
+
+
+def section(page: str, title: str) -> str:
+    """What stands under the heading with this text (backticks apart), up to the next heading."""
+    parts = re.split(r"^#+ (.+)$", prose(page), flags=re.MULTILINE)
+    titles = [part.replace("`", "") for part in parts[1::2]]
+    return parts[2 + 2 * titles.index(title)]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of all table rows, headers and rulers left out."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    table = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
+    rulers = {number for number, cells in enumerate(table) if set("".join(cells)) <= set("-| ")}
+    heads = {number - 1 for number in rulers}
+    return [cells for number, cells in enumerate(table) if number not in rulers | heads]
+
+
+def names(cell: str) -> list[str]:
+    """What stands between backticks."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def anchors(page: str) -> set[str]:
+    """The headings' anchors, as GitHub makes them."""
+    found: set[str] = set()
+    for _, text in headings(page):
+        slug = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+        found.add(slug if slug not in found else f"{slug}-1")
+    return found
+
+
+def links() -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+            if "://" not in target:
+                yield page, target
+
+
+def without_comments(code: str) -> list[str]:
+    return [re.sub(r"(^|\s+)#.*$", "", line) for line in code.splitlines()]
+
+
+@pytest.mark.parametrize("page", API_PAGES)
+def test_the_api_page_has_every_error_with_its_status(page: str) -> None:
+    table = [(int(cells[0]), *names(cells[1])) for cells in rows(read(page)) if cells[0].isdigit()]
+    assert table == [(spec.status, code) for code, spec in ERRORS.items()]
+
+
+@pytest.mark.parametrize("page", READMES)
+def test_the_readme_has_every_error_with_its_status(page: str) -> None:
+    stated: set[tuple[int, str]] = set()
+    for statuses, codes in (cells for cells in rows(prose(page)) if re.match(r"\d{3}", cells[0])):
+        numbers = [int(status) for status in re.findall(r"\d{3}", statuses)]
+        known = [(ERRORS[code].status, code) for code in names(codes)]
+        assert sorted({status for status, _ in known}) == numbers
+        stated.update(known)
+    assert stated == {(spec.status, code) for code, spec in ERRORS.items()}
+
+
+@pytest.mark.parametrize("page", CONFIG_PAGES)
+@pytest.mark.parametrize("title", TABLES)
+def test_the_config_page_has_every_key_with_its_default(page: str, title: str) -> None:
+    documented = {names(key)[0]: default for key, _, default, _ in rows(section(page, title))}
+    model_fields = TABLES[title].model_fields
+    assert set(documented) == set(model_fields)
+    for key, cell in documented.items():
+        default = model_fields[key].default
+        if cell in REQUIRED:
+            assert default is PydanticUndefined, key
+        elif cell.startswith("`") and "id" not in names(cell):
+            value: Any = json.loads(cell.strip("`"))
+            assert (tuple(value) if isinstance(value, list) else value) == default, key
+        else:  # in words: nothing, or what another value leads to
+            assert not default or default is PydanticUndefined, key
+
+
+@pytest.mark.parametrize("page", CONFIG_PAGES)
+def test_the_config_page_has_every_value_that_a_key_can_take(page: str) -> None:
+    cells = {names(cells[0])[0]: cells[-1] for cells in rows(section(page, "[[models]]"))}
+    values = {
+        "thinking": DIALECTS,
+        "input_modalities": get_args(Modality),
+        "capabilities": get_args(Capability),
+    }
+    for key, expected in values.items():
+        assert names(cells[key])[: len(expected)] == list(expected), key
+
+
+@pytest.mark.parametrize("page", [*READMES, *CONFIG_PAGES])
+def test_toml_examples_load(page: str) -> None:
+    examples = [block.text for block in blocks(page) if block.language == "toml"]
+    assert examples
+    for example in examples:
+        parse_config(tomllib.loads(example), Path("/etc/llmgw.toml"), SECRETS)
+
+
+@pytest.mark.parametrize("page", CONFIG_PAGES)
+def test_the_faults_shown_are_those_of_a_real_config(page: str) -> None:
+    shown = next(block.text for block in blocks(page) if "faults" in block.text)
+    data = {
+        "server": {"prot": 8000},
+        "upstreams": {"dashscope": {"base_url": "https://host/v1", "api_key": "env:DASHSCOPE_API_KEY"}},
+        "models": [{"id": "qwen3.6-plus", "upstream": "dashscop"}],
+    }
+    with pytest.raises(ConfigError) as caught:
+        parse_config(data, Path("/etc/llmgw.toml"), {})
+    assert str(caught.value) == shown.rstrip("\n")
+
+
+@pytest.mark.parametrize("page", READMES)
+def test_the_readme_names_every_command(page: str) -> None:
+    commands = [name for cells in rows(prose(page)) for name in names(cells[0]) if name.startswith("llmgw ")]
+    assert commands == [f"llmgw {verb}" for verb in VERBS]
+
+
+def test_operations_has_every_metric_with_its_labels() -> None:
+    stated = {
+        names(metric)[0]: (kind, sorted(names(labels)))
+        for metric, kind, labels, _ in rows(section("docs/operations.md", "Metrics"))
+    }
+    metrics = vars(Metrics([])).values()
+    actual = {}
+    for metric in metrics:
+        for family in metric.describe() if hasattr(metric, "describe") else ():
+            total = "_total" if family.type == "counter" else ""
+            actual[family.name + total] = (family.type, sorted(metric._labelnames))
+    assert actual
+    assert stated == actual
+
+
+def test_operations_has_every_column_of_the_ledger() -> None:
+    stated = [name for column, _ in rows(section("docs/operations.md", "Ledger")) for name in names(column)]
+    assert sorted(stated) == sorted(
+        column.name for column in LedgerRow.__table__.columns if column.name != "id"
+    )
+
+
+def test_operations_has_every_member_of_simulate() -> None:
+    stated = [name for cells in rows(section("docs/operations.md", "Rehearsals")) for name in names(cells[0])]
+    assert sorted(stated) == sorted(field.name for field in fields(Simulation))
+
+
+def test_links_resolve() -> None:
+    broken = []
+    for page, target in links():
+        path, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        if not file.exists() or (anchor and anchor not in anchors(str(file.resolve().relative_to(ROOT)))):
+            broken.append(f"{page}: {target}")
+    assert broken == []
+
+
+@pytest.mark.parametrize(("english", "chinese"), TRANSLATIONS)
+def test_both_languages_have_the_same_structure(english: str, chinese: str) -> None:
+    levels = [[level for level, _ in headings(page)] for page in (english, chinese)]
+    assert levels[0] == levels[1]
+    tables = [[(len(cells), names(cells[0])) for cells in rows(prose(page))] for page in (english, chinese)]
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize(("english", "chinese"), TRANSLATIONS)
+def test_both_languages_have_the_same_code(english: str, chinese: str) -> None:
+    code = [
+        [(block.language, without_comments(block.text)) for block in blocks(page)]
+        for page in (english, chinese)
+    ]
+    assert code[0] == code[1]
