@@ -2,7 +2,7 @@
 
 `python -m benches.corpus` writes it to `target/bench-corpus`, where `rust/core/benches/throughput.rs` reads
 it; `benches/test_core_bench.py` calls `bodies` and `streams`. The text is made here, from a seeded generator;
-the shapes are those that the providers send (DashScope's chunks, OpenRouter's and Z.AI's quirks).
+the shapes are those that providers send (chunks of DashScope and OpenAI, quirks of OpenRouter and Z.AI).
 """
 
 import base64
@@ -95,7 +95,7 @@ USAGE: Final[Json] = {
 
 
 def clean_stream() -> bytes:
-    """DashScope's shape: nothing in it needs to be changed."""
+    """DashScope's shape: nothing needs a change, and most chunks differ from the last in their text only."""
     rng = random.Random(1)
     head = {
         "object": "chat.completion.chunk",
@@ -119,6 +119,23 @@ def clean_stream() -> bytes:
     last = {"finish_reason": "stop", "delta": {"content": ""}, "index": 0, "logprobs": None}
     frames.append(_frame({"choices": [last], **head, **tail}))
     frames.append(_frame({"choices": [], **head, "usage": USAGE, **tail}))
+    frames.append(b"data: [DONE]\n\n")
+    return b"".join(frames)
+
+
+def unlike_stream() -> bytes:
+    """OpenAI's shape: nothing needs a change; `obfuscation` makes chunks differ in more than their text."""
+    rng = random.Random(3)
+    head = {"id": "chatcmpl-DmW8hqnTtEoGz", "object": "chat.completion.chunk", "created": 1_770_764_942}
+    model = {"model": "gpt-5.2", "system_fingerprint": "fp_deacdd5f6f", "service_tier": "default"}
+    frames: list[bytes] = []
+    for number in range(CHUNKS):
+        delta = {"role": "assistant", "content": ""} if number == 0 else {"content": _text(rng, 12)}
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
+        frames.append(_frame({**head, **model, "choices": [choice], "obfuscation": rng.randbytes(4).hex()}))
+    last = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}
+    frames.append(_frame({**head, **model, "choices": [last], "obfuscation": "cb"}))
+    frames.append(_frame({**head, **model, "choices": [], "usage": USAGE}))
     frames.append(b"data: [DONE]\n\n")
     return b"".join(frames)
 
@@ -157,7 +174,7 @@ def bodies() -> dict[str, bytes]:
 
 def streams() -> dict[str, bytes]:
     """Streams by the name of their file."""
-    return {"clean.sse": clean_stream(), "quirky.sse": quirky_stream()}
+    return {"clean.sse": clean_stream(), "unlike.sse": unlike_stream(), "quirky.sse": quirky_stream()}
 
 
 def reads(stream: bytes) -> list[bytes]:

@@ -1,12 +1,31 @@
 """The boundary between Python and Rust: every type that crosses it, and nothing else.
 
-`_core` holds no logic of its own. Requests are scanned and rewritten by `rust/core`, exchanges with providers are
-run by `rust/upstream`; this module hands their types to Python. All classes are immutable (`frozen` in Rust) and
-safe to share between threads; awaitables belong to the event loop that first awaits them.
+`_core` holds no logic of its own. Requests are scanned and rewritten by `rust/core`, exchanges with providers
+are run by `rust/upstream`; this module hands their types to Python. All classes are immutable (`frozen` in
+Rust) and safe to share between threads; an exchange belongs to the event loop on which it was started.
 """
 
 from collections.abc import Awaitable, Sequence
-from typing import Final, final
+from typing import Final, NoReturn, final
+
+__all__ = [
+    "DEBUG_BUILD",
+    "ChatRequest",
+    "CoreError",
+    "Exchange",
+    "PreparedRequest",
+    "RequestError",
+    "Route",
+    "Summary",
+    "Upstream",
+    "UpstreamError",
+    "__version__",
+    "_panic_for_tests",
+    "clean_completion",
+    "dialect_for",
+    "merge",
+    "transform",
+]
 
 __version__: Final[str]
 DEBUG_BUILD: Final[bool]
@@ -27,13 +46,15 @@ class UpstreamError(Exception):
     """The exchange failed before anything was shown to the client."""
 
     kind: str
-    """`unreachable`, `connect_timeout`, `first_event_timeout`, `idle_timeout`, `total_timeout`, `status`, `redirect`, `content_type`,
-    `content_encoding`, `protocol`, `error_event`, `truncated`, `too_large`, `aborted` or `panic`."""
+    """`unreachable`, `connect_timeout`, `first_event_timeout`, `idle_timeout`, `total_timeout`, `status`,
+    `redirect`, `content_type`, `content_encoding`, `protocol`, `error_event`, `invalid_event`,
+    `event_too_large`, `too_large`, `truncated`, `reset`, `aborted`, `draining` or `panic`."""
     status: int | None
     """The upstream's HTTP status, or the one that its error event names."""
     retry_after_s: float | None
     message: str | None
-    """The upstream's own `error.message` (at most 2 KiB), only where it answered with a JSON error."""
+    """The upstream's own error message (at most 2 KiB, its API key blanked out), only where it answered with
+    a JSON error. With any status: whether the client may see it is for the caller to say."""
 
 class CoreError(Exception):
     """A defect in the Rust core (a panic). Worth one 500 and a bug report, never a dead worker."""
@@ -91,10 +112,13 @@ class PreparedRequest:
     def body(self) -> bytes: ...
     @property
     def mode(self) -> str:
-        """`stream` (SSE to the client), `merged` (SSE from the upstream, one JSON to the client) or `plain`."""
+        """`stream` (SSE to the client), `merged` (SSE from the upstream, JSON to the client) or `plain`."""
     @property
     def thinking(self) -> str | None:
-        """What was asked and what was sent, as in the `x-llmgw-thinking` header: `on; enable_thinking`. None: no switch given."""
+        """What was asked and what was sent, as the `x-llmgw-thinking` header says it: `on; enable_thinking`.
+
+        None: no switch was given.
+        """
 
 @final
 class Upstream:
@@ -114,24 +138,47 @@ class Upstream:
     ) -> Upstream:
         """Raises ValueError where `base_url` is no http(s) URL or the key can't stand in a header."""
     def start(self, request: PreparedRequest, *, request_id: str, heartbeat_s: float = 15.0) -> Exchange:
-        """Send the request now. Must be called on a running asyncio loop."""
+        """Send the request now. Must be called on a running asyncio loop (else RuntimeError).
+
+        Where nothing has gone to a stream's client for `heartbeat_s`, the next block is a comment. It may
+        come before the first event, and then commits the stream: what fails afterwards is told in-band.
+        `first_event_timeout_s` bounds the wait for the first event of a stream, merged ones too. A plain
+        answer has no events, nor headers before it is complete: only `total_timeout_s` bounds that wait.
+        """
 
 @final
 class Exchange:
-    """One request to a provider and its answer. Dropping it, or cancelling a task that awaits it, aborts it at once."""
+    """One request to a provider and its answer.
+
+    Dropping it, or cancelling a task that awaits it, aborts it at once.
+    """
 
     def next_block(self) -> Awaitable[bytes | None]:
         """The next block of whole frames (or the one whole body of a not-streaming answer); None at the end.
 
         Only the first call raises UpstreamError. Later failures are in the last block, as an error frame.
+        One task at a time may wait, on the loop that started the exchange; another one gets RuntimeError.
         """
     def abort(self) -> None:
-        """Close the connection to the upstream now. A pending `next_block` ends with None (the first one raises `aborted`)."""
+        """Close the connection to the upstream now.
+
+        A pending `next_block` ends with None; the first one raises `aborted`.
+        """
+
+    def drain(self) -> None:
+        """The gateway is shutting down: end the answer now.
+
+        A stream that has begun gets an error frame in its last block; otherwise the first `next_block`
+        raises `draining`.
+        """
     def summary(self) -> Summary: ...
 
 @final
 class Summary:
-    """What is known of an exchange so far; final once `next_block` has returned None, raised, or returned a plain answer."""
+    """What is known of an exchange so far.
+
+    Final once `next_block` has returned None, has raised, or has returned an answer that is not streamed.
+    """
 
     @property
     def model(self) -> str | None: ...
@@ -147,17 +194,20 @@ class Summary:
     def cached_tokens(self) -> int | None: ...
     @property
     def usage_source(self) -> str:
-        """`upstream` (a whole answer's usage), `partial` (usage seen, then the answer broke off) or `none`."""
+        """`upstream` (of a whole answer), `partial` (usage seen, then the answer broke off) or `none`."""
     @property
     def reasoning_seen(self) -> bool: ...
     @property
     def frames(self) -> int: ...
     @property
-    def error_kind(self) -> str | None: ...
+    def error_kind(self) -> str | None:
+        """One of `UpstreamError.kind`, also where the failure was told in-band."""
     @property
-    def first_event_s(self) -> float | None: ...
+    def first_event_s(self) -> float | None:
+        """From the start to the first good event; None before it, and for plain answers."""
     @property
-    def total_s(self) -> float: ...
+    def total_s(self) -> float:
+        """From the start to the end, or to now."""
 
 # For tests, benches and people who want the bytes without a socket.
 
@@ -174,9 +224,12 @@ def transform(
 def merge(
     chunks: Sequence[bytes], *, request_id: str = "req", model: str = "model", created_s: int = 0
 ) -> bytes:
-    """A whole stream merged into one `chat.completion`. Raises UpstreamError where the stream is no success."""
+    """A whole stream merged into one `chat.completion`. Raises UpstreamError where it is no success."""
 
 def clean_completion(
     body: bytes, *, request_id: str = "req", model: str = "model", created_s: int = 0
 ) -> bytes:
     """The clean-up of a not-streaming answer. Raises UpstreamError where the body is no completion."""
+
+def _panic_for_tests() -> NoReturn:
+    """Panic in Rust, and raise the CoreError that every panic becomes."""

@@ -44,8 +44,9 @@ class App:
         self._gateway: Gateway
 
     def drain(self) -> None:
-        """A stop was asked for: what is being served goes on, `/readyz` says that nothing new should come."""
-        self._gateway.draining = True
+        """A stop was asked for, see `Gateway.drain`. Call it on the loop."""
+        if hasattr(self, "_gateway"):  # a stop may come before the start is through
+            self._gateway.drain()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one scope."""

@@ -50,9 +50,9 @@ class Responder:
         await self.start(status, headers)
         await self.body(body, more=False)
 
-    async def error(self, error: ApiError) -> None:
-        """Send an error as a whole answer."""
-        await self.whole(error.status, render_headers(error), render_body(error))
+    async def error(self, error: ApiError, headers: Headers | None = None) -> None:
+        """Send an error as a whole answer, with these headers besides its own."""
+        await self.whole(error.status, render_headers(error) + (headers or []), render_body(error))
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:

@@ -63,7 +63,7 @@ class ChatCompletion:
             self._client_gone = True
         except ApiError as error:
             self._error_kind = self._error_kind or error.code
-            await responder.error(error)
+            await responder.error(error, self._thinking_header())
         except BaseException:
             self._error_kind = self._error_kind or "internal_error"
             raise
@@ -88,9 +88,11 @@ class ChatCompletion:
         )
         # Only `receive` tells that a client left: granian neither cancels this task nor fails a `send`.
         watcher = asyncio.ensure_future(self._watch(receive, exchange))
+        self._gateway.exchanges.add(exchange)
         try:
             await self._answer(prepared, exchange, responder)
         finally:
+            self._gateway.exchanges.discard(exchange)
             watcher.cancel()
 
     async def _answer(self, prepared: PreparedRequest, exchange: Exchange, responder: Responder) -> None:
@@ -104,9 +106,7 @@ class ChatCompletion:
             raise upstream_error(
                 error.kind, status=error.status, retry_after_s=error.retry_after_s, message=error.message
             ) from None
-        headers: Headers = []
-        if prepared.thinking is not None:
-            headers.append((b"x-llmgw-thinking", prepared.thinking.encode("ascii")))
+        headers = self._thinking_header()
         if prepared.mode != "stream":
             headers.append(JSON)
             await responder.whole(200, headers, block or b"")
@@ -117,6 +117,12 @@ class ChatCompletion:
             await responder.body(block, more=True)
             block = await exchange.next_block()
         await responder.body(b"", more=False)
+
+    def _thinking_header(self) -> Headers:
+        """What was asked and what was sent, once a request with a switch has been rewritten."""
+        if self._prepared is None or self._prepared.thinking is None:
+            return []
+        return [(b"x-llmgw-thinking", self._prepared.thinking.encode("ascii"))]
 
     async def _watch(self, receive: Receive, exchange: Exchange) -> None:
         message = await receive()

@@ -125,7 +125,7 @@ class ModelConfig(_Table):
     drop: Strings = ()
     """Request fields that this upstream refuses."""
     reasoning_tags: Literal["think", "none"] | None = None
-    """`think`: reasoning stands in the content as `<think>…</think>` and is taken out. None: MiniMax M2, M3."""
+    """`think`: reasoning stands in the content as `<think>…</think>`. None: only for MiniMax M2, M3."""
     owned_by: str | None = Field(default=None, min_length=1)
     input_modalities: Modalities = ("text",)
     output_modalities: Modalities = ("text",)

@@ -126,8 +126,12 @@ _BY_KIND: Final[dict[str, _UpstreamFault]] = {
     "content_encoding": _UpstreamFault(
         "upstream_error", "The upstream answered with an unexpected encoding."
     ),
-    "protocol": _UpstreamFault("upstream_error", "The upstream's answer is no valid completion."),
+    "protocol": _UpstreamFault("upstream_error", "The upstream does not speak HTTP."),
     "error_event": _UpstreamFault("upstream_error", "The upstream reported an error instead of an answer."),
+    "invalid_event": _UpstreamFault("upstream_error", "The upstream's answer is no valid completion."),
+    "event_too_large": _UpstreamFault("upstream_error", "The upstream's answer exceeds the gateway's limit."),
+    "reset": _UpstreamFault("upstream_error", "The connection to the upstream broke."),
+    "draining": _UpstreamFault("overloaded", "The gateway is restarting. Try again."),
     "truncated": _UpstreamFault("upstream_error", "The upstream's answer ended before it was complete."),
     "too_large": _UpstreamFault("upstream_error", "The upstream's answer exceeds the gateway's limit."),
     "aborted": _UpstreamFault("upstream_error", "The request was aborted before the upstream answered."),

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import TYPE_CHECKING
 
 from llmgw.catalog import Catalog
 from llmgw.config import Config
@@ -10,6 +11,9 @@ from llmgw.ledger import Ledger
 from llmgw.metrics import Metrics
 from llmgw.routing import Router
 from llmgw.store import Store, open_store
+
+if TYPE_CHECKING:
+    from llmgw._core import Exchange
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +31,8 @@ class Gateway:
         self.metrics = Metrics(self.router.models)
         self.keyring = KeyRing(store)
         self.ledger = Ledger(store, observe=self.metrics.ledger_state)
+        self.exchanges: set[Exchange] = set()
+        """What is under way with the upstreams."""
         self.draining = False
         """True from the moment of an orderly stop: `/readyz` then says so."""
 
@@ -37,6 +43,17 @@ class Gateway:
         gateway.keyring.start()
         gateway.ledger.start()
         return gateway
+
+    def drain(self) -> None:
+        """A stop was asked for: what is under way gets `drain_timeout_s` to finish. Call it on the loop."""
+        self.draining = True
+        loop = asyncio.get_running_loop()
+        loop.call_later(self.config.server.drain_timeout_s, self._end_exchanges)
+
+    def _end_exchanges(self) -> None:
+        # Each ends with an error for its client and a row in the ledger; a kill would give it neither.
+        for exchange in list(self.exchanges):
+            exchange.drain()
 
     async def close(self) -> None:
         """Write what the ledger holds and stop. Without blocking the loop."""

@@ -126,6 +126,7 @@ class Metrics:
         timers[1].observe(entry.total_s)
         if entry.first_event_s is not None:
             timers[0].observe(entry.first_event_s)
+        if entry.finish_reason is not None:
             asked, sent = entry.thinking_asked or "none", entry.thinking_sent or "none"
             self._child(self._thinking, model, asked, sent, entry.thinking_observed).inc()
 

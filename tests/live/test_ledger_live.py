@@ -184,6 +184,24 @@ def test_a_stream_that_is_under_way_at_a_stop_is_finished(
     assert simulator.request(marker).state == "answered"
 
 
+def test_what_does_not_finish_in_time_ends_in_an_error(
+    tmp_path: Path, simulator: SimulatorProcess, scripted: ScriptedUpstream
+) -> None:
+    config = config_text(simulator.url, scripted.base_url, server="drain_timeout_s = 0.3\nheartbeat_s = 0.1")
+    with Gateway(tmp_path, config) as gateway:
+        with gateway.stream(streamed("glm-5", simulate={"stall_after_chunks": 3})) as response:
+            pieces = response.iter_raw()
+            received = next(pieces)
+            gateway.process.terminate()
+            received += b"".join(pieces)
+        error = check_stream(received, include_usage=False).error
+        assert error is not None
+        assert error["code"] == "overloaded"
+        assert gateway.process.stop() == 0
+        [row] = gateway.ledger_rows()
+        assert (row["status"], row["error_kind"]) == (200, "draining")
+
+
 def test_sums_by_the_command_line(fresh: Gateway) -> None:
     usages = [fresh.post(body(model)).json()["usage"] for model in ("glm-5", "glm-5", "kimi-k2.6")]
     wait_until(lambda: len(fresh.ledger_rows()) == 3, "3 ledger rows", timeout_s=SEEN_WITHIN_S)

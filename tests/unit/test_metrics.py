@@ -9,7 +9,7 @@ import pytest
 from llmgw.ledger import LedgerEntry
 from llmgw.metrics import Metrics
 
-ENTRY = LedgerEntry(0.0, "r", 200, 2.0, model="m", first_event_s=0.4)
+ENTRY = LedgerEntry(0.0, "r", 200, 2.0, model="m", finish_reason="stop", first_event_s=0.4)
 
 
 def lines(metrics: Metrics) -> dict[str, float]:

@@ -23,7 +23,7 @@ const MIN_ROUNDS: usize = 15;
 const READ_BYTES: usize = 4096;
 
 const BODIES: [&str; 4] = ["chat-1k.json", "chat-100k.json", "chat-1m.json", "image-4m.json"];
-const STREAMS: [&str; 2] = ["clean.sse", "quirky.sse"];
+const STREAMS: [&str; 3] = ["clean.sse", "unlike.sse", "quirky.sse"];
 
 type Outcome = Result<(), Box<dyn Error>>;
 
