@@ -66,7 +66,7 @@ def test_counting_on(metrics: Metrics) -> None:
 
 
 def test_without_an_answer_there_is_nothing_to_observe(metrics: Metrics) -> None:
-    metrics.finished(ENTRY._replace(first_event_s=None, status=502))
+    metrics.finished(ENTRY._replace(first_event_s=None, finish_reason=None, status=502))
     found = lines(metrics)
     assert found['llmgw_first_event_seconds_count{model="m"}'] == 0
     assert not any(name.startswith("llmgw_thinking_total") for name in found)
@@ -140,3 +140,10 @@ def test_any_worker_answers_for_all_that_live(tmp_path: Path) -> None:
     # What the killed one has counted still counts; what it had in flight does not.
     assert 'llmgw_requests_total{model="m",status="200"} 3.0' in output
     assert "llmgw_requests_in_flight 2.0" in output
+
+
+def test_thinking_is_counted_for_an_answer_that_was_not_streamed(metrics: Metrics) -> None:
+    plain = ENTRY._replace(first_event_s=None, thinking_asked="off", thinking_sent="directive")
+    metrics.finished(plain._replace(thinking_observed=True))
+    labels = 'asked="off",model="m",observed="True",sent="directive"'
+    assert lines(metrics)[f"llmgw_thinking_total{{{labels}}}"] == 1
