@@ -518,14 +518,15 @@ def test_chat_without_a_gateway(run: Run) -> None:
 # The gateway's address, and the demo.
 
 
-def test_a_port_in_use_is_refused(run: Run) -> None:
+@pytest.mark.parametrize("command", ["demo", "simulate"])
+def test_a_port_in_use_is_refused(run: Run, command: str) -> None:
     with socket.socket() as listener:
         # As granian listens: without the check, a second gateway would silently share the port.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        status, _, err = run("demo", "--port", str(port))
+        status, _, err = run(command, "--port", str(port))
     assert status == 1
     assert f"can't listen on http://127.0.0.1:{port}: Address already in use; choose another" in err
 

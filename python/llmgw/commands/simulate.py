@@ -3,6 +3,7 @@
 import argparse
 from typing import Final
 
+from llmgw.commands.gateway import claim_port
 from llmgw.simulator.serve import DEFAULT_DELAY_MS, DEFAULT_PORT, serve
 
 EPILOG: Final = """\
@@ -22,6 +23,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
-    serve(options.host, options.port, delay_ms=options.delay_ms)
+    """Do it. Raises CommandError where the address can't be listened on."""
+    serve(options.host, claim_port(options.host, options.port), delay_ms=options.delay_ms)
     return 0

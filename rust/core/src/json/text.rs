@@ -111,21 +111,15 @@ fn hex_unit(escape: &[u8], at: usize) -> Option<u32> {
 /// control character. The input's length where there is none.
 #[inline]
 pub(super) fn find_special(input: &[u8], from: usize) -> usize {
-    const WORD: usize = size_of::<u64>();
     const BLOCK: usize = 64;
     let mut position = from;
     // Most strings of a chunk are short: eight bytes at a time, without setting anything up.
     for _ in 0..4 {
-        let Some(bytes) = input.get(position..position + WORD) else {
-            return find_special_slow(input, position);
-        };
-        let mut word = [0; WORD];
-        word.copy_from_slice(bytes);
-        let found = special_bytes(u64::from_le_bytes(word));
-        if found != 0 {
-            return position + found.trailing_zeros() as usize / 8;
+        match special_in_word(input, position) {
+            Some(0) => position += WORD,
+            Some(found) => return position + found.trailing_zeros() as usize / 8,
+            None => return find_special_slow(input, position),
         }
-        position += WORD;
     }
     // A long one (a prompt, an image): blocks that the compiler turns into vector instructions.
     while let Some(block) = input.get(position..position + BLOCK) {
@@ -134,16 +128,24 @@ pub(super) fn find_special(input: &[u8], from: usize) -> usize {
         }
         position += BLOCK;
     }
-    while let Some(bytes) = input.get(position..position + WORD) {
-        let mut word = [0; WORD];
-        word.copy_from_slice(bytes);
-        let found = special_bytes(u64::from_le_bytes(word));
+    while let Some(found) = special_in_word(input, position) {
         if found != 0 {
             return position + found.trailing_zeros() as usize / 8;
         }
         position += WORD;
     }
     find_special_slow(input, position)
+}
+
+const WORD: usize = size_of::<u64>();
+
+/// The high bit of the first special byte of the word that begins here (see [`special_bytes`]); `None` where the input
+/// ends before the word does.
+#[inline]
+fn special_in_word(input: &[u8], position: usize) -> Option<u64> {
+    let mut word = [0; WORD];
+    word.copy_from_slice(input.get(position..position + WORD)?);
+    Some(special_bytes(u64::from_le_bytes(word)))
 }
 
 #[inline]
