@@ -5,6 +5,7 @@ that a stranger learns nothing.
 """
 
 import asyncio
+import gc
 import json
 import logging
 import secrets
@@ -63,6 +64,9 @@ class App:
             logger.exception("the gateway can't start")
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
+        # What is here now stays for good; no collection need look at it again.
+        gc.collect()
+        gc.freeze()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._gateway.close()

@@ -134,7 +134,9 @@ class ChatCompletion:
     def _account(self, status: int | None) -> None:
         """Write the ledger's entry and count it. No I/O."""
         request, model, prepared = self._request, self._model, self._prepared
+        summary = self._exchange.summary() if self._exchange else None
         asked, sent = prepared.thinking.split("; ") if prepared and prepared.thinking else (None, None)
+        error_kind = CLIENT_GONE if self._client_gone else self._error_kind
         entry = LedgerEntry(
             time_s=self._time_s,
             request_id=self._request_id,
@@ -144,26 +146,21 @@ class ChatCompletion:
             model=model.id if model else None,
             upstream=model.upstream_name if model else None,
             stream=request.stream if request else False,
-            error_kind=CLIENT_GONE if self._client_gone else self._error_kind,
+            finish_reason=summary.finish_reason if summary else None,
+            error_kind=error_kind or (summary.error_kind if summary else None),
+            prompt_tokens=summary.prompt_tokens if summary else None,
+            completion_tokens=summary.completion_tokens if summary else None,
+            reasoning_tokens=summary.reasoning_tokens if summary else None,
+            cached_tokens=summary.cached_tokens if summary else None,
+            usage_source=summary.usage_source if summary else "none",
             thinking_asked=asked,
             thinking_sent=sent,
+            thinking_observed=summary.reasoning_seen if summary else False,
+            first_event_s=summary.first_event_s if summary else None,
         )
-        if self._exchange is not None:
-            summary = self._exchange.summary()
-            entry = entry._replace(
-                finish_reason=summary.finish_reason,
-                error_kind=entry.error_kind or summary.error_kind,
-                prompt_tokens=summary.prompt_tokens,
-                completion_tokens=summary.completion_tokens,
-                reasoning_tokens=summary.reasoning_tokens,
-                cached_tokens=summary.cached_tokens,
-                usage_source=summary.usage_source,
-                thinking_observed=summary.reasoning_seen,
-                first_event_s=summary.first_event_s,
-            )
         self._gateway.ledger.record(entry)
         self._gateway.metrics.finished(entry)
-        if entry.error_kind is not None and self._exchange is not None:
+        if entry.error_kind is not None and summary is not None:
             logger.warning(
                 "%s: model %s, upstream %s: %s after %.3f s (status %d)",
                 self._request_id, entry.model, entry.upstream, entry.error_kind, entry.total_s, entry.status,
