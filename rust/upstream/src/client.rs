@@ -16,7 +16,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 use tower_service::Service;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Timeouts};
+use crate::stall::StallTimeout;
 
 /// Shorter than what servers and load balancers commonly keep (60 s and more), so that we are the ones who close.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,7 +36,7 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 pub(crate) type Client = PooledClient<TimedConnector<HttpsConnector<HttpConnector>>, Full<Bytes>>;
 
 /// A client for `url`'s scheme; the root certificates are only read for `https`.
-pub(crate) fn build(url: &Uri, connect_timeout: Duration) -> Result<Client, ConfigError> {
+pub(crate) fn build(url: &Uri, timeouts: &Timeouts) -> Result<Client, ConfigError> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
@@ -56,7 +57,7 @@ pub(crate) fn build(url: &Uri, connect_timeout: Duration) -> Result<Client, Conf
         // A request that met a pooled connection just closed by the upstream, and of which not a byte was sent, is
         // sent again on another one: no upstream has seen it, so this is no retry in the sense of the contract.
         .retry_canceled_requests(true)
-        .build(TimedConnector { inner: https, timeout: connect_timeout });
+        .build(TimedConnector { inner: https, timeout: timeouts.connect, stall: timeouts.idle });
     Ok(client)
 }
 
@@ -84,11 +85,12 @@ impl fmt::Display for ConnectTimedOut {
 
 impl StdError for ConnectTimedOut {}
 
-/// A connector that gives up after `timeout`, whatever it is waiting for.
+/// A connector that gives up after `timeout`, whatever it is waiting for. Its connections give up after `stall`.
 #[derive(Clone)]
 pub(crate) struct TimedConnector<C> {
     inner: C,
     timeout: Duration,
+    stall: Duration,
 }
 
 impl<C> Service<Uri> for TimedConnector<C>
@@ -97,9 +99,9 @@ where
     C::Future: Send + 'static,
     C::Error: Into<BoxError>,
 {
-    type Response = C::Response;
+    type Response = StallTimeout<C::Response>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<C::Response, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
@@ -107,9 +109,10 @@ where
 
     fn call(&mut self, url: Uri) -> Self::Future {
         let connected = tokio::time::timeout(self.timeout, self.inner.call(url));
+        let stall = self.stall;
         Box::pin(async move {
             match connected.await {
-                Ok(connection) => connection.map_err(Into::into),
+                Ok(connection) => Ok(StallTimeout::new(connection.map_err(Into::into)?, stall)),
                 Err(_) => Err(ConnectTimedOut.into()),
             }
         })

@@ -19,6 +19,7 @@ pub struct Timeouts {
     /// has no events: its headers come when the whole of it has been generated, so only `total` bounds that wait.
     pub first_event: Duration,
     /// Between two reads of a stream that has begun (comments count) or of a plain body. Not while the reader is slow.
+    /// It bounds a write that makes no progress too: an upstream that does not read its request is cut off.
     pub idle: Duration,
     /// From the start to the end.
     pub total: Duration,

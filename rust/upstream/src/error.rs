@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 
 use llmgw_core::error::{StreamError, StreamErrorKind};
 
@@ -149,9 +150,10 @@ impl ExchangeError {
     }
 }
 
-/// A 4xx that speaks of the client's request, and not of the gateway's key, account, pace or route.
+/// A 4xx that speaks of the client's request, and not of the gateway's key, account, pace or route. The same that
+/// `llmgw.errors` lets through before a stream has begun.
 const fn is_about_the_request(status: u16) -> bool {
-    matches!(status, 400..=499) && !matches!(status, 401..=403 | 407 | 408 | 429)
+    matches!(status, 400 | 409 | 413 | 415 | 422 | 451)
 }
 
 impl fmt::Display for ExchangeError {
@@ -203,7 +205,12 @@ impl From<hyper::Error> for ExchangeError {
 
 /// Malformed HTTP is a fault of its own; every other failure of an open connection is its death.
 fn transport_kind(error: &hyper::Error) -> ErrorKind {
-    if error.is_parse() { ErrorKind::Protocol } else { ErrorKind::Reset }
+    // hyper tells of a bad head as a parse error, and of a bad chunk as an I/O error of one of these kinds.
+    let is_malformed = error.is_parse()
+        || causes(error)
+            .filter_map(<dyn StdError>::downcast_ref::<io::Error>)
+            .any(|cause| matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData));
+    if is_malformed { ErrorKind::Protocol } else { ErrorKind::Reset }
 }
 
 /// The error's sources, nearest first.

@@ -69,7 +69,7 @@ impl Upstream {
         config.timeouts.check()?;
         let url = config::chat_completions_url(&config.base_url)?;
         let authorization = config.api_key.as_deref().map(config::authorization).transpose()?;
-        let client = client::build(&url, config.timeouts.connect)?;
+        let client = client::build(&url, &config.timeouts)?;
         let api_key = ApiKey::new(config.api_key.as_deref());
         Ok(Self { endpoint: Arc::new(Endpoint { client, url, authorization, api_key, config }) })
     }

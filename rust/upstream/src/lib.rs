@@ -4,7 +4,8 @@
 //! * [`Upstream::start`] spawns the exchange as one tokio task (`pump`) and returns an [`Exchange`] at once.
 //! * The task feeds what it reads to `llmgw_core` and puts whole frames into a shared slot (`shared`), from which
 //!   [`Exchange::poll_block`] takes everything that is ready. A slot that is not taken stops the reading.
-//! * `deadlines` holds the timers, `refusal` reads the answers that are no success, [`error`] names what went wrong.
+//! * `deadlines` holds the timers (`stall` that of a write), `refusal` reads the answers that are no success,
+//!   [`error`] names what went wrong.
 //!
 //! Nothing is handed out before the first good event or the first heartbeat. Until then every failure is an
 //! [`ExchangeError`], so that another upstream can be tried; afterwards failures are error frames in the stream.
@@ -20,6 +21,7 @@ mod exchange;
 mod pump;
 mod refusal;
 mod shared;
+mod stall;
 
 pub use config::{ConfigError, Timeouts, UpstreamConfig};
 pub use error::{ErrorKind, ExchangeError};

@@ -174,10 +174,11 @@ mod tests {
         assert!(Refusal::parse(b"{\"error\":{\"message\":\"\xff\"}}").is_err());
     }
 
+    type Headers = &'static [(&'static str, &'static str)];
+
     #[test]
     fn retry_after() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_747);
-        type Headers = &'static [(&'static str, &'static str)];
         let rows: [(Headers, Option<f64>); 10] = [
             (&[], None),
             (&[("retry-after", "7")], Some(7.0)),

@@ -42,8 +42,8 @@ struct Answer {
 }
 
 enum Machine {
-    Stream(Transformer),
-    Merged(Merger),
+    Stream(Box<Transformer>),
+    Merged(Box<Merger>),
     /// Plain, or at its end.
     Whole(Summary),
 }
@@ -52,8 +52,10 @@ enum Machine {
 #[derive(Default)]
 struct Slot {
     ready: Vec<u8>,
-    /// Something has been handed out: from now on, failures are in-band.
+    /// There has been something to hand out: from now on, failures are in-band.
     committed: bool,
+    /// The reader has had its first block.
+    taken: bool,
     first_event: Option<Instant>,
     ended: Option<Instant>,
     error_kind: Option<ErrorKind>,
@@ -82,9 +84,9 @@ impl Shared {
     pub(crate) fn new(mode: AnswerMode, context: AnswerContext, limits: SseLimits, api_key: ApiKey) -> Self {
         let machine = match mode {
             AnswerMode::Stream { include_usage } => {
-                Machine::Stream(Transformer::new(context, include_usage, limits))
+                Machine::Stream(Box::new(Transformer::new(context, include_usage, limits)))
             }
-            AnswerMode::Merged => Machine::Merged(Merger::new(context, limits)),
+            AnswerMode::Merged => Machine::Merged(Box::new(Merger::new(context, limits))),
             AnswerMode::Plain => Machine::Whole(Summary::default()),
         };
         Self {
@@ -193,7 +195,7 @@ impl Shared {
         let mut slot = self.slot();
         if slot.ended.is_none() {
             slot.ready = Vec::new();
-            if slot.committed {
+            if slot.taken {
                 slot.close(Some(kind));
             } else {
                 slot.end(Err(ExchangeError::new(kind)));
@@ -224,6 +226,7 @@ impl Shared {
         let mut slot = self.slot();
         if !slot.ready.is_empty() {
             let block = std::mem::take(&mut slot.ready);
+            slot.taken = true;
             drop(slot);
             if block.len() >= HIGH_WATER_BYTES {
                 self.taken.notify_one();
