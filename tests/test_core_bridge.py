@@ -265,11 +265,12 @@ def test_a_cancelled_task_aborts_at_once(said: bytes, run: Run) -> None:
 @pytest.mark.parametrize("end", ["abort", "drain", "drop"])
 def test_an_exchange_that_is_ended_from_outside(end: str, run: Run) -> None:
     async def main() -> None:
-        closed = asyncio.Event()
+        arrived, closed = asyncio.Event(), asyncio.Event()
 
         async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             content = await read_request(reader)
             writer.write(STREAM_HEAD + (FIRST if content == "begin" else b""))
+            arrived.set()
             with contextlib.suppress(ConnectionError):
                 await reader.read()
             closed.set()
@@ -287,13 +288,17 @@ def test_an_exchange_that_is_ended_from_outside(end: str, run: Run) -> None:
             async with asyncio.timeout(PROMPT_S):
                 await closed.wait()
             if end != "drop":
+                arrived.clear()
+                closed.clear()
                 silent = upstream.start(prepared("wait"), request_id="r")
                 first = asyncio.ensure_future(silent.next_block())
-                await asyncio.sleep(0)
+                await arrived.wait()
                 getattr(silent, end)()
                 with pytest.raises(_core.UpstreamError) as raised:
                     await first
                 assert raised.value.kind == {"abort": "aborted", "drain": "draining"}[end]
+                async with asyncio.timeout(PROMPT_S):
+                    await closed.wait()
 
     run(main())
 

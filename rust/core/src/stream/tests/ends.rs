@@ -1,0 +1,188 @@
+//! How streams end: well, badly, or with an error.
+
+use super::*;
+
+#[test]
+fn ends() {
+    let role = || delta(r#"{"role":"assistant"}"#);
+    let finish = || frame(FINISH);
+    let done = || DONE.to_owned();
+    let truncated = || error(TRUNCATED, "upstream_error");
+    let reason =
+        |reason: &str| choices(&format!(r#"[{{"index":0,"delta":{{}},"finish_reason":"{reason}"}}]"#));
+    let two = r#"[{"index":0,"delta":{"role":"assistant"},"finish_reason":"stop"},{"index":1,"delta":{"role":"assistant"},"finish_reason":null}]"#;
+    let other = choices(r#"[{"index":1,"delta":{},"finish_reason":"length"}]"#);
+    let rows: Vec<(&str, Vec<String>, Vec<String>)> = vec![
+        ("[DONE]", vec![role(), finish(), done()], vec![role(), finish(), done()]),
+        ("no [DONE]", vec![role(), finish()], vec![role(), finish(), done()]),
+        (
+            "[DONE] without a blank line",
+            vec![role(), finish(), "data: [DONE]\n".into()],
+            vec![role(), finish(), done()],
+        ),
+        (
+            "[DONE] without a line end",
+            vec![role(), finish(), "data:[DONE] ".into()],
+            vec![role(), finish(), done()],
+        ),
+        (
+            "the finish without a blank line",
+            vec![role(), format!("data: {FINISH}")],
+            vec![role(), finish(), done()],
+        ),
+        ("no finish", vec![role(), done()], vec![role(), truncated()]),
+        ("no finish, no [DONE]", vec![role()], vec![role(), truncated()]),
+        ("a cut event", vec![role(), format!("data: {}", &FINISH[..40])], vec![role(), truncated()]),
+        (
+            "a cut event behind the finish",
+            vec![role(), finish(), "data: {\"id\"".into()],
+            vec![role(), finish(), done()],
+        ),
+        ("nothing", vec![], vec![truncated()]),
+        ("[DONE] alone", vec![done()], vec![truncated()]),
+        ("something behind [DONE]", vec![role(), finish(), done(), role()], vec![role(), finish(), done()]),
+        (
+            "an empty finish is none",
+            vec![role(), reason(""), done()],
+            vec![role(), choices(r#"[{"index":0,"delta":{},"finish_reason":null}]"#), truncated()],
+        ),
+        ("one of two choices", vec![choices(two), done()], vec![choices(two), truncated()]),
+        ("both of two", vec![choices(two), other.clone(), done()], vec![choices(two), other, done()]),
+        (
+            "another API's spelling",
+            vec![role(), reason("end_turn"), done()],
+            vec![role(), reason("stop"), done()],
+        ),
+        ("an unknown reason", vec![role(), reason("odd"), done()], vec![role(), reason("odd"), done()]),
+        (
+            "a broken generation",
+            vec![role(), reason("insufficient_system_resource"), done()],
+            vec![role(), error("The upstream reported an error.", "upstream_error")],
+        ),
+        (
+            "no JSON",
+            vec![role(), frame("oops"), done()],
+            vec![role(), error(NO_COMPLETION, "upstream_error")],
+        ),
+        (
+            "no object",
+            vec![role(), frame("[1]"), done()],
+            vec![role(), error(NO_COMPLETION, "upstream_error")],
+        ),
+        (
+            "choices of another type",
+            vec![role(), choices("{}"), done()],
+            vec![role(), error(NO_COMPLETION, "upstream_error")],
+        ),
+    ];
+    for (name, input, expected) in rows {
+        assert_eq!(run_every_way(&input.concat(), false).0, expected.concat(), "{name}");
+    }
+}
+
+#[test]
+fn errors_end_in_an_error() {
+    let role = || delta(r#"{"role":"assistant"}"#);
+    for (name, input, message, status) in [
+        (
+            "an object",
+            frame(r#"{"error":{"message":"no \"luck\"","code":429}}"#),
+            r#"no \"luck\""#,
+            Some(429),
+        ),
+        ("a string", frame(r#"{"error":"no luck"}"#), "no luck", None),
+        ("no message", frame(r#"{"error":{"message":null}}"#), "The upstream reported an error.", None),
+        (
+            "an error event",
+            "event: error\ndata: {\"error\":{\"message\":\"no luck\",\"status_code\":400}}\n\n".to_owned(),
+            "no luck",
+            Some(400),
+        ),
+        (
+            "an error event, bare",
+            "event: error\ndata: {\"message\":\"no luck\"}\n\n".to_owned(),
+            "no luck",
+            None,
+        ),
+        (
+            "an error event, text",
+            "event: error\ndata: oops\n\n".to_owned(),
+            "The upstream reported an error.",
+            None,
+        ),
+        (
+            "in a chunk with choices",
+            choices(
+                r#"[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}],"error":{"code":502,"message":"no luck"}"#,
+            ),
+            "no luck",
+            Some(502),
+        ),
+        (
+            "at a choice",
+            choices(
+                r#"[{"index":0,"delta":{},"finish_reason":null,"error":{"code":503,"message":"no luck"}}]"#,
+            ),
+            "no luck",
+            Some(503),
+        ),
+        ("a bare line", "error: {\"message\":\"no luck\"}\n\n".to_owned(), "no luck", None),
+    ] {
+        let input = [role(), input, frame(FINISH), DONE.to_owned()].concat();
+        let (output, transformer) = run_every_way(&input, true);
+        assert_eq!(output, [role(), error(message, "upstream_error")].concat(), "{name}");
+        let error = transformer.error().unwrap();
+        assert_eq!((error.kind, error.status), (StreamErrorKind::ErrorEvent, status), "{name}");
+        assert!(!transformer.summary().complete);
+    }
+}
+
+#[test]
+fn an_error_chunk_still_pays_its_usage() {
+    let input = [
+        delta(r#"{"role":"assistant"}"#),
+        choices(r#"[],"error":{"message":"x"},"usage":{"prompt_tokens":43,"completion_tokens":10}"#),
+    ];
+    let (_, transformer) = run_every_way(&input.concat(), true);
+    let summary = transformer.summary();
+    assert_eq!(summary.usage.unwrap().completion_tokens, Some(10));
+    assert_eq!(summary.usage_source(), crate::summary::UsageSource::Partial);
+}
+
+#[test]
+fn a_long_error_message_is_cut_at_a_character() {
+    let long = "é".repeat(3_000);
+    let (output, transformer) = run([frame(&format!(r#"{{"error":"{long}"}}"#)).as_bytes()], false);
+    assert_eq!(transformer.error().unwrap().message.len(), StreamError::MAX_MESSAGE_BYTES);
+    assert!(output.len() < 2 * StreamError::MAX_MESSAGE_BYTES);
+}
+
+#[test]
+fn a_transport_fault_ends_in_an_error() {
+    for (kind, code) in [
+        (StreamErrorKind::Reset, "upstream_error"),
+        (StreamErrorKind::IdleTimeout, "upstream_timeout"),
+        (StreamErrorKind::TotalTimeout, "upstream_timeout"),
+        (StreamErrorKind::Draining, "overloaded"),
+    ] {
+        let mut transformer = Transformer::new(context(), true, SseLimits::default());
+        let mut output = Vec::new();
+        transformer.feed(delta(r#"{"role":"assistant"}"#).as_bytes(), &mut output);
+        transformer.feed(b"data: {\"half", &mut output);
+        transformer.fail(StreamError::new(kind), &mut output);
+        assert_eq!(transformer.finish(&mut output), State::Failed);
+        let expected =
+            [delta(r#"{"role":"assistant"}"#), error(&StreamError::new(kind).message, code)].concat();
+        assert_eq!(String::from_utf8(output).unwrap(), expected);
+    }
+}
+
+#[test]
+fn an_event_beyond_the_cap_ends_in_an_error() {
+    let limits = SseLimits { max_line_bytes: 200, max_event_bytes: 200 };
+    let mut transformer = Transformer::new(context(), false, limits);
+    let mut output = Vec::new();
+    transformer.feed(delta(r#"{"role":"assistant"}"#).as_bytes(), &mut output);
+    assert_eq!(transformer.feed(&[b'x'; 300], &mut output), State::Failed);
+    assert_eq!(transformer.error().unwrap().kind, StreamErrorKind::EventTooLarge);
+}
