@@ -29,10 +29,10 @@ export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test lint format bench wheel lock clean check-cargo
+.PHONY: help demo test lint format bench bench-core bench-gateway wheel lock clean check-cargo
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: STEPS := 4
 demo: $(RELEASE_EXTENSION) ## gateway and simulated providers on PORT (8000), with a fresh key and a curl line
@@ -64,8 +64,10 @@ format: $(DEV_PACKAGES) ## rewrites the sources the way `make lint` wants them
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format --quiet
 
-bench: STEPS := 6
-bench: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## speed of the core on one corpus: Rust, _core from Python, plain Python
+bench: bench-core bench-gateway ## both of the following
+
+bench-core: STEPS := 6
+bench-core: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## speed of the core on one corpus: Rust, _core from Python, plain Python
 	$(say) 4 'corpus'
 	@$(BIN)/python -m benches.corpus
 	$(say) 5 'Rust'
@@ -73,6 +75,15 @@ bench: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## speed of the core on one corpus: 
 	$(say) 6 'Python'
 	@$(BIN)/python -m pytest benches --quiet --benchmark-quiet --benchmark-json bench-results/python.json
 	@$(BIN)/python -m benches.report
+
+bench-gateway: STEPS := 6
+bench-gateway: $(RUN_PACKAGES) $(RELEASE_EXTENSION) ## the gateway beside others (docs/benchmarks.md; BENCH_OPTIONS=--quick)
+	$(say) 4 'mock upstream and load client'
+	@cargo build --quiet --release --locked --package llmgw-bench
+	$(say) 5 'other gateways (minutes the first time)'
+	@$(BIN)/python -m benches.gateway.peers install
+	$(say) 6 'rounds (about half an hour without options)'
+	@$(BIN)/python -m benches.gateway $(BENCH_OPTIONS)
 
 wheel: STEPS := 3
 wheel: $(DEV_PACKAGES) check-cargo ## a release wheel in dist/

@@ -7,8 +7,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;
 
 use crate::support::{
-    API_KEY, BODY, COMPLETION, DONE, FIRST, LAST, Peer, SHORT, STREAM, STREAM_HEAD, Server, block, failure,
-    request, response, rest, start,
+    API_KEY, BODY, COMPLETION, DONE, FIRST, LAST, Peer, SHORT, STREAM, STREAM_HEAD, Server, block, chunk,
+    failure, request, response, rest, start,
 };
 
 const JSON: &str = "content-type: application/json\r\n";
@@ -130,16 +130,16 @@ async fn a_pooled_connection_that_is_closed_just_now() {
 }
 
 #[tokio::test]
-async fn a_body_that_goes_on_behind_done_is_not_waited_for() {
-    for more in [String::new(), "x".repeat(10_000)] {
+async fn a_body_that_goes_on_behind_done_is_not_read() {
+    let more = [chunk("x".repeat(100_000)), chunk("")].concat();
+    for (name, more) in [("without end", Vec::new()), ("for long", more)] {
         let server = Server::start();
-        let exchange = server.start_exchange(STREAM);
+        let upstream = Upstream::new(server.config()).unwrap();
+        let exchange = start(&upstream, STREAM);
         let (mut peer, _) = server.request().await;
         peer.begin(&[FIRST, LAST, DONE].concat()).await;
-        assert_eq!(rest(&exchange).await, [FIRST, LAST, DONE].concat());
-        if !more.is_empty() {
-            peer.chunk(more).await;
-        }
+        assert_eq!(rest(&exchange).await, [FIRST, LAST, DONE].concat(), "{name}");
+        peer.send(more).await;
         peer.closed().await;
     }
 }

@@ -196,6 +196,16 @@ async fn a_long_message_is_cut() {
 }
 
 #[tokio::test]
+async fn a_long_error_body_is_not_read() {
+    let headers = format!("connection: close\r\n{JSON}");
+    let body = |padding| format!(r#"{{"padding":"{}","error":{{"message":"no"}}}}"#, "x".repeat(padding));
+    for (padding, message) in [(60_000, Some("no")), (70_000, None)] {
+        let found = refused(STREAM, response("400 Bad Request", &headers, &body(padding))).await;
+        assert_eq!(found, error(ErrorKind::Status, Some(400), message), "{padding}");
+    }
+}
+
+#[tokio::test]
 async fn an_error_body_without_end() {
     let server = Server::start();
     let exchange = server.start_exchange(STREAM);

@@ -6,7 +6,8 @@ use llmgw_core::request::AnswerMode;
 use llmgw_upstream::{ErrorKind, Upstream};
 
 use crate::support::{
-    FIRST, LAST, SECOND, SHORT, STREAM, STREAM_HEAD, Server, block, error_frame, event, failure, rest, start,
+    DONE, FIRST, LAST, SECOND, SHORT, STREAM, STREAM_HEAD, Server, block, error_frame, event, failure, rest,
+    start,
 };
 
 const FELL_SILENT: &str = "The upstream fell silent before the answer was complete.";
@@ -70,6 +71,19 @@ async fn silence_before_the_first_event_is_not_idle() {
 }
 
 #[tokio::test]
+async fn the_first_event_is_waited_for_once() {
+    let server = Server::start();
+    let exchange = server.start_timed(STREAM, |timeouts| timeouts.first_event = SHORT);
+    let (mut peer, _) = server.request().await;
+    peer.begin(FIRST).await;
+    assert_eq!(block(&exchange).await, FIRST);
+    // Nothing can be seen of a timeout that does not pass.
+    tokio::time::sleep(2 * SHORT).await;
+    peer.finish(LAST).await;
+    assert_eq!(rest(&exchange).await, [LAST, DONE].concat());
+}
+
+#[tokio::test]
 async fn a_slow_reader_is_no_silence() {
     let server = Server::start();
     let exchange = server.start_timed(STREAM, |timeouts| timeouts.idle = SHORT);
@@ -80,7 +94,7 @@ async fn a_slow_reader_is_no_silence() {
     peer.finish(LAST).await;
     // Nothing can be seen of a timeout that does not pass; it had four times the time to.
     tokio::time::sleep(4 * SHORT).await;
-    assert_eq!(rest(&exchange).await, format!("{FIRST}{large}{LAST}data: [DONE]\n\n"));
+    assert_eq!(rest(&exchange).await, format!("{FIRST}{large}{LAST}{DONE}"));
     assert_eq!(exchange.report().error_kind, None);
 }
 

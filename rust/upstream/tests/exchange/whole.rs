@@ -126,17 +126,21 @@ async fn answers_beyond_the_cap() {
 
 #[tokio::test]
 async fn an_answer_of_just_the_cap() {
-    for cap in [COMPLETION.len(), COMPLETION.len() - 1] {
-        let server = Server::start();
-        let mut config = server.config();
-        config.max_answer_bytes = cap;
-        let exchange = start(&Upstream::new(config).unwrap(), AnswerMode::Plain);
-        let (mut peer, _) = server.request().await;
-        peer.send(response("200 OK", JSON, COMPLETION)).await;
-        if cap == COMPLETION.len() {
-            assert_eq!(block(&exchange).await, COMPLETION);
-        } else {
-            assert_eq!(failure(&exchange).await.kind, ErrorKind::TooLarge);
+    let chunked = [chunk(&COMPLETION[..50]), chunk(&COMPLETION[50..]), chunk("")].concat();
+    let head = format!("HTTP/1.1 200 OK\r\n{JSON}transfer-encoding: chunked\r\n\r\n");
+    for said in [response("200 OK", JSON, COMPLETION).into_bytes(), [head.into_bytes(), chunked].concat()] {
+        for cap in [COMPLETION.len(), COMPLETION.len() - 1] {
+            let server = Server::start();
+            let mut config = server.config();
+            config.max_answer_bytes = cap;
+            let exchange = start(&Upstream::new(config).unwrap(), AnswerMode::Plain);
+            let (mut peer, _) = server.request().await;
+            peer.send(&said).await;
+            if cap == COMPLETION.len() {
+                assert_eq!(block(&exchange).await, COMPLETION);
+            } else {
+                assert_eq!(failure(&exchange).await.kind, ErrorKind::TooLarge);
+            }
         }
     }
 }

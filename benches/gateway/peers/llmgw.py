@@ -1,0 +1,77 @@
+"""llmgw itself: one worker, with everything on that a production gateway has on."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benches.gateway.machine import ROOT
+from benches.gateway.peers.base import Launch, run
+from benches.gateway.processes import LOCALHOST, BenchError, free_port
+from benches.gateway.workloads import UPSTREAM_MODELS
+
+PROGRAM_ENV: Final = "LLMGW_BENCH_PROGRAM"
+"""Names another `llmgw` than that of the project's virtual environment, to compare two builds."""
+
+
+@dataclass(frozen=True)
+class Llmgw:
+    """The gateway that all this is about."""
+
+    name: str = "llmgw"
+    settings: str = (
+        "`llmgw serve`, one worker, release build; key check, routing, capability check, thinking rewrite, "
+        "ledger (SQLite) and metrics on ([docs/config.md](config.md))"
+    )
+
+    def absent(self) -> str | None:
+        """A debug build is no gateway to measure."""
+        if not _program().exists():
+            return "not built: make bench-gateway"
+        code = "from llmgw import _core; print(_core.DEBUG_BUILD)"
+        if run([_program().parent / "python", "-c", code]).strip() != "False":
+            return "its extension is a debug build: make bench-gateway"
+        return None
+
+    def install(self) -> None:
+        """`make bench-gateway` has built it."""
+
+    def version(self) -> str:
+        """As it says itself."""
+        return run([_program(), "--version"]).strip().removeprefix("llmgw ")
+
+    def launch(self, upstream_port: int, folder: Path) -> Launch:
+        """A config file, a database and a fresh key."""
+        config = folder / "llmgw.toml"
+        config.write_text(_config(upstream_port, folder), "utf-8")
+        key = (
+            run([_program(), "keys", "create", "--name", "bench", "--config", config]).strip().splitlines()[0]
+        )
+        if not key.startswith("sk-gtw-"):
+            raise BenchError("llmgw keys create printed no key")
+        port = free_port()
+        return Launch(
+            command=[str(_program()), "serve", "--config", str(config), "--port", str(port)],
+            port=port,
+            health="/healthz",
+            headers={"authorization": f"Bearer {key}"},
+        )
+
+
+def _program() -> Path:
+    return Path(os.environ.get(PROGRAM_ENV, ROOT / ".venv" / "bin" / "llmgw")).absolute()
+
+
+def _config(upstream_port: int, folder: Path) -> str:
+    lines = ["[server]", "workers = 1", 'log_level = "warning"']
+    lines += ["[store]", f'url = "sqlite:///{folder}/llmgw.db"']
+    lines += ["[upstreams.mock]", f'base_url = "http://{LOCALHOST}:{upstream_port}/v1"', 'api_key = "mock"']
+    for model, upstream_model in UPSTREAM_MODELS.items():
+        lines += [
+            "[[models]]",
+            f'id = "{model}"',
+            'upstream = "mock"',
+            f'upstream_model = "{upstream_model}"',
+        ]
+        lines += ['input_modalities = ["text", "image"]']
+    return "\n".join(lines) + "\n"
