@@ -93,7 +93,7 @@ def measure(
         "headers": list(target.headers.items()),
         **workload.load(timing, body),
     }
-    with _load(config, core=cores.load, limit_s=workload.limit_s(timing)) as load:
+    with _load(config, core=cores.load, limit_s=workload.limit_s(timing), batch=workload.streams) as load:
         events = _events(load)
         _expect(events, "measuring")
         begin = _Use.now(cores, target.session, mock.session, load.pid)
@@ -166,7 +166,9 @@ def _sample(session: int | None, held: list[Memory]) -> None:
 
 
 @contextmanager
-def _load(config: Mapping[str, Any], *, core: int, limit_s: float) -> Iterator[subprocess.Popen[str]]:
+def _load(
+    config: Mapping[str, Any], *, core: int, limit_s: float, batch: bool
+) -> Iterator[subprocess.Popen[str]]:
     """The load client, killed when its time is over."""
     process = subprocess.Popen(
         ["taskset", "--cpu-list", str(core), str(BENCH_BINARY), "load", json.dumps(config)],  # noqa: S607
@@ -175,9 +177,10 @@ def _load(config: Mapping[str, Any], *, core: int, limit_s: float) -> Iterator[s
         text=True,
         start_new_session=True,
     )
-    # Client and mock share a core. A batch process does not preempt the other at each wake-up, which would be
-    # the larger part of the cost of a chunk.
-    os.sched_setscheduler(process.pid, os.SCHED_BATCH, os.sched_param(0))
+    if batch:
+        # Client and mock share a core. A batch process does not preempt the other at each wake-up, which
+        # would be most of what a chunk costs. For short answers it would let the gateway wait.
+        os.sched_setscheduler(process.pid, os.SCHED_BATCH, os.sched_param(0))
     watchdog = threading.Timer(limit_s, process.kill)
     watchdog.start()
     try:
