@@ -2,11 +2,9 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::io;
 
 use llmgw_core::error::{StreamError, StreamErrorKind};
 
-use crate::client::ConnectTimedOut;
 use crate::deadlines::Due;
 
 /// What went wrong. [`ErrorKind::as_str`] is the name in ledger, metrics and `llmgw._core`.
@@ -172,6 +170,12 @@ impl From<&StreamError> for ExchangeError {
     }
 }
 
+impl From<ErrorKind> for ExchangeError {
+    fn from(kind: ErrorKind) -> Self {
+        Self::new(kind)
+    }
+}
+
 impl From<Due> for ExchangeError {
     fn from(due: Due) -> Self {
         Self::new(match due {
@@ -180,40 +184,4 @@ impl From<Due> for ExchangeError {
             Due::Total => ErrorKind::TotalTimeout,
         })
     }
-}
-
-impl From<hyper_util::client::legacy::Error> for ExchangeError {
-    fn from(error: hyper_util::client::legacy::Error) -> Self {
-        let kind = if error.is_connect() {
-            if causes(&error).any(<dyn StdError>::is::<ConnectTimedOut>) {
-                ErrorKind::ConnectTimeout
-            } else {
-                ErrorKind::Unreachable
-            }
-        } else {
-            causes(&error).find_map(|cause| cause.downcast_ref()).map_or(ErrorKind::Reset, transport_kind)
-        };
-        Self::new(kind)
-    }
-}
-
-impl From<hyper::Error> for ExchangeError {
-    fn from(error: hyper::Error) -> Self {
-        Self::new(transport_kind(&error))
-    }
-}
-
-/// Malformed HTTP is a fault of its own; every other failure of an open connection is its death.
-fn transport_kind(error: &hyper::Error) -> ErrorKind {
-    // hyper tells of a bad head as a parse error, and of a bad chunk as an I/O error of one of these kinds.
-    let is_malformed = error.is_parse()
-        || causes(error)
-            .filter_map(<dyn StdError>::downcast_ref::<io::Error>)
-            .any(|cause| matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData));
-    if is_malformed { ErrorKind::Protocol } else { ErrorKind::Reset }
-}
-
-/// The error's sources, nearest first.
-fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(error.source(), |&cause| cause.source())
 }

@@ -5,18 +5,20 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Uri};
+use http::{HeaderValue, header};
 use llmgw_core::request::{AnswerContext, AnswerMode};
 use llmgw_core::summary::Summary;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use crate::client::{self, Client};
 use crate::config::{self, ConfigError, UpstreamConfig};
 use crate::error::{ErrorKind, ExchangeError};
+use crate::http1::{Client, RequestHead};
 use crate::pump;
 use crate::refusal::ApiKey;
 use crate::shared::Shared;
+
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("llmgw/", env!("CARGO_PKG_VERSION")));
 
 /// One provider endpoint with its pooled client. Cheap to clone; clones share the pool.
 ///
@@ -28,8 +30,7 @@ pub struct Upstream {
 
 pub(crate) struct Endpoint {
     pub(crate) client: Client,
-    pub(crate) url: Uri,
-    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) head: RequestHead,
     pub(crate) api_key: ApiKey,
     pub(crate) config: UpstreamConfig,
 }
@@ -68,10 +69,18 @@ impl Upstream {
     pub fn new(config: UpstreamConfig) -> Result<Self, ConfigError> {
         config.timeouts.check()?;
         let url = config::chat_completions_url(&config.base_url)?;
-        let authorization = config.api_key.as_deref().map(config::authorization).transpose()?;
-        let client = client::build(&url, &config.timeouts)?;
+        let mut headers = vec![
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+            (header::USER_AGENT, USER_AGENT),
+        ];
+        if let Some(api_key) = &config.api_key {
+            headers.push((header::AUTHORIZATION, config::authorization(api_key)?));
+        }
+        let head = RequestHead::post(&url, &headers);
+        let client = Client::new(&url, &config.timeouts)?;
         let api_key = ApiKey::new(config.api_key.as_deref());
-        Ok(Self { endpoint: Arc::new(Endpoint { client, url, authorization, api_key, config }) })
+        Ok(Self { endpoint: Arc::new(Endpoint { client, head, api_key, config }) })
     }
 
     /// Send the request, as a task on `runtime`. Returns at once.

@@ -1,10 +1,10 @@
 //! One exchange with a provider: the request goes out, its answer comes back as blocks of finished frames.
 //!
-//! * [`Upstream`] is one provider endpoint with its pooled HTTP client ([`config`], `client`).
+//! * [`Upstream`] is one provider endpoint with its connections ([`config`], `http1`).
 //! * [`Upstream::start`] spawns the exchange as one tokio task (`pump`) and returns an [`Exchange`] at once.
 //! * The task feeds what it reads to `llmgw_core` and puts whole frames into a shared slot (`shared`), from which
 //!   [`Exchange::poll_block`] takes everything that is ready. A slot that is not taken stops the reading.
-//! * `deadlines` holds the timers (`stall` that of a write), `refusal` reads the answers that are no success,
+//! * `deadlines` holds the timers, `refusal` reads the answers that are no success,
 //!   [`error`] names what went wrong.
 //!
 //! Nothing is handed out before the first good event or the first heartbeat. Until then every failure is an
@@ -13,15 +13,14 @@
 
 #![forbid(unsafe_code)]
 
-mod client;
 pub mod config;
 mod deadlines;
 pub mod error;
 mod exchange;
+mod http1;
 mod pump;
 mod refusal;
 mod shared;
-mod stall;
 
 pub use config::{ConfigError, Timeouts, UpstreamConfig};
 pub use error::{ErrorKind, ExchangeError};

@@ -8,10 +8,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body, Incoming};
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue};
 use llmgw_core::completion;
 use llmgw_core::request::{AnswerContext, AnswerMode};
 use llmgw_core::stream::State;
@@ -21,12 +19,13 @@ use crate::config::MAX_TIMEOUT;
 use crate::deadlines::{Deadlines, Due};
 use crate::error::{ErrorKind, ExchangeError};
 use crate::exchange::{Endpoint, ExchangeRequest};
+use crate::http1::{Connection, ResponseHead};
 use crate::refusal::{Refusal, retry_after_s};
 use crate::shared::Shared;
 
-const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("llmgw/", env!("CARGO_PKG_VERSION")));
 const EVENT_STREAM: &str = "text/event-stream";
 const JSON: &str = "application/json";
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// After `[DONE]` the body should end at once, and its connection can be used again. No longer than this, no more
 /// bytes than this: else the connection is dropped.
@@ -83,32 +82,20 @@ impl<'task> Pump<'task> {
     async fn run(mut self, request: ExchangeRequest) -> Result<(), ExchangeError> {
         let ExchangeRequest { body, mode, context, .. } = request;
         let accept = if mode == AnswerMode::Plain { JSON } else { EVENT_STREAM };
-        let mut message = Request::new(Full::new(body));
-        *message.method_mut() = Method::POST;
-        *message.uri_mut() = self.endpoint.url.clone();
-        *message.headers_mut() = self.headers(accept, &context);
-        let response = self.wait(pin!(self.endpoint.client.request(message))).await??;
-        let body = self.accepted(response, mode).await?;
-        if mode == AnswerMode::Plain {
-            self.whole(body, &context).await
-        } else {
-            self.events(body, mode).await
-        }
-    }
-
-    fn headers(&self, accept: &'static str, context: &AnswerContext) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
-        headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        headers.insert(header::USER_AGENT, USER_AGENT);
-        if let Some(authorization) = &self.endpoint.authorization {
-            headers.insert(header::AUTHORIZATION, authorization.clone());
-        }
+        let mut headers = vec![(header::ACCEPT, HeaderValue::from_static(accept))];
         if let Ok(request_id) = HeaderValue::from_str(&context.request_id) {
-            headers.insert("x-request-id", request_id);
+            headers.push((X_REQUEST_ID, request_id));
         }
-        headers
+        let head = self.endpoint.head.with(&headers, body.len());
+        drop(headers);
+        // In boxes of their own: connecting and refusals need room that a stream should not hold for minutes.
+        let answered = self.wait(Box::pin(self.endpoint.client.request(head, body)).as_mut()).await??;
+        let connection = Box::pin(self.accepted(answered, mode)).await?;
+        if mode == AnswerMode::Plain {
+            self.whole(connection, &context).await
+        } else {
+            self.events(connection, mode).await
+        }
     }
 
     /// What `future` gives, with heartbeats meanwhile; or the timeout that passes first.
@@ -125,16 +112,32 @@ impl<'task> Pump<'task> {
         }
     }
 
-    /// The body of an answer that is what was asked for.
+    /// The connection of an answer that is what was asked for.
     async fn accepted(
         &self,
-        response: Response<Incoming>,
+        (mut connection, head): (Connection, ResponseHead),
         mode: AnswerMode,
-    ) -> Result<Incoming, ExchangeError> {
-        let (head, body) = response.into_parts();
+    ) -> Result<Connection, ExchangeError> {
+        let refused = self.refused(&mut connection, &head, mode).await;
+        match refused {
+            None => Ok(connection),
+            Some(error) => {
+                self.endpoint.client.keep(connection);
+                Err(error)
+            }
+        }
+    }
+
+    /// Why an answer is not what was asked for.
+    async fn refused(
+        &self,
+        connection: &mut Connection,
+        head: &ResponseHead,
+        mode: AnswerMode,
+    ) -> Option<ExchangeError> {
         let status = head.status.as_u16();
         if head.status.is_redirection() {
-            return Err(ExchangeError::with_status(ErrorKind::Redirect, status));
+            return Some(ExchangeError::with_status(ErrorKind::Redirect, status));
         }
         let is_identity = head
             .headers
@@ -143,9 +146,12 @@ impl<'task> Pump<'task> {
             .all(|value| value.is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity"));
         if !head.status.is_success() {
             let retry_after_s = retry_after_s(&head.headers, SystemTime::now());
-            let message =
-                if is_identity { Refusal::read(body, &self.endpoint.api_key).await.message } else { None };
-            return Err(ExchangeError {
+            let message = if is_identity {
+                Refusal::read(connection, &self.endpoint.api_key).await.message
+            } else {
+                None
+            };
+            return Some(ExchangeError {
                 kind: ErrorKind::Status,
                 status: Some(status),
                 retry_after_s,
@@ -153,22 +159,18 @@ impl<'task> Pump<'task> {
             });
         }
         if !is_identity {
-            return Err(ExchangeError::with_status(ErrorKind::ContentEncoding, status));
+            return Some(ExchangeError::with_status(ErrorKind::ContentEncoding, status));
         }
         let is_json = is_json(&head.headers);
-        let is_wanted = if mode == AnswerMode::Plain {
-            is_json
-        } else {
-            media_type(&head.headers).as_deref() == Some(EVENT_STREAM)
-        };
+        let is_wanted = if mode == AnswerMode::Plain { is_json } else { is_event_stream(&head.headers) };
         if is_wanted {
-            return Ok(body);
+            return None;
         }
         if is_json {
-            let refusal = Refusal::read(body, &self.endpoint.api_key).await;
+            let refusal = Refusal::read(connection, &self.endpoint.api_key).await;
             if refusal.is_error {
                 let Refusal { status, message, .. } = refusal;
-                return Err(ExchangeError {
+                return Some(ExchangeError {
                     kind: ErrorKind::ErrorEvent,
                     status,
                     retry_after_s: None,
@@ -176,30 +178,28 @@ impl<'task> Pump<'task> {
                 });
             }
         }
-        Err(ExchangeError::with_status(ErrorKind::ContentType, status))
+        Some(ExchangeError::with_status(ErrorKind::ContentType, status))
     }
 
     /// An event stream, into the slot or into one merged answer.
-    async fn events(&mut self, mut body: Incoming, mode: AnswerMode) -> Result<(), ExchangeError> {
+    async fn events(&mut self, mut connection: Connection, mode: AnswerMode) -> Result<(), ExchangeError> {
         let mut budget =
             if mode == AnswerMode::Merged { self.endpoint.config.max_answer_bytes } else { usize::MAX };
+        let shared = self.shared;
         loop {
-            let progress = match self.wait(pin!(body.frame())).await? {
-                Some(Ok(frame)) => {
-                    let Ok(chunk) = frame.into_data() else { continue };
-                    let Some(rest) = budget.checked_sub(chunk.len()) else {
-                        return Err(ExchangeError::new(ErrorKind::TooLarge));
-                    };
-                    budget = rest;
-                    self.shared.feed(Some(&chunk))
-                }
-                Some(Err(error)) => return Err(error.into()),
-                None => self.shared.feed(None),
+            let feed = |read: &[u8]| {
+                budget = budget.checked_sub(read.len())?;
+                Some(shared.feed(Some(read)))
+            };
+            let progress = match self.wait(pin!(connection.read_body(feed))).await?? {
+                Some(progress) => progress.ok_or(ErrorKind::TooLarge)?,
+                None => shared.feed(None),
             };
             match progress.state {
                 State::Open => {}
                 State::Done => {
-                    finish_reading(body).await;
+                    finish_reading(&mut connection).await;
+                    self.endpoint.client.keep(connection);
                     return Ok(());
                 }
                 State::Failed => return Ok(()),
@@ -207,7 +207,6 @@ impl<'task> Pump<'task> {
             if progress.full {
                 // Waiting for the reader is no fault of the upstream.
                 self.deadlines.idle = None;
-                let shared = self.shared;
                 self.wait(pin!(shared.room())).await?;
             }
             let now = Instant::now();
@@ -222,42 +221,53 @@ impl<'task> Pump<'task> {
     }
 
     /// A plain answer, whole.
-    async fn whole(&mut self, mut body: Incoming, context: &AnswerContext) -> Result<(), ExchangeError> {
+    async fn whole(
+        &mut self,
+        mut connection: Connection,
+        context: &AnswerContext,
+    ) -> Result<(), ExchangeError> {
         let limit = self.endpoint.config.max_answer_bytes;
-        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        let announced =
+            connection.announced().map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         if announced > limit {
-            return Err(ExchangeError::new(ErrorKind::TooLarge));
+            return Err(ErrorKind::TooLarge.into());
         }
         let mut answer = Vec::with_capacity(announced);
         loop {
             self.deadlines.idle = Some(Instant::now() + self.endpoint.config.timeouts.idle);
-            let Some(frame) = self.wait(pin!(body.frame())).await?.transpose()? else { break };
-            let Ok(chunk) = frame.into_data() else { continue };
-            if answer.len() + chunk.len() > limit {
-                return Err(ExchangeError::new(ErrorKind::TooLarge));
+            let take = |read: &[u8]| {
+                answer.extend_from_slice(read);
+                answer.len() <= limit
+            };
+            match self.wait(pin!(connection.read_body(take))).await?? {
+                Some(true) => {}
+                Some(false) => return Err(ErrorKind::TooLarge.into()),
+                None => break,
             }
-            answer.extend_from_slice(&chunk);
         }
         let cleaned =
             completion::clean(&answer, context).map_err(|error| self.endpoint.api_key.redacted(&error))?;
+        self.endpoint.client.keep(connection);
         self.shared.whole(cleaned.body.unwrap_or(answer), cleaned.summary);
         Ok(())
     }
 }
 
-/// Read a finished stream's body to its end, so that the connection goes back to the pool.
-async fn finish_reading(mut body: Incoming) {
+/// Read a finished stream's body to its end, so that the connection can be used again.
+async fn finish_reading(connection: &mut Connection) {
     let mut budget = END_OF_BODY_BYTES;
     let reading = async {
-        while let Some(Ok(frame)) = body.frame().await {
-            match budget.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-                Some(rest) => budget = rest,
-                None => return,
-            }
+        while budget > 0 {
+            let take = |read: &[u8]| budget = budget.saturating_sub(read.len());
+            let Ok(Some(())) = connection.read_body(take).await else { return };
         }
     };
     // In time or not: the answer is complete.
     let _ = timeout(END_OF_BODY_TIMEOUT, reading).await;
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    media_type(headers).as_deref() == Some(EVENT_STREAM)
 }
 
 /// The content type without parameters, in lower case.

@@ -3,12 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use llmgw_core::error::{StreamError, StreamErrorKind};
 use llmgw_core::json::{self, JsonError, Kind, Scanner, Value};
 
 use crate::error::ExchangeError;
+use crate::http1::Connection;
 
 /// An error body is read so far and no further; a longer one is cut and then no JSON.
 const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
@@ -73,15 +72,18 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     /// Read an error body, within its limits.
-    pub(crate) async fn read(mut body: Incoming, api_key: &ApiKey) -> Self {
+    pub(crate) async fn read(connection: &mut Connection, api_key: &ApiKey) -> Self {
         let mut collected = Vec::new();
         let reading = async {
-            while let Some(Ok(frame)) = body.frame().await {
-                let Ok(chunk) = frame.into_data() else { continue };
-                if collected.len() + chunk.len() > MAX_ERROR_BODY_BYTES {
-                    return;
-                }
-                collected.extend_from_slice(&chunk);
+            let mut room = true;
+            while room {
+                let take = |read: &[u8]| {
+                    room = collected.len() + read.len() <= MAX_ERROR_BODY_BYTES;
+                    if room {
+                        collected.extend_from_slice(read);
+                    }
+                };
+                let Ok(Some(())) = connection.read_body(take).await else { return };
             }
         };
         // Late or not: what has come is all there is.

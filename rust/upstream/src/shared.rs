@@ -120,10 +120,11 @@ impl Shared {
                     None => merger.finish(),
                 };
                 let began = merger.summary().frames > 0;
+                if began {
+                    self.slot().begin();
+                }
                 if state != State::Open {
                     self.merged(machine);
-                } else if began {
-                    self.slot().begin();
                 }
                 Progress { state, began, sent: false, full: false }
             }

@@ -1,0 +1,280 @@
+//! The framing of a response body (RFC 9112, sections 6 and 7): what of the bytes on the wire is the body.
+
+/// The extension of one chunk. Nobody sends any; a peer must not keep us reading them.
+const MAX_EXTENSION_BYTES: usize = 16 * 1024;
+/// The trailer section. It is skipped.
+const MAX_TRAILER_BYTES: usize = 16 * 1024;
+
+/// The bytes are no HTTP, or none that we take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+/// Takes the framing off a body, wherever its bytes are cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BodyDecoder {
+    framing: Framing,
+    /// There was more than the body: what came behind it belongs to no request of ours.
+    excess: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// So many bytes are still to come.
+    Length(u64),
+    Chunked(Chunked),
+    /// The connection's end is the body's.
+    UntilClose,
+}
+
+/// What comes next in the chunked coding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chunked {
+    /// The first digit of a size.
+    Size,
+    MoreSize(u64),
+    /// White space behind a size.
+    BehindSize(u64),
+    Extension {
+        size: u64,
+        seen: usize,
+    },
+    SizeLf(u64),
+    Data(u64),
+    DataCr,
+    DataLf,
+    /// The start of a trailer line, or of the empty line that ends all.
+    TrailerLine(usize),
+    Trailer(usize),
+    TrailerLf(usize),
+    EndLf,
+    Done,
+    /// Nothing behind this point can be told apart.
+    Broken,
+}
+
+impl BodyDecoder {
+    pub(crate) const fn length(length: u64) -> Self {
+        Self::new(Framing::Length(length))
+    }
+
+    pub(crate) const fn chunked() -> Self {
+        Self::new(Framing::Chunked(Chunked::Size))
+    }
+
+    pub(crate) const fn until_close() -> Self {
+        Self::new(Framing::UntilClose)
+    }
+
+    const fn new(framing: Framing) -> Self {
+        Self { framing, excess: false }
+    }
+
+    /// The whole body has been decoded. Never true of one that ends with its connection.
+    pub(crate) const fn is_done(&self) -> bool {
+        matches!(self.framing, Framing::Length(0) | Framing::Chunked(Chunked::Done))
+    }
+
+    /// The bytes are no such body, from the end of what was decoded on.
+    pub(crate) const fn is_broken(&self) -> bool {
+        matches!(self.framing, Framing::Chunked(Chunked::Broken))
+    }
+
+    /// The body may end where its connection does.
+    pub(crate) const fn ends_with_connection(&self) -> bool {
+        matches!(self.framing, Framing::UntilClose)
+    }
+
+    /// Bytes came behind the body's end.
+    pub(crate) const fn has_excess(&self) -> bool {
+        self.excess
+    }
+
+    /// How many bytes the body still has, where that was announced.
+    pub(crate) const fn announced(&self) -> Option<u64> {
+        match self.framing {
+            Framing::Length(length) => Some(length),
+            Framing::Chunked(_) | Framing::UntilClose => None,
+        }
+    }
+
+    /// Decode what was read, in place: returns how many bytes of the body now stand at its front.
+    pub(crate) fn decode(&mut self, bytes: &mut [u8]) -> usize {
+        match &mut self.framing {
+            Framing::UntilClose => bytes.len(),
+            Framing::Length(left) => {
+                let length = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                *left -= length as u64;
+                self.excess |= length < bytes.len();
+                length
+            }
+            Framing::Chunked(state) => {
+                let (mut from, mut to) = (0, 0);
+                while from < bytes.len() && !matches!(state, Chunked::Done | Chunked::Broken) {
+                    if let Chunked::Data(left) = *state {
+                        let length = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len() - from);
+                        bytes.copy_within(from..from + length, to);
+                        (from, to) = (from + length, to + length);
+                        let left = left - length as u64;
+                        *state = if left == 0 { Chunked::DataCr } else { Chunked::Data(left) };
+                    } else {
+                        *state = state.next(bytes[from]).unwrap_or(Chunked::Broken);
+                        from += 1;
+                    }
+                }
+                self.excess |= from < bytes.len();
+                to
+            }
+        }
+    }
+}
+
+impl Chunked {
+    /// The state behind one byte of framing; none where that byte can't stand there.
+    fn next(self, byte: u8) -> Option<Self> {
+        Some(match (self, byte) {
+            (Self::Size, _) => Self::MoreSize(digit(byte)?),
+            (Self::MoreSize(size) | Self::BehindSize(size) | Self::Extension { size, .. }, b'\r') => {
+                Self::SizeLf(size)
+            }
+            (Self::MoreSize(size) | Self::BehindSize(size), b' ' | b'\t') => Self::BehindSize(size),
+            (Self::MoreSize(size) | Self::BehindSize(size), b';') => Self::Extension { size, seen: 0 },
+            (Self::MoreSize(size), _) => Self::MoreSize(size.checked_mul(16)? | digit(byte)?),
+            (Self::Extension { size, seen }, _) if byte != b'\n' && seen < MAX_EXTENSION_BYTES => {
+                Self::Extension { size, seen: seen + 1 }
+            }
+            (Self::SizeLf(0), b'\n') => Self::TrailerLine(0),
+            (Self::SizeLf(size), b'\n') => Self::Data(size),
+            (Self::DataCr, b'\r') => Self::DataLf,
+            (Self::DataLf, b'\n') => Self::Size,
+            (Self::TrailerLine(_), b'\r') => Self::EndLf,
+            (Self::Trailer(seen), b'\r') => Self::TrailerLf(seen),
+            (Self::TrailerLine(seen) | Self::Trailer(seen), _)
+                if byte != b'\n' && seen < MAX_TRAILER_BYTES =>
+            {
+                Self::Trailer(seen + 1)
+            }
+            (Self::TrailerLf(seen), b'\n') => Self::TrailerLine(seen),
+            (Self::EndLf, b'\n') => Self::Done,
+            _ => return None,
+        })
+    }
+}
+
+fn digit(byte: u8) -> Option<u64> {
+    char::from(byte).to_digit(16).map(u64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What stands behind the decoded bytes.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum End {
+        Open,
+        Done,
+        Excess,
+        Broken,
+    }
+
+    fn decode(mut decoder: BodyDecoder, pieces: &[&[u8]]) -> (String, End) {
+        let mut body = Vec::new();
+        for piece in pieces {
+            let mut piece = piece.to_vec();
+            let length = decoder.decode(&mut piece);
+            body.extend_from_slice(&piece[..length]);
+        }
+        let end = match (decoder.is_broken(), decoder.is_done(), decoder.has_excess()) {
+            (true, ..) => End::Broken,
+            (_, true, true) => End::Excess,
+            (_, true, false) => End::Done,
+            (_, false, _) => End::Open,
+        };
+        (String::from_utf8(body).unwrap(), end)
+    }
+
+    /// The same outcome however the bytes are cut: in two at every byte, and byte by byte.
+    fn decoded(decoder: &BodyDecoder, input: &[u8]) -> (String, End) {
+        let whole = decode(decoder.clone(), &[input]);
+        for cut in 0..input.len() {
+            let (first, second) = input.split_at(cut);
+            assert_eq!(decode(decoder.clone(), &[first, second]), whole, "cut at {cut}");
+        }
+        let bytes: Vec<_> = input.chunks(1).collect();
+        assert_eq!(decode(decoder.clone(), &bytes), whole, "byte by byte");
+        whole
+    }
+
+    #[test]
+    fn chunked_bodies() {
+        let rows = [
+            ("empty", "0\r\n\r\n", "", End::Done),
+            ("one chunk", "3\r\nabc\r\n0\r\n\r\n", "abc", End::Done),
+            ("two chunks", "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", "abcde", End::Done),
+            ("both cases", "A\r\n0123456789\r\nb\r\n0123456789a\r\n", "01234567890123456789a", End::Open),
+            ("leading zeros", "0003\r\nabc\r\n000\r\n\r\n", "abc", End::Done),
+            ("line breaks are data", "4\r\n\r\n\r\n\r\n0\r\n\r\n", "\r\n\r\n", End::Done),
+            ("white space behind a size", "3 \t\r\nabc\r\n", "abc", End::Open),
+            ("an extension", "3;a=\"b\"\r\nabc\r\n0;c\r\n\r\n", "abc", End::Done),
+            ("trailers", "0\r\na: b\r\nc: d\r\n\r\n", "", End::Done),
+            ("cut within data", "5\r\nabc", "abc", End::Open),
+            ("cut within the end", "0\r\n\r", "", End::Open),
+            ("more behind the end", "0\r\n\r\nHTTP/1.1", "", End::Excess),
+            ("no size", "\r\nabc\r\n", "", End::Broken),
+            ("not a size", "x\r\n", "", End::Broken),
+            ("not a size, later", "3\r\nabc\r\nx\r\n", "abc", End::Broken),
+            ("a sign", "+3\r\nabc\r\n", "", End::Broken),
+            ("a digit behind white space", "3 3\r\n", "", End::Broken),
+            ("a size without CR", "3\nabc\r\n", "", End::Broken),
+            ("a size without LF", "3\rabc\r\n", "", End::Broken),
+            ("data longer than its size", "3\r\nabcd\r\n", "abc", End::Broken),
+            ("a size of 2^64", "10000000000000000\r\n", "", End::Broken),
+            ("a line feed within an extension", "3;a\nabc\r\n", "", End::Broken),
+            ("a line feed within a trailer", "0\r\na: b\n\r\n", "", End::Broken),
+        ];
+        for (name, input, body, end) in rows {
+            assert_eq!(decoded(&BodyDecoder::chunked(), input.as_bytes()), (body.to_owned(), end), "{name}");
+        }
+    }
+
+    #[test]
+    fn framing_without_end() {
+        let extension = format!("1;{}\r\n", "x".repeat(MAX_EXTENSION_BYTES));
+        let trailers = format!("0\r\n{}\r\n", "x:y\r\n".repeat(MAX_TRAILER_BYTES / 3));
+        for (name, input, within) in [("extension", extension, End::Open), ("trailers", trailers, End::Done)]
+        {
+            assert_eq!(decode(BodyDecoder::chunked(), &[input.as_bytes()]).1, within, "{name}");
+            let longer = input.replacen(['x'], "xx", 3);
+            assert_eq!(decode(BodyDecoder::chunked(), &[longer.as_bytes()]).1, End::Broken, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_largest_size() {
+        let input = b"ffffffffffffffff\r\nabc";
+        assert_eq!(decoded(&BodyDecoder::chunked(), input), ("abc".to_owned(), End::Open));
+    }
+
+    #[test]
+    fn bodies_of_a_known_length() {
+        for (length, input, body, end) in [
+            (0, "", "", End::Done),
+            (3, "ab", "ab", End::Open),
+            (3, "abc", "abc", End::Done),
+            (3, "abcd", "abc", End::Excess),
+            (0, "x", "", End::Excess),
+        ] {
+            let expected = (body.to_owned(), end);
+            assert_eq!(decoded(&BodyDecoder::length(length), input.as_bytes()), expected, "{length} {input}");
+        }
+        assert_eq!(BodyDecoder::length(7).announced(), Some(7));
+        assert_eq!(BodyDecoder::chunked().announced(), None);
+    }
+
+    #[test]
+    fn a_body_that_ends_with_its_connection() {
+        let decoder = BodyDecoder::until_close();
+        assert_eq!(decoded(&decoder, b"5\r\nabc"), ("5\r\nabc".to_owned(), End::Open));
+        assert!(decoder.ends_with_connection());
+    }
+}

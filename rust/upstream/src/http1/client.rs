@@ -1,0 +1,133 @@
+//! The client of one provider: connections that can be used again, and new ones.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Uri;
+use tokio::time::{Instant, sleep};
+
+use super::connect::Connector;
+use super::connection::Connection;
+use super::head::ResponseHead;
+use crate::config::{ConfigError, Timeouts};
+use crate::error::ErrorKind;
+
+/// Shorter than what servers and load balancers commonly keep (60 s and more), so that we are the ones who close.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Idle connections cost a file descriptor each; a burst of streams should find them all again.
+const MAX_IDLE: usize = 1024;
+/// How often idle connections are looked through for those that ended: one system call each.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Sends requests to one host.
+pub(crate) struct Client {
+    connector: Connector,
+    /// See [`Timeouts::idle`].
+    stall: Duration,
+    pool: Arc<Pool>,
+}
+
+impl Client {
+    /// For `url`'s host.
+    pub(crate) fn new(url: &Uri, timeouts: &Timeouts) -> Result<Self, ConfigError> {
+        let connector = Connector::new(url, timeouts.connect)?;
+        Ok(Self { connector, stall: timeouts.idle, pool: Arc::default() })
+    }
+
+    /// Send a request; the connection that it went over, and the head of the answer. Dropping either ends it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unreachable`], [`ErrorKind::ConnectTimeout`], [`ErrorKind::Reset`], [`ErrorKind::Protocol`].
+    pub(crate) async fn request(
+        &self,
+        head: Bytes,
+        body: Bytes,
+    ) -> Result<(Connection, ResponseHead), ErrorKind> {
+        while let Some(mut connection) = self.pool.take() {
+            match connection.request(head.clone(), body.clone()).await {
+                Ok(answer) => return Ok((connection, answer)),
+                // It had been closed, and no upstream has seen the request: no retry in the sense of the contract.
+                Err(_) if !connection.has_sent() => {}
+                Err(kind) => return Err(kind),
+            }
+        }
+        let mut connection = Connection::new(self.connector.connect().await?, self.stall);
+        let answer = connection.request(head, body).await?;
+        Ok((connection, answer))
+    }
+
+    /// Keep a connection whose exchange has ended, if it can be used again.
+    pub(crate) fn keep(&self, connection: Connection) {
+        if connection.is_reusable() {
+            Pool::put(&self.pool, connection);
+        }
+    }
+}
+
+/// Idle connections, the one used last at the back.
+#[derive(Default)]
+struct Pool {
+    state: Mutex<PoolState>,
+}
+
+#[derive(Default)]
+struct PoolState {
+    idle: VecDeque<Idle>,
+    /// Somebody looks through them from time to time.
+    swept: bool,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+impl Idle {
+    fn is_good(&self) -> bool {
+        self.since.elapsed() < IDLE_TIMEOUT && self.connection.is_quiet()
+    }
+}
+
+impl Pool {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection that was used last: the others can then grow old.
+    fn take(&self) -> Option<Connection> {
+        loop {
+            let idle = self.state().idle.pop_back()?;
+            if idle.is_good() {
+                return Some(idle.connection);
+            }
+        }
+    }
+
+    fn put(this: &Arc<Self>, connection: Connection) {
+        let mut state = this.state();
+        let oldest = if state.idle.len() >= MAX_IDLE { state.idle.pop_front() } else { None };
+        state.idle.push_back(Idle { connection, since: Instant::now() });
+        let swept = std::mem::replace(&mut state.swept, true);
+        drop(state);
+        drop(oldest);
+        if !swept {
+            tokio::spawn(sweep(Arc::downgrade(this)));
+        }
+    }
+}
+
+/// Close what grew old, and what the peer closed, until there is nothing left to look after.
+async fn sweep(pool: Weak<Pool>) {
+    loop {
+        sleep(SWEEP_INTERVAL).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut state = pool.state();
+        state.idle.retain(Idle::is_good);
+        state.swept = !state.idle.is_empty();
+        if !state.swept {
+            return;
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! From a URL to a connection: names, addresses, TLS, all within one timeout.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::head::default_port;
+use crate::config::ConfigError;
+use crate::error::ErrorKind;
+
+/// Finds a peer that vanished while a stream was silent.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+/// How long one address has before the next is tried beside it (RFC 8305, section 5).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// Makes connections to one host.
+pub(super) struct Connector {
+    host: String,
+    port: u16,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+    timeout: Duration,
+}
+
+impl Connector {
+    /// For a URL with a host; the system's root certificates are only read for `https`.
+    pub(super) fn new(url: &Uri, timeout: Duration) -> Result<Self, ConfigError> {
+        let host = url.host().ok_or(ConfigError::BaseUrl)?.trim_matches(['[', ']']).to_owned();
+        let port = url.port_u16().unwrap_or_else(|| default_port(url));
+        let tls = if url.scheme_str() == Some("https") {
+            let name = ServerName::try_from(host.clone()).map_err(|_| ConfigError::BaseUrl)?;
+            Some((TlsConnector::from(Arc::new(tls_config()?)), name))
+        } else {
+            None
+        };
+        Ok(Self { host, port, tls, timeout })
+    }
+
+    /// # Errors
+    /// [`ErrorKind::Unreachable`], [`ErrorKind::ConnectTimeout`].
+    pub(super) async fn connect(&self) -> Result<Stream, ErrorKind> {
+        match timeout(self.timeout, self.attempt()).await {
+            Ok(connected) => connected.map_err(|_| ErrorKind::Unreachable),
+            Err(_) => Err(ErrorKind::ConnectTimeout),
+        }
+    }
+
+    async fn attempt(&self) -> io::Result<Stream> {
+        let addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
+        let tcp = connect_any(addresses.collect()).await?;
+        tcp.set_nodelay(true)?;
+        SockRef::from(&tcp).set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE))?;
+        match &self.tls {
+            None => Ok(Stream::Plain(tcp)),
+            Some((tls, name)) => Ok(Stream::Tls(Box::new(tls.connect(name.clone(), tcp).await?))),
+        }
+    }
+}
+
+fn tls_config() -> Result<ClientConfig, ConfigError> {
+    let mut roots = RootCertStore::empty();
+    // A system's store often holds a certificate or two that nobody can read; it is of use as long as one can.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err(ConfigError::RootCertificates);
+    }
+    let mut config = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .map_err(|_| ConfigError::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// The first of several addresses that answers: tried in turn, each with a short head start (RFC 8305).
+async fn connect_any(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut addresses = families_in_turn(addresses).into_iter();
+    let mut next = addresses.next();
+    let mut attempts = JoinSet::new();
+    let mut failure = io::Error::from(io::ErrorKind::NotFound);
+    loop {
+        if let Some(address) = next.take() {
+            attempts.spawn(TcpStream::connect(address));
+        }
+        tokio::select! {
+            biased;
+            Some(joined) = attempts.join_next() => match joined.map_err(io::Error::other).flatten() {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failure = error,
+            },
+            () = sleep(ATTEMPT_DELAY), if addresses.len() > 0 => {}
+            else => return Err(failure),
+        }
+        next = addresses.next();
+    }
+}
+
+/// IPv6 and IPv4 by turns, beginning with what the resolver put first.
+fn families_in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (one, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let mut other = other.into_iter();
+    let mut sorted: Vec<_> =
+        one.into_iter().flat_map(|address| [Some(address), other.next()]).flatten().collect();
+    sorted.extend(other);
+    sorted
+}
+
+/// A connection's bytes.
+pub(super) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// Between two exchanges: the peer has neither closed the connection nor said anything.
+    ///
+    /// Asks the system, since what tokio knows may be of a moment ago. Over TLS there may be something: new session
+    /// tickets come when the server likes.
+    pub(super) fn is_quiet(&self) -> bool {
+        let (tcp, may_speak) = match self {
+            Self::Plain(tcp) => (tcp, false),
+            Self::Tls(tls) => (tls.get_ref().0, true),
+        };
+        match SockRef::from(tcp).peek(&mut [MaybeUninit::uninit()]) {
+            Ok(read) => may_speak && read > 0,
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buffer),
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, slices),
+            Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_families_take_turns() {
+        let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>();
+        for (given, expected) in [
+            (&["1.1.1.1:1"][..], &["1.1.1.1:1"][..]),
+            (&["[::1]:1", "[::2]:1", "1.1.1.1:1"], &["[::1]:1", "1.1.1.1:1", "[::2]:1"]),
+            (&["1.1.1.1:1", "[::1]:1", "[::2]:1"], &["1.1.1.1:1", "[::1]:1", "[::2]:1"]),
+            (&[], &[]),
+        ] {
+            assert_eq!(families_in_turn(addresses(given)), addresses(expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_refuses_is_passed_over() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let open = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = open.local_addr().unwrap();
+        let stream = connect_any(vec![closed, address]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), address);
+        assert!(connect_any(vec![closed, closed]).await.is_err());
+        assert!(connect_any(Vec::new()).await.is_err());
+    }
+}
