@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import random
+import ssl
 import struct
 import threading
 from collections.abc import Iterator, Sequence
@@ -58,8 +59,9 @@ class ScriptedRequest:
 class ScriptedUpstream:
     """A TCP server on loopback in a thread. A request names its script in a body member, `script`."""
 
-    def __init__(self) -> None:
-        """Starts it."""
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        """Starts it, over TLS if there is a context for that."""
+        self._scheme = "https" if tls else "http"
         self.requests: list[ScriptedRequest] = []
         self._scripts: dict[str, Sequence[Step]] = {}
         self._names = itertools.count()
@@ -68,14 +70,15 @@ class ScriptedUpstream:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._server = asyncio.run_coroutine_threadsafe(
-            asyncio.start_server(self._serve, "127.0.0.1", 0), self._loop
+            asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls), self._loop
         ).result()
         self.port: int = self._server.sockets[0].getsockname()[1]
 
     @property
     def base_url(self) -> str:
         """For the config."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        host = "localhost" if self._scheme == "https" else "127.0.0.1"  # a certificate names the host
+        return f"{self._scheme}://{host}:{self.port}/v1"
 
     def script(self, *steps: Step) -> str:
         """Register a script; its name, for the request's `script` member. Then the connection ends."""
