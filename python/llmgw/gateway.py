@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from llmgw.catalog import Catalog
 from llmgw.config import Config
+from llmgw.journal import Journal
 from llmgw.keys import KeyRing
 from llmgw.ledger import Ledger
 from llmgw.metrics import Metrics
@@ -29,8 +30,12 @@ class Gateway:
         dialects = {model.id: model.route.dialect for model in self.router.models.values()}
         self.catalog = Catalog(config, dialects)
         self.metrics = Metrics(self.router.models)
-        self.keyring = KeyRing(store)
-        self.ledger = Ledger(store, observe=self.metrics.ledger_state)
+        self.keyring = KeyRing(store, stale_keys_s=config.store.stale_keys_s, observe=self.metrics.keys_state)
+        limit_bytes = config.ledger.journal_max_bytes
+        journal = Journal(config.journal_folder, max_bytes=limit_bytes) if limit_bytes else None
+        self.ledger = Ledger(store, journal=journal, observe=self.metrics.ledger_state)
+        self.strict = config.ledger.durability == "strict"
+        """An answer's row must be on disk before the answer ends."""
         self.exchanges: set[Exchange] = set()
         """What is under way with the upstreams."""
         self.draining = False

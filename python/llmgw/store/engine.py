@@ -1,5 +1,6 @@
 """Opening the database: engine, transactions and migrations."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -21,6 +24,7 @@ BUSY_TIMEOUT_S: Final = 5.0
 """How long a statement waits for another process's lock before it fails."""
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _BEGIN: Final = "llmgw_begin"
+_BUSY_TIMEOUT: Final = "llmgw_busy_timeout_s"
 _PRIVATE: Final = 0o600
 
 
@@ -28,34 +32,73 @@ class StoreError(Exception):
     """The database can't be opened. The message says which and why."""
 
 
-class Store:
-    """The open database. Safe to share between threads, not across a fork: open it anew in the child."""
+class StoreGoneError(SQLAlchemyError):
+    """The database's file was deleted or moved. SQLite would go on and write what nobody can find again."""
 
-    def __init__(self, engine: Engine) -> None:
+
+class Store:
+    """The open database. Safe to share between threads, not across a fork: open it anew in the child.
+
+    Where its file is replaced by another one, the next transaction is on that.
+    """
+
+    def __init__(self, engine: Engine, path: Path) -> None:
         """Use `open_store`, which migrates as well."""
         self._engine = engine
         self._writer = engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        self._path = path
+        self._identity = self._look()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A consistent view. Never waits for a writer (WAL). Raises SQLAlchemyError."""
+        self._locate()
         with Session(self._engine) as session:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self, *, busy_timeout_s: float | None = None) -> Iterator[Session]:
         """One transaction, committed at the block's end. Raises SQLAlchemyError; then nothing is changed.
 
         It takes the write lock at once: a deferred one that must be upgraded later fails without waiting.
+        `busy_timeout_s` None: another process's lock is waited for as long as `BUSY_TIMEOUT_S`.
+        After a StoreGoneError the change may be found in a file that was moved.
         """
+        identity = self._locate()
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
-            session.connection()
+            session.connection(execution_options={_BUSY_TIMEOUT: busy_timeout_s})
             yield session
+        if self._look() != identity:
+            message = f"{self._path} was replaced during a transaction"
+            raise StoreGoneError(message)
+
+    def _look(self) -> tuple[int, int]:
+        """Which file the path leads to: device and inode."""
+        try:
+            found = os.stat(self._path)  # noqa: PTH116  (half the cost of Path.stat, on the ledger's way)
+        except OSError as error:
+            message = f"{self._path} is gone: {error.strerror}"
+            raise StoreGoneError(message) from error
+        return found.st_dev, found.st_ino
+
+    def _locate(self) -> tuple[int, int]:
+        identity = self._look()
+        if identity != self._identity:
+            # Connections to the old file are closed as they come back. Theirs keeps its inode from being used
+            # again, so that two files can't be taken for one.
+            self._engine.dispose()
+            self._identity = identity
+        return identity
 
     def migrate(self) -> None:
         """Bring the tables up to date. Processes that start together take turns. Raises StoreError."""
         config = AlembicConfig()
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        with self._engine.connect() as connection:
+            # The usual case needs no lock: a worker can start while another process writes.
+            revision = MigrationContext.configure(connection).get_current_revision()
+        if revision == ScriptDirectory.from_config(config).get_current_head():
+            return
         try:
             with self._writer.begin() as connection:
                 config.attributes["connection"] = connection
@@ -83,7 +126,7 @@ def open_store(url: str) -> Store:
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
-    store = Store(engine)
+    store = Store(engine, path)
     try:
         _use_write_ahead_log(engine)
         store.migrate()
@@ -104,7 +147,11 @@ def _on_connect(connection: sqlite3.Connection, _record: ConnectionPoolEntry) ->
 
 
 def _on_begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+    options = connection.get_execution_options()
+    busy_timeout_s = options.get(_BUSY_TIMEOUT)
+    busy_timeout_s = BUSY_TIMEOUT_S if busy_timeout_s is None else busy_timeout_s
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={int(busy_timeout_s * 1000)}")
+    connection.exec_driver_sql(options.get(_BEGIN, "BEGIN"))
 
 
 def _use_write_ahead_log(engine: Engine) -> None:
