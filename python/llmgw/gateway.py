@@ -11,7 +11,7 @@ from llmgw.keys import KeyRing
 from llmgw.ledger import Ledger
 from llmgw.metrics import Metrics
 from llmgw.routing import Router
-from llmgw.store import Store, open_store
+from llmgw.store import Store, StoreError, store_at
 
 if TYPE_CHECKING:
     from llmgw._core import Exchange
@@ -23,7 +23,7 @@ class Gateway:
     """The parts that every request uses. Make it in the process that serves, after any fork."""
 
     def __init__(self, config: Config, store: Store) -> None:
-        """Blocking: reads the keys. Raises SQLAlchemyError, ValueError (see `Router`)."""
+        """Blocking: reads the keys. Raises ValueError (see `Router`)."""
         self.config = config
         self.store = store
         self.router = Router(config)
@@ -43,8 +43,17 @@ class Gateway:
 
     @classmethod
     def open(cls, config: Config) -> "Gateway":
-        """Open the database and begin the background work. Blocking. Raises as `__init__` and StoreError."""
-        gateway = cls(config, open_store(config.store.url))
+        """Open the database and begin the background work. Blocking. Raises as `__init__`.
+
+        `llmgw serve` has opened the database before. A worker that takes a dead one's place while the
+        database fails must not fail too: it admits nobody until the keys can be read.
+        """
+        store = store_at(config.store.url)
+        try:
+            store.prepare()
+        except StoreError as error:
+            logger.error("%s; this worker waits for it", error)  # noqa: TRY400
+        gateway = cls(config, store)
         gateway.keyring.start()
         gateway.ledger.start()
         return gateway

@@ -151,9 +151,10 @@ class KeyRing:
         stale_keys_s: float = STALE_KEYS_S,
         observe: Callable[[bool], None] | None = None,
     ) -> None:
-        """Loads the keys once, blocking. Raises SQLAlchemyError. Make it in the process that uses it.
+        """Loads the keys once, blocking; where that fails, none is in force until they can be read.
 
-        `observe(healthy)` is called by whichever thread has read the keys, or failed to.
+        Make it in the process that uses it. `observe(healthy)` is called by whichever thread has read the
+        keys, or failed to.
         """
         self._store = store
         self._poll_interval_s = poll_interval_s
@@ -162,7 +163,7 @@ class KeyRing:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._epoch: int | None = None
+        self._epoch: tuple[int, int] | None = None
         self._by_digest: dict[bytes, Key] = {}
         self._gate = asyncio.Lock()
         self._next_look: asyncio.Task[None] | None = None
@@ -171,8 +172,8 @@ class KeyRing:
         self.healthy = True
         """False: the keys could not be read when that was last tried."""
         self.stale = False
-        """True: they could not be read for so long that none is in force."""
-        self._load()
+        """True: they could not be read for so long, or ever, that none is in force."""
+        self.refresh()
 
     def lookup(self, token: str) -> Key | None:
         """The key with this text; None if there is none or it was revoked. Expiry the caller checks."""
@@ -190,7 +191,7 @@ class KeyRing:
             self._load()
         except Exception:  # besides SQLAlchemyError: whatever a damaged file makes of the values in it
             if self.healthy:
-                logger.exception("the keys can't be read; the ones known so far stay in force")
+                logger.exception("the keys can't be read; the ones known so far stay in force for a time")
             self.healthy = False
             self._expire()
         else:
@@ -205,7 +206,7 @@ class KeyRing:
         with self._lock:
             if self.stale or time.monotonic() - self._read_s < self._stale_keys_s:
                 return
-            logger.error("the keys were not read for %g s; none is in force any more", self._stale_keys_s)
+            logger.error("the last known keys are older than %g s; no key is in force", self._stale_keys_s)
             self.stale = True
             self._by_digest = {}
             self._epoch = None
@@ -234,7 +235,7 @@ class KeyRing:
     def _load(self) -> None:
         with self._lock, self._store.read() as session:
             # One transaction, so that the epoch and the keys are of the same moment.
-            epoch = session.scalars(select(KeyEpoch.epoch)).one()
+            epoch = self._store.generation, session.scalars(select(KeyEpoch.epoch)).one()
             if epoch == self._epoch:
                 self._read_s = time.monotonic()
                 return

@@ -1,6 +1,5 @@
 """The journal: what was acknowledged is read again, whole, whoever died in between."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -164,7 +163,7 @@ def test_a_file_that_was_taken_away_can_still_be_read(folder: Path, away: str) -
     assert files(folder) == ([] if away == "deleted" else [".elsewhere"])
 
 
-def test_without_its_folder_it_says_so_and_goes_on_later(folder: Path, tmp_path: Path) -> None:
+def test_without_its_folder_it_says_so_and_goes_on_later(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "none" / "journal", max_bytes=MAX_BYTES)
     with pytest.raises(FileNotFoundError):
         journal.append(ROWS)
@@ -203,10 +202,10 @@ def test_half_a_batch_does_not_stay_on_a_full_disk(folder: Path) -> None:
 
 
 def test_no_descriptor_stays_open(folder: Path) -> None:
-    before = len(os.listdir("/dev/fd"))
+    before = len(list(Path("/dev/fd").iterdir()))
     journal = Journal(folder, max_bytes=MAX_BYTES)
     journal.append(ROWS)
     drain(journal)
     left_behind(folder, ROWS)
     drain(adopted(folder))
-    assert len(os.listdir("/dev/fd")) == before
+    assert len(list(Path("/dev/fd").iterdir())) == before

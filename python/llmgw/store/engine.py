@@ -47,7 +47,9 @@ class Store:
         self._engine = engine
         self._writer = engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         self._path = path
-        self._identity = self._look()
+        self._identity: tuple[int, int] | None = None
+        self.generation = 0
+        """How often the file was replaced by another one."""
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -83,15 +85,29 @@ class Store:
 
     def _locate(self) -> tuple[int, int]:
         identity = self._look()
-        if identity != self._identity:
+        if self._identity is None:
+            self._identity = identity
+        elif identity != self._identity:
             # Connections to the old file are closed as they come back. Theirs keeps its inode from being used
             # again, so that two files can't be taken for one.
             self._engine.dispose()
             self._identity = identity
+            self.generation += 1
         return identity
 
-    def migrate(self) -> None:
-        """Bring the tables up to date. Processes that start together take turns. Raises StoreError."""
+    def prepare(self) -> None:
+        """Make the file what transactions expect. Raises StoreError."""
+        try:
+            self._locate()
+            _use_write_ahead_log(self._engine)
+            self._migrate()
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            message = f"can't open the database {self._path}: {cause}"
+            raise StoreError(message) from error
+
+    def _migrate(self) -> None:
+        """Bring the tables up to date. Processes that start together take turns."""
         config = AlembicConfig()
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         with self._engine.connect() as connection:
@@ -117,28 +133,34 @@ def open_store(url: str) -> Store:
 
     `url` is `sqlite:///PATH`. Raises StoreError.
     """
-    path = Path(url.removeprefix(SQLITE_PREFIX))
+    path = _path(url)
     try:
         path.touch(mode=_PRIVATE)
     except OSError as error:
         message = f"can't open the database {path}: {error.strerror}"
         raise StoreError(message) from error
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
-    store = Store(engine, path)
+    store = store_at(url)
     try:
-        _use_write_ahead_log(engine)
-        store.migrate()
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        store.close()
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        message = f"can't open the database {path}: {cause}"
-        raise StoreError(message) from error
+        store.prepare()
     except StoreError:
         store.close()
         raise
     return store
+
+
+def store_at(url: str) -> Store:
+    """The database that `open_store` has prepared before, in another process. Touches nothing yet.
+
+    So this succeeds while the database can't be used; whatever is asked of it then fails until it can.
+    """
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    return Store(engine, _path(url))
+
+
+def _path(url: str) -> Path:
+    return Path(url.removeprefix(SQLITE_PREFIX))
 
 
 def _on_connect(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
