@@ -131,7 +131,7 @@ class App:
             if gateway.draining:
                 problems.append("draining")
             if gateway.keyring.stale:
-                problems.append("the keys can't be read, and the last known are too old")
+                problems.append("no key is in force: the keys can't be read")
             elif not gateway.keyring.healthy:
                 warnings.append("the keys can't be read; the last known stay in force")
             if warning := gateway.ledger.warning:

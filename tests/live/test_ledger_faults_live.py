@@ -318,7 +318,7 @@ def test_a_worker_that_starts_without_a_database_waits_for_it(strict: Gateway) -
         wait_until(lambda: is_alive(strict), "a worker that answers", timeout_s=TIMEOUT_S)
         status, report = ready(strict)
         assert (status, report["status"]) == (503, "unavailable")
-        assert report["problems"] == ["the keys can't be read, and the last known are too old"]
+        assert report["problems"] == ["no key is in force: the keys can't be read"]
         refused = strict.post(body("glm-5"))
         assert (refused.status, refused.error["code"]) == (503, "overloaded")
         assert refused.headers["retry-after"] == "10"

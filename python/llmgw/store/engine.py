@@ -166,6 +166,8 @@ def _path(url: str) -> Path:
 def _on_connect(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
     # The driver would begin transactions by itself, lazily and never for DDL; `_on_begin` does so instead.
     connection.isolation_level = None
+    # A commit is on disk when it returns. SQLite's own default, but some distributions build it with another.
+    connection.execute("PRAGMA synchronous=FULL")
 
 
 def _on_begin(connection: Connection) -> None:
