@@ -36,6 +36,7 @@ CLIENT_CLOSED_REQUEST: Final = 499
 CLIENT_GONE: Final = "client_gone"
 LEDGER_FAILED: Final = "ledger_failed"
 """The answer was there, but with `durability = "strict"` its row could not be put on disk."""
+_LEDGER_RETRY_AFTER_S: Final = 5
 
 
 class ChatCompletion:
@@ -135,7 +136,7 @@ class ChatCompletion:
         except NotDurableError:
             self._error_kind = LEDGER_FAILED
             message = "The gateway can't record requests at the moment. Try again later."
-            raise ApiError("overloaded", message) from None
+            raise ApiError("overloaded", message, retry_after_s=_LEDGER_RETRY_AFTER_S) from None
         self._committed = entry
 
     async def _committed_end(self, block: bytes) -> bytes:

@@ -45,6 +45,8 @@ COMMIT_TIMEOUT_S: Final = 10.0
 _RETRY_INTERVAL_S: Final = 0.5
 _RETRY_BUSY_TIMEOUT_S: Final = 0.05
 _CLOSE_INTERVAL_S: Final = 0.1
+_ADOPT_INTERVAL_S: Final = 5.0
+"""Journals of processes that have died are looked for so often: a listing of a folder that hardly ever is."""
 _MAX_TOKENS: Final = 2**40
 """More than any answer has. What an upstream claims beyond it would only make the sums overflow."""
 _COUNTS: Final = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
@@ -135,6 +137,7 @@ class Ledger:
         self._healthy = True
         self._journaling = True
         self._retry_at_s = float("-inf")
+        self._adopt_at_s = float("-inf")
         self._overflowed = 0  # counted on the event loop
         self._lost = 0  # counted by the thread
 
@@ -226,9 +229,10 @@ class Ledger:
         self._report()
 
     def _run(self) -> None:
-        self._adopt()
         more = True
         while not self._stop.is_set():
+            if time.monotonic() >= self._adopt_at_s:
+                self._adopt()
             # A full queue wakes this thread at once; a failing disk must not make it spin, see `_round`.
             if not more:
                 self._wake.wait(self._flush_interval_s)
@@ -300,7 +304,6 @@ class Ledger:
         if not self._healthy:
             logger.warning("the ledger can be written again")
             self._healthy = True
-            self._adopt()
         return True
 
     def _insert_one_by_one(self, rows: list[LedgerEntry]) -> bool:
@@ -351,6 +354,7 @@ class Ledger:
         return True
 
     def _adopt(self) -> None:
+        self._adopt_at_s = time.monotonic() + _ADOPT_INTERVAL_S
         if self._journal is not None:
             try:
                 self._journal.adopt()

@@ -227,6 +227,23 @@ def test_a_row_that_was_committed_and_journaled_counts_once(store: Store, file: 
     assert sum_usage(store, "model") == [UsageSum("m", 10, 0, 0, sum(range(10)), 0, 0)]
 
 
+def test_the_rows_of_a_process_that_dies_later_are_taken_over(
+    store: Store, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmgw.ledger._ADOPT_INTERVAL_S", 0.02)
+    dying = Journal(journal_of(file), max_bytes=10_000_000)
+    dying.append(entry._asdict() for entry in entries(0, 10))
+    ledger = ledger_of(store, file)
+    ledger.start()
+    ledger.record(entries(10, 1)[0])
+    wait_until(lambda: len(stored(file)) == 1, "written", timeout_s=TIMEOUT_S)
+    assert pending(journal_of(file)).rows == 10  # its owner lives
+    dying.close()
+    wait_until(lambda: len(stored(file)) == 11, "taken over", timeout_s=TIMEOUT_S)
+    ledger.close_blocking()
+    assert stored(file) == expected(11)
+
+
 def test_rows_of_another_version(store: Store, file: Path) -> None:
     dead = Journal(journal_of(file), max_bytes=10_000_000)
     [row] = [entry._asdict() for entry in entries(0, 1)]
