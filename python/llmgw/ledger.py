@@ -140,6 +140,7 @@ class Ledger:
         self._adopt_at_s = float("-inf")
         self._overflowed = 0  # counted on the event loop
         self._lost = 0  # counted by the thread
+        self._refused: set[str] = set()  # of the rows just written: those that the database will never take
 
     @property
     def dropped(self) -> int:
@@ -281,10 +282,12 @@ class Ledger:
         if not commits:
             return
 
+        refused, self._refused = self._refused, set()
+
         def settle() -> None:
             for commit in commits:
                 if not commit.durable.done():  # its request may have been cancelled, or have given up
-                    commit.durable.set_result(on_disk)
+                    commit.durable.set_result(on_disk and commit.entry.request_id not in refused)
 
         with suppress(RuntimeError):  # the loop was closed: nobody waits any more
             commits[0].loop.call_soon_threadsafe(settle)
@@ -308,7 +311,7 @@ class Ledger:
 
     def _insert_one_by_one(self, rows: list[LedgerEntry]) -> bool:
         """One row that the database will never take must not keep back the others."""
-        bad = 0
+        refused: set[str] = set()
         for entry in rows:
             try:
                 self._write([entry])
@@ -316,8 +319,9 @@ class Ledger:
                 if _is_of_the_database(error):
                     return False
                 logger.exception("the ledger entry of request %s can't be stored", entry.request_id)
-                bad += 1
-        self._lost += bad
+                refused.add(entry.request_id)
+        self._lost += len(refused)
+        self._refused = refused
         return True
 
     def _fail(self, error: Exception) -> None:

@@ -318,6 +318,19 @@ def test_a_commit_fails_where_neither_takes_it(store: Store, file: Path, tmp_pat
     assert stored(file) == expected(1)
 
 
+def test_a_commit_of_a_row_that_can_never_be_stored_fails(store: Store, file: Path) -> None:
+    ledger = ledger_of(store, file)
+    ledger.start()
+    good, bad, later = entries(0, 3)
+    rows = [good, bad._replace(finish_reason="\ud800"), later]
+    outcomes = asyncio.run(commit_all(ledger, rows))
+    assert [type(outcome) for outcome in outcomes] == [type(None), NotDurableError, type(None)]
+    assert asyncio.run(commit_all(ledger, [bad])) == [None]
+    ledger.close_blocking()
+    assert stored(file) == expected(3)
+    assert ledger.warning is None  # the database is not to blame
+
+
 def test_a_commit_that_hangs_is_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmgw.ledger.COMMIT_TIMEOUT_S", 0.05)
     ledger = Ledger(store)  # nobody writes
