@@ -224,6 +224,7 @@ def test_a_row_that_was_committed_and_journaled_counts_once(store: Store, file: 
     wait_until(lambda: pending(journal_of(file)).rows == 0, "replayed", timeout_s=TIMEOUT_S)
     ledger.close_blocking()
     assert stored(file) == expected(10)
+    assert ledger.dropped == 0
     assert sum_usage(store, "model") == [UsageSum("m", 10, 0, 0, sum(range(10)), 0, 0)]
 
 
