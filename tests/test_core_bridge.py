@@ -149,6 +149,42 @@ def test_blocks_come_as_the_upstream_sends_them(run: Run) -> None:
     run(main())
 
 
+ENDS = {
+    "done": LAST + DONE,
+    "no done": LAST,
+    "error event": b'data: {"error":{"message":"no"}}\n\n',
+    "truncated": b"",
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_the_last_block_is_known_before_it_is_sent_on(run: Run, end: str) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(STREAM_HEAD)
+        for _ in range(5):
+            writer.write(FIRST)
+            await writer.drain()
+            await asyncio.sleep(0)
+        writer.write(ENDS[end])
+
+    async def main() -> None:
+        async with upstream_at(handler) as upstream:
+            for _ in range(20):  # the end comes with more or less before it
+                exchange = upstream.start(prepared(), request_id="r")
+                blocks = []
+                while not exchange.finished:
+                    block = await exchange.next_block()
+                    assert block is not None, "the end came without having been announced"
+                    blocks.append(block)
+                total_s = exchange.summary().total_s
+                assert await exchange.next_block() is None
+                assert blocks[-1].endswith(DONE) or b'"error"' in blocks[-1]
+                assert exchange.summary().total_s == total_s
+
+    run(main())
+
+
 def test_a_plain_answer_is_one_block(run: Run) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(response("200 OK", completion(await read_request(reader))))
@@ -159,6 +195,7 @@ def test_a_plain_answer_is_one_block(run: Run) -> None:
             block = await exchange.next_block()
             assert block is not None
             assert json.loads(block)["choices"][0]["message"]["content"] == "你好"
+            assert exchange.finished
             assert await exchange.next_block() is None
             summary = exchange.summary()
             assert (summary.prompt_tokens, summary.completion_tokens) == (3, 2)

@@ -171,13 +171,19 @@ class Exchange:
         A stream that has begun gets an error frame in its last block; otherwise the first `next_block`
         raises `draining`.
         """
+    @property
+    def finished(self) -> bool:
+        """True once `next_block` has given the last block, or has raised: the summary is final.
+
+        So a block after which this is True is the one that ends the answer.
+        """
     def summary(self) -> Summary: ...
 
 @final
 class Summary:
     """What is known of an exchange so far.
 
-    Final once `next_block` has returned None, has raised, or has returned an answer that is not streamed.
+    Final once `Exchange.finished` is True.
     """
 
     @property

@@ -126,14 +126,22 @@ class App:
             await responder.whole(200, [(b"content-type", CONTENT_TYPE.encode("ascii"))], body)
             return
         problems: list[str] = []
+        warnings: list[str] = []
         if path == READYZ:
             if gateway.draining:
                 problems.append("draining")
-            if not gateway.keyring.healthy:
-                problems.append("the keys can't be read")
-        status = "unavailable" if problems else "ok"
-        body = json.dumps({"status": status, **({"problems": problems} if problems else {})}).encode()
-        await responder.whole(503 if problems else 200, [JSON], body)
+            if gateway.keyring.stale:
+                problems.append("no key is in force: the keys can't be read")
+            elif not gateway.keyring.healthy:
+                warnings.append("the keys can't be read; the last known stay in force")
+            if warning := gateway.ledger.warning:
+                warnings.append(warning)
+        report: dict[str, object] = {
+            "status": "unavailable" if problems else "degraded" if warnings else "ok"
+        }
+        report |= {"problems": problems} if problems else {}
+        report |= {"warnings": warnings} if warnings else {}
+        await responder.whole(503 if problems else 200, [JSON], json.dumps(report).encode())
 
 
 _OPEN_PATHS: Final = frozenset({HEALTHZ, READYZ, METRICS})

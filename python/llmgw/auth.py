@@ -1,11 +1,13 @@
 """Who is asking: `Authorization: Bearer sk-gtw-…` → `Key`. Whatever is not plainly right is refused."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from llmgw.errors import ApiError
 from llmgw.keys import Key, KeyRing
 
-_HOW = "Send it as 'Authorization: Bearer sk-gtw-...'."
+_STALE_RETRY_AFTER_S: Final = 10
+_HOW: Final = "Send it as 'Authorization: Bearer sk-gtw-...'."
 
 
 def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str:
@@ -25,13 +27,17 @@ def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str:
 async def authenticate(headers: Iterable[tuple[bytes, bytes]], keyring: KeyRing) -> Key:
     """The key that a request carries.
 
-    Raises ApiError: `missing_api_key`, `invalid_api_key` (unknown or revoked), `expired_api_key`.
+    Raises ApiError: `missing_api_key`, `invalid_api_key` (unknown or revoked), `expired_api_key`,
+    `overloaded` (the keys can't be read, and were not for too long).
     """
     token = bearer_token(headers)
     key = keyring.lookup(token)
     if key is None:
         await keyring.refresh_if_stale()
         key = keyring.lookup(token)
+    if key is None and keyring.stale:
+        message = "The gateway can't check API keys at the moment. Try again later."
+        raise ApiError("overloaded", message, retry_after_s=_STALE_RETRY_AFTER_S)
     if key is None:
         raise ApiError("invalid_api_key", "The API key is unknown or was revoked.")
     if key.expired():

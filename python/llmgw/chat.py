@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 
 from llmgw._core import ChatRequest, CoreError, Exchange, PreparedRequest, RequestError, UpstreamError
 from llmgw.asgi import JSON, ClientGone, Headers, Receive, Responder, Scope, read_body
-from llmgw.errors import ApiError, upstream_error
+from llmgw.errors import ApiError, render_body, upstream_error
 from llmgw.gateway import Gateway
 from llmgw.keys import Key
-from llmgw.ledger import LedgerEntry
+from llmgw.ledger import LedgerEntry, NotDurableError
 
 if TYPE_CHECKING:
     from llmgw.routing import Model
@@ -34,6 +34,9 @@ EVENT_STREAM: Final[Headers] = [
 CLIENT_CLOSED_REQUEST: Final = 499
 """The ledger's status where the client left before its answer began (as nginx has it; nobody is told)."""
 CLIENT_GONE: Final = "client_gone"
+LEDGER_FAILED: Final = "ledger_failed"
+"""The answer was there, but with `durability = "strict"` its row could not be put on disk."""
+_LEDGER_RETRY_AFTER_S: Final = 5
 
 
 class ChatCompletion:
@@ -53,6 +56,7 @@ class ChatCompletion:
         self._exchange: Exchange | None = None
         self._client_gone = False
         self._error_kind: str | None = None
+        self._committed: LedgerEntry | None = None
 
     async def run(self, scope: Scope, receive: Receive, responder: Responder) -> None:
         """Serve the request and write it into the ledger, whatever becomes of it."""
@@ -107,6 +111,10 @@ class ChatCompletion:
                 error.kind, status=error.status, retry_after_s=error.retry_after_s, message=error.message
             ) from None
         headers = self._thinking_header()
+        strict = self._gateway.strict
+        if strict and exchange.finished:
+            # A whole answer, or a short stream: a row that can't be stored can still be told by a status.
+            await self._commit()
         if prepared.mode != "stream":
             headers.append(JSON)
             await responder.whole(200, headers, block or b"")
@@ -116,7 +124,28 @@ class ChatCompletion:
         while block is not None:
             await responder.body(block, more=True)
             block = await exchange.next_block()
+            if strict and block is not None and exchange.finished:
+                block = await self._committed_end(block)
         await responder.body(b"", more=False)
+
+    async def _commit(self) -> None:
+        """Put the row of an answer on disk, before its end is told. Raises ApiError where that fails."""
+        entry = self._entry(200)
+        try:
+            await self._gateway.ledger.commit(entry)
+        except NotDurableError:
+            self._error_kind = LEDGER_FAILED
+            message = "The gateway can't record requests at the moment. Try again later."
+            raise ApiError("overloaded", message, retry_after_s=_LEDGER_RETRY_AFTER_S) from None
+        self._committed = entry
+
+    async def _committed_end(self, block: bytes) -> bytes:
+        """The last block of a stream, or the error frame that takes its place."""
+        try:
+            await self._commit()
+        except ApiError as error:
+            return b"data: %s\n\n" % render_body(error)
+        return block
 
     def _thinking_header(self) -> Headers:
         """What was asked and what was sent, once a request with a switch has been rewritten."""
@@ -133,11 +162,23 @@ class ChatCompletion:
 
     def _account(self, status: int | None) -> None:
         """Write the ledger's entry and count it. No I/O."""
+        entry = self._committed
+        if entry is None:
+            entry = self._entry(status)
+            self._gateway.ledger.record(entry)
+        self._gateway.metrics.finished(entry)
+        if entry.error_kind is not None and self._exchange is not None:
+            logger.warning(
+                "%s: model %s, upstream %s: %s after %.3f s (status %d)",
+                self._request_id, entry.model, entry.upstream, entry.error_kind, entry.total_s, entry.status,
+            )  # fmt: skip
+
+    def _entry(self, status: int | None) -> LedgerEntry:
         request, model, prepared = self._request, self._model, self._prepared
         summary = self._exchange.summary() if self._exchange else None
         asked, sent = prepared.thinking.split("; ") if prepared and prepared.thinking else (None, None)
         error_kind = CLIENT_GONE if self._client_gone else self._error_kind
-        entry = LedgerEntry(
+        return LedgerEntry(
             time_s=self._time_s,
             request_id=self._request_id,
             status=status or CLIENT_CLOSED_REQUEST,
@@ -158,13 +199,6 @@ class ChatCompletion:
             thinking_observed=summary.reasoning_seen if summary else False,
             first_event_s=summary.first_event_s if summary else None,
         )
-        self._gateway.ledger.record(entry)
-        self._gateway.metrics.finished(entry)
-        if entry.error_kind is not None and summary is not None:
-            logger.warning(
-                "%s: model %s, upstream %s: %s after %.3f s (status %d)",
-                self._request_id, entry.model, entry.upstream, entry.error_kind, entry.total_s, entry.status,
-            )  # fmt: skip
 
 
 def scan(body: bytes) -> ChatRequest:

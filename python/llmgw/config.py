@@ -26,6 +26,8 @@ SQLITE_PREFIX: Final = "sqlite:///"
 MAX_DURATION_S: Final = 86_400.0
 """A day: longer than any request, and far from what a timer can't hold."""
 
+MAX_STALE_KEYS_S: Final = 30 * 86_400.0
+
 MINIMAL_EXAMPLE: Final = """\
 [upstreams.dashscope]
 base_url = "https://dashscope.aliyuncs.com/compatible-mode/v1"
@@ -97,6 +99,19 @@ class StoreConfig(_Table):
 
     url: str = DEFAULT_STORE_URL
     """A SQLite URL. A relative path is taken from the config file's folder, and is absolute once loaded."""
+    stale_keys_s: float = Field(default=MAX_DURATION_S, gt=0, le=MAX_STALE_KEYS_S, allow_inf_nan=False)
+    """While the database can't be read, the keys known so far stay in force for so long."""
+
+
+class LedgerConfig(_Table):
+    """`[ledger]`: what is promised of its rows."""
+
+    durability: Literal["relaxed", "strict"] = "relaxed"
+    """`strict`: an answer's row is on disk before the answer ends."""
+    journal: str | None = Field(default=None, min_length=1)
+    """The folder where rows wait while the database fails, absolute once loaded. None: beside it."""
+    journal_max_bytes: int = Field(default=268_435_456, ge=0)
+    """For each worker; 0: no journal."""
 
 
 class UpstreamConfig(_Table):
@@ -153,6 +168,7 @@ class Config(_Table):
 
     server: ServerConfig = ServerConfig()
     store: StoreConfig = StoreConfig()
+    ledger: LedgerConfig = LedgerConfig()
     upstreams: dict[str, UpstreamConfig] = Field(min_length=1)
     models: Annotated[tuple[ModelConfig, ...], Strict(strict=False), Field(min_length=1)]
     _source: Path = PrivateAttr(default=Path(DEFAULT_CONFIG))
@@ -162,6 +178,11 @@ class Config(_Table):
     def source(self) -> Path:
         """The file that this was read from."""
         return self._source
+
+    @property
+    def journal_folder(self) -> Path:
+        """`ledger.journal`, or `NAME.journal` beside the database."""
+        return Path(self.ledger.journal or f"{self.store.url.removeprefix(SQLITE_PREFIX)}.journal")
 
     @property
     def created_s(self) -> int:
@@ -249,6 +270,9 @@ class _Resolver:
         store = resolved.get("store", {})
         if isinstance(store, dict) and isinstance(url := store.get("url", DEFAULT_STORE_URL), str):
             resolved["store"] = store | {"url": self._store_url(url)}
+        ledger = resolved.get("ledger")
+        if isinstance(ledger, dict) and isinstance(journal := ledger.get("journal"), str) and journal:
+            resolved["ledger"] = ledger | {"journal": str(self._folder / Path(journal).expanduser())}
         upstreams = resolved.get("upstreams")
         if isinstance(upstreams, dict):
             resolved["upstreams"] = {
@@ -368,6 +392,7 @@ def _one_of(wrong: str, right: list[str]) -> str:
 _TABLES: Final[dict[str, type[_Table]]] = {
     "server": ServerConfig,
     "store": StoreConfig,
+    "ledger": LedgerConfig,
     "upstreams": UpstreamConfig,
     "models": ModelConfig,
 }

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from llmgw.catalog import Catalog
 from llmgw.config import Config
+from llmgw.journal import Journal
 from llmgw.keys import KeyRing
 from llmgw.ledger import Ledger
 from llmgw.metrics import Metrics
 from llmgw.routing import Router
-from llmgw.store import Store, open_store
+from llmgw.store import Store, StoreError, store_at
 
 if TYPE_CHECKING:
     from llmgw._core import Exchange
@@ -22,15 +23,19 @@ class Gateway:
     """The parts that every request uses. Make it in the process that serves, after any fork."""
 
     def __init__(self, config: Config, store: Store) -> None:
-        """Blocking: reads the keys. Raises SQLAlchemyError, ValueError (see `Router`)."""
+        """Blocking: reads the keys. Raises ValueError (see `Router`)."""
         self.config = config
         self.store = store
         self.router = Router(config)
         dialects = {model.id: model.route.dialect for model in self.router.models.values()}
         self.catalog = Catalog(config, dialects)
         self.metrics = Metrics(self.router.models)
-        self.keyring = KeyRing(store)
-        self.ledger = Ledger(store, observe=self.metrics.ledger_state)
+        self.keyring = KeyRing(store, stale_keys_s=config.store.stale_keys_s, observe=self.metrics.keys_state)
+        limit_bytes = config.ledger.journal_max_bytes
+        journal = Journal(config.journal_folder, max_bytes=limit_bytes) if limit_bytes else None
+        self.ledger = Ledger(store, journal=journal, observe=self.metrics.ledger_state)
+        self.strict = config.ledger.durability == "strict"
+        """An answer's row must be on disk before the answer ends."""
         self.exchanges: set[Exchange] = set()
         """What is under way with the upstreams."""
         self.draining = False
@@ -38,8 +43,17 @@ class Gateway:
 
     @classmethod
     def open(cls, config: Config) -> "Gateway":
-        """Open the database and begin the background work. Blocking. Raises as `__init__` and StoreError."""
-        gateway = cls(config, open_store(config.store.url))
+        """Open the database and begin the background work. Blocking. Raises as `__init__`.
+
+        `llmgw serve` has opened the database before. A worker that takes a dead one's place while the
+        database fails must not fail too: it admits nobody until the keys can be read.
+        """
+        store = store_at(config.store.url)
+        try:
+            store.prepare()
+        except StoreError as error:
+            logger.error("%s; this worker waits for it", error)  # noqa: TRY400
+        gateway = cls(config, store)
         gateway.keyring.start()
         gateway.ledger.start()
         return gateway

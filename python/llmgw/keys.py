@@ -13,13 +13,12 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import or_, select, update
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from llmgw.store import ApiKey, KeyEpoch, Store
@@ -33,6 +32,8 @@ MISS_INTERVAL_S: Final = 0.05
 """Unknown keys make the gateway look into the database at most so often."""
 MISS_TIMEOUT_S: Final = 1.0
 """A request with an unknown key waits at most so long for that look."""
+STALE_KEYS_S: Final = 86_400.0
+"""While the database can't be read, the keys known so far stay in force for so long."""
 _RANDOM_BYTES: Final = 24
 _DISPLAY_LENGTH: Final = len(KEY_PREFIX) + 4
 _MAX_TOKEN_LENGTH: Final = 128
@@ -139,23 +140,40 @@ class KeyRing:
     """The keys that are in force, in memory.
 
     `lookup` belongs on the hot path. A thread polls the database; while the database fails, the last known
-    keys stay in force and `healthy` is False.
+    keys stay in force, `healthy` is False, and after `stale_keys_s` no key is in force any more.
     """
 
-    def __init__(self, store: Store, *, poll_interval_s: float = POLL_INTERVAL_S) -> None:
-        """Loads the keys once, blocking. Raises SQLAlchemyError. Make it in the process that uses it."""
+    def __init__(
+        self,
+        store: Store,
+        *,
+        poll_interval_s: float = POLL_INTERVAL_S,
+        stale_keys_s: float = STALE_KEYS_S,
+        observe: Callable[[bool], None] | None = None,
+    ) -> None:
+        """Loads the keys once, blocking; where that fails, none is in force until they can be read.
+
+        Make it in the process that uses it. `observe(healthy)` is called by whichever thread has read the
+        keys, or failed to.
+        """
         self._store = store
         self._poll_interval_s = poll_interval_s
+        self._stale_keys_s = stale_keys_s
+        self._observe = observe
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._epoch: int | None = None
+        self._epoch: tuple[int, int] | None = None
         self._by_digest: dict[bytes, Key] = {}
         self._gate = asyncio.Lock()
         self._next_look: asyncio.Task[None] | None = None
         self._last_look_s = float("-inf")
+        self._read_s = float("-inf")
         self.healthy = True
-        self._load()
+        """False: the keys could not be read when that was last tried."""
+        self.stale = False
+        """True: they could not be read for so long, or ever, that none is in force."""
+        self.refresh()
 
     def lookup(self, token: str) -> Key | None:
         """The key with this text; None if there is none or it was revoked. Expiry the caller checks."""
@@ -171,14 +189,27 @@ class KeyRing:
         """Reload the keys if they have changed. Blocking; never raises."""
         try:
             self._load()
-        except SQLAlchemyError:
+        except Exception:  # besides SQLAlchemyError: whatever a damaged file makes of the values in it
             if self.healthy:
-                logger.exception("the keys can't be read; the ones known so far stay in force")
+                logger.exception("the keys can't be read; the ones known so far stay in force for a time")
             self.healthy = False
+            self._expire()
         else:
             if not self.healthy:
                 logger.warning("the keys can be read again")
-            self.healthy = True
+            self.healthy, self.stale = True, False
+        if self._observe is not None:
+            self._observe(self.healthy)
+
+    def _expire(self) -> None:
+        """A revocation must count some day, even if nobody can read it."""
+        with self._lock:
+            if self.stale or time.monotonic() - self._read_s < self._stale_keys_s:
+                return
+            logger.error("the last known keys are older than %g s; no key is in force", self._stale_keys_s)
+            self.stale = True
+            self._by_digest = {}
+            self._epoch = None
 
     async def refresh_if_stale(self) -> None:
         """After a miss: look for keys made a moment ago, without blocking the loop.
@@ -204,12 +235,14 @@ class KeyRing:
     def _load(self) -> None:
         with self._lock, self._store.read() as session:
             # One transaction, so that the epoch and the keys are of the same moment.
-            epoch = session.scalars(select(KeyEpoch.epoch)).one()
+            epoch = self._store.generation, session.scalars(select(KeyEpoch.epoch)).one()
             if epoch == self._epoch:
+                self._read_s = time.monotonic()
                 return
             rows = session.scalars(select(ApiKey).where(ApiKey.revoked_at.is_(None)))
             self._by_digest = {row.digest: _key_of(row) for row in rows}
             self._epoch = epoch
+            self._read_s = time.monotonic()
 
     def _poll(self) -> None:
         while not self._stop.wait(self._poll_interval_s):

@@ -21,7 +21,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from llmgw.ledger import LedgerEntry
+from llmgw.ledger import LedgerEntry, LedgerState
 
 MULTIPROC_ENV: Final = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -86,10 +86,31 @@ class Metrics:
         )
         self._ledger_queue = Gauge(
             "llmgw_ledger_queue_rows",
-            "Ledger entries that the database does not have yet.",
+            "Ledger entries that are in memory only.",
             registry=self.registry,
             multiprocess_mode="livesum",
         )
+        self._journal_rows = Gauge(
+            "llmgw_ledger_journal_rows",
+            "Ledger entries in journals that the database does not have yet.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._journal_bytes = Gauge(
+            "llmgw_ledger_journal_bytes",
+            "Size of the journals in use.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._store_healthy = Gauge(
+            "llmgw_store_healthy",
+            "1 if the database could be used when it was last tried, for this purpose, by every worker.",
+            ("purpose",),
+            registry=self.registry,
+            multiprocess_mode="livemin",
+        )
+        for purpose in ("keys", "ledger"):
+            self._store_healthy.labels(purpose).set(1)
         self._ledger_dropped = Counter(
             "llmgw_ledger_dropped_rows", "Ledger entries that were lost.", registry=self.registry
         )
@@ -134,11 +155,18 @@ class Metrics:
         """Count a refusal by its code (`missing_api_key` and so on)."""
         self._child(self._auth_failures, code).inc()
 
-    def ledger_state(self, queued: int, dropped: int) -> None:
-        """Take the ledger's figures, `dropped` since the start. Made to be `Ledger`'s `observe`."""
-        self._ledger_queue.set(queued)
-        self._ledger_dropped.inc(dropped - self._dropped_seen)
-        self._dropped_seen = dropped
+    def ledger_state(self, state: LedgerState) -> None:
+        """Take the ledger's figures. Made to be `Ledger`'s `observe`."""
+        self._ledger_queue.set(state.queued)
+        self._journal_rows.set(state.journal_rows)
+        self._journal_bytes.set(state.journal_bytes)
+        self._store_healthy.labels("ledger").set(state.healthy)
+        self._ledger_dropped.inc(state.dropped - self._dropped_seen)
+        self._dropped_seen = state.dropped
+
+    def keys_state(self, healthy: bool) -> None:  # noqa: FBT001  (made to be `KeyRing`'s `observe`)
+        """Take whether the keys could be read."""
+        self._store_healthy.labels("keys").set(healthy)
 
     def render(self) -> bytes:
         """Prometheus text, of all workers. Reads files where there are several: call it in a thread."""

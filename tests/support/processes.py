@@ -106,3 +106,10 @@ class Process:
         except ProcessLookupError:
             return
         self.process.wait()
+
+
+def worker_pids(process: "Process") -> list[int]:
+    """The processes that it has forked (Linux)."""
+    pid = process.process.pid
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return sorted(int(child) for children in tasks for child in children.read_text("ascii").split())

@@ -79,3 +79,11 @@ def test_refusals(store: Store) -> None:
     assert ask(store, revoked.token) == "invalid_api_key"
     assert ask(store, expired.token) == "expired_api_key"
     assert ask(store, both.token) == "invalid_api_key"
+
+
+def test_while_the_keys_can_t_be_checked_nobody_is_admitted(store: Store, tmp_path: Path) -> None:
+    new = create_key(store, name="a")
+    assert ask(store, new.token) == new.key.id
+    next(tmp_path.glob("*.db")).rename(tmp_path / "away")
+    for token in (new.token, "sk-gtw-unknown"):
+        assert ask(store, token) == "overloaded"

@@ -21,6 +21,7 @@ from llmgw.commands.demo import demo_config
 from llmgw.commands.gateway import base_url, claim_port
 from llmgw.commands.keys import parse_duration
 from llmgw.config import load_config
+from llmgw.journal import Journal
 from llmgw.keys import KeyRing, list_keys
 from llmgw.ledger import Ledger, LedgerEntry
 from llmgw.simulator import MODELS
@@ -287,17 +288,23 @@ def test_no_durations(run: Run, text: str) -> None:
 def test_usage(run: Run, tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/llmgw.db")
     ledger = Ledger(store)
-    ledger.record(LedgerEntry(0.0, "r", 200, 1.0, model="qwen3-max", prompt_tokens=1234, completion_tokens=5))
-    ledger.record(LedgerEntry(0.0, "r", 504, 1.0, model="qwen3-max", error_kind="idle_timeout"))
+    ledger.record(
+        LedgerEntry(0.0, "r1", 200, 1.0, model="qwen3-max", prompt_tokens=1234, completion_tokens=5)
+    )
+    ledger.record(LedgerEntry(0.0, "r2", 504, 1.0, model="qwen3-max", error_kind="idle_timeout"))
     ledger.close_blocking()
     store.close()
-    status, out, _ = run("usage", "--by", "model")
-    assert status == 0
+    status, out, err = run("usage", "--by", "model")
+    assert (status, err) == (0, "")
     assert [line.split() for line in out.splitlines()] == [
         ["MODEL", "REQUESTS", "ERRORS", "PROMPT", "COMPLETION", "REASONING", "CACHED"],
         ["qwen3-max", "2", "1", "1,234", "5", "0", "0"],
     ]
     assert run("usage", "--by", "day").out.splitlines()[1].startswith("1970-01-01")
+    journal = Journal(tmp_path / "llmgw.db.journal", max_bytes=1_000_000)
+    journal.append([{}, {}, {}])
+    assert run("usage").err.startswith(f"3 more rows wait in {tmp_path}/llmgw.db.journal; ")
+    journal.close()
 
 
 # Check.

@@ -139,6 +139,20 @@ def test_store_paths_start_at_the_config_file(tmp_path: Path, url: str, expected
     assert config.store.url == "sqlite:///" + expected.format(folder=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("", "{folder}/llmgw.db.journal"),
+        ('[store]\nurl = "sqlite:////data/keys.db"', "/data/keys.db.journal"),
+        ('[ledger]\njournal = "rows"', "{folder}/rows"),
+        ('[ledger]\njournal = "/other/disk/rows"', "/other/disk/rows"),
+    ],
+)
+def test_where_the_journal_is(tmp_path: Path, lines: str, expected: str) -> None:
+    config = load(tmp_path, f"{lines}\n{with_upstream('')}")
+    assert str(config.journal_folder) == expected.format(folder=tmp_path)
+
+
 NOT_A_URL = 'upstreams.local.base_url: is not an http or https URL; write it like "https://host/v1"'
 NOT_SQLITE = (
     "store.url: is not the URL of a SQLite file; "
@@ -238,6 +252,22 @@ NOT_SQLITE = (
         (f'[store]\nurl = "postgresql://host/db"\n{with_upstream("")}', NOT_SQLITE),
         (f'[store]\nurl = "sqlite://"\n{with_upstream("")}', NOT_SQLITE),
         (f'[store]\nurl = "sqlite:///:memory:"\n{with_upstream("")}', NOT_SQLITE),
+        (
+            f"[store]\nstale_keys_s = 2592001\n{with_upstream('')}",
+            "store.stale_keys_s: is out of range; it must be less than or equal to 2592000",
+        ),
+        (
+            f'[ledger]\ndurability = "always"\n{with_upstream("")}',
+            "ledger.durability: is not a known value; it must be one of 'relaxed', 'strict'",
+        ),
+        (
+            f'[ledger]\njournal_folder = "x"\n{with_upstream("")}',
+            "ledger.journal_folder: is not a known key; did you mean 'journal'?",
+        ),
+        (
+            f"[ledger]\njournal_max_bytes = -1\n{with_upstream('')}",
+            "ledger.journal_max_bytes: is out of range; it must be greater than or equal to 0",
+        ),
         # Values
         (
             with_model('thinking = "enable_thinkin"'),

@@ -17,6 +17,7 @@ from llmgw.config import (
     DIALECTS,
     Capability,
     ConfigError,
+    LedgerConfig,
     Modality,
     ModelConfig,
     ServerConfig,
@@ -41,6 +42,7 @@ REQUIRED = {"required", "必填"}
 TABLES: dict[str, type[BaseModel]] = {
     "[server]": ServerConfig,
     "[store]": StoreConfig,
+    "[ledger]": LedgerConfig,
     "[upstreams.NAME]": UpstreamConfig,
     "[[models]]": ModelConfig,
 }

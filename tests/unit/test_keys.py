@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from llmgw import keys
 from llmgw.keys import KeyRing, create_key, list_keys, revoke_keys
-from llmgw.store import Store, open_store
+from llmgw.store import Store, open_store, store_at
 from tests.support.processes import wait_until
 
 HOUR = timedelta(hours=1)
@@ -147,7 +147,8 @@ def test_a_new_key_works_at_once(store: Store, keyring: KeyRing) -> None:
 class CountingRing(KeyRing):
     """Counts its looks into the database, and can be made to hang in one."""
 
-    looks = 0
+    looks = -1
+    """The one at the start is not counted."""
     hang: threading.Event | None = None
     looking: threading.Event | None = None
 
@@ -227,6 +228,46 @@ def test_a_failing_database_leaves_the_keys_in_force(
     assert len(caplog.records) == 1  # once, not at every poll
     ring.refresh()
     assert ring.healthy
+
+
+def test_keys_that_were_not_read_for_too_long_are_out_of_force(store: Store, tmp_path: Path) -> None:
+    new = create_key(store, name="a")
+    seen: list[bool] = []
+    ring = KeyRing(store, stale_keys_s=0.2, poll_interval_s=0.02, observe=seen.append)
+    (tmp_path / "keys.db").rename(tmp_path / "away.db")
+    ring.refresh()
+    assert (ring.healthy, ring.stale, ring.lookup(new.token)) == (False, False, new.key)
+    ring.start()
+    wait_until(lambda: ring.stale, "stale", timeout_s=5)
+    ring.close()
+    assert ring.lookup(new.token) is None
+    (tmp_path / "away.db").rename(tmp_path / "keys.db")
+    ring.refresh()
+    assert (ring.healthy, ring.stale, ring.lookup(new.token)) == (True, False, new.key)
+    assert (seen[0], seen[1], seen[-1]) == (True, False, True)
+
+
+def test_a_file_in_place_of_the_old_one_is_read(store: Store, tmp_path: Path) -> None:
+    old = create_key(store, name="old")
+    ring = KeyRing(store)
+    other = open_store(f"sqlite:///{tmp_path}/other.db")
+    new = create_key(other, name="new")
+    other.close()
+    for name in ("keys.db-wal", "keys.db-shm"):
+        (tmp_path / name).unlink()
+    (tmp_path / "other.db").replace(tmp_path / "keys.db")
+    ring.refresh()  # both files are at the same epoch
+    assert (ring.lookup(old.token), ring.lookup(new.token)) == (None, new.key)
+
+
+def test_without_a_database_no_key_is_in_force(tmp_path: Path) -> None:
+    ring = KeyRing(store_at(f"sqlite:///{tmp_path}/keys.db"))
+    assert (ring.healthy, ring.stale) == (False, True)
+    opened = open_store(f"sqlite:///{tmp_path}/keys.db")
+    new = create_key(opened, name="a")
+    ring.refresh()
+    assert (ring.healthy, ring.stale, ring.lookup(new.token)) == (True, False, new.key)
+    opened.close()
 
 
 def test_an_unchanged_epoch_costs_no_reload(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

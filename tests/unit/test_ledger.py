@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from llmgw.keys import create_key
-from llmgw.ledger import Ledger, LedgerEntry, UsageBy, UsageSum, sum_usage
+from llmgw.ledger import Ledger, LedgerEntry, LedgerState, UsageBy, UsageSum, sum_usage
 from llmgw.store import LedgerRow, Store, open_store
 from tests.support.processes import wait_until
 
@@ -165,33 +165,34 @@ def test_a_stop_ends_even_if_the_database_never_comes_back(
 
 
 def test_a_full_queue_drops_and_counts(store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    seen: list[tuple[int, int]] = []
-    ledger = Ledger(store, capacity_rows=3, observe=lambda queued, dropped: seen.append((queued, dropped)))
+    seen: list[LedgerState] = []
+    ledger = Ledger(store, capacity_rows=3, observe=seen.append)
     for number in range(5):
         ledger.record(entry(str(number)))
     assert (ledger.queued, ledger.dropped) == (3, 2)
     assert len(caplog.records) == 1
     ledger.close_blocking()
-    assert seen[-1] == (0, 2)
+    assert seen[-1] == LedgerState(0, 2, 0, 0, healthy=True)
     assert [row.request_id for row in rows(store)] == ["0", "1", "2"]
 
 
 def test_one_bad_row_does_not_keep_back_the_others(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     ledger = Ledger(store)
     for bad in (entry("bad", status=None), entry("worse", key_id=2**70), entry("worst", time_s=float("nan"))):
-        ledger.record(entry("before"))
+        ledger.record(entry(f"before {bad.request_id}"))
         ledger.record(bad)
-        ledger.record(entry("after"))
+        ledger.record(entry(f"after {bad.request_id}"))
     ledger.close_blocking()
-    assert [row.request_id for row in rows(store)] == ["before", "after"] * 3
+    expected = [f"{when} {bad}" for bad in ("bad", "worse", "worst") for when in ("before", "after")]
+    assert [row.request_id for row in rows(store)] == expected
     assert ledger.dropped == 3
     assert len(caplog.records) == 3
 
 
 def test_an_absurd_usage_can_be_stored_and_summed(store: Store) -> None:
     ledger = Ledger(store)
-    for _ in range(100):
-        ledger.record(entry(prompt_tokens=2**64 - 1))
+    for number in range(100):
+        ledger.record(entry(str(number), prompt_tokens=2**64 - 1))
     ledger.close_blocking()
     [total] = sum_usage(store, "model")
     assert total.prompt_tokens == 100 * 2**40
@@ -228,6 +229,7 @@ def test_sums(store: Store, by: UsageBy) -> None:
     ledger = Ledger(store)
     ledger.record(
         entry(
+            "1",
             key_id=key.id,
             model="a",
             prompt_tokens=10,
@@ -236,10 +238,10 @@ def test_sums(store: Store, by: UsageBy) -> None:
             cached_tokens=2,
         )
     )
-    ledger.record(entry(key_id=key.id, model="b", prompt_tokens=5))
-    ledger.record(entry(status=404))
+    ledger.record(entry("2", key_id=key.id, model="b", prompt_tokens=5))
+    ledger.record(entry("3", status=404))
     # A stream that broke, on the next day, with a key that the database does not have.
-    broken = entry(time_s=NOON_S + DAY_S, key_id=7, model="a", prompt_tokens=1, error_kind="reset")
+    broken = entry("4", time_s=NOON_S + DAY_S, key_id=7, model="a", prompt_tokens=1, error_kind="reset")
     ledger.record(broken)
     ledger.close_blocking()
     assert sum_usage(store, by) == SUMS[by]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llmgw.ledger import LedgerEntry
+from llmgw.ledger import LedgerEntry, LedgerState
 from llmgw.metrics import Metrics
 
 ENTRY = LedgerEntry(0.0, "r", 200, 2.0, model="m", finish_reason="stop", first_event_s=0.4)
@@ -92,8 +92,8 @@ def test_auth_failures(metrics: Metrics) -> None:
 
 
 def test_ledger_state(metrics: Metrics) -> None:
-    metrics.ledger_state(10, 3)
-    metrics.ledger_state(5, 4)
+    metrics.ledger_state(LedgerState(10, 3, 7, 700, healthy=False))
+    metrics.ledger_state(LedgerState(5, 4, 0, 0, healthy=True))
     found = lines(metrics)
     assert found["llmgw_ledger_queue_rows"] == 5
     assert found["llmgw_ledger_dropped_rows_total"] == 4
@@ -106,7 +106,7 @@ def test_each_process_has_its_own_registry() -> None:
 
 WORKER = """
 import sys
-from llmgw.ledger import LedgerEntry
+from llmgw.ledger import LedgerEntry, LedgerState
 from llmgw.metrics import Metrics
 
 metrics = Metrics(["m"])

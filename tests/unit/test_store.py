@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, select
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import OperationalError, StatementError
 
-from llmgw.store import ApiKey, Base, KeyEpoch, Store, StoreError, open_store
+from llmgw.store import ApiKey, Base, KeyEpoch, Store, StoreError, StoreGoneError, open_store
+from llmgw.store.engine import _MIGRATIONS
 
 PROCESSES = 6
 
@@ -69,6 +71,13 @@ def test_processes_that_start_together(url: str) -> None:
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("SELECT id, epoch FROM key_epoch").fetchall() == [(1, 0)]
+
+
+def test_commits_are_flushed(url: str) -> None:
+    store = open_store(url)
+    with store.read() as session:
+        assert session.scalar(text("PRAGMA synchronous")) == 2  # FULL
+    store.close()
 
 
 def test_the_file_is_private(url: str) -> None:
@@ -178,3 +187,74 @@ def test_a_locked_database_fails_in_the_end(url: str, monkeypatch: pytest.Monkey
     with store.write(), pytest.raises(OperationalError, match="locked"):
         write_too()
     store.close()
+
+
+def test_an_open_needs_no_lock_where_nothing_is_to_be_migrated(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmgw.store.engine.BUSY_TIMEOUT_S", 0.05)
+    store = open_store(url)
+    with store.write():
+        open_store(url).close()
+    store.close()
+
+
+def test_a_file_that_is_gone_is_neither_read_nor_made(url: str, tmp_path: Path) -> None:
+    store = open_store(url)
+    file = Path(url.removeprefix("sqlite:///"))
+    file.rename(tmp_path / "away")
+    for use in (store.read, store.write):
+        with pytest.raises(StoreGoneError, match="No such file"), use():
+            pass
+    assert not file.exists()
+    (tmp_path / "away").rename(file)
+    with store.write() as session:
+        session.add(key_row())
+    store.close()
+
+
+def test_a_commit_into_a_file_that_was_moved_meanwhile_is_a_failure(url: str, tmp_path: Path) -> None:
+    store = open_store(url)
+
+    def write() -> None:
+        with store.write() as session:
+            session.add(key_row())
+            Path(url.removeprefix("sqlite:///")).rename(tmp_path / "away")
+
+    with pytest.raises(StoreGoneError):
+        write()
+    store.close()
+
+
+def test_a_file_in_the_place_of_the_old_one_is_used(url: str, tmp_path: Path) -> None:
+    store = open_store(url)
+    other = open_store(f"sqlite:///{tmp_path}/other.db")
+    with other.write() as session:
+        session.add(key_row(name="other"))
+    other.close()
+    file = Path(url.removeprefix("sqlite:///"))
+    for left in tmp_path.glob(f"{file.name}-*"):
+        left.unlink()
+    (tmp_path / "other.db").replace(file)
+    with store.read() as session:
+        assert session.scalars(select(ApiKey.name)).all() == ["other"]
+    assert store.generation == 1
+    store.close()
+
+
+def test_an_older_database_is_migrated_with_its_rows(url: str) -> None:
+    open_store(url).close()
+    file = url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("DROP INDEX ux_ledger_request_id")
+        before = ScriptDirectory(str(_MIGRATIONS)).get_revision("0003").down_revision
+        connection.execute("UPDATE alembic_version SET version_num = ?", (before,))
+        connection.execute(
+            "INSERT INTO ledger (time, request_id, status, stream, usage_source, thinking_observed, total_s)"
+            " VALUES ('2026-11-24 00:00:00', 'req_1', 200, 0, 'none', 0, 1.0)"
+        )
+    open_store(url).close()
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT request_id FROM ledger").fetchall() == [("req_1",)]
+        indexes = connection.execute("SELECT name FROM pragma_index_list('ledger') WHERE \"unique\"")
+        assert indexes.fetchall() == [("ux_ledger_request_id",)]

@@ -19,6 +19,8 @@ class Llmgw:
     """The gateway that all this is about."""
 
     name: str = "llmgw"
+    durability: str = "relaxed"
+    """Of the ledger; `benches.gateway.durability` compares the two."""
     settings: str = (
         "`llmgw serve`, one worker, release build; key check, routing, capability check, thinking rewrite, "
         "ledger (SQLite) and metrics on ([docs/config.md](config.md))"
@@ -43,7 +45,7 @@ class Llmgw:
     def launch(self, upstream_port: int, folder: Path) -> Launch:
         """A config file, a database and a fresh key."""
         config = folder / "llmgw.toml"
-        config.write_text(_config(upstream_port, folder), "utf-8")
+        config.write_text(_config(upstream_port, folder, self.durability), "utf-8")
         key = (
             run([_program(), "keys", "create", "--name", "bench", "--config", config]).strip().splitlines()[0]
         )
@@ -62,9 +64,10 @@ def _program() -> Path:
     return Path(os.environ.get(PROGRAM_ENV, ROOT / ".venv" / "bin" / "llmgw")).absolute()
 
 
-def _config(upstream_port: int, folder: Path) -> str:
+def _config(upstream_port: int, folder: Path, durability: str) -> str:
     lines = ["[server]", "workers = 1", 'log_level = "warning"']
     lines += ["[store]", f'url = "sqlite:///{folder}/llmgw.db"']
+    lines += ["[ledger]", f'durability = "{durability}"']
     lines += ["[upstreams.mock]", f'base_url = "http://{LOCALHOST}:{upstream_port}/v1"', 'api_key = "mock"']
     for model, upstream_model in UPSTREAM_MODELS.items():
         lines += [

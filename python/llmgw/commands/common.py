@@ -49,7 +49,7 @@ def opened_store(config: Config) -> Iterator["Store"]:
     try:
         store = open_store(config.store.url)
     except StoreError as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(f"{error}; mend it, restore a backup, or name another in store.url") from error
     try:
         yield store
     except DBAPIError as error:

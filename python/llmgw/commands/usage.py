@@ -1,9 +1,11 @@
 """`llmgw usage`: what the ledger adds up to."""
 
 import argparse
+import sys
 from typing import Final, get_args
 
 from llmgw.commands.common import add_config_option, configured_store, print_table
+from llmgw.journal import pending
 from llmgw.ledger import UsageBy, sum_usage
 
 EPILOG: Final = """\
@@ -25,9 +27,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it."""
-    with configured_store(options.config) as (store, _config):
+    with configured_store(options.config) as (store, config):
         sums = sum_usage(store, options.by)
     header = (options.by.upper(), "REQUESTS", "ERRORS", "PROMPT", "COMPLETION", "REASONING", "CACHED")
     rows = [(group, *(f"{number:,}" for number in numbers)) for group, *numbers in sums]
     print_table(header, rows, right=range(1, len(header)))
+    waiting = pending(config.journal_folder)
+    if waiting.rows:
+        where = f"{waiting.rows:,} more rows wait in {config.journal_folder}"
+        print(f"{where}; a running gateway adds them once it can write the database", file=sys.stderr)
     return 0

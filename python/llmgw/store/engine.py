@@ -1,5 +1,6 @@
 """Opening the database: engine, transactions and migrations."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -21,6 +24,7 @@ BUSY_TIMEOUT_S: Final = 5.0
 """How long a statement waits for another process's lock before it fails."""
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _BEGIN: Final = "llmgw_begin"
+_BUSY_TIMEOUT: Final = "llmgw_busy_timeout_s"
 _PRIVATE: Final = 0o600
 
 
@@ -28,34 +32,89 @@ class StoreError(Exception):
     """The database can't be opened. The message says which and why."""
 
 
-class Store:
-    """The open database. Safe to share between threads, not across a fork: open it anew in the child."""
+class StoreGoneError(SQLAlchemyError):
+    """The database's file was deleted or moved. SQLite would go on and write what nobody can find again."""
 
-    def __init__(self, engine: Engine) -> None:
+
+class Store:
+    """The open database. Safe to share between threads, not across a fork: open it anew in the child.
+
+    Where its file is replaced by another one, the next transaction is on that.
+    """
+
+    def __init__(self, engine: Engine, path: Path) -> None:
         """Use `open_store`, which migrates as well."""
         self._engine = engine
         self._writer = engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        self._path = path
+        self._identity: tuple[int, int] | None = None
+        self.generation = 0
+        """How often the file was replaced by another one."""
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A consistent view. Never waits for a writer (WAL). Raises SQLAlchemyError."""
+        self._locate()
         with Session(self._engine) as session:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self, *, busy_timeout_s: float | None = None) -> Iterator[Session]:
         """One transaction, committed at the block's end. Raises SQLAlchemyError; then nothing is changed.
 
         It takes the write lock at once: a deferred one that must be upgraded later fails without waiting.
+        `busy_timeout_s` None: another process's lock is waited for as long as `BUSY_TIMEOUT_S`.
+        After a StoreGoneError the change may be found in a file that was moved.
         """
+        identity = self._locate()
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
-            session.connection()
+            session.connection(execution_options={_BUSY_TIMEOUT: busy_timeout_s})
             yield session
+        if self._look() != identity:
+            message = f"{self._path} was replaced during a transaction"
+            raise StoreGoneError(message)
 
-    def migrate(self) -> None:
-        """Bring the tables up to date. Processes that start together take turns. Raises StoreError."""
+    def _look(self) -> tuple[int, int]:
+        """Which file the path leads to: device and inode."""
+        try:
+            found = os.stat(self._path)  # noqa: PTH116  (half the cost of Path.stat, on the ledger's way)
+        except OSError as error:
+            message = f"{self._path} is gone: {error.strerror}"
+            raise StoreGoneError(message) from error
+        return found.st_dev, found.st_ino
+
+    def _locate(self) -> tuple[int, int]:
+        identity = self._look()
+        if self._identity is None:
+            self._identity = identity
+        elif identity != self._identity:
+            # Connections to the old file are closed as they come back. Theirs keeps its inode from being used
+            # again, so that two files can't be taken for one.
+            self._engine.dispose()
+            self._identity = identity
+            self.generation += 1
+        return identity
+
+    def prepare(self) -> None:
+        """Make the file what transactions expect. Raises StoreError."""
+        try:
+            self._locate()
+            _use_write_ahead_log(self._engine)
+            self._migrate()
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            message = f"can't open the database {self._path}: {cause}"
+            raise StoreError(message) from error
+
+    def _migrate(self) -> None:
+        """Bring the tables up to date. Processes that start together take turns."""
         config = AlembicConfig()
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        with self._engine.connect() as connection:
+            # The usual case needs no lock: a worker can start while another process writes.
+            revision = MigrationContext.configure(connection).get_current_revision()
+        if revision == ScriptDirectory.from_config(config).get_current_head():
+            return
         try:
             with self._writer.begin() as connection:
                 config.attributes["connection"] = connection
@@ -74,37 +133,49 @@ def open_store(url: str) -> Store:
 
     `url` is `sqlite:///PATH`. Raises StoreError.
     """
-    path = Path(url.removeprefix(SQLITE_PREFIX))
+    path = _path(url)
     try:
         path.touch(mode=_PRIVATE)
     except OSError as error:
         message = f"can't open the database {path}: {error.strerror}"
         raise StoreError(message) from error
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
-    store = Store(engine)
+    store = store_at(url)
     try:
-        _use_write_ahead_log(engine)
-        store.migrate()
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        store.close()
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        message = f"can't open the database {path}: {cause}"
-        raise StoreError(message) from error
+        store.prepare()
     except StoreError:
         store.close()
         raise
     return store
 
 
+def store_at(url: str) -> Store:
+    """The database that `open_store` has prepared before, in another process. Touches nothing yet.
+
+    So this succeeds while the database can't be used; whatever is asked of it then fails until it can.
+    """
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    return Store(engine, _path(url))
+
+
+def _path(url: str) -> Path:
+    return Path(url.removeprefix(SQLITE_PREFIX))
+
+
 def _on_connect(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
     # The driver would begin transactions by itself, lazily and never for DDL; `_on_begin` does so instead.
     connection.isolation_level = None
+    # A commit is on disk when it returns. SQLite's own default, but some distributions build it with another.
+    connection.execute("PRAGMA synchronous=FULL")
 
 
 def _on_begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+    options = connection.get_execution_options()
+    busy_timeout_s = options.get(_BUSY_TIMEOUT)
+    busy_timeout_s = BUSY_TIMEOUT_S if busy_timeout_s is None else busy_timeout_s
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={int(busy_timeout_s * 1000)}")
+    connection.exec_driver_sql(options.get(_BEGIN, "BEGIN"))
 
 
 def _use_write_ahead_log(engine: Engine) -> None:

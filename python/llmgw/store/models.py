@@ -68,7 +68,11 @@ class LedgerRow(Base):
     """What one request was, cost and led to. Times are in seconds, counts in tokens."""
 
     __tablename__ = "ledger"
-    __table_args__ = (Index("ix_ledger_time", "time"),)
+    __table_args__ = (
+        Index("ix_ledger_time", "time"),
+        # A row that is replayed from a journal twice is stored once.
+        Index("ux_ledger_request_id", "request_id", unique=True),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     time: Mapped[datetime]

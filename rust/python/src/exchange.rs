@@ -135,6 +135,11 @@ impl Exchange {
         })
     }
 
+    #[getter]
+    fn finished(&self) -> PyResult<bool> {
+        guard(|| Ok(self.here()?.is_finished()))
+    }
+
     fn summary(&self) -> PyResult<Summary> {
         guard(|| Ok(Summary(self.here()?.report())))
     }

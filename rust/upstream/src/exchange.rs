@@ -118,6 +118,12 @@ impl Exchange {
         std::future::poll_fn(|cx| self.poll_block(cx)).await
     }
 
+    /// True once the last block has been given, or the failure: the report is final.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.shared.is_finished()
+    }
+
     /// Close the connection now, unless the answer has ended. A pending read ends with `None`, or with
     /// [`ErrorKind::Aborted`] where nothing had been handed out.
     pub fn abort(&self) {

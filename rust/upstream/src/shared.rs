@@ -223,6 +223,12 @@ impl Shared {
         self.slot().ended.is_some()
     }
 
+    /// True once the last block has been taken: nothing is added after the end.
+    pub(crate) fn is_finished(&self) -> bool {
+        let slot = self.slot();
+        slot.ended.is_some() && slot.ready.is_empty()
+    }
+
     pub(crate) fn poll_block(&self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, ExchangeError>> {
         let mut slot = self.slot();
         if !slot.ready.is_empty() {

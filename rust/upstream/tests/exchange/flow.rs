@@ -38,6 +38,32 @@ async fn what_is_ready_comes_in_one_block() {
     assert_eq!(rest(&exchange).await, [LAST, DONE].concat());
 }
 
+/// Whoever must do something before an answer ends has to know its last block by itself.
+#[tokio::test]
+async fn the_last_block_is_known() {
+    let broken = format!("data: {}\n\n", r#"{"error":{"message":"no","type":"server_error"}}"#);
+    for (case, end) in [("done", [LAST, DONE].concat()), ("no done", LAST.to_owned()), ("error", broken)] {
+        let server = Server::start();
+        let exchange = server.start_exchange(STREAM);
+        let (mut peer, _) = server.request().await;
+        assert!(!exchange.is_finished(), "{case}: nothing has come");
+        peer.begin(FIRST).await;
+        assert_eq!(block(&exchange).await, FIRST);
+        assert!(!exchange.is_finished(), "{case}: more is to come");
+        peer.finish(&end).await;
+        eventually("all is read", || {
+            exchange.report().error_kind.is_some() || exchange.report().summary.frames == 2
+        })
+        .await;
+        let mut last = String::new();
+        while !exchange.is_finished() {
+            last = block(&exchange).await;
+        }
+        assert!(last.ends_with(DONE) || last.contains("\"error\""), "{case}: {last}");
+        assert_eq!(rest(&exchange).await, "", "{case}");
+    }
+}
+
 #[tokio::test]
 async fn one_byte_at_a_time() {
     let events = [FIRST, ": ping\n\n", SECOND, LAST, DONE].concat();
