@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from llmgw.catalog import Catalog
 from llmgw.config import Config
+from llmgw.health import RetryBudget
 from llmgw.keys import KeyRing
 from llmgw.ledger import Ledger
 from llmgw.metrics import Metrics
@@ -25,10 +26,12 @@ class Gateway:
         """Blocking: reads the keys. Raises SQLAlchemyError, ValueError (see `Router`)."""
         self.config = config
         self.store = store
-        self.router = Router(config)
-        dialects = {model.id: model.route.dialect for model in self.router.models.values()}
+        self.metrics = Metrics(model.id for model in config.models)
+        self.router = Router(config, observe=self.metrics.cooling)
+        self.retry_budget = RetryBudget()
+        # What the catalog says of a model is true of the target that stands first.
+        dialects = {model.id: model.targets.all[0].route.dialect for model in self.router.models.values()}
         self.catalog = Catalog(config, dialects)
-        self.metrics = Metrics(self.router.models)
         self.keyring = KeyRing(store)
         self.ledger = Ledger(store, observe=self.metrics.ledger_state)
         self.exchanges: set[Exchange] = set()

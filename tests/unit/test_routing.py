@@ -50,14 +50,16 @@ def test_resolve(
     router: Router, model_id: str, upstream: str, upstream_model: str, dialect: str, *, images: bool
 ) -> None:
     model = router.resolve(model_id, key(model_id))
-    assert (model.id, model.upstream_name, model.accepts_images) == (model_id, upstream, images)
-    assert (model.route.upstream_model, model.route.dialect) == (upstream_model, dialect)
+    [target] = model.targets.all
+    assert (model.id, target.name, model.accepts_images) == (model_id, upstream, images)
+    assert (target.route.upstream_model, target.route.dialect) == (upstream_model, dialect)
 
 
 def test_models_of_one_upstream_share_its_connections(router: Router) -> None:
     models = router.models
-    assert models["qwen3.6-plus"].upstream is models["qwen3-max"].upstream
-    assert models["qwen3-max"].upstream is not models["deepseek-v4-pro"].upstream
+    first = {name: model.targets.all[0] for name, model in models.items()}
+    assert first["qwen3.6-plus"].upstream is first["qwen3-max"].upstream
+    assert first["qwen3-max"].upstream is not first["deepseek-v4-pro"].upstream
     assert list(models) == [model["id"] for model in MODELS]
 
 
