@@ -117,6 +117,10 @@ class RoutingConfig(_Table):
 
     max_attempts: int = Field(default=3, ge=1, le=10)
     """Of one request, the first included. 1: a failure goes to the client as it is."""
+    retry_ratio: float = Field(default=0.2, ge=0, le=1, allow_inf_nan=False)
+    """Attempts beyond the first, of all requests together, in each worker: so many per request of late."""
+    min_retries_per_s: int = Field(default=3, ge=0, le=1_000_000)
+    """Always allowed, however few requests there are."""
     cool_down_failures: int = Field(default=5, ge=1)
     """After so many in a row, a target cools down."""
     cool_down_s: Seconds = 1.0

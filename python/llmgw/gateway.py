@@ -28,7 +28,8 @@ class Gateway:
         self.store = store
         self.metrics = Metrics(model.id for model in config.models)
         self.router = Router(config, observe=self.metrics.cooling)
-        self.retry_budget = RetryBudget()
+        routing = config.routing
+        self.retry_budget = RetryBudget(ratio=routing.retry_ratio, min_per_s=routing.min_retries_per_s)
         # What the catalog says of a model is true of the target that stands first.
         dialects = {model.id: model.targets.all[0].route.dialect for model in self.router.models.values()}
         self.catalog = Catalog(config, dialects)
@@ -46,6 +47,20 @@ class Gateway:
         gateway.keyring.start()
         gateway.ledger.start()
         return gateway
+
+    def upstream_report(self) -> list[dict[str, object]]:
+        """What this worker knows of each model at each upstream, for `/readyz?verbose`: names only."""
+        return [
+            {
+                "upstream": health.upstream,
+                "upstream_model": health.upstream_model,
+                "state": health.state,
+                "consecutive_failures": health.failures,
+                "cooling_s": round(health.cooling_s, 1),
+                "in_flight": health.in_flight,
+            }
+            for health in self.router.health
+        ]
 
     def drain(self) -> None:
         """A stop was asked for: what is under way gets `drain_timeout_s` to finish. Call it on the loop."""

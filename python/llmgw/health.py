@@ -21,9 +21,6 @@ logger = logging.getLogger(__name__)
 JITTER: Final = 0.2
 """Cool-downs are so much longer or shorter at random, lest all workers come back at once."""
 BUDGET_WINDOW_S: Final = 10
-RETRIES_PER_REQUEST: Final = 0.2
-RETRIES_PER_S: Final = 3
-"""Always allowed, however few requests there are."""
 _MAX_DOUBLINGS: Final = 32
 
 State = Literal["up", "cooling", "probing"]
@@ -174,12 +171,17 @@ class Health:
 class RetryBudget:
     """How many attempts beyond the first all requests of a worker may have together.
 
-    In the last `BUDGET_WINDOW_S` seconds no more than `RETRIES_PER_REQUEST` for each request, but always
-    `RETRIES_PER_S` in a second. When everything fails, retries then cost a fifth more and no multiple.
+    In the last `BUDGET_WINDOW_S` seconds no more than `ratio` for each request, but always `min_per_s` in a
+    second: the larger of the two, not their sum. So when everything fails, retries cost a fifth more and no
+    multiple.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Empty: the first seconds have only what is always allowed."""
+    def __init__(
+        self, *, ratio: float = 0.2, min_per_s: int = 3, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Without requests so far: the first seconds have only what is always allowed."""
+        self._ratio = ratio
+        self._min_per_s = min_per_s
         self._clock = clock
         self._second = int(clock())
         # One slot a second, in a ring.
@@ -193,8 +195,8 @@ class RetryBudget:
     def take(self) -> bool:
         """Count a retry, if there is one left."""
         slot = self._slot()
-        allowed = sum(self._requests) * RETRIES_PER_REQUEST
-        if self._retries[slot] < RETRIES_PER_S or sum(self._retries) + 1 <= allowed:
+        allowed = sum(self._requests) * self._ratio
+        if self._retries[slot] < self._min_per_s or sum(self._retries) + 1 <= allowed:
             self._retries[slot] += 1
             return True
         return False
