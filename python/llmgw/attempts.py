@@ -73,7 +73,7 @@ class Attempts:
     @property
     def errors(self) -> str | None:
         """What the attempts before the last one failed with: `a: first_event_timeout, b: status 503`."""
-        return ", ".join(self._errors) or None
+        return ", ".join(self._errors) if self._errors else None
 
     async def first_answer(
         self, client_gone: "asyncio.Future[Any]"

@@ -32,8 +32,8 @@ class Router:
     def __init__(self, config: Config, *, observe: Callable[[str, str, bool], None] | None = None) -> None:
         """Make it in the worker process, after the fork: upstreams have pooled clients and threads.
 
-        `observe` is told when a target begins and ends to cool down, as in `Health`. Raises ValueError where
-        the Rust core refuses an upstream or a route; `load_config` checks the same.
+        `observe` is told of each target that may cool down, and when it begins and ends to, as in `Health`.
+        Raises ValueError where the Rust core refuses an upstream or a route; `load_config` checks the same.
         """
         self._config = config
         self._observe = observe
@@ -70,8 +70,10 @@ class Router:
 
     def _model(self, model: ModelConfig) -> Model:
         targets = [self._target(target) for target in model.targets]
-        for target in targets:
-            target.health.may_cool |= len(targets) > 1
+        for health in [target.health for target in targets] if len(targets) > 1 else []:
+            if not health.may_cool and self._observe is not None:
+                self._observe(health.upstream, health.upstream_model, False)  # noqa: FBT003  (its one flag)
+            health.may_cool = True
         share = self._config.routing.max_cooling_share
         return Model(
             id=model.id,

@@ -19,8 +19,10 @@ from llmgw.config import (
     ConfigError,
     Modality,
     ModelConfig,
+    RoutingConfig,
     ServerConfig,
     StoreConfig,
+    TargetConfig,
     UpstreamConfig,
     parse_config,
 )
@@ -41,8 +43,10 @@ REQUIRED = {"required", "必填"}
 TABLES: dict[str, type[BaseModel]] = {
     "[server]": ServerConfig,
     "[store]": StoreConfig,
+    "[routing]": RoutingConfig,
     "[upstreams.NAME]": UpstreamConfig,
     "[[models]]": ModelConfig,
+    "targets": TargetConfig,
 }
 
 
