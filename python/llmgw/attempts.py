@@ -83,7 +83,6 @@ class Attempts:
         `client_gone` is done once the client has left; whoever sees to that aborts `exchange` too. Raises
         UpstreamError where an attempt failed and there is no further one; ClientGone.
         """
-        self._gateway.retry_budget.request()
         target = self._model.targets.first()
         while True:
             prepared, exchange = self._begin(target)
@@ -132,6 +131,7 @@ class Attempts:
             left_s = max(target.total_timeout_s - self.earlier_s, _MIN_LEFT_S)
         else:
             self._started_s = now_s
+            self._gateway.retry_budget.request(now_s)
         exchange = target.upstream.start(
             prepared,
             request_id=self._request_id,
@@ -167,7 +167,7 @@ class Attempts:
         following = self._following(target, retry, blame, error.retry_after_s)
         if following is None:
             raise error
-        if not self._gateway.retry_budget.take():
+        if not self._gateway.retry_budget.take(time.monotonic()):
             self._gateway.metrics.retry_refused()
             raise error
         self._errors.append(f"{target.name}: {_reason(error)}")

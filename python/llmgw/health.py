@@ -176,36 +176,36 @@ class RetryBudget:
     multiple.
     """
 
-    def __init__(
-        self, *, ratio: float = 0.2, min_per_s: int = 3, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, *, ratio: float = 0.2, min_per_s: int = 3) -> None:
         """Without requests so far: the first seconds have only what is always allowed."""
         self._ratio = ratio
         self._min_per_s = min_per_s
-        self._clock = clock
-        self._second = int(clock())
         # One slot a second, in a ring.
+        self._second = 0
         self._requests = [0] * BUDGET_WINDOW_S
         self._retries = [0] * BUDGET_WINDOW_S
 
-    def request(self) -> None:
-        """Count a request, at its first attempt."""
-        self._requests[self._slot()] += 1
+    def request(self, now_s: float) -> None:
+        """Count a request, at its first attempt. `now_s` is monotonic, here and below."""
+        second = int(now_s)
+        if second != self._second:
+            self._advance(second)
+        self._requests[second % BUDGET_WINDOW_S] += 1
 
-    def take(self) -> bool:
+    def take(self, now_s: float) -> bool:
         """Count a retry, if there is one left."""
-        slot = self._slot()
+        second = int(now_s)
+        if second != self._second:
+            self._advance(second)
+        slot = second % BUDGET_WINDOW_S
         allowed = sum(self._requests) * self._ratio
         if self._retries[slot] < self._min_per_s or sum(self._retries) + 1 <= allowed:
             self._retries[slot] += 1
             return True
         return False
 
-    def _slot(self) -> int:
-        second = int(self._clock())
-        if second != self._second:
-            for passed in range(min(second - self._second, BUDGET_WINDOW_S)):
-                slot = (second - passed) % BUDGET_WINDOW_S
-                self._requests[slot] = self._retries[slot] = 0
-            self._second = second
-        return second % BUDGET_WINDOW_S
+    def _advance(self, second: int) -> None:
+        for passed in range(min(second - self._second, BUDGET_WINDOW_S)):
+            slot = (second - passed) % BUDGET_WINDOW_S
+            self._requests[slot] = self._retries[slot] = 0
+        self._second = second

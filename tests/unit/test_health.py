@@ -1,7 +1,5 @@
 """Cool-downs, probes and the retry budget, on a clock that the test moves."""
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -208,59 +206,57 @@ def test_counts_never_go_astray(steps: list[tuple[Blame | None, float, bool]]) -
 
 
 def test_the_budget_begins_with_what_is_always_allowed(clock: Clock) -> None:
-    budget = RetryBudget(clock=clock)
-    assert [budget.take() for _ in range(5)] == [True] * RETRIES_PER_S + [False] * 2
+    budget = RetryBudget()
+    assert [budget.take(clock()) for _ in range(5)] == [True] * RETRIES_PER_S + [False] * 2
     clock.now_s += 1
-    assert [budget.take() for _ in range(5)] == [True] * RETRIES_PER_S + [False] * 2
+    assert [budget.take(clock()) for _ in range(5)] == [True] * RETRIES_PER_S + [False] * 2
 
 
 def test_a_fifth_of_the_requests(clock: Clock) -> None:
-    budget = RetryBudget(clock=clock)
+    budget = RetryBudget()
     for _ in range(100):
-        budget.request()
-    assert sum(budget.take() for _ in range(100)) == 20
+        budget.request(clock())
+    assert sum(budget.take(clock()) for _ in range(100)) == 20
 
 
 def test_requests_of_long_ago_do_not_count(clock: Clock) -> None:
-    budget = RetryBudget(clock=clock)
+    budget = RetryBudget()
     for _ in range(100):
-        budget.request()
+        budget.request(clock())
     clock.now_s += BUDGET_WINDOW_S - 1
-    assert sum(budget.take() for _ in range(100)) == 20
+    assert sum(budget.take(clock()) for _ in range(100)) == 20
     clock.now_s += BUDGET_WINDOW_S
-    assert sum(budget.take() for _ in range(100)) == RETRIES_PER_S
+    assert sum(budget.take(clock()) for _ in range(100)) == RETRIES_PER_S
 
 
-def all_fail(
-    per_s: int, seconds: int, clock: Clock, take: Callable[[], bool], request: Callable[[], None]
-) -> int:
+def all_fail(per_s: int, seconds: int, clock: Clock, budget: RetryBudget) -> int:
     """How many retries there are when each request, spread evenly, fails and wants one."""
     taken = 0
     for _ in range(per_s * seconds):
-        request()
-        taken += take()
+        budget.request(clock())
+        taken += budget.take(clock())
         clock.now_s += 1 / per_s
     return taken
 
 
 @pytest.mark.parametrize(("per_s", "expected_per_s"), [(1, 1), (3, 3), (10, 3), (100, 20), (1000, 200)])
 def test_the_larger_of_the_two_and_not_their_sum(clock: Clock, per_s: int, expected_per_s: int) -> None:
-    budget = RetryBudget(clock=clock)
-    taken = all_fail(per_s, 60, clock, budget.take, budget.request)
+    budget = RetryBudget()
+    taken = all_fail(per_s, 60, clock, budget)
     assert expected_per_s * 60 * 0.95 <= taken <= expected_per_s * 60 + RETRIES_PER_S
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50), st.floats(0, 3)), max_size=100))
 def test_never_more_than_both_allow(steps: list[tuple[int, int, float]]) -> None:
     clock = Clock()
-    budget = RetryBudget(clock=clock)
+    budget = RetryBudget()
     begun_s = clock.now_s
     requests = taken = 0
     for arrived, failed, passed_s in steps:
         for _ in range(arrived):
-            budget.request()
+            budget.request(clock())
         requests += arrived
-        taken += sum(budget.take() for _ in range(failed))
+        taken += sum(budget.take(clock()) for _ in range(failed))
         clock.now_s += passed_s
     seconds = int(clock.now_s) - int(begun_s) + 1
     assert taken <= requests * RETRIES_PER_REQUEST + seconds * RETRIES_PER_S
