@@ -137,8 +137,17 @@ class Upstream:
         max_answer_bytes: int = 67_108_864,
     ) -> Upstream:
         """Raises ValueError where `base_url` is no http(s) URL or the key can't stand in a header."""
-    def start(self, request: PreparedRequest, *, request_id: str, heartbeat_s: float = 15.0) -> Exchange:
+    def start(
+        self,
+        request: PreparedRequest,
+        *,
+        request_id: str,
+        heartbeat_s: float = 15.0,
+        total_timeout_s: float | None = None,
+    ) -> Exchange:
         """Send the request now. Must be called on a running asyncio loop (else RuntimeError).
+
+        `total_timeout_s` lowers the upstream's own, where earlier attempts have used up a part of it.
 
         Where nothing has gone to a stream's client for `heartbeat_s`, the next block is a comment. It may
         come before the first event, and then commits the stream: what fails afterwards is told in-band.

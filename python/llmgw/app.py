@@ -10,6 +10,7 @@ import json
 import logging
 import secrets
 from typing import Final
+from urllib.parse import parse_qs
 
 from llmgw.asgi import JSON, Receive, Responder, Scope, Send
 from llmgw.auth import authenticate
@@ -90,7 +91,7 @@ class App:
         path: str = scope["path"]
         if path in _OPEN_PATHS:
             _allow(scope, *_READ)
-            await self._operations(path, responder)
+            await self._operations(path, scope["query_string"], responder)
             return
         key = await self._authenticate(scope)
         if path == CHAT_COMPLETIONS:
@@ -119,7 +120,7 @@ class App:
         model = self._gateway.router.resolve(model_id, key)
         return catalog.model(model.id) if collection == MODELS else catalog.entry(model.id)
 
-    async def _operations(self, path: str, responder: Responder) -> None:
+    async def _operations(self, path: str, query: bytes, responder: Responder) -> None:
         gateway = self._gateway
         if path == METRICS:
             body = await asyncio.to_thread(gateway.metrics.render)
@@ -141,6 +142,9 @@ class App:
         }
         report |= {"problems": problems} if problems else {}
         report |= {"warnings": warnings} if warnings else {}
+        if path == READYZ and b"verbose" in parse_qs(query, keep_blank_values=True):
+            # Of this worker only; and no reason to be unready: the other models may be well.
+            report["upstreams"] = gateway.upstream_report()
         await responder.whole(503 if problems else 200, [JSON], json.dumps(report).encode())
 
 

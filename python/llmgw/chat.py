@@ -1,11 +1,12 @@
 """`POST /v1/chat/completions`: the story of one request, from top to bottom.
 
-    body ──► ChatRequest ──► model ──► PreparedRequest ──► Exchange ──► blocks ──► ledger
-    capped   one scan        routing   splices, in Rust    in Rust      as they come
+    body ──► ChatRequest ──► model ──► target, PreparedRequest, Exchange ──► blocks ──► ledger
+    capped   one scan        routing   attempts, until one may be shown      as they come
 
 Everything that touches bytes happens in Rust; Python decides. It is crossed once for each block of frames
 that is ready, never for each event, and there is no timer here: timeouts, heartbeats and the wait for the
-first good event belong to the exchange.
+first good event belong to the exchange. Which upstream is asked, and whether another one is asked after it
+failed, is told in `attempts`.
 """
 
 import asyncio
@@ -13,8 +14,9 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
-from llmgw._core import ChatRequest, CoreError, Exchange, PreparedRequest, RequestError, UpstreamError
+from llmgw._core import ChatRequest, CoreError, Exchange, RequestError, Summary, UpstreamError
 from llmgw.asgi import JSON, ClientGone, Headers, Receive, Responder, Scope, read_body
+from llmgw.attempts import CLIENT_GONE, Attempts
 from llmgw.errors import ApiError, render_body, upstream_error
 from llmgw.gateway import Gateway
 from llmgw.keys import Key
@@ -33,7 +35,6 @@ EVENT_STREAM: Final[Headers] = [
 ]
 CLIENT_CLOSED_REQUEST: Final = 499
 """The ledger's status where the client left before its answer began (as nginx has it; nobody is told)."""
-CLIENT_GONE: Final = "client_gone"
 LEDGER_FAILED: Final = "ledger_failed"
 """The answer was there, but with `durability = "strict"` its row could not be put on disk."""
 _LEDGER_RETRY_AFTER_S: Final = 5
@@ -52,8 +53,7 @@ class ChatCompletion:
         # What the ledger will say, as far as the request has come.
         self._request: ChatRequest | None = None
         self._model: Model | None = None
-        self._prepared: PreparedRequest | None = None
-        self._exchange: Exchange | None = None
+        self._attempts: Attempts | None = None
         self._client_gone = False
         self._error_kind: str | None = None
         self._committed: LedgerEntry | None = None
@@ -67,7 +67,7 @@ class ChatCompletion:
             self._client_gone = True
         except ApiError as error:
             self._error_kind = self._error_kind or error.code
-            await responder.error(error, self._thinking_header())
+            await responder.error(error, self._headers())
         except BaseException:
             self._error_kind = self._error_kind or "internal_error"
             raise
@@ -86,23 +86,19 @@ class ChatCompletion:
             message = f"The model {model.id!r} takes no images. GET /v1/model-catalog tells which models do."
             raise ApiError("unsupported_modality", message, param=request.first_image)
 
-        prepared = self._prepared = request.rewrite(model.route)
-        exchange = self._exchange = model.upstream.start(
-            prepared, request_id=self._request_id, heartbeat_s=server.heartbeat_s
-        )
+        attempts = self._attempts = Attempts(self._gateway, model, request.rewrite, self._request_id)
         # Only `receive` tells that a client left: granian neither cancels this task nor fails a `send`.
-        watcher = asyncio.ensure_future(self._watch(receive, exchange))
-        self._gateway.exchanges.add(exchange)
+        watcher = asyncio.ensure_future(self._watch(receive, attempts))
         try:
-            await self._answer(prepared, exchange, responder)
+            await self._answer(attempts, watcher, responder)
         finally:
-            self._gateway.exchanges.discard(exchange)
             watcher.cancel()
 
-    async def _answer(self, prepared: PreparedRequest, exchange: Exchange, responder: Responder) -> None:
+    async def _answer(self, attempts: Attempts, watcher: asyncio.Future[None], responder: Responder) -> None:
         try:
-            # Nothing is sent before the upstream's first good event: up to here any status can be told.
-            block = await exchange.next_block()
+            # Nothing is sent before an upstream's first good event: up to here any status can be told, and
+            # another upstream can be asked.
+            prepared, exchange, block = await attempts.first_answer(watcher)
         except UpstreamError as error:
             if self._client_gone:
                 raise ClientGone from None
@@ -110,11 +106,11 @@ class ChatCompletion:
             raise upstream_error(
                 error.kind, status=error.status, retry_after_s=error.retry_after_s, message=error.message
             ) from None
-        headers = self._thinking_header()
+        headers = self._headers()
         strict = self._gateway.strict
         if strict and exchange.finished:
             # A whole answer, or a short stream: a row that can't be stored can still be told by a status.
-            await self._commit()
+            await self._commit(exchange)
         if prepared.mode != "stream":
             headers.append(JSON)
             await responder.whole(200, headers, block or b"")
@@ -125,12 +121,12 @@ class ChatCompletion:
             await responder.body(block, more=True)
             block = await exchange.next_block()
             if strict and block is not None and exchange.finished:
-                block = await self._committed_end(block)
+                block = await self._committed_end(exchange, block)
         await responder.body(b"", more=False)
 
-    async def _commit(self) -> None:
+    async def _commit(self, exchange: Exchange) -> None:
         """Put the row of an answer on disk, before its end is told. Raises ApiError where that fails."""
-        entry = self._entry(200)
+        entry = self._entry(200, exchange.summary())
         try:
             await self._gateway.ledger.commit(entry)
         except NotDurableError:
@@ -139,43 +135,54 @@ class ChatCompletion:
             raise ApiError("overloaded", message, retry_after_s=_LEDGER_RETRY_AFTER_S) from None
         self._committed = entry
 
-    async def _committed_end(self, block: bytes) -> bytes:
+    async def _committed_end(self, exchange: Exchange, block: bytes) -> bytes:
         """The last block of a stream, or the error frame that takes its place."""
         try:
-            await self._commit()
+            await self._commit(exchange)
         except ApiError as error:
             return b"data: %s\n\n" % render_body(error)
         return block
 
-    def _thinking_header(self) -> Headers:
-        """What was asked and what was sent, once a request with a switch has been rewritten."""
-        if self._prepared is None or self._prepared.thinking is None:
+    def _headers(self) -> Headers:
+        """Once an upstream was asked: how often, and what became of a thinking switch."""
+        attempts = self._attempts
+        if attempts is None or attempts.prepared is None:
             return []
-        return [(b"x-llmgw-thinking", self._prepared.thinking.encode("ascii"))]
+        headers = [(b"x-llmgw-attempts", b"%d" % attempts.count)]
+        if attempts.prepared.thinking is not None:
+            headers.append((b"x-llmgw-thinking", attempts.prepared.thinking.encode("ascii")))
+        return headers
 
-    async def _watch(self, receive: Receive, exchange: Exchange) -> None:
+    async def _watch(self, receive: Receive, attempts: Attempts) -> None:
         message = await receive()
         while message["type"] != "http.disconnect":
             message = await receive()
         self._client_gone = True
-        exchange.abort()
+        if attempts.exchange is not None:
+            attempts.exchange.abort()
 
     def _account(self, status: int | None) -> None:
         """Write the ledger's entry and count it. No I/O."""
+        attempts = self._attempts
+        summary = attempts.close(client_gone=self._client_gone) if attempts else None
         entry = self._committed
         if entry is None:
-            entry = self._entry(status)
+            entry = self._entry(status, summary)
             self._gateway.ledger.record(entry)
         self._gateway.metrics.finished(entry)
-        if entry.error_kind is not None and self._exchange is not None:
+        if entry.error_kind is not None and summary is not None:
             logger.warning(
                 "%s: model %s, upstream %s: %s after %.3f s (status %d)",
                 self._request_id, entry.model, entry.upstream, entry.error_kind, entry.total_s, entry.status,
             )  # fmt: skip
 
-    def _entry(self, status: int | None) -> LedgerEntry:
-        request, model, prepared = self._request, self._model, self._prepared
-        summary = self._exchange.summary() if self._exchange else None
+    def _entry(self, status: int | None, summary: Summary | None) -> LedgerEntry:
+        request, model, attempts = self._request, self._model, self._attempts
+        prepared = attempts.prepared if attempts else None
+        target = attempts.target if attempts else None
+        first_event_s = summary.first_event_s if summary else None
+        if attempts is not None and first_event_s is not None:
+            first_event_s += attempts.earlier_s
         asked, sent = prepared.thinking.split("; ") if prepared and prepared.thinking else (None, None)
         error_kind = CLIENT_GONE if self._client_gone else self._error_kind
         return LedgerEntry(
@@ -185,7 +192,7 @@ class ChatCompletion:
             total_s=time.perf_counter() - self._started_s,
             key_id=self._key.id,
             model=model.id if model else None,
-            upstream=model.upstream_name if model else None,
+            upstream=target.name if target else None,
             stream=request.stream if request else False,
             finish_reason=summary.finish_reason if summary else None,
             error_kind=error_kind or (summary.error_kind if summary else None),
@@ -197,7 +204,9 @@ class ChatCompletion:
             thinking_asked=asked,
             thinking_sent=sent,
             thinking_observed=summary.reasoning_seen if summary else False,
-            first_event_s=summary.first_event_s if summary else None,
+            first_event_s=first_event_s,
+            attempts=attempts.count if attempts else 0,
+            attempt_errors=attempts.errors if attempts else None,
         )
 
 

@@ -127,13 +127,61 @@ class UpstreamConfig(_Table):
     total_timeout_s: Seconds = 900.0
 
 
+class RoutingConfig(_Table):
+    """`[routing]`: how failed attempts are followed up, and when a target is left alone for a while."""
+
+    max_attempts: int = Field(default=3, ge=1, le=10)
+    """Of one request, the first included. 1: a failure goes to the client as it is."""
+    retry_ratio: float = Field(default=0.2, ge=0, le=1, allow_inf_nan=False)
+    """Attempts beyond the first, of all requests together, in each worker: so many per request of late."""
+    min_retries_per_s: int = Field(default=3, ge=0, le=1_000_000)
+    """Always allowed, however few requests there are."""
+    cool_down_failures: int = Field(default=5, ge=1)
+    """After so many in a row, a target cools down."""
+    cool_down_s: Seconds = 1.0
+    """The first one; each further one is twice as long."""
+    max_cool_down_s: Seconds = 60.0
+    """Caps what an upstream's `retry-after` asks for, too."""
+    max_cooling_share: float = Field(default=0.5, ge=0, le=1, allow_inf_nan=False)
+    """Of a model's targets of one priority, as long as one of them is up."""
+
+
+class TargetConfig(_Table):
+    """One of a model's `targets`. What is left out is taken from the model; loaded, nothing is left out."""
+
+    upstream: str
+    upstream_model: str = Field(default="", min_length=1)
+    weight: int = Field(default=1, ge=1, le=1000)
+    """Its share of the requests, against the others of its priority."""
+    priority: int = Field(default=1, ge=1, le=1000)
+    """Lower is better; a higher one is asked where no lower one can be."""
+    thinking: Dialect | None = None
+    upstream_stream: Literal["auto", "always", "never"] | None = None
+    drop: Strings | None = None
+    reasoning_tags: Literal["think", "none"] | None = None
+
+    @property
+    def inline_reasoning(self) -> Literal["think"] | None:
+        """How the content marks reasoning inside; None: not at all, as far as is known."""
+        if self.reasoning_tags is None:
+            return "think" if _INLINE_REASONING.match(self.upstream_model) else None
+        return "think" if self.reasoning_tags == "think" else None
+
+
+_INHERITED: Final = ("upstream_model", "thinking", "upstream_stream", "drop", "reasoning_tags")
+"""What a target takes from its model."""
+
+
 class ModelConfig(_Table):
     """`[[models]]`: one model that clients may name."""
 
     id: str
-    upstream: str
+    upstream: str | None = None
+    """The short form of one target. Loaded, it is the first of `targets` in either case."""
+    targets: Annotated[tuple[TargetConfig, ...], Strict(strict=False)] = ()
+    """Either this or `upstream` stands in the file. Loaded, there is at least one."""
     upstream_model: str = Field(default="", min_length=1)
-    """What the upstream calls it; `id` where the file is silent."""
+    """What the upstream calls it; `id` where the file is silent. Loaded, the first target's."""
     thinking: Dialect | None = None
     """None: the pattern table decides."""
     upstream_stream: Literal["auto", "always", "never"] = "auto"
@@ -151,16 +199,17 @@ class ModelConfig(_Table):
     """Overrides what the catalog says of the family."""
 
     def model_post_init(self, _context: object, /) -> None:
-        """Fill in `upstream_model`, before anyone sees the frozen object."""
-        if not self.upstream_model:
-            object.__setattr__(self, "upstream_model", self.id)
-
-    @property
-    def inline_reasoning(self) -> Literal["think"] | None:
-        """How the content marks reasoning inside; None: not at all, as far as is known."""
-        if self.reasoning_tags is None:
-            return "think" if _INLINE_REASONING.match(self.upstream_model) else None
-        return "think" if self.reasoning_tags == "think" else None
+        """Fill in what the file leaves to a default, before anyone sees the frozen object."""
+        inherited = {name: getattr(self, name) for name in _INHERITED}
+        inherited["upstream_model"] = self.upstream_model or self.id
+        written = [target.model_dump(exclude_unset=True) for target in self.targets]
+        if self.upstream is not None:
+            written = [{"upstream": self.upstream}]
+        targets = tuple(TargetConfig.model_construct(**inherited | target) for target in written)
+        if targets:  # else a fault of its own, see _target_faults
+            object.__setattr__(self, "upstream", targets[0].upstream)
+            object.__setattr__(self, "upstream_model", targets[0].upstream_model)
+        object.__setattr__(self, "targets", targets)
 
 
 class Config(_Table):
@@ -169,6 +218,7 @@ class Config(_Table):
     server: ServerConfig = ServerConfig()
     store: StoreConfig = StoreConfig()
     ledger: LedgerConfig = LedgerConfig()
+    routing: RoutingConfig = RoutingConfig()
     upstreams: dict[str, UpstreamConfig] = Field(min_length=1)
     models: Annotated[tuple[ModelConfig, ...], Strict(strict=False), Field(min_length=1)]
     _source: Path = PrivateAttr(default=Path(DEFAULT_CONFIG))
@@ -364,9 +414,7 @@ def _cross_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
         if not isinstance(model, dict):
             continue
         path = f"models[{index}]"
-        name = model.get("upstream")
-        if isinstance(name, str) and name not in names:
-            yield Fault(f"{path}.upstream", f"there is no upstream {name!r}", _one_of(name, names))
+        yield from _target_faults(path, model, names)
         model_id = model.get("id")
         if isinstance(model_id, str):
             if not model_id or any(c.isspace() or not c.isprintable() for c in model_id):
@@ -375,11 +423,44 @@ def _cross_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
             if first != index:
                 problem = f"{model_id!r} is taken by models[{first}]"
                 yield Fault(f"{path}.id", problem, "give each model its own id")
-        dropped = model.get("drop")
-        for field in dropped if isinstance(dropped, list) else []:
-            if field in _INDISPENSABLE:
-                problem = f"no request works without {field!r}"
-                yield Fault(f"{path}.drop", problem, "name optional fields only")
+        yield from _drop_faults(path, model)
+
+
+def _target_faults(path: str, model: Mapping[str, Any], names: list[str]) -> Iterator[Fault]:
+    """Faults of `upstream` and `targets`, of which a model has one."""
+    name, targets = model.get("upstream"), model.get("targets")
+    if isinstance(name, str) and name not in names:
+        yield Fault(f"{path}.upstream", f"there is no upstream {name!r}", _one_of(name, names))
+    if name is None and targets is None:
+        yield Fault(f"{path}.upstream", "is missing", _EXAMPLES["upstream"])
+    if name is not None and targets is not None:
+        yield Fault(f"{path}.targets", "stands beside upstream", "keep one of the two")
+    if targets == []:
+        yield Fault(f"{path}.targets", "is empty", "name at least one upstream, or write upstream instead")
+    first_at: dict[tuple[str, str], int] = {}
+    for index, target in enumerate(targets if isinstance(targets, list) else []):
+        if not isinstance(target, dict):
+            continue
+        name = target.get("upstream")
+        called = target.get("upstream_model", model.get("upstream_model", model.get("id")))
+        yield from _drop_faults(f"{path}.targets[{index}]", target)
+        if not isinstance(name, str) or not isinstance(called, str):
+            continue
+        if name not in names:
+            problem = f"there is no upstream {name!r}"
+            yield Fault(f"{path}.targets[{index}].upstream", problem, _one_of(name, names))
+        first = first_at.setdefault((name, called), index)
+        if first != index:
+            problem = f"asks the same upstream for the same model as targets[{first}]"
+            yield Fault(f"{path}.targets[{index}]", problem, "keep one of them, with a higher weight")
+
+
+def _drop_faults(path: str, table: Mapping[str, Any]) -> Iterator[Fault]:
+    dropped = table.get("drop")
+    for field in dropped if isinstance(dropped, list) else []:
+        if field in _INDISPENSABLE:
+            problem = f"no request works without {field!r}"
+            yield Fault(f"{path}.drop", problem, "name optional fields only")
 
 
 def _one_of(wrong: str, right: list[str]) -> str:
@@ -393,6 +474,7 @@ _TABLES: Final[dict[str, type[_Table]]] = {
     "server": ServerConfig,
     "store": StoreConfig,
     "ledger": LedgerConfig,
+    "routing": RoutingConfig,
     "upstreams": UpstreamConfig,
     "models": ModelConfig,
 }
@@ -411,6 +493,8 @@ def _fault_of(details: ErrorDetails) -> Fault:  # noqa: PLR0911  (one return for
     match details["type"]:
         case "extra_forbidden":
             table = _TABLES.get(str(location[0]), Config) if len(location) > 1 else Config
+            if location[0] == "models" and "targets" in location[:-1]:
+                table = TargetConfig
             return Fault(path, "is not a known key", _one_of(str(location[-1]), list(table.model_fields)))
         case "missing":
             return Fault(path, "is missing", _EXAMPLES.get(str(location[-1]), "add it"))

@@ -3,13 +3,15 @@
 Each code of the contract stands once in `ERRORS` with its HTTP status, its OpenAI-like type and whether the
 same request can succeed if it is sent again. Handlers raise `ApiError`; the app turns it into bytes with
 `render_body` and `render_headers`. What went wrong with an upstream comes in as a kind and a status
-(`_core.UpstreamError`) and becomes an `ApiError` through `upstream_error`, again by table.
+(`_core.UpstreamError`) and becomes an `ApiError` through `upstream_error`, again by table; the same table
+says through `upstream_verdict` whether another attempt may be made and whose fault it was.
 
 This module uses no other module of the package.
 """
 
 import json
 import math
+from enum import Enum
 from typing import Final, NamedTuple
 
 
@@ -100,15 +102,40 @@ def render_headers(error: ApiError) -> list[tuple[bytes, bytes]]:
     return headers
 
 
+class Retry(Enum):
+    """Whether a failed attempt may be followed by another one, as long as nothing has gone to the client."""
+
+    NEVER = "never"
+    OTHER = "other"
+    """At another target; this one would fail again."""
+    SAME = "same"
+    """At another target, or where there is none at this one after a pause: such failures pass."""
+
+
+class Blame(Enum):
+    """What a failed attempt says of its target."""
+
+    UPSTREAM = "upstream"
+    PACE = "pace"
+    """It is well, but asks to be left alone for a while."""
+    REQUEST = "request"
+    """It is well: the request was at fault."""
+    NOBODY = "nobody"
+
+
 class _UpstreamFault(NamedTuple):
     code: str
     message: str
     retriable: bool = True
+    retry: Retry = Retry.OTHER
+    blame: Blame = Blame.UPSTREAM
 
 
 # `_core.UpstreamError.kind`, where no HTTP status decides. A change of `_core.pyi` changes this table.
 _BY_KIND: Final[dict[str, _UpstreamFault]] = {
-    "unreachable": _UpstreamFault("upstream_unreachable", "The upstream could not be reached."),
+    "unreachable": _UpstreamFault(
+        "upstream_unreachable", "The upstream could not be reached.", retry=Retry.SAME
+    ),
     "connect_timeout": _UpstreamFault(
         "upstream_timeout", "The upstream did not accept a connection in time."
     ),
@@ -118,7 +145,9 @@ _BY_KIND: Final[dict[str, _UpstreamFault]] = {
     "idle_timeout": _UpstreamFault(
         "upstream_timeout", "The upstream fell silent in the middle of its answer."
     ),
-    "total_timeout": _UpstreamFault("upstream_timeout", "The upstream did not finish its answer in time."),
+    "total_timeout": _UpstreamFault(
+        "upstream_timeout", "The upstream did not finish its answer in time.", retry=Retry.NEVER
+    ),
     "redirect": _UpstreamFault("upstream_error", "The upstream answered with a redirect.", retriable=False),
     "content_type": _UpstreamFault(
         "upstream_error", "The upstream answered with an unexpected content type."
@@ -129,13 +158,32 @@ _BY_KIND: Final[dict[str, _UpstreamFault]] = {
     "protocol": _UpstreamFault("upstream_error", "The upstream does not speak HTTP."),
     "error_event": _UpstreamFault("upstream_error", "The upstream reported an error instead of an answer."),
     "invalid_event": _UpstreamFault("upstream_error", "The upstream's answer is no valid completion."),
-    "event_too_large": _UpstreamFault("upstream_error", "The upstream's answer exceeds the gateway's limit."),
-    "reset": _UpstreamFault("upstream_error", "The connection to the upstream broke."),
-    "draining": _UpstreamFault("overloaded", "The gateway is restarting. Try again."),
+    "event_too_large": _UpstreamFault(
+        "upstream_error",
+        "The upstream's answer exceeds the gateway's limit.",
+        retry=Retry.NEVER,
+        blame=Blame.NOBODY,
+    ),
+    "reset": _UpstreamFault("upstream_error", "The connection to the upstream broke.", retry=Retry.SAME),
+    "draining": _UpstreamFault(
+        "overloaded", "The gateway is restarting. Try again.", retry=Retry.NEVER, blame=Blame.NOBODY
+    ),
     "truncated": _UpstreamFault("upstream_error", "The upstream's answer ended before it was complete."),
-    "too_large": _UpstreamFault("upstream_error", "The upstream's answer exceeds the gateway's limit."),
-    "aborted": _UpstreamFault("upstream_error", "The request was aborted before the upstream answered."),
-    "panic": _UpstreamFault("internal_error", "The gateway failed on this request."),
+    "too_large": _UpstreamFault(
+        "upstream_error",
+        "The upstream's answer exceeds the gateway's limit.",
+        retry=Retry.NEVER,
+        blame=Blame.NOBODY,
+    ),
+    "aborted": _UpstreamFault(
+        "upstream_error",
+        "The request was aborted before the upstream answered.",
+        retry=Retry.NEVER,
+        blame=Blame.NOBODY,
+    ),
+    "panic": _UpstreamFault(
+        "internal_error", "The gateway failed on this request.", retry=Retry.NEVER, blame=Blame.NOBODY
+    ),
 }
 
 _REFUSED: Final = _UpstreamFault(
@@ -143,11 +191,18 @@ _REFUSED: Final = _UpstreamFault(
     "The upstream refused the gateway itself, not this request. The gateway's operator must look at it.",
     retriable=False,
 )
-_OVERLOADED: Final = _UpstreamFault("overloaded", "The upstream is overloaded. Try again later.")
+_OVERLOADED: Final = _UpstreamFault(
+    "overloaded", "The upstream is overloaded. Try again later.", retry=Retry.SAME
+)
 _TIMED_OUT: Final = _UpstreamFault(
     "upstream_timeout", "The upstream gave up on the request after too long a time."
 )
-_RATE_LIMITED: Final = _UpstreamFault("upstream_rate_limited", "The upstream limits the rate of requests.")
+_RATE_LIMITED: Final = _UpstreamFault(
+    "upstream_rate_limited",
+    "The upstream limits the rate of requests.",
+    retry=Retry.SAME,
+    blame=Blame.PACE,
+)
 _FAILED: Final = _UpstreamFault("upstream_error", "The upstream failed on this request.")
 
 _BY_STATUS: Final[dict[int, _UpstreamFault]] = {
@@ -158,6 +213,8 @@ _BY_STATUS: Final[dict[int, _UpstreamFault]] = {
     407: _REFUSED,
     408: _TIMED_OUT,
     429: _RATE_LIMITED,
+    # A proxy's word for a connection that broke behind it.
+    502: _FAILED._replace(retry=Retry.SAME),
     503: _OVERLOADED,
     504: _TIMED_OUT,
     529: _OVERLOADED,
@@ -166,6 +223,17 @@ _BY_STATUS: Final[dict[int, _UpstreamFault]] = {
 _DECIDED_BY_STATUS: Final = frozenset({"status", "error_event"})
 _ABOUT_THE_REQUEST: Final = frozenset({400, 409, 413, 415, 422, 451})
 """Statuses by which an upstream refuses what the client asked for; they reach the client as they are."""
+
+
+def _fault(kind: str, status: int | None) -> _UpstreamFault:
+    """The row of an upstream's failure: by its status where that decides, else by its kind."""
+    if status is None or kind not in _DECIDED_BY_STATUS:
+        return _BY_KIND.get(kind, _FAILED)
+    if status in _ABOUT_THE_REQUEST:
+        message = f"The upstream refused the request with status {status}."
+        retriable = status in _RETRIABLE_STATUSES
+        return _UpstreamFault("upstream_error", message, retriable, Retry.NEVER, Blame.REQUEST)
+    return _BY_STATUS.get(status, _REFUSED if status in _CLIENT_ERRORS else _FAILED)
 
 
 def upstream_error(
@@ -180,18 +248,21 @@ def upstream_error(
     The arguments are the attributes of `_core.UpstreamError`. The upstream's own `message` goes out only with
     a 4xx about the request itself; nothing else that an upstream says is ever echoed.
     """
-    kept_status: int | None = None
-    if status is None or kind not in _DECIDED_BY_STATUS:
-        fault = _BY_KIND.get(kind, _FAILED)
-    elif status in _ABOUT_THE_REQUEST:
-        fault = _UpstreamFault(
-            "upstream_error",
-            message or f"The upstream refused the request with status {status}.",
-            retriable=status in _RETRIABLE_STATUSES,
-        )
-        kept_status = status
-    else:
-        fault = _BY_STATUS.get(status, _REFUSED if status in _CLIENT_ERRORS else _FAILED)
+    fault = _fault(kind, status)
+    about_the_request = fault.blame is Blame.REQUEST
     return ApiError(
-        fault.code, fault.message, status=kept_status, retry_after_s=retry_after_s, retriable=fault.retriable
+        fault.code,
+        message if about_the_request and message else fault.message,
+        status=status if about_the_request else None,
+        retry_after_s=retry_after_s,
+        retriable=fault.retriable,
     )
+
+
+def upstream_verdict(kind: str, *, status: int | None = None) -> tuple[Retry, Blame]:
+    """What follows from a failed exchange: may there be another attempt, and what does it say of the target?
+
+    The arguments are as for `upstream_error`.
+    """
+    fault = _fault(kind, status)
+    return fault.retry, fault.blame

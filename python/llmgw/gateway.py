@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from llmgw.catalog import Catalog
 from llmgw.config import Config
+from llmgw.health import RetryBudget
 from llmgw.journal import Journal
 from llmgw.keys import KeyRing
 from llmgw.ledger import Ledger
@@ -26,10 +27,13 @@ class Gateway:
         """Blocking: reads the keys. Raises ValueError (see `Router`)."""
         self.config = config
         self.store = store
-        self.router = Router(config)
-        dialects = {model.id: model.route.dialect for model in self.router.models.values()}
+        self.metrics = Metrics(model.id for model in config.models)
+        self.router = Router(config, observe=self.metrics.cooling)
+        routing = config.routing
+        self.retry_budget = RetryBudget(ratio=routing.retry_ratio, min_per_s=routing.min_retries_per_s)
+        # What the catalog says of a model is true of the target that stands first.
+        dialects = {model.id: model.targets.all[0].route.dialect for model in self.router.models.values()}
         self.catalog = Catalog(config, dialects)
-        self.metrics = Metrics(self.router.models)
         self.keyring = KeyRing(store, stale_keys_s=config.store.stale_keys_s, observe=self.metrics.keys_state)
         limit_bytes = config.ledger.journal_max_bytes
         journal = Journal(config.journal_folder, max_bytes=limit_bytes) if limit_bytes else None
@@ -57,6 +61,20 @@ class Gateway:
         gateway.keyring.start()
         gateway.ledger.start()
         return gateway
+
+    def upstream_report(self) -> list[dict[str, object]]:
+        """What this worker knows of each model at each upstream, for `/readyz?verbose`: names only."""
+        return [
+            {
+                "upstream": health.upstream,
+                "upstream_model": health.upstream_model,
+                "state": health.state,
+                "consecutive_failures": health.failures,
+                "cooling_s": round(health.cooling_s, 1),
+                "in_flight": health.in_flight,
+            }
+            for health in self.router.health
+        ]
 
     def drain(self) -> None:
         """A stop was asked for: what is under way gets `drain_timeout_s` to finish. Call it on the loop."""

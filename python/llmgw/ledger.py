@@ -75,6 +75,8 @@ class LedgerEntry(NamedTuple):
     thinking_sent: str | None = None
     thinking_observed: bool = False
     first_event_s: float | None = None
+    attempts: int = 0
+    attempt_errors: str | None = None
 
 
 class LedgerState(NamedTuple):

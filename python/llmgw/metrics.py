@@ -81,6 +81,30 @@ class Metrics:
             ("model", "asked", "sent", "observed"),
             registry=self.registry,
         )
+        self._attempts = Counter(
+            "llmgw_upstream_attempts",
+            "Requests sent to upstreams, by what came of them.",
+            ("upstream", "outcome"),
+            registry=self.registry,
+        )
+        self._retries = Counter(
+            "llmgw_retries",
+            "Attempts beyond a request's first, by what the one before had failed with.",
+            ("reason",),
+            registry=self.registry,
+        )
+        self._retries_refused = Counter(
+            "llmgw_retries_refused",
+            "Attempts that could have been made, but for the budget.",
+            registry=self.registry,
+        )
+        self._cooling = Gauge(
+            "llmgw_upstream_cooling",
+            "Workers in which a model at an upstream cools down, or has not been let back yet.",
+            ("upstream", "upstream_model"),
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
         self._auth_failures = Counter(
             "llmgw_auth_failures", "Requests refused for their key.", ("code",), registry=self.registry
         )
@@ -150,6 +174,22 @@ class Metrics:
         if entry.finish_reason is not None:
             asked, sent = entry.thinking_asked or "none", entry.thinking_sent or "none"
             self._child(self._thinking, model, asked, sent, entry.thinking_observed).inc()
+
+    def attempted(self, upstream: str, outcome: str) -> None:
+        """Count an attempt: `ok`, `client_gone` or what `attempt_outcome` makes of its error."""
+        self._child(self._attempts, upstream, outcome).inc()
+
+    def retried(self, reason: str) -> None:
+        """Count another attempt. `reason`: the outcome of the one before."""
+        self._child(self._retries, reason).inc()
+
+    def retry_refused(self) -> None:
+        """Count one that the budget did not allow."""
+        self._retries_refused.inc()
+
+    def cooling(self, upstream: str, upstream_model: str, cooling: bool) -> None:  # noqa: FBT001  (see Health)
+        """Take a change of a target's state. Made to be `Health`'s `observe`."""
+        self._cooling.labels(upstream, upstream_model).set(cooling)
 
     def auth_failed(self, code: str) -> None:
         """Count a refusal by its code (`missing_api_key` and so on)."""

@@ -1,14 +1,16 @@
-"""Model id → what serves it: the upstream, and how requests are rewritten for it."""
+"""Model id → what serves it: its targets, and how requests are rewritten for each."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from llmgw import _core
-from llmgw.config import Config, ModelConfig, UpstreamConfig
+from llmgw.config import Config, ModelConfig, TargetConfig, UpstreamConfig
 from llmgw.errors import ApiError
+from llmgw.health import CoolDown, Health
 from llmgw.keys import Key
+from llmgw.targets import Target, Targets
 
 _SUGGESTIONS: Final = 3
 _SHOWN_LENGTH: Final = 128
@@ -20,22 +22,29 @@ class Model:
     """One configured model, ready to be used."""
 
     id: str
-    upstream_name: str
-    upstream: _core.Upstream
-    route: _core.Route
+    targets: Targets
     accepts_images: bool
 
 
 class Router:
     """The configured models by id."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, observe: Callable[[str, str, bool], None] | None = None) -> None:
         """Make it in the worker process, after the fork: upstreams have pooled clients and threads.
 
+        `observe` is told of each target that may cool down, and when it begins and ends to, as in `Health`.
         Raises ValueError where the Rust core refuses an upstream or a route; `load_config` checks the same.
         """
-        upstreams = {name: _upstream(table) for name, table in config.upstreams.items()}
-        self._models = {model.id: _model(model, upstreams[model.upstream]) for model in config.models}
+        self._config = config
+        self._observe = observe
+        self._upstreams = {name: _upstream(table) for name, table in config.upstreams.items()}
+        self._health: dict[tuple[str, str], Health] = {}
+        self._models = {model.id: self._model(model) for model in config.models}
+
+    @property
+    def health(self) -> list[Health]:
+        """What is known of each model at each upstream, in the order of the config."""
+        return list(self._health.values())
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -59,6 +68,41 @@ class Router:
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
         return f"The model {shown!r} does not exist.{hint} GET /v1/models lists what this key may use."
 
+    def _model(self, model: ModelConfig) -> Model:
+        targets = [self._target(target) for target in model.targets]
+        for health in [target.health for target in targets] if len(targets) > 1 else []:
+            if not health.may_cool and self._observe is not None:
+                self._observe(health.upstream, health.upstream_model, False)  # noqa: FBT003  (its one flag)
+            health.may_cool = True
+        share = self._config.routing.max_cooling_share
+        return Model(
+            id=model.id,
+            targets=Targets(targets, max_cooling_share=share),
+            accepts_images="image" in model.input_modalities,
+        )
+
+    def _target(self, target: TargetConfig) -> Target:
+        table = self._config.routing
+        at = (target.upstream, target.upstream_model)
+        if at not in self._health:
+            cool_down = CoolDown(table.cool_down_failures, table.cool_down_s, table.max_cool_down_s)
+            self._health[at] = Health(*at, cool_down=cool_down, observe=self._observe)
+        route = _core.Route(
+            target.upstream_model,
+            dialect=target.thinking,
+            upstream_stream=target.upstream_stream or "auto",
+            drop=target.drop or (),
+            reasoning_tags=target.inline_reasoning,
+        )
+        return Target(
+            upstream=self._upstreams[target.upstream],
+            route=route,
+            health=self._health[at],
+            weight=target.weight,
+            priority=target.priority,
+            total_timeout_s=self._config.upstreams[target.upstream].total_timeout_s,
+        )
+
 
 def _upstream(table: UpstreamConfig) -> _core.Upstream:
     return _core.Upstream(
@@ -68,21 +112,4 @@ def _upstream(table: UpstreamConfig) -> _core.Upstream:
         first_event_timeout_s=table.first_event_timeout_s,
         idle_timeout_s=table.idle_timeout_s,
         total_timeout_s=table.total_timeout_s,
-    )
-
-
-def _model(model: ModelConfig, upstream: _core.Upstream) -> Model:
-    route = _core.Route(
-        model.upstream_model,
-        dialect=model.thinking,
-        upstream_stream=model.upstream_stream,
-        drop=model.drop,
-        reasoning_tags=model.inline_reasoning,
-    )
-    return Model(
-        id=model.id,
-        upstream_name=model.upstream,
-        upstream=upstream,
-        route=route,
-        accepts_images="image" in model.input_modalities,
     )

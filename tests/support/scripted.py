@@ -63,7 +63,7 @@ class ScriptedUpstream:
         """Starts it, over TLS if there is a context for that."""
         self._scheme = "https" if tls else "http"
         self.requests: list[ScriptedRequest] = []
-        self._scripts: dict[str, Sequence[Step]] = {}
+        self._scripts: dict[str, list[Sequence[Step]]] = {}
         self._names = itertools.count()
         self._loop = asyncio.new_event_loop()
         self._connections: set[asyncio.Task[None]] = set()
@@ -83,8 +83,16 @@ class ScriptedUpstream:
     def script(self, *steps: Step) -> str:
         """Register a script; its name, for the request's `script` member. Then the connection ends."""
         name = f"script-{next(self._names)}"
-        self._scripts[name] = steps
+        self.plays(name, steps)
         return name
+
+    def plays(self, name: str, *scripts: Sequence[Step]) -> None:
+        """What the requests with this name get, one after the other; the last one stays."""
+        self._scripts[name] = list(scripts)
+
+    def number(self, script: str) -> int:
+        """How many requests named this script."""
+        return sum(json.loads(request.body).get("script") == script for request in self.requests)
 
     def received(self, script: str) -> ScriptedRequest:
         """The one request that named this script."""
@@ -101,7 +109,8 @@ class ScriptedUpstream:
             request = await _read_request(reader)
             self.requests.append(request)
             closed.append(request.closed)
-            await _play(self._scripts[json.loads(request.body)["script"]], reader, writer)
+            scripts = self._scripts[json.loads(request.body)["script"]]
+            await _play(scripts.pop(0) if len(scripts) > 1 else scripts[0], reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:

@@ -354,6 +354,74 @@ def test_check_of_a_good_upstream(run: Run, tmp_path: Path, monkeypatch: pytest.
     assert headers["authorization"] == f"Bearer {UPSTREAM_SECRET}"
 
 
+TARGETS = """
+[server]
+port = {port}
+
+[upstreams.local]
+base_url = "{base_url}"
+
+[upstreams.quick]
+base_url = "{base_url}"
+first_event_timeout_s = 5
+
+[[models]]
+id = "m"
+targets = [{{upstream = "local", upstream_model = "qwen3-max", weight = 3}},
+           {{upstream = "quick", upstream_model = "glm-5", priority = 2}}]
+"""
+
+
+def test_check_shows_targets(run: Run, tmp_path: Path) -> None:
+    with serving(lambda _: Canned(200, LISTED)) as upstream:
+        text = TARGETS.format(base_url=upstream.url, port=free_port())
+        tmp_path.joinpath("llmgw.toml").write_text(text, "utf-8")
+        status, out, _ = run("check")
+    assert status == 0
+    header, first, second = [line.split() for line in out.splitlines()[2:5]]
+    assert header == ["MODEL", "UPSTREAM", "UPSTREAM", "MODEL", "DIALECT", "WEIGHT", "PRIORITY"]
+    assert first == ["m", "local", "qwen3-max", "enable_thinking", "3", "1"]
+    assert second == ["m", "quick", "glm-5", "thinking_object", "1", "2"]
+    notes = [line for line in out.splitlines() if line.startswith("note: ")]
+    assert len(notes) == 1  # the other one begins within a heartbeat
+    assert notes[0].startswith(
+        "note: upstreams.local.first_event_timeout_s (60) is not below server.heartbeat_s (15)"
+    )
+    assert [line.split()[-1] for line in out.splitlines()[-2:]] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        (
+            (
+                b'{"status": "ok", "upstreams": [{"upstream": "local", "upstream_model": "qwen3-max", '
+                b'"state": "cooling", "consecutive_failures": 5, "cooling_s": 3.8, "in_flight": 2}]}'
+            ),
+            True,
+        ),
+        (b'{"status": "ok"}', False),
+        (b'{"upstreams": [{}]}', False),
+        (b"[]", False),
+        (b"<html>", False),
+    ],
+)
+def test_check_shows_what_the_running_gateway_says(
+    run: Run, tmp_path: Path, answer: bytes, *, shown: bool
+) -> None:
+    with ExitStack() as stack:
+        upstream = stack.enter_context(serving(lambda _: Canned(200, LISTED)))
+        gateway = stack.enter_context(serving(lambda _: Canned(200, answer)))
+        text = TARGETS.format(base_url=upstream.url, port=gateway.url.rpartition(":")[2])
+        tmp_path.joinpath("llmgw.toml").write_text(text, "utf-8")
+        status, out, _ = run("check")
+    assert status == 0
+    assert [path for path, *_ in gateway.requests] == ["/readyz?verbose"]
+    assert (f"a worker of the gateway at {gateway.url} says:" in out) is shown
+    rows = [line.split() for line in out.splitlines() if "cooling" in line]
+    assert rows == ([["local", "qwen3-max", "cooling", "5", "3.8", "2"]] if shown else [])
+
+
 def test_check_of_a_refusing_upstream(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(lambda _: Canned(401, b"wrong key " + UPSTREAM_SECRET.encode())) as upstream:
         status, out, _ = check(run, tmp_path, monkeypatch, upstream.url)

@@ -64,6 +64,51 @@ def with_model(line: str) -> str:
     return f"{with_upstream('')}{line}\n"
 
 
+def with_targets(targets: str) -> str:
+    """The same with these targets instead of one upstream."""
+    return with_model(f"targets = {targets}").replace('upstream = "local"\n', "")
+
+
+def test_targets_take_from_their_model_what_they_do_not_say(tmp_path: Path) -> None:
+    said = (
+        'upstream_model = "qwen3-max"\nthinking = "native"\ndrop = ["seed"]\nupstream_stream = "never"\n'
+        'reasoning_tags = "think"'
+    )
+    other = (
+        '{upstream = "local", upstream_model = "glm-5", weight = 3, priority = 2, thinking = "directive", '
+        'drop = [], upstream_stream = "always", reasoning_tags = "none"}'
+    )
+    text = with_targets(f'[{{upstream = "local"}}, {other}]\n{said}')
+    [model] = load(tmp_path, text).models
+    first, second = model.targets
+    assert (first.upstream, first.upstream_model, first.weight, first.priority) == (
+        "local",
+        "qwen3-max",
+        1,
+        1,
+    )
+    assert (first.thinking, first.drop, first.upstream_stream) == ("native", ("seed",), "never")
+    assert first.inline_reasoning == "think"
+    assert (second.upstream_model, second.weight, second.priority) == ("glm-5", 3, 2)
+    assert (second.thinking, second.drop, second.upstream_stream) == ("directive", (), "always")
+    assert second.inline_reasoning is None
+
+
+def test_what_neither_says_follows_from_the_target_s_own_name(tmp_path: Path) -> None:
+    text = with_targets('[{upstream = "local"}, {upstream = "local", upstream_model = "MiniMax-M2"}]')
+    [model] = load(tmp_path, text).models
+    assert [target.upstream_model for target in model.targets] == ["m", "MiniMax-M2"]
+    assert [target.inline_reasoning for target in model.targets] == [None, "think"]
+    assert [target.thinking for target in model.targets] == [None, None]
+
+
+def test_one_upstream_is_the_short_form_of_one_target(tmp_path: Path) -> None:
+    [short] = load(tmp_path, with_model('drop = ["seed"]')).models
+    [long] = load(tmp_path, with_targets('[{upstream = "local"}]\ndrop = ["seed"]')).models
+    assert short == long
+    assert len(short.targets) == 1
+
+
 def test_the_contract_s_example(tmp_path: Path) -> None:
     config = load(tmp_path, CONTRACT)
     upstream = config.upstreams["dashscope"]
@@ -202,6 +247,55 @@ NOT_SQLITE = (
         (
             with_model('[[models]]\nid = "m"\nupstream = "local"'),
             "models[1].id: 'm' is taken by models[0]; give each model its own id",
+        ),
+        # Targets
+        (
+            with_targets('[{upstream = "local"}, {upstream = "locl"}]'),
+            "models[0].targets[1].upstream: there is no upstream 'locl'; did you mean 'local'?",
+        ),
+        (
+            with_targets("[{weight = 2}]"),
+            "models[0].targets[0].upstream: is missing; name one of the [upstreams.NAME] tables",
+        ),
+        (
+            with_targets('[{upstream = "local", wieght = 2}]'),
+            "models[0].targets[0].wieght: is not a known key; did you mean 'weight'?",
+        ),
+        (
+            with_targets('[{upstream = "local", weight = 0}]'),
+            "models[0].targets[0].weight: is out of range; it must be greater than or equal to 1",
+        ),
+        (
+            with_targets('[{upstream = "local", priority = 1.5}]'),
+            "models[0].targets[0].priority: has the wrong type; it must be a whole number",
+        ),
+        (
+            with_targets('[{upstream = "local", drop = ["model"]}]'),
+            "models[0].targets[0].drop: no request works without 'model'; name optional fields only",
+        ),
+        (
+            with_targets('[{upstream = "local"}, {upstream = "local", upstream_model = "m"}]'),
+            (
+                "models[0].targets[1]: asks the same upstream for the same model as targets[0]; "
+                "keep one of them, with a higher weight"
+            ),
+        ),
+        (
+            with_targets("[]"),
+            "models[0].targets: is empty; name at least one upstream, or write upstream instead",
+        ),
+        (with_targets('"local"'), "models[0].targets: has the wrong type; it must be a list in brackets"),
+        (
+            with_model('targets = [{upstream = "local"}]'),
+            "models[0].targets: stands beside upstream; keep one of the two",
+        ),
+        (
+            with_model("").replace('upstream = "local"', ""),
+            "models[0].upstream: is missing; name one of the [upstreams.NAME] tables",
+        ),
+        (
+            f"[routing]\nmax_attempts = 0\n{with_upstream('')}",
+            "routing.max_attempts: is out of range; it must be greater than or equal to 1",
         ),
         # Secrets
         (

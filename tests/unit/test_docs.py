@@ -20,8 +20,10 @@ from llmgw.config import (
     LedgerConfig,
     Modality,
     ModelConfig,
+    RoutingConfig,
     ServerConfig,
     StoreConfig,
+    TargetConfig,
     UpstreamConfig,
     parse_config,
 )
@@ -43,8 +45,10 @@ TABLES: dict[str, type[BaseModel]] = {
     "[server]": ServerConfig,
     "[store]": StoreConfig,
     "[ledger]": LedgerConfig,
+    "[routing]": RoutingConfig,
     "[upstreams.NAME]": UpstreamConfig,
     "[[models]]": ModelConfig,
+    "targets": TargetConfig,
 }
 
 

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from llmgw.errors import ERRORS, ApiError, render_body, render_headers, upstream_error
+from llmgw.errors import (
+    ERRORS,
+    ApiError,
+    Blame,
+    Retry,
+    render_body,
+    render_headers,
+    upstream_error,
+    upstream_verdict,
+)
 
 CONTRACT = {
     400: {
@@ -165,3 +174,44 @@ def test_every_kind_of_the_core_has_its_own_message() -> None:
     assert len(kinds) > 10
     unknown = upstream_error("no such kind").message
     assert {kind for kind in kinds if upstream_error(kind).message == unknown} == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "retry", "blame"),
+    [
+        # It passes by itself: the same target may be asked again.
+        ("unreachable", None, Retry.SAME, Blame.UPSTREAM),
+        ("reset", None, Retry.SAME, Blame.UPSTREAM),
+        ("status", 502, Retry.SAME, Blame.UPSTREAM),
+        ("status", 503, Retry.SAME, Blame.UPSTREAM),
+        ("status", 529, Retry.SAME, Blame.UPSTREAM),
+        ("error_event", 503, Retry.SAME, Blame.UPSTREAM),
+        ("status", 429, Retry.SAME, Blame.PACE),
+        # This target would do it again, or has taken long enough.
+        ("connect_timeout", None, Retry.OTHER, Blame.UPSTREAM),
+        ("first_event_timeout", None, Retry.OTHER, Blame.UPSTREAM),
+        ("status", 500, Retry.OTHER, Blame.UPSTREAM),
+        ("status", 504, Retry.OTHER, Blame.UPSTREAM),
+        ("status", 401, Retry.OTHER, Blame.UPSTREAM),
+        ("status", 404, Retry.OTHER, Blame.UPSTREAM),
+        ("status", 418, Retry.OTHER, Blame.UPSTREAM),
+        ("redirect", 302, Retry.OTHER, Blame.UPSTREAM),
+        ("content_type", 200, Retry.OTHER, Blame.UPSTREAM),
+        ("content_type", 400, Retry.OTHER, Blame.UPSTREAM),
+        ("error_event", None, Retry.OTHER, Blame.UPSTREAM),
+        ("a kind of tomorrow", None, Retry.OTHER, Blame.UPSTREAM),
+        # Every target would do it.
+        ("status", 400, Retry.NEVER, Blame.REQUEST),
+        ("status", 409, Retry.NEVER, Blame.REQUEST),
+        ("status", 422, Retry.NEVER, Blame.REQUEST),
+        ("error_event", 400, Retry.NEVER, Blame.REQUEST),
+        ("too_large", None, Retry.NEVER, Blame.NOBODY),
+        # The time is over, or nobody waits any more.
+        ("total_timeout", None, Retry.NEVER, Blame.UPSTREAM),
+        ("aborted", None, Retry.NEVER, Blame.NOBODY),
+        ("draining", None, Retry.NEVER, Blame.NOBODY),
+        ("panic", None, Retry.NEVER, Blame.NOBODY),
+    ],
+)
+def test_verdicts(kind: str, status: int | None, retry: Retry, blame: Blame) -> None:
+    assert upstream_verdict(kind, status=status) == (retry, blame)

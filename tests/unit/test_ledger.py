@@ -63,6 +63,8 @@ def test_every_field_is_written(store: Store) -> None:
         thinking_sent="directive",
         thinking_observed=True,
         first_event_s=0.25,
+        attempts=2,
+        attempt_errors="a: status 503",
     )
     ledger = Ledger(store)
     ledger.record(full)

@@ -91,6 +91,22 @@ def test_auth_failures(metrics: Metrics) -> None:
     assert lines(metrics)['llmgw_auth_failures_total{code="invalid_api_key"}'] == 2
 
 
+def test_attempts(metrics: Metrics) -> None:
+    metrics.attempted("a", "status_5xx")
+    metrics.retried("status_5xx")
+    metrics.attempted("b", "ok")
+    metrics.retry_refused()
+    metrics.cooling("a", "m", True)  # noqa: FBT003  (its one flag)
+    found = lines(metrics)
+    assert found['llmgw_upstream_attempts_total{outcome="status_5xx",upstream="a"}'] == 1
+    assert found['llmgw_upstream_attempts_total{outcome="ok",upstream="b"}'] == 1
+    assert found['llmgw_retries_total{reason="status_5xx"}'] == 1
+    assert found["llmgw_retries_refused_total"] == 1
+    assert found['llmgw_upstream_cooling{upstream="a",upstream_model="m"}'] == 1
+    metrics.cooling("a", "m", False)  # noqa: FBT003  (its one flag)
+    assert lines(metrics)['llmgw_upstream_cooling{upstream="a",upstream_model="m"}'] == 0
+
+
 def test_ledger_state(metrics: Metrics) -> None:
     metrics.ledger_state(LedgerState(10, 3, 7, 700, healthy=False))
     metrics.ledger_state(LedgerState(5, 4, 0, 0, healthy=True))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from llmgw.config import parse_config
-from llmgw.errors import ApiError
+from llmgw.errors import ApiError, Blame
 from llmgw.keys import Key
 from llmgw.routing import Router
 
@@ -50,15 +50,70 @@ def test_resolve(
     router: Router, model_id: str, upstream: str, upstream_model: str, dialect: str, *, images: bool
 ) -> None:
     model = router.resolve(model_id, key(model_id))
-    assert (model.id, model.upstream_name, model.accepts_images) == (model_id, upstream, images)
-    assert (model.route.upstream_model, model.route.dialect) == (upstream_model, dialect)
+    [target] = model.targets.all
+    assert (model.id, target.name, model.accepts_images) == (model_id, upstream, images)
+    assert (target.route.upstream_model, target.route.dialect) == (upstream_model, dialect)
 
 
 def test_models_of_one_upstream_share_its_connections(router: Router) -> None:
     models = router.models
-    assert models["qwen3.6-plus"].upstream is models["qwen3-max"].upstream
-    assert models["qwen3-max"].upstream is not models["deepseek-v4-pro"].upstream
+    first = {name: model.targets.all[0] for name, model in models.items()}
+    assert first["qwen3.6-plus"].upstream is first["qwen3-max"].upstream
+    assert first["qwen3-max"].upstream is not first["deepseek-v4-pro"].upstream
     assert list(models) == [model["id"] for model in MODELS]
+
+
+def routed(*models: dict[str, Any], **more: Any) -> tuple[Router, list[tuple[str, str, bool]]]:  # noqa: ANN401
+    """A router, and what it has told about cooling."""
+    seen: list[tuple[str, str, bool]] = []
+    config = parse_config({"upstreams": UPSTREAMS, "models": list(models), **more}, Path("llmgw.toml"))
+    return Router(config, observe=lambda *change: seen.append(change)), seen
+
+
+SEVERAL: dict[str, Any] = {
+    "id": "several",
+    "targets": [
+        {"upstream": "two", "upstream_model": "qwen3-max", "weight": 3, "priority": 2},
+        {"upstream": "one", "upstream_model": "glm-5"},
+        {"upstream": "one", "upstream_model": "kimi-k3", "thinking": "directive"},
+    ],
+}
+
+
+def test_each_target_has_its_own_route() -> None:
+    router, _ = routed(SEVERAL)
+    targets = router.models["several"].targets.all
+    assert [(t.name, t.route.upstream_model, t.route.dialect, t.weight, t.priority) for t in targets] == [
+        ("two", "qwen3-max", "enable_thinking", 3, 2),
+        ("one", "glm-5", "thinking_object", 1, 1),
+        ("one", "kimi-k3", "directive", 1, 1),
+    ]
+
+
+def test_models_share_what_is_known_of_the_same_model_at_the_same_upstream() -> None:
+    alone = {"id": "alone", "upstream": "one", "upstream_model": "glm-5"}
+    other = {"id": "other", "upstream": "one"}
+    router, seen = routed(SEVERAL, alone, other)
+    [only] = router.models["alone"].targets.all
+    assert only.health is router.models["several"].targets.all[1].health
+    assert [(h.upstream, h.upstream_model, h.may_cool) for h in router.health] == [
+        ("two", "qwen3-max", True),
+        ("one", "glm-5", True),
+        ("one", "kimi-k3", True),
+        ("one", "other", False),  # there is nobody else to ask
+    ]
+    assert seen == [("two", "qwen3-max", False), ("one", "glm-5", False), ("one", "kimi-k3", False)]
+
+
+def test_the_config_says_when_a_target_cools_down() -> None:
+    routing = {"cool_down_failures": 2, "cool_down_s": 40.0, "max_cool_down_s": 50.0}
+    router, seen = routed(SEVERAL, routing=routing)
+    target = router.models["several"].targets.all[1]
+    for expected in ("up", "cooling"):
+        target.health.end(Blame.UPSTREAM, probe=target.health.begin())
+        assert target.health.state == expected
+    assert 30 < target.health.cooling_s < 50
+    assert seen[-1] == ("one", "glm-5", True)
 
 
 def refusal(router: Router, model_id: str, asking: Key) -> ApiError:

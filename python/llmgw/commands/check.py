@@ -5,11 +5,13 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import httpx
 
+from llmgw._core import dialect_for
 from llmgw.commands.common import add_config_option, print_table, read_config
 from llmgw.config import Config, ConfigError, UpstreamConfig
 
@@ -17,11 +19,16 @@ EPILOG: Final = """\
 Asks every upstream for GET {base_url}/models, with its key; nothing is generated, so nothing is billed. Keys
 are never printed. The exit status is 1 if the config or an upstream has a fault.
 
+Shows the targets of models that have several. Where the gateway itself is running, at the config's host and
+port, one of its workers is asked how it finds its upstreams.
+
 examples:
   llmgw check
   llmgw check --config /etc/llmgw.toml --timeout 5
 """
 _MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
+_HEALTH_TIMEOUT_S: Final = 2.0
+_THIS_MACHINE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (compared with, not bound to)
 
 
 class Verdict(NamedTuple):
@@ -59,6 +66,8 @@ def run(options: argparse.Namespace) -> int:
         return 1
     models = "1 model" if len(config.models) == 1 else f"{len(config.models)} models"
     print(f"{config.source}: no faults, {models}\n")
+    show_targets(config)
+    show_health(config, options.timeout)
     probes = asyncio.run(probe_all(config, options.timeout))
     rows = [
         (
@@ -86,7 +95,73 @@ async def probe_all(config: Config, timeout_s: float) -> list[Probe]:
 
 
 def _wanted(config: Config, upstream: str) -> list[str]:
-    return [model.upstream_model for model in config.models if model.upstream == upstream]
+    targets = [target for model in config.models for target in model.targets]
+    wanted = [target.upstream_model for target in targets if target.upstream == upstream]
+    return list(dict.fromkeys(wanted))  # each once, in the order of the config
+
+
+def show_targets(config: Config) -> None:
+    """Print the targets of the models that have several, and what stands in the way of a fallback."""
+    rows = [
+        (
+            model.id,
+            target.upstream,
+            target.upstream_model,
+            target.thinking or dialect_for(target.upstream_model),
+            str(target.weight),
+            str(target.priority),
+        )
+        for model in config.models
+        if len(model.targets) > 1
+        for target in model.targets
+    ]
+    if rows:
+        print_table(
+            ("MODEL", "UPSTREAM", "UPSTREAM MODEL", "DIALECT", "WEIGHT", "PRIORITY"), rows, right=(4, 5)
+        )
+        print()
+    for note in _notes(config):
+        print(f"note: {note}\n")
+
+
+def _notes(config: Config) -> Iterator[str]:
+    heartbeat_s = config.server.heartbeat_s
+    for name, upstream in config.upstreams.items():
+        shared = any(
+            target.upstream == name
+            for model in config.models
+            if len(model.targets) > 1
+            for target in model.targets
+        )
+        if shared and upstream.first_event_timeout_s >= heartbeat_s:
+            yield (
+                f"upstreams.{name}.first_event_timeout_s ({upstream.first_event_timeout_s:g}) is not below "
+                f"server.heartbeat_s ({heartbeat_s:g}): a stream's first heartbeat commits it, so where this "
+                "upstream only keeps silent, streams do not go to another target"
+            )
+
+
+def show_health(config: Config, timeout_s: float) -> None:
+    """Print what the running gateway says of its upstreams; nothing where there is none."""
+    host = _THIS_MACHINE.get(config.server.host, config.server.host)
+    url = f"http://[{host}]:{config.server.port}" if ":" in host else f"http://{host}:{config.server.port}"
+    try:
+        answer = httpx.get(
+            f"{url}/readyz?verbose", trust_env=False, timeout=min(timeout_s, _HEALTH_TIMEOUT_S)
+        )
+        rows = [_health_row(entry) for entry in answer.json()["upstreams"]]
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
+        return  # nobody there, or somebody else
+    print(f"a worker of the gateway at {url} says:")
+    print_table(
+        ("UPSTREAM", "UPSTREAM MODEL", "STATE", "FAILURES", "COOLING S", "IN FLIGHT"), rows, right=(3, 4, 5)
+    )
+    print()
+
+
+def _health_row(entry: dict[str, Any]) -> tuple[str, ...]:
+    members = ("upstream", "upstream_model", "state", "consecutive_failures", "cooling_s", "in_flight")
+    return tuple(str(entry[member]) for member in members)
 
 
 async def _probe(

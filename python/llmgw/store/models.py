@@ -102,3 +102,7 @@ class LedgerRow(Base):
     """True if the upstream sent reasoning."""
     first_event_s: Mapped[float | None]
     total_s: Mapped[float]
+    attempts: Mapped[int | None]
+    """How often an upstream was asked; None in rows from before it was counted."""
+    attempt_errors: Mapped[str | None]
+    """What the attempts before the last one failed with: `a: first_event_timeout, b: status 503`."""

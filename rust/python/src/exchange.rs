@@ -63,15 +63,17 @@ impl Upstream {
         guard(|| Ok(Self { client: Mutex::new(OfProcess::new(connect(&config)?)), config }))
     }
 
-    #[pyo3(signature = (request, *, request_id, heartbeat_s=15.0))]
+    #[pyo3(signature = (request, *, request_id, heartbeat_s=15.0, total_timeout_s=None))]
     fn start(
         &self,
         py: Python<'_>,
         request: &PreparedRequest,
         request_id: String,
         heartbeat_s: f64,
+        total_timeout_s: Option<f64>,
     ) -> PyResult<Exchange> {
         let heartbeat = seconds("heartbeat_s", heartbeat_s)?;
+        let total = total_timeout_s.map(|left_s| seconds("total_timeout_s", left_s)).transpose()?;
         guard(|| {
             let bridge = Bridge::of_running_loop(py)?;
             let created_s = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
@@ -85,6 +87,7 @@ impl Upstream {
                     reasoning_tags: request.reasoning_tags,
                 },
                 heartbeat,
+                total,
             };
             let exchange = self.client()?.start(&runtime(py)?, request);
             let (waker, token) = bridge.get().waker();

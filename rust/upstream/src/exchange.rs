@@ -46,6 +46,8 @@ pub struct ExchangeRequest {
     /// A stream's client gets a comment whenever nothing has come for so long. The first one commits the stream: what
     /// fails afterwards is told in-band.
     pub heartbeat: Duration,
+    /// Lowers the upstream's own total timeout: what is left of it after earlier attempts.
+    pub total: Option<Duration>,
 }
 
 /// What is known of an exchange: so far, or at its end.

@@ -69,7 +69,8 @@ impl<'task> Pump<'task> {
         let timeouts = &endpoint.config.timeouts;
         let started = shared.started();
         let heartbeat = request.heartbeat.min(MAX_TIMEOUT);
-        let mut deadlines = Deadlines::new(started, timeouts.total);
+        let total = request.total.map_or(timeouts.total, |left| left.min(timeouts.total));
+        let mut deadlines = Deadlines::new(started, total);
         if request.mode != AnswerMode::Plain {
             deadlines.first_event = Some(started + timeouts.first_event);
         }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use llmgw_core::request::AnswerMode;
-use llmgw_upstream::{ErrorKind, Upstream};
+use llmgw_upstream::{ErrorKind, ExchangeRequest, Upstream};
+use tokio::runtime::Handle;
 
 use crate::support::{
-    DONE, FIRST, LAST, SECOND, SHORT, STREAM, STREAM_HEAD, Server, block, error_frame, event, failure, rest,
-    start,
+    DONE, FIRST, LAST, NEVER, SECOND, SHORT, STREAM, STREAM_HEAD, Server, block, error_frame, event, failure,
+    request, rest, start,
 };
 
 const FELL_SILENT: &str = "The upstream fell silent before the answer was complete.";
@@ -126,6 +127,18 @@ async fn the_total_bounds_a_reader_too() {
     peer.closed().await;
     let all = rest(&exchange).await;
     assert_eq!(all, format!("{FIRST}{large}{}", error_frame(TOO_LONG, "upstream_timeout")));
+}
+
+#[tokio::test]
+async fn a_request_may_lower_the_total_and_never_raise_it() {
+    for (own, of_the_request) in [(NEVER, SHORT), (SHORT, NEVER)] {
+        let server = Server::start();
+        let mut config = server.config();
+        config.timeouts.total = own;
+        let sent = ExchangeRequest { total: Some(of_the_request), ..request(STREAM) };
+        let exchange = Upstream::new(config).unwrap().start(&Handle::current(), sent);
+        assert_eq!(failure(&exchange).await.kind, ErrorKind::TotalTimeout);
+    }
 }
 
 #[tokio::test]
