@@ -28,6 +28,7 @@ MODEL_CATALOG: Final = "/v1/model-catalog"
 HEALTHZ: Final = "/healthz"
 READYZ: Final = "/readyz"
 METRICS: Final = "/metrics"
+TICK_S: Final = 0.5
 _READ: Final = ("GET", "HEAD")
 
 
@@ -67,10 +68,17 @@ class App:
         # What is here now stays for good; no collection need look at it again.
         gc.collect()
         gc.freeze()
+        upkeep = asyncio.create_task(self._upkeep())
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        upkeep.cancel()
         await self._gateway.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _upkeep(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._gateway.tick()
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = f"req_{secrets.token_hex(16)}"

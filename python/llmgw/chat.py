@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from llmgw._core import ChatRequest, CoreError, Exchange, PreparedRequest, RequestError, UpstreamError
+from llmgw.admission import Ticket
 from llmgw.asgi import JSON, ClientGone, Headers, Receive, Responder, Scope, read_body
 from llmgw.errors import ApiError, upstream_error
 from llmgw.gateway import Gateway
@@ -34,6 +35,7 @@ EVENT_STREAM: Final[Headers] = [
 CLIENT_CLOSED_REQUEST: Final = 499
 """The ledger's status where the client left before its answer began (as nginx has it; nobody is told)."""
 CLIENT_GONE: Final = "client_gone"
+CLIENT_STALLED: Final = "client_stalled"
 
 
 class ChatCompletion:
@@ -52,13 +54,15 @@ class ChatCompletion:
         self._prepared: PreparedRequest | None = None
         self._exchange: Exchange | None = None
         self._client_gone = False
+        self._client_stalled = False
         self._error_kind: str | None = None
 
     async def run(self, scope: Scope, receive: Receive, responder: Responder) -> None:
         """Serve the request and write it into the ledger, whatever becomes of it."""
         self._gateway.metrics.started()
         try:
-            await self._serve(scope, receive, responder)
+            with self._gateway.admission.admit() as ticket:
+                await self._serve(scope, receive, responder, ticket)
         except ClientGone:
             self._client_gone = True
         except ApiError as error:
@@ -71,10 +75,14 @@ class ChatCompletion:
             self._gateway.metrics.ended()
             self._account(responder.status)
 
-    async def _serve(self, scope: Scope, receive: Receive, responder: Responder) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, responder: Responder, ticket: Ticket) -> None:
         server = self._gateway.config.server
         body = await read_body(
-            scope, receive, limit_bytes=server.max_body_bytes, timeout_s=server.body_timeout_s
+            scope,
+            receive,
+            limit_bytes=server.max_body_bytes,
+            timeout_s=server.body_timeout_s,
+            hold=ticket.hold,
         )
         request = self._request = scan(body)
         model = self._model = self._gateway.router.resolve(request.model, self._key)
@@ -83,15 +91,18 @@ class ChatCompletion:
             raise ApiError("unsupported_modality", message, param=request.first_image)
 
         prepared = self._prepared = request.rewrite(model.route)
+        ticket.occupy(model.slots)
         exchange = self._exchange = model.upstream.start(
             prepared, request_id=self._request_id, heartbeat_s=server.heartbeat_s
         )
         # Only `receive` tells that a client left: granian neither cancels this task nor fails a `send`.
         watcher = asyncio.ensure_future(self._watch(receive, exchange))
         self._gateway.exchanges.add(exchange)
+        self._gateway.stalls.add(responder, scope, self._stalled)
         try:
             await self._answer(prepared, exchange, responder)
         finally:
+            self._gateway.stalls.discard(responder)
             self._gateway.exchanges.discard(exchange)
             watcher.cancel()
 
@@ -131,12 +142,19 @@ class ChatCompletion:
         self._client_gone = True
         exchange.abort()
 
+    def _stalled(self) -> None:
+        self._client_stalled = True
+        if self._exchange is not None:
+            self._exchange.abort()
+
     def _account(self, status: int | None) -> None:
         """Write the ledger's entry and count it. No I/O."""
         request, model, prepared = self._request, self._model, self._prepared
         summary = self._exchange.summary() if self._exchange else None
         asked, sent = prepared.thinking.split("; ") if prepared and prepared.thinking else (None, None)
         error_kind = CLIENT_GONE if self._client_gone else self._error_kind
+        if self._client_stalled:
+            error_kind = CLIENT_STALLED
         entry = LedgerEntry(
             time_s=self._time_s,
             request_id=self._request_id,

@@ -83,8 +83,14 @@ class ServerConfig(_Table):
     """0: any free port."""
     workers: int = Field(default=1, ge=1, le=1024)
     max_body_bytes: int = Field(default=33_554_432, ge=1)
+    max_in_flight_requests: int = Field(default=4096, ge=1)
+    """Completion requests that a worker serves at once; beyond it they are answered with 503."""
+    max_in_flight_bytes: int = Field(default=536_870_912, ge=1)
+    """Bytes of their bodies that a worker holds at once; beyond it the same."""
     body_timeout_s: Seconds = 60.0
     """A request body that has not arrived whole by then is answered with 408."""
+    client_write_timeout_s: Seconds = 60.0
+    """A client that takes nothing of its answer for so long is cut off."""
     heartbeat_s: Seconds = 15.0
     """A comment is sent to the client after so long a silence."""
     drain_timeout_s: Seconds = 30.0
@@ -110,6 +116,8 @@ class UpstreamConfig(_Table):
     first_event_timeout_s: Seconds = 60.0
     idle_timeout_s: Seconds = 60.0
     total_timeout_s: Seconds = 900.0
+    max_in_flight: int | None = Field(default=None, ge=1)
+    """Requests that a worker has there at once; beyond it they are answered with 503. None: no limit."""
 
 
 class ModelConfig(_Table):
@@ -332,6 +340,7 @@ _INDISPENSABLE: Final = ("messages", "model", "stream")
 
 def _cross_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
     """Faults that concern more than one value, found without relying on the types of anything."""
+    yield from _server_faults(data.get("server"))
     upstreams = data.get("upstreams")
     names = list(upstreams) if isinstance(upstreams, dict) else []
     models = data.get("models")
@@ -356,6 +365,16 @@ def _cross_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
             if field in _INDISPENSABLE:
                 problem = f"no request works without {field!r}"
                 yield Fault(f"{path}.drop", problem, "name optional fields only")
+
+
+def _server_faults(server: object) -> Iterator[Fault]:
+    if not isinstance(server, dict):
+        return
+    fields = ServerConfig.model_fields
+    one, all_ = (server.get(name, fields[name].default) for name in ("max_body_bytes", "max_in_flight_bytes"))
+    if isinstance(one, int) and isinstance(all_, int) and 0 < all_ < one:
+        problem = f"is less than max_body_bytes ({one}), so that the largest bodies could never be taken"
+        yield Fault("server.max_in_flight_bytes", problem, "raise it, or lower max_body_bytes")
 
 
 def _one_of(wrong: str, right: list[str]) -> str:

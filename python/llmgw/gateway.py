@@ -2,20 +2,25 @@
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from llmgw.admission import Admission, possible_requests
 from llmgw.catalog import Catalog
 from llmgw.config import Config
 from llmgw.keys import KeyRing
 from llmgw.ledger import Ledger
 from llmgw.metrics import Metrics
 from llmgw.routing import Router
+from llmgw.stalls import StallWatch
 from llmgw.store import Store, open_store
 
 if TYPE_CHECKING:
     from llmgw._core import Exchange
 
 logger = logging.getLogger(__name__)
+
+LAST_WORD_S: Final = 1.0
+"""At the end of a drain, a slow client gets so long to take its error frame."""
 
 
 class Gateway:
@@ -29,6 +34,12 @@ class Gateway:
         dialects = {model.id: model.route.dialect for model in self.router.models.values()}
         self.catalog = Catalog(config, dialects)
         self.metrics = Metrics(self.router.models)
+        self.admission = Admission(
+            max_requests=possible_requests(config.server),
+            max_bytes=config.server.max_in_flight_bytes,
+            on_shed=self.metrics.shed,
+        )
+        self.stalls = StallWatch()
         self.keyring = KeyRing(store)
         self.ledger = Ledger(store, observe=self.metrics.ledger_state)
         self.exchanges: set[Exchange] = set()
@@ -44,6 +55,12 @@ class Gateway:
         gateway.ledger.start()
         return gateway
 
+    def tick(self) -> None:
+        """What is due every second or so: find the stalled, update the gauges. Call it on the loop."""
+        timeout_s = self.config.server.client_write_timeout_s
+        self.stalls.look(asyncio.get_running_loop().time(), timeout_s)
+        self.metrics.held(self.admission.bytes)
+
     def drain(self) -> None:
         """A stop was asked for: what is under way gets `drain_timeout_s` to finish. Call it on the loop."""
         self.draining = True
@@ -54,6 +71,7 @@ class Gateway:
         # Each ends with an error for its client and a row in the ledger; a kill would give it neither.
         for exchange in list(self.exchanges):
             exchange.drain()
+        asyncio.get_running_loop().call_later(LAST_WORD_S, self.stalls.cut_waiting)
 
     async def close(self) -> None:
         """Write what the ledger holds and stop. Without blocking the loop."""

@@ -84,6 +84,18 @@ class Metrics:
         self._auth_failures = Counter(
             "llmgw_auth_failures", "Requests refused for their key.", ("code",), registry=self.registry
         )
+        self._shed = Counter(
+            "llmgw_shed",
+            "Requests turned away because of a limit (requests, bytes, upstream).",
+            ("reason",),
+            registry=self.registry,
+        )
+        self._in_flight_bytes = Gauge(
+            "llmgw_in_flight_bytes",
+            "Bytes of request bodies held.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
         self._ledger_queue = Gauge(
             "llmgw_ledger_queue_rows",
             "Ledger entries that the database does not have yet.",
@@ -133,6 +145,14 @@ class Metrics:
     def auth_failed(self, code: str) -> None:
         """Count a refusal by its code (`missing_api_key` and so on)."""
         self._child(self._auth_failures, code).inc()
+
+    def shed(self, reason: str) -> None:
+        """Count a request that was turned away."""
+        self._child(self._shed, reason).inc()
+
+    def held(self, size: int) -> None:
+        """Take the bytes of request bodies that are held now."""
+        self._in_flight_bytes.set(size)
 
     def ledger_state(self, queued: int, dropped: int) -> None:
         """Take the ledger's figures, `dropped` since the start. Made to be `Ledger`'s `observe`."""

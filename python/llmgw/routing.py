@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from llmgw import _core
+from llmgw.admission import Slots
 from llmgw.config import Config, ModelConfig, UpstreamConfig
 from llmgw.errors import ApiError
 from llmgw.keys import Key
@@ -24,6 +25,8 @@ class Model:
     upstream: _core.Upstream
     route: _core.Route
     accepts_images: bool
+    slots: Slots
+    """Those of the upstream."""
 
 
 class Router:
@@ -35,7 +38,11 @@ class Router:
         Raises ValueError where the Rust core refuses an upstream or a route; `load_config` checks the same.
         """
         upstreams = {name: _upstream(table) for name, table in config.upstreams.items()}
-        self._models = {model.id: _model(model, upstreams[model.upstream]) for model in config.models}
+        slots = {name: Slots(table.max_in_flight) for name, table in config.upstreams.items()}
+        self._models = {
+            model.id: _model(model, upstreams[model.upstream], slots[model.upstream])
+            for model in config.models
+        }
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -71,7 +78,7 @@ def _upstream(table: UpstreamConfig) -> _core.Upstream:
     )
 
 
-def _model(model: ModelConfig, upstream: _core.Upstream) -> Model:
+def _model(model: ModelConfig, upstream: _core.Upstream, slots: Slots) -> Model:
     route = _core.Route(
         model.upstream_model,
         dialect=model.thinking,
@@ -85,4 +92,5 @@ def _model(model: ModelConfig, upstream: _core.Upstream) -> Model:
         upstream=upstream,
         route=route,
         accepts_images="image" in model.input_modalities,
+        slots=slots,
     )
