@@ -1,27 +1,28 @@
 """What one worker takes on at once, and what it turns away.
 
-A request is counted before its body is read, its body before the bytes are there, its upstream before anything
-is sent to it. What exceeds a limit is answered with 503 at once. There is no queue: a wait that ends in a
-time-out costs a client more than an answer that says when to come back.
+A request is counted before its body is read, its body before the bytes are there, its upstream before
+anything is sent to it. What exceeds a limit is answered with 503 at once. There is no queue: a wait that ends
+in a time-out costs a client more than an answer that says when to come back.
 """
 
+import contextlib
 import resource
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Literal, NoReturn, Self
+from typing import Final, Literal, Self
 
 from llmgw.config import ServerConfig
 from llmgw.errors import ApiError
 
-Reason = Literal["requests", "bytes", "upstream"]
-"""Which limit turned a request away: `max_in_flight_requests`, `max_in_flight_bytes`, or its upstream's."""
+Reason = Literal["requests", "bytes", "upstream", "files"]
+"""Why a request was turned away: `max_in_flight_requests`, `max_in_flight_bytes`, its upstream's
+`max_in_flight`, or the process has no file descriptors left."""
 
 _RETRY_AFTER_S: Final = (1, 2, 3)
 """Given out in turn, so that those who were turned away together do not come back together."""
-_FILES_PER_REQUEST: Final = 2
-"""The client's connection and the upstream's."""
 _OTHER_FILES: Final = 64
-"""Database, logs, runtime, probes."""
+"""Database, logs, runtimes, and room for what is pooled."""
+_MAX_CONNECTIONS: Final = 65_536
 
 
 class Slots:
@@ -54,15 +55,15 @@ class Admission:
     def admit(self) -> "Ticket":
         """Take a request on; use the ticket as a context. Raises ApiError: `overloaded`."""
         if self.requests >= self.max_requests:
-            self.refuse("requests", "The gateway serves as many requests as it can.")
+            raise self.shed("requests", "The gateway serves as many requests as it can.")
         return Ticket(self)
 
-    def refuse(self, reason: Reason, why: str) -> NoReturn:
-        """Raises ApiError: `overloaded`."""
+    def shed(self, reason: Reason, why: str) -> ApiError:
+        """Count a request that is turned away; the error to raise, `overloaded`."""
         self._on_shed(reason)
         self._shed += 1
         wait_s = _RETRY_AFTER_S[self._shed % len(_RETRY_AFTER_S)]
-        raise ApiError("overloaded", f"{why} Try again in {wait_s} s.", retry_after_s=wait_s)
+        return ApiError("overloaded", f"{why} Try again in {wait_s} s.", retry_after_s=wait_s)
 
 
 class Ticket:
@@ -79,7 +80,7 @@ class Ticket:
         """Count `size` more bytes of body. Raises ApiError: `overloaded`."""
         admission = self._admission
         if admission.bytes + size > admission.max_bytes:
-            admission.refuse("bytes", "The gateway holds as many bytes of requests as it can.")
+            raise admission.shed("bytes", "The gateway holds as many bytes of requests as it can.")
         admission.bytes += size
         self._bytes += size
 
@@ -87,7 +88,9 @@ class Ticket:
         """Take one of an upstream's slots, instead of the one held before. Raises ApiError: `overloaded`."""
         self.vacate()
         if slots.limit is not None and slots.used >= slots.limit:
-            self._admission.refuse("upstream", "The model's upstream has as many requests as it may have.")
+            raise self._admission.shed(
+                "upstream", "The model's upstream has as many requests as it may have."
+            )
         slots.used += 1
         self._slots = slots
 
@@ -111,12 +114,28 @@ class Ticket:
         self._admission.bytes -= self._bytes
 
 
-def possible_requests(server: ServerConfig) -> int:
-    """`max_in_flight_requests`, or as many as the process has file descriptors for, if that is less.
+def raise_file_limit() -> None:
+    """Let this process and its children have as many file descriptors as the system allows them."""
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files != most:
+        # macOS says that there is no limit, and then refuses.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
-    Beyond those, new connections could not even be told that there are too many.
+
+def possible_requests(server: ServerConfig) -> int:
+    """`max_in_flight_requests`, or fewer where the process has too few file descriptors for them.
+
+    A request needs two, and whoever is turned away needs one to be told.
     """
+    return min(server.max_in_flight_requests, max(_spare_files() // 3, 1))
+
+
+def possible_connections(server: ServerConfig) -> int:
+    """How many connections a worker may accept, so that its requests still find a file descriptor."""
+    return min(_MAX_CONNECTIONS, max(_spare_files() - possible_requests(server), 2))
+
+
+def _spare_files() -> int:
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if files == resource.RLIM_INFINITY:
-        return server.max_in_flight_requests
-    return min(server.max_in_flight_requests, max((files - _OTHER_FILES) // _FILES_PER_REQUEST, 1))
+    return (3 * _MAX_CONNECTIONS if files == resource.RLIM_INFINITY else files) - _OTHER_FILES

@@ -6,6 +6,7 @@ how it streams.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
@@ -22,6 +23,10 @@ PIECE_BYTES: Final = 262_144
 JSON: Final = (b"content-type", b"application/json")
 
 
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+"""`uri-host [ ":" port ]` of RFC 9110, section 7.2; it may be empty."""
+
+
 class ClientGone(Exception):  # noqa: N818  (not an error: nobody is left to be told)
     """The client closed the connection before its request was read."""
 
@@ -36,7 +41,7 @@ class Responder:
         self.status: int | None = None
         """The HTTP status, once the answer has begun."""
         self.writes = 0
-        """Grows by one when a write begins and when it ends: odd while the client has yet to take something."""
+        """Grows by one when a write begins and when it ends: odd while the client has to take something."""
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head. granian flushes it at once, so do not send it before it is certain."""
@@ -74,13 +79,24 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
+def check_host(scope: Scope) -> None:
+    """RFC 9112, section 3.2: not more than one `host`, and a well-formed one.
+
+    granian puts an empty one where there is none. Raises ApiError: `invalid_host`.
+    """
+    hosts = [value for key, value in scope["headers"] if key == b"host"]
+    if len(hosts) > 1 or (hosts and not _HOST.fullmatch(hosts[0])):
+        raise ApiError("invalid_host", "The Host header is repeated or malformed.")
+
+
 async def read_body(
     scope: Scope, receive: Receive, *, limit_bytes: int, timeout_s: float, hold: Callable[[int], None]
 ) -> bytes:
     """The request's body.
 
-    `hold(size)` is called before so many bytes are kept: once with the announced length, else for each piece.
-    Raises ApiError: `unsupported_encoding`, `body_too_large`, `request_timeout`; ClientGone; what `hold` does.
+    `hold(size)` is called before so many bytes are kept: once with the announced length, else for each
+    piece. Raises ApiError: `unsupported_encoding`, `body_too_large`, `request_timeout`; ClientGone; what
+    `hold` raises.
     """
     encoding = header(scope, b"content-encoding")
     if encoding is not None and encoding.strip().lower() != b"identity":

@@ -9,6 +9,7 @@ first good event belong to the exchange.
 """
 
 import asyncio
+import errno
 import logging
 import time
 from typing import TYPE_CHECKING, Final
@@ -36,6 +37,7 @@ CLIENT_CLOSED_REQUEST: Final = 499
 """The ledger's status where the client left before its answer began (as nginx has it; nobody is told)."""
 CLIENT_GONE: Final = "client_gone"
 CLIENT_STALLED: Final = "client_stalled"
+NO_FILES_LEFT: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class ChatCompletion:
@@ -68,6 +70,13 @@ class ChatCompletion:
         except ApiError as error:
             self._error_kind = self._error_kind or error.code
             await responder.error(error, self._thinking_header())
+        except OSError as error:
+            if error.errno not in NO_FILES_LEFT:
+                self._error_kind = "internal_error"
+                raise
+            shed = self._gateway.admission.shed("files", "The gateway has no file descriptors left.")
+            self._error_kind = shed.code
+            await responder.error(shed)
         except BaseException:
             self._error_kind = self._error_kind or "internal_error"
             raise

@@ -165,6 +165,7 @@ class Config(_Table):
     models: Annotated[tuple[ModelConfig, ...], Strict(strict=False), Field(min_length=1)]
     _source: Path = PrivateAttr(default=Path(DEFAULT_CONFIG))
     _created_s: int = PrivateAttr(default=0)
+    _text: str = PrivateAttr(default="")
 
     @property
     def source(self) -> Path:
@@ -175,6 +176,11 @@ class Config(_Table):
     def created_s(self) -> int:
         """When the file was last changed, in seconds since the epoch."""
         return self._created_s
+
+    @property
+    def text(self) -> str:
+        """The file as it was read, secrets and all: never to be shown."""
+        return self._text
 
 
 def find_config(option: str | None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -199,7 +205,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ, *, secrets:
     only the database and may run where the secrets are not. Raises ConfigError with all faults at once.
     """
     try:
-        data = tomllib.loads(path.read_bytes().decode("utf-8"))
+        text = path.read_bytes().decode("utf-8")
         changed_s = int(path.stat().st_mtime)
     except OSError as error:
         problem = f"can't be read ({error.strerror})"
@@ -207,10 +213,20 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ, *, secrets:
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 (byte {error.start})"
         raise ConfigError(path, [Fault("", problem, "TOML is always UTF-8: convert the file")]) from error
+    return parse_text(text, path, environ, changed_s=changed_s, secrets=secrets)
+
+
+def parse_text(
+    text: str, source: Path, environ: Mapping[str, str] = os.environ, *, changed_s: int, secrets: bool = True
+) -> Config:
+    """Check the text of a config file that was last changed at `changed_s`. Else as `parse_config`."""
+    try:
+        data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(path, [Fault("", f"is not TOML: {error}", "mend the syntax there")]) from error
-    config = parse_config(data, path, environ, secrets=secrets)
+        raise ConfigError(source, [Fault("", f"is not TOML: {error}", "mend the syntax there")]) from error
+    config = parse_config(data, source, environ, secrets=secrets)
     config._created_s = changed_s  # noqa: SLF001  (set once, here)
+    config._text = text  # noqa: SLF001  (the same)
     return config
 
 
@@ -239,6 +255,24 @@ def parse_config(
         raise ConfigError(source, sorted(set(faults), key=lambda fault: _file_order(fault.path)))
     config._source = source.resolve()  # noqa: SLF001  (set once, here)
     return config
+
+
+_RELOADABLE_TABLES: Final = frozenset({"upstreams", "models"})
+_NEEDS_RESTART: Final = frozenset({"host", "port", "workers"})
+"""Of `[server]`."""
+
+
+def restart_faults(running: Config, new: Config) -> list[Fault]:
+    """What differs between two configs and can't be taken over by a gateway that runs."""
+    tables = set(Config.model_fields) - _RELOADABLE_TABLES - {"server"}
+    changed = [name for name in sorted(tables) if getattr(running, name) != getattr(new, name)]
+    changed += [
+        f"server.{name}"
+        for name in sorted(_NEEDS_RESTART)
+        if getattr(running.server, name) != getattr(new.server, name)
+    ]
+    problem, remedy = "can't change while the gateway runs", "restart the gateway, or undo this change"
+    return [Fault(path, problem, remedy) for path in sorted(changed, key=_file_order)]
 
 
 class _Resolver:

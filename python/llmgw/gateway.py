@@ -31,8 +31,7 @@ class Gateway:
         self.config = config
         self.store = store
         self.router = Router(config)
-        dialects = {model.id: model.route.dialect for model in self.router.models.values()}
-        self.catalog = Catalog(config, dialects)
+        self.catalog = _catalog(config, self.router)
         self.metrics = Metrics(self.router.models)
         self.admission = Admission(
             max_requests=possible_requests(config.server),
@@ -54,6 +53,19 @@ class Gateway:
         gateway.keyring.start()
         gateway.ledger.start()
         return gateway
+
+    async def reload(self, config: Config) -> None:
+        """Take another config over. Requests under way end as they began, on the old objects.
+
+        What `restart_faults` lists stays as it is. Raises as `__init__`, and then has changed nothing.
+        """
+        router = await asyncio.to_thread(Router, config, self.router)
+        catalog = await asyncio.to_thread(_catalog, config, router)
+        # From here on without a pause: no request sees half of it.
+        self.metrics.know(router.models)
+        self.admission.max_requests = possible_requests(config.server)
+        self.admission.max_bytes = config.server.max_in_flight_bytes
+        self.config, self.router, self.catalog = config, router, catalog
 
     def tick(self) -> None:
         """What is due every second or so: find the stalled, update the gauges. Call it on the loop."""
@@ -80,3 +92,7 @@ class Gateway:
         await asyncio.to_thread(self.keyring.close)
         await asyncio.to_thread(self.store.close)
         logger.info("stopped; the ledger is written")
+
+
+def _catalog(config: Config, router: Router) -> Catalog:
+    return Catalog(config, {model.id: model.route.dialect for model in router.models.values()})

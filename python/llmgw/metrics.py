@@ -110,6 +110,10 @@ class Metrics:
         self._children: dict[tuple[object, ...], Counter] = {}
         self._timers: dict[str, tuple[Histogram, Histogram]] = {}
 
+    def know(self, model_ids: Iterable[str]) -> None:
+        """More models have been configured. Those that are gone stay known: their last requests still end."""
+        self._model_ids |= frozenset(model_ids)
+
     def started(self) -> None:
         """A request came in. Every call is followed by one of `ended`."""
         self._in_flight.inc()

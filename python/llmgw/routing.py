@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from llmgw import _core
 from llmgw.admission import Slots
@@ -29,20 +29,32 @@ class Model:
     """Those of the upstream."""
 
 
+class Upstream(NamedTuple):
+    """One configured provider endpoint."""
+
+    table: UpstreamConfig
+    client: _core.Upstream
+    slots: Slots
+
+
 class Router:
     """The configured models by id."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, previous: "Router | None" = None) -> None:
         """Make it in the worker process, after the fork: upstreams have pooled clients and threads.
 
+        `previous`: the one that this one takes over from. What did not change keeps its connections.
         Raises ValueError where the Rust core refuses an upstream or a route; `load_config` checks the same.
         """
-        upstreams = {name: _upstream(table) for name, table in config.upstreams.items()}
-        slots = {name: Slots(table.max_in_flight) for name, table in config.upstreams.items()}
-        self._models = {
-            model.id: _model(model, upstreams[model.upstream], slots[model.upstream])
-            for model in config.models
-        }
+        self.upstreams: dict[str, Upstream] = {}
+        for name, table in config.upstreams.items():
+            old = previous.upstreams.get(name) if previous else None
+            client = old.client if old is not None and old.table == table else _client(table)
+            # What is under way there counts, whichever config it began under.
+            self.upstreams[name] = Upstream(table, client, old.slots if old is not None else Slots(None))
+        self._models = {model.id: _model(model, self.upstreams[model.upstream]) for model in config.models}
+        for upstream in self.upstreams.values():
+            upstream.slots.limit = upstream.table.max_in_flight
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -67,7 +79,7 @@ class Router:
         return f"The model {shown!r} does not exist.{hint} GET /v1/models lists what this key may use."
 
 
-def _upstream(table: UpstreamConfig) -> _core.Upstream:
+def _client(table: UpstreamConfig) -> _core.Upstream:
     return _core.Upstream(
         table.base_url,
         api_key=None if table.api_key is None else table.api_key.get_secret_value(),
@@ -78,7 +90,7 @@ def _upstream(table: UpstreamConfig) -> _core.Upstream:
     )
 
 
-def _model(model: ModelConfig, upstream: _core.Upstream, slots: Slots) -> Model:
+def _model(model: ModelConfig, upstream: Upstream) -> Model:
     route = _core.Route(
         model.upstream_model,
         dialect=model.thinking,
@@ -89,8 +101,8 @@ def _model(model: ModelConfig, upstream: _core.Upstream, slots: Slots) -> Model:
     return Model(
         id=model.id,
         upstream_name=model.upstream,
-        upstream=upstream,
+        upstream=upstream.client,
         route=route,
         accepts_images="image" in model.input_modalities,
-        slots=slots,
+        slots=upstream.slots,
     )

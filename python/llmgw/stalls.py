@@ -1,8 +1,8 @@
 """Clients that take nothing of their answer any more.
 
-A write waits while its client is slow, and the upstream with it: that is right, up to a point. A timer for each
-write would cost more than the write. So a write only counts (`Responder.writes`), and one look at all answers
-every second finds the writes that have not moved.
+A write waits while its client is slow, and the upstream with it: that is right, up to a point. A timer for
+each write would cost more than the write. So a write only counts (`Responder.writes`), and one look at all
+answers now and then finds the writes that have not moved.
 """
 
 import asyncio
@@ -10,11 +10,12 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from llmgw.asgi import Responder, Scope
 
-_FILES: Final = "/dev/fd"
+_FILES: Final = Path("/dev/fd")
 """The process's open files, by their numbers: on Linux and macOS alike."""
 
 
@@ -38,7 +39,7 @@ class StallWatch:
         self._watched: dict[Responder, _Watched] = {}
 
     def add(self, responder: Responder, scope: Scope, on_stall: Callable[[], None]) -> None:
-        """Watch the answer that the current task writes. `on_stall` is called before its client is cut off."""
+        """Watch what the current task writes. `on_stall` is called before its client is cut off."""
         self._watched[responder] = _Watched(scope, on_stall)
 
     def discard(self, responder: Responder) -> None:
@@ -83,12 +84,12 @@ def cut_connection(peer: tuple[str, int]) -> bool:
     ASGI has no way to say it, and a server that waits for the client's window would never close by itself.
     Blocking, for a millisecond or so per thousand open files: call it in a thread.
     """
-    for name in os.listdir(_FILES):
+    for file in list(_FILES.iterdir()):
         try:
-            number = int(name)
+            number = int(file.name)
             if _peer(number) != peer:
                 continue
-            # The number may by now stand for another connection. A duplicate keeps its meaning; so look again.
+            # By now, the number may stand for another connection. A duplicate keeps its meaning: look again.
             with socket.socket(fileno=os.dup(number)) as connection:
                 if connection.getpeername()[:2] == peer:
                     connection.shutdown(socket.SHUT_RDWR)
@@ -100,7 +101,7 @@ def cut_connection(peer: tuple[str, int]) -> bool:
 
 
 def _peer(number: int) -> tuple[str, int] | None:
-    """The other end of an open file, if it is a connected TCP socket. Raises OSError for most that are not."""
+    """The other end of an open file, if it is a TCP connection. Raises OSError for most that are not."""
     borrowed = socket.socket(fileno=number)
     try:
         if borrowed.family not in {socket.AF_INET, socket.AF_INET6} or borrowed.type != socket.SOCK_STREAM:
