@@ -94,3 +94,16 @@ def test_model_that_the_key_may_not_use(router: Router) -> None:
 
 def test_an_endless_model_id_is_cut(router: Router) -> None:
     assert len(refusal(router, "x" * 1_000_000, key()).message) < 400
+
+
+def test_what_a_reload_leaves_alone_keeps_its_connections() -> None:
+    before = Router(parse_config({"upstreams": UPSTREAMS, "models": MODELS}, Path("llmgw.toml")))
+    before.upstreams["two"].slots.used = 3
+    upstreams = {**UPSTREAMS, "two": {**UPSTREAMS["two"], "max_in_flight": 7}, "three": UPSTREAMS["one"]}
+    after = Router(parse_config({"upstreams": upstreams, "models": MODELS}, Path("llmgw.toml")), before)
+    assert after.upstreams["one"].client is before.upstreams["one"].client
+    assert after.upstreams["two"].client is not before.upstreams["two"].client
+    # What is under way there began under the old config, and counts in the new one.
+    assert (after.upstreams["two"].slots.used, after.upstreams["two"].slots.limit) == (3, 7)
+    assert after.models["vendor/team/kimi-k3"].slots is before.models["vendor/team/kimi-k3"].slots
+    assert after.upstreams["three"].slots is not before.upstreams["one"].slots
