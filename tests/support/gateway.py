@@ -169,7 +169,7 @@ class Gateway:
         )
 
     def ask(self, body: dict[str, Any], *, receive_buffer: int | None = None) -> socket.socket:
-        """A connection on which a chat completion has been asked for, for tests that read it at their pace."""
+        """A connection on which a chat completion has been asked for, to be read at one's own pace."""
         content = json.dumps(body).encode()
         return self.connect(self.chat_head(len(content)), content, receive_buffer=receive_buffer)
 

@@ -11,7 +11,7 @@ from llmgw.errors import ApiError
 from llmgw.keys import Key
 from llmgw.routing import Router
 
-UPSTREAMS = {
+UPSTREAMS: dict[str, dict[str, Any]] = {
     "one": {"base_url": "http://127.0.0.1:1/v1", "api_key": "sk-upstream"},
     "two": {"base_url": "https://localhost/v1", "idle_timeout_s": 1},
 }
