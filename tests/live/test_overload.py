@@ -167,6 +167,26 @@ def test_a_stream_keeps_its_pace_while_others_are_turned_away(
             received += admitted.recv(65_536)
 
 
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_body_that_dribbles(start: Start, announced: bool) -> None:  # noqa: FBT001
+    gateway = start(server="body_timeout_s = 1")
+    begun = time.monotonic()
+    with gateway.connect(gateway.chat_head(1000 if announced else None)) as connection:
+        connection.settimeout(0.1)
+        answer = b""
+        while not answer and time.monotonic() - begun < SOON_S:
+            connection.sendall(b"x" if announced else b"1\r\nx\r\n")
+            try:
+                answer = connection.recv(65_536)
+            except TimeoutError:
+                continue
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b'"code":"request_timeout"' in answer
+    assert time.monotonic() - begun > 0.9
+    wait_until(lambda: len(gateway.ledger_rows()) == 1, "the ledger's row", timeout_s=SOON_S)
+    assert gateway.ledger_rows()[0]["error_kind"] == "request_timeout"
+
+
 def memory_bytes(pid: int) -> int:
     lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
     [size] = [line.split()[1] for line in lines if line.startswith("VmRSS:")]
