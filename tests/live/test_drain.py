@@ -107,6 +107,7 @@ def test_open_connections_hear_of_it(start: Start, scripted: ScriptedUpstream) -
             wait_until(lambda: refused(gateway), "new connections are refused", timeout_s=SOON_S)
             half.sendall(b"\r\n")
             answer = half.recv(65_536)
+        print("ANSWER", answer)
         assert answer == b"" or answer.startswith(b"HTTP/1.1 503"), answer
         assert received.startswith(b"HTTP/1.1 200")
     assert stop_by(gateway) == 0  # the one that was left closed its connection

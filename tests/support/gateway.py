@@ -156,8 +156,12 @@ class Gateway:
         connection.settimeout(TIMEOUT_S)
         if receive_buffer is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        connection.connect(("127.0.0.1", self.port))
-        connection.sendall(head.encode() + body)
+        try:
+            connection.connect(("127.0.0.1", self.port))
+            connection.sendall(head.encode() + body)
+        except OSError:
+            connection.close()
+            raise
         return connection
 
     def chat_head(self, length: int | None, *more: str, key: str | None = None) -> str:

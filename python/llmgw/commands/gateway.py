@@ -81,7 +81,7 @@ def run_gateway(
             log_dictconfig=_logging(config.server.log_level),
         )
         reloader = Reloader(folder, config, workers=server.pids, on_config=server.take_over)
-        server.on_hangup = reloader.ask
+        server.reloader = reloader
         reloader.start()
         stack.callback(reloader.stop)
         stopped = threading.Event()
@@ -98,13 +98,18 @@ def run_gateway(
 
 
 class _Server(Granian):  # type: ignore[misc, valid-type]  # which class this is depends on the interpreter
-    """granian, but for SIGHUP: it would replace the workers one by one, and cut off what they serve."""
+    """granian, but for what its parent process does at a signal."""
 
-    on_hangup: Callable[[], None]
+    reloader: Reloader
 
     def signal_handler_reload(self, *_: object) -> None:
-        """What granian calls for SIGHUP."""
-        self.on_hangup()
+        """SIGHUP. granian would replace its workers one by one, and cut off what they serve."""
+        self.reloader.post(self.reloader.reload)
+
+    def signal_handler_interrupt(self, *_: object) -> None:
+        """SIGINT, SIGTERM. granian sets the event right here, and a second signal meanwhile is a deadlock."""
+        self.interrupt_signal = True
+        self.reloader.post(self.main_loop_interrupt.set)
 
     def pids(self) -> list[int]:
         """The workers' process ids."""

@@ -6,15 +6,11 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
 
 from llmgw.config import Config, ConfigError, Fault, load_config, restart_faults
 from llmgw.control import Current, Result, RunFolder
 
 logger = logging.getLogger(__name__)
-
-_STOP: Final = False
-_RELOAD: Final = True
 
 
 class Reloader:
@@ -38,8 +34,9 @@ class Reloader:
         self._on_config = on_config
         self._generation = 1
         folder.set_current(Current.of(config, self._generation))
-        # A signal handler may only touch what the code that it interrupts can't hold: this queue is made so.
-        self._asked: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        # A signal handler may only touch what the code that it interrupts can't hold, be that a handler too.
+        # This queue is made so; an event or a lock is not.
+        self._posted: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._busy = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="llmgw-reloader", daemon=True)
 
@@ -52,25 +49,25 @@ class Reloader:
         )
         self._thread.start()
 
-    def ask(self) -> None:
-        """Reload, soon. May be called in a signal handler."""
-        self._asked.put(_RELOAD)
+    def post(self, action: Callable[[], object]) -> None:
+        """Have this done by the thread, soon. May be called in a signal handler."""
+        self._posted.put(action)
 
     def stop(self) -> None:
         """End the thread."""
-        self._asked.put(_STOP)
+        self._posted.put(None)
         self._thread.join()
 
     def _run(self) -> None:
-        while self._asked.get() is _RELOAD:
+        while (action := self._posted.get()) is not None:
             with self._busy:
                 try:
-                    self._serve()
+                    action()
                 except Exception:
                     logger.exception("a reload failed; the config stays as it is")
 
-    def _serve(self) -> None:
-        """Answer what was asked; a mere SIGHUP asks for the same file again."""
+    def reload(self) -> None:
+        """Answer what was asked; a mere SIGHUP asks for the same file again. To be posted."""
         requests = self._folder.take_requests()
         for request in requests:
             faults = self._take_over(Path(request.config))
