@@ -12,10 +12,11 @@ import secrets
 from typing import Final
 from urllib.parse import parse_qs
 
-from llmgw.asgi import JSON, Receive, Responder, Scope, Send
+from llmgw.asgi import JSON, Receive, Responder, Scope, Send, check_host
 from llmgw.auth import authenticate
 from llmgw.chat import ChatCompletion
-from llmgw.config import Config, find_config, load_config
+from llmgw.config import Config, ConfigError, find_config, load_config
+from llmgw.control import Report, RunFolder
 from llmgw.errors import ApiError
 from llmgw.gateway import Gateway
 from llmgw.keys import Key
@@ -29,20 +30,29 @@ MODEL_CATALOG: Final = "/v1/model-catalog"
 HEALTHZ: Final = "/healthz"
 READYZ: Final = "/readyz"
 METRICS: Final = "/metrics"
+TICK_S: Final = 0.5
 _READ: Final = ("GET", "HEAD")
 
 
 def create_app() -> "App":
-    """The application that granian serves, with the config that `LLMGW_CONFIG` names. Raises ConfigError."""
-    return App(load_config(find_config(None)))
+    """The application that granian serves.
+
+    Under `llmgw serve`, with the config that is in force there, which may be other than the file's; by
+    itself, with the one that `LLMGW_CONFIG` names. Raises ConfigError, OSError.
+    """
+    folder = RunFolder.of_worker()
+    return App(load_config(find_config(None)) if folder is None else folder.current().load(), folder)
 
 
 class App:
     """ASGI: HTTP requests and the lifespan, whose startup comes before the first request."""
 
-    def __init__(self, config: Config) -> None:
-        """Opens nothing yet: that is the lifespan's part."""
+    def __init__(self, config: Config, folder: RunFolder | None = None) -> None:
+        """Opens nothing yet: that is the lifespan's part. `folder`: where to look for other configs."""
         self._config = config
+        self._folder = folder
+        # Unknown: the config in force is looked at once more when the gateway runs. It may have changed.
+        self._stamp: tuple[int, int] | None = None
         self._gateway: Gateway
 
     def drain(self) -> None:
@@ -68,10 +78,41 @@ class App:
         # What is here now stays for good; no collection need look at it again.
         gc.collect()
         gc.freeze()
+        upkeep = asyncio.create_task(self._upkeep())
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        upkeep.cancel()
         await self._gateway.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _upkeep(self) -> None:
+        while True:
+            try:
+                self._gateway.tick()
+                if self._folder is not None:
+                    await self._look_for_config(self._folder)
+            except Exception:
+                logger.exception("the upkeep of the gateway failed; it is tried again")
+            await asyncio.sleep(TICK_S)
+
+    async def _look_for_config(self, folder: RunFolder) -> None:
+        """Take over the config in force, if it is another one. Raises OSError: try again."""
+        stamp = folder.stamp()
+        if stamp == self._stamp:
+            return
+        current = await asyncio.to_thread(folder.current)
+        problem = None
+        try:
+            config = await asyncio.to_thread(current.load)
+            if self._stamp is not None or config != self._config:
+                await self._gateway.reload(config)
+                logging.getLogger("llmgw").setLevel(config.server.log_level.upper())
+                logger.info("the config is now generation %d, of %s", current.generation, current.source)
+        except (ConfigError, ValueError) as error:
+            logger.error("generation %d of the config can't be used: %s", current.generation, error)  # noqa: TRY400
+            problem = str(error)
+        await asyncio.to_thread(folder.report, Report(current.generation, problem))
+        self._stamp = stamp
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = f"req_{secrets.token_hex(16)}"
@@ -89,6 +130,7 @@ class App:
 
     async def _route(self, scope: Scope, receive: Receive, responder: Responder, request_id: str) -> None:
         path: str = scope["path"]
+        check_host(scope)
         if path in _OPEN_PATHS:
             _allow(scope, *_READ)
             await self._operations(path, scope["query_string"], responder)

@@ -6,6 +6,7 @@ how it streams.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
@@ -17,7 +18,13 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
+PIECE_BYTES: Final = 262_144
+"""A longer body is sent in pieces, so that a client which takes none of it is noticed like any other."""
 JSON: Final = (b"content-type", b"application/json")
+
+
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+"""`uri-host [ ":" port ]` of RFC 9110, section 7.2; it may be empty."""
 
 
 class ClientGone(Exception):  # noqa: N818  (not an error: nobody is left to be told)
@@ -33,6 +40,8 @@ class Responder:
         self._id_header = (b"x-request-id", request_id.encode("ascii"))
         self.status: int | None = None
         """The HTTP status, once the answer has begun."""
+        self.writes = 0
+        """Grows by one when a write begins and when it ends: odd while the client has to take something."""
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head. granian flushes it at once, so do not send it before it is certain."""
@@ -42,13 +51,19 @@ class Responder:
 
     async def body(self, body: bytes, *, more: bool) -> None:
         """Send a piece of the body. Waits while the client is slow to take it."""
+        self.writes += 1
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        self.writes += 1
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole answer."""
         headers.append((b"content-length", b"%d" % len(body)))
         await self.start(status, headers)
-        await self.body(body, more=False)
+        sent = 0
+        while len(body) - sent > PIECE_BYTES:
+            await self.body(body[sent : sent + PIECE_BYTES], more=True)
+            sent += PIECE_BYTES
+        await self.body(body[sent:] if sent else body, more=False)
 
     async def error(self, error: ApiError, headers: Headers | None = None) -> None:
         """Send an error as a whole answer, with these headers besides its own."""
@@ -64,27 +79,46 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
-async def read_body(scope: Scope, receive: Receive, *, limit_bytes: int, timeout_s: float) -> bytes:
+def check_host(scope: Scope) -> None:
+    """RFC 9112, section 3.2: not more than one `host`, and a well-formed one.
+
+    granian puts an empty one where there is none. Raises ApiError: `invalid_host`.
+    """
+    hosts = [value for key, value in scope["headers"] if key == b"host"]
+    if len(hosts) > 1 or (hosts and not _HOST.fullmatch(hosts[0])):
+        raise ApiError("invalid_host", "The Host header is repeated or malformed.")
+
+
+async def read_body(
+    scope: Scope, receive: Receive, *, limit_bytes: int, timeout_s: float, hold: Callable[[int], None]
+) -> bytes:
     """The request's body.
 
-    Raises ApiError: `unsupported_encoding`, `body_too_large`, `request_timeout`; ClientGone.
+    `hold(size)` is called before so many bytes are kept: once with the announced length, else for each
+    piece. Raises ApiError: `unsupported_encoding`, `body_too_large`, `request_timeout`; ClientGone; what
+    `hold` raises.
     """
     encoding = header(scope, b"content-encoding")
     if encoding is not None and encoding.strip().lower() != b"identity":
         raise ApiError("unsupported_encoding", "Compressed request bodies are not supported. Send it plain.")
     too_large = ApiError("body_too_large", f"The request body exceeds the limit of {limit_bytes} bytes.")
     length = header(scope, b"content-length")
-    if length is not None and length.isdigit() and int(length) > limit_bytes:
-        raise too_large
+    announced = int(length) if length is not None and length.isdigit() else None
+    if announced is not None:
+        if announced > limit_bytes:
+            raise too_large
+        hold(announced)
     try:
         async with asyncio.timeout(timeout_s):
-            return await _collect(receive, limit_bytes, too_large)
+            return await _collect(receive, limit_bytes, too_large, hold if announced is None else None)
     except TimeoutError:
         message = f"The request body did not arrive within {timeout_s:g} s."
         raise ApiError("request_timeout", message) from None
 
 
-async def _collect(receive: Receive, limit_bytes: int, too_large: ApiError) -> bytes:
+async def _collect(
+    receive: Receive, limit_bytes: int, too_large: ApiError, hold: Callable[[int], None] | None
+) -> bytes:
     pieces: list[bytes] = []
     size = 0
     while True:
@@ -95,6 +129,8 @@ async def _collect(receive: Receive, limit_bytes: int, too_large: ApiError) -> b
         size += len(piece)
         if size > limit_bytes:
             raise too_large
+        if hold is not None:
+            hold(len(piece))
         if not message.get("more_body", False):
             # Nearly every body comes in one piece, which is then not copied.
             return b"".join((*pieces, piece)) if pieces else piece

@@ -18,6 +18,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from llmgw._core import Exchange, PreparedRequest, Route, Summary, UpstreamError
+from llmgw.admission import Ticket
 from llmgw.asgi import ClientGone
 from llmgw.errors import Blame, Retry, upstream_verdict
 from llmgw.gateway import Gateway
@@ -40,16 +41,23 @@ class Attempts:
 
     __slots__ = (
         "_asked", "_errors", "_gateway", "_model", "_probe", "_request_id", "_rewrite", "_running",
-        "_started_s", "earlier_s", "exchange", "prepared", "target",
+        "_started_s", "_ticket", "earlier_s", "exchange", "prepared", "target",
     )  # fmt: skip
 
     def __init__(
-        self, gateway: Gateway, model: Model, rewrite: Callable[[Route], PreparedRequest], request_id: str
+        self,
+        gateway: Gateway,
+        model: Model,
+        rewrite: Callable[[Route], PreparedRequest],
+        *,
+        ticket: Ticket,
+        request_id: str,
     ) -> None:
         """`rewrite` makes the body for a target; it is called once for each that is asked."""
         self._gateway = gateway
         self._model = model
         self._rewrite = rewrite
+        self._ticket = ticket
         self._request_id = request_id
         self._started_s = 0.0
         self._asked: list[Target] = []
@@ -81,7 +89,8 @@ class Attempts:
         """The first attempt that has something to show: what was sent, the exchange and its first block.
 
         `client_gone` is done once the client has left; whoever sees to that aborts `exchange` too. Raises
-        UpstreamError where an attempt failed and there is no further one; ClientGone.
+        UpstreamError where an attempt failed and there is no further one; ApiError (`overloaded`) where its
+        upstream has no slot left; ClientGone.
         """
         target = self._model.targets.first()
         while True:
@@ -124,6 +133,7 @@ class Attempts:
             prepared = self.prepared
         else:
             prepared = self._rewrite(target.route)
+        self._ticket.occupy(target.slots)
         left_s = None
         now_s = time.monotonic()
         if self._asked:

@@ -10,11 +10,13 @@ failed, is told in `attempts`.
 """
 
 import asyncio
+import errno
 import logging
 import time
 from typing import TYPE_CHECKING, Final
 
 from llmgw._core import ChatRequest, CoreError, Exchange, RequestError, Summary, UpstreamError
+from llmgw.admission import Ticket
 from llmgw.asgi import JSON, ClientGone, Headers, Receive, Responder, Scope, read_body
 from llmgw.attempts import CLIENT_GONE, Attempts
 from llmgw.errors import ApiError, render_body, upstream_error
@@ -35,8 +37,10 @@ EVENT_STREAM: Final[Headers] = [
 ]
 CLIENT_CLOSED_REQUEST: Final = 499
 """The ledger's status where the client left before its answer began (as nginx has it; nobody is told)."""
+CLIENT_STALLED: Final = "client_stalled"
 LEDGER_FAILED: Final = "ledger_failed"
 """The answer was there, but with `durability = "strict"` its row could not be put on disk."""
+NO_FILES_LEFT: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _LEDGER_RETRY_AFTER_S: Final = 5
 
 
@@ -55,6 +59,7 @@ class ChatCompletion:
         self._model: Model | None = None
         self._attempts: Attempts | None = None
         self._client_gone = False
+        self._client_stalled = False
         self._error_kind: str | None = None
         self._committed: LedgerEntry | None = None
 
@@ -62,12 +67,20 @@ class ChatCompletion:
         """Serve the request and write it into the ledger, whatever becomes of it."""
         self._gateway.metrics.started()
         try:
-            await self._serve(scope, receive, responder)
+            with self._gateway.admission.admit() as ticket:
+                await self._serve(scope, receive, responder, ticket)
         except ClientGone:
             self._client_gone = True
         except ApiError as error:
             self._error_kind = self._error_kind or error.code
             await responder.error(error, self._headers())
+        except OSError as error:
+            if error.errno not in NO_FILES_LEFT:
+                self._error_kind = "internal_error"
+                raise
+            shed = self._gateway.admission.shed("files", "The gateway has no file descriptors left.")
+            self._error_kind = shed.code
+            await responder.error(shed)
         except BaseException:
             self._error_kind = self._error_kind or "internal_error"
             raise
@@ -75,10 +88,14 @@ class ChatCompletion:
             self._gateway.metrics.ended()
             self._account(responder.status)
 
-    async def _serve(self, scope: Scope, receive: Receive, responder: Responder) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, responder: Responder, ticket: Ticket) -> None:
         server = self._gateway.config.server
         body = await read_body(
-            scope, receive, limit_bytes=server.max_body_bytes, timeout_s=server.body_timeout_s
+            scope,
+            receive,
+            limit_bytes=server.max_body_bytes,
+            timeout_s=server.body_timeout_s,
+            hold=ticket.hold,
         )
         request = self._request = scan(body)
         model = self._model = self._gateway.router.resolve(request.model, self._key)
@@ -86,12 +103,16 @@ class ChatCompletion:
             message = f"The model {model.id!r} takes no images. GET /v1/model-catalog tells which models do."
             raise ApiError("unsupported_modality", message, param=request.first_image)
 
-        attempts = self._attempts = Attempts(self._gateway, model, request.rewrite, self._request_id)
+        attempts = self._attempts = Attempts(
+            self._gateway, model, request.rewrite, ticket=ticket, request_id=self._request_id
+        )
         # Only `receive` tells that a client left: granian neither cancels this task nor fails a `send`.
         watcher = asyncio.ensure_future(self._watch(receive, attempts))
+        self._gateway.stalls.add(responder, scope, self._stalled)
         try:
             await self._answer(attempts, watcher, responder)
         finally:
+            self._gateway.stalls.discard(responder)
             watcher.cancel()
 
     async def _answer(self, attempts: Attempts, watcher: asyncio.Future[None], responder: Responder) -> None:
@@ -161,10 +182,15 @@ class ChatCompletion:
         if attempts.exchange is not None:
             attempts.exchange.abort()
 
+    def _stalled(self) -> None:
+        self._client_stalled = True
+        if self._attempts is not None and self._attempts.exchange is not None:
+            self._attempts.exchange.abort()
+
     def _account(self, status: int | None) -> None:
         """Write the ledger's entry and count it. No I/O."""
         attempts = self._attempts
-        summary = attempts.close(client_gone=self._client_gone) if attempts else None
+        summary = attempts.close(client_gone=self._client_gone or self._client_stalled) if attempts else None
         entry = self._committed
         if entry is None:
             entry = self._entry(status, summary)
@@ -185,6 +211,8 @@ class ChatCompletion:
             first_event_s += attempts.earlier_s
         asked, sent = prepared.thinking.split("; ") if prepared and prepared.thinking else (None, None)
         error_kind = CLIENT_GONE if self._client_gone else self._error_kind
+        if self._client_stalled:
+            error_kind = CLIENT_STALLED
         return LedgerEntry(
             time_s=self._time_s,
             request_id=self._request_id,

@@ -15,6 +15,7 @@ VERBS: Final = {
     "serve": "run the gateway",
     "demo": "run the gateway with simulated providers, and show how to call it",
     "simulate": "run the simulated providers alone",
+    "reload": "let a running gateway take its changed config over",
     "keys": "make, list and revoke API keys",
     "usage": "sum up requests and tokens by key, model or day",
     "check": "check the config and try every upstream",

@@ -85,8 +85,14 @@ class ServerConfig(_Table):
     """0: any free port."""
     workers: int = Field(default=1, ge=1, le=1024)
     max_body_bytes: int = Field(default=33_554_432, ge=1)
+    max_in_flight_requests: int = Field(default=4096, ge=1)
+    """Completion requests that a worker serves at once; beyond it they are answered with 503."""
+    max_in_flight_bytes: int = Field(default=536_870_912, ge=1)
+    """Bytes of their bodies that a worker holds at once; beyond it the same."""
     body_timeout_s: Seconds = 60.0
     """A request body that has not arrived whole by then is answered with 408."""
+    client_write_timeout_s: Seconds = 60.0
+    """A client that takes nothing of its answer for so long is cut off."""
     heartbeat_s: Seconds = 15.0
     """A comment is sent to the client after so long a silence."""
     drain_timeout_s: Seconds = 30.0
@@ -125,6 +131,8 @@ class UpstreamConfig(_Table):
     first_event_timeout_s: Seconds = 60.0
     idle_timeout_s: Seconds = 60.0
     total_timeout_s: Seconds = 900.0
+    max_in_flight: int | None = Field(default=None, ge=1)
+    """Requests that a worker has there at once; beyond it they are answered with 503. None: no limit."""
 
 
 class RoutingConfig(_Table):
@@ -223,6 +231,7 @@ class Config(_Table):
     models: Annotated[tuple[ModelConfig, ...], Strict(strict=False), Field(min_length=1)]
     _source: Path = PrivateAttr(default=Path(DEFAULT_CONFIG))
     _created_s: int = PrivateAttr(default=0)
+    _text: str = PrivateAttr(default="")
 
     @property
     def source(self) -> Path:
@@ -238,6 +247,11 @@ class Config(_Table):
     def created_s(self) -> int:
         """When the file was last changed, in seconds since the epoch."""
         return self._created_s
+
+    @property
+    def text(self) -> str:
+        """The file as it was read, secrets and all: never to be shown."""
+        return self._text
 
 
 def find_config(option: str | None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -262,7 +276,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ, *, secrets:
     only the database and may run where the secrets are not. Raises ConfigError with all faults at once.
     """
     try:
-        data = tomllib.loads(path.read_bytes().decode("utf-8"))
+        text = path.read_bytes().decode("utf-8")
         changed_s = int(path.stat().st_mtime)
     except OSError as error:
         problem = f"can't be read ({error.strerror})"
@@ -270,10 +284,20 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ, *, secrets:
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 (byte {error.start})"
         raise ConfigError(path, [Fault("", problem, "TOML is always UTF-8: convert the file")]) from error
+    return parse_text(text, path, environ, changed_s=changed_s, secrets=secrets)
+
+
+def parse_text(
+    text: str, source: Path, environ: Mapping[str, str] = os.environ, *, changed_s: int, secrets: bool = True
+) -> Config:
+    """Check the text of a config file that was last changed at `changed_s`. Else as `parse_config`."""
+    try:
+        data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(path, [Fault("", f"is not TOML: {error}", "mend the syntax there")]) from error
-    config = parse_config(data, path, environ, secrets=secrets)
+        raise ConfigError(source, [Fault("", f"is not TOML: {error}", "mend the syntax there")]) from error
+    config = parse_config(data, source, environ, secrets=secrets)
     config._created_s = changed_s  # noqa: SLF001  (set once, here)
+    config._text = text  # noqa: SLF001  (the same)
     return config
 
 
@@ -302,6 +326,24 @@ def parse_config(
         raise ConfigError(source, sorted(set(faults), key=lambda fault: _file_order(fault.path)))
     config._source = source.resolve()  # noqa: SLF001  (set once, here)
     return config
+
+
+_RELOADABLE_TABLES: Final = frozenset({"routing", "upstreams", "models"})
+_NEEDS_RESTART: Final = frozenset({"host", "port", "workers"})
+"""Of `[server]`."""
+
+
+def restart_faults(running: Config, new: Config) -> list[Fault]:
+    """What differs between two configs and can't be taken over by a gateway that runs."""
+    tables = set(Config.model_fields) - _RELOADABLE_TABLES - {"server"}
+    changed = [name for name in sorted(tables) if getattr(running, name) != getattr(new, name)]
+    changed += [
+        f"server.{name}"
+        for name in sorted(_NEEDS_RESTART)
+        if getattr(running.server, name) != getattr(new.server, name)
+    ]
+    problem, remedy = "can't change while the gateway runs", "restart the gateway, or undo this change"
+    return [Fault(path, problem, remedy) for path in sorted(changed, key=_file_order)]
 
 
 class _Resolver:
@@ -406,6 +448,7 @@ _INDISPENSABLE: Final = ("messages", "model", "stream")
 
 def _cross_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
     """Faults that concern more than one value, found without relying on the types of anything."""
+    yield from _server_faults(data.get("server"))
     upstreams = data.get("upstreams")
     names = list(upstreams) if isinstance(upstreams, dict) else []
     models = data.get("models")
@@ -461,6 +504,16 @@ def _drop_faults(path: str, table: Mapping[str, Any]) -> Iterator[Fault]:
         if field in _INDISPENSABLE:
             problem = f"no request works without {field!r}"
             yield Fault(f"{path}.drop", problem, "name optional fields only")
+
+
+def _server_faults(server: object) -> Iterator[Fault]:
+    if not isinstance(server, dict):
+        return
+    fields = ServerConfig.model_fields
+    one, all_ = (server.get(name, fields[name].default) for name in ("max_body_bytes", "max_in_flight_bytes"))
+    if isinstance(one, int) and isinstance(all_, int) and 0 < all_ < one:
+        problem = f"is less than max_body_bytes ({one}), so that the largest bodies could never be taken"
+        yield Fault("server.max_in_flight_bytes", problem, "raise it, or lower max_body_bytes")
 
 
 def _one_of(wrong: str, right: list[str]) -> str:

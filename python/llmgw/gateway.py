@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from llmgw.admission import Admission, possible_requests
 from llmgw.catalog import Catalog
 from llmgw.config import Config
 from llmgw.health import RetryBudget
@@ -12,12 +13,16 @@ from llmgw.keys import KeyRing
 from llmgw.ledger import Ledger
 from llmgw.metrics import Metrics
 from llmgw.routing import Router
+from llmgw.stalls import StallWatch
 from llmgw.store import Store, StoreError, store_at
 
 if TYPE_CHECKING:
     from llmgw._core import Exchange
 
 logger = logging.getLogger(__name__)
+
+LAST_WORD_S: Final = 1.0
+"""At the end of a drain, a slow client gets so long to take its error frame."""
 
 
 class Gateway:
@@ -29,11 +34,14 @@ class Gateway:
         self.store = store
         self.metrics = Metrics(model.id for model in config.models)
         self.router = Router(config, observe=self.metrics.cooling)
-        routing = config.routing
-        self.retry_budget = RetryBudget(ratio=routing.retry_ratio, min_per_s=routing.min_retries_per_s)
-        # What the catalog says of a model is true of the target that stands first.
-        dialects = {model.id: model.targets.all[0].route.dialect for model in self.router.models.values()}
-        self.catalog = Catalog(config, dialects)
+        self.retry_budget = _retry_budget(config)
+        self.catalog = _catalog(config, self.router)
+        self.admission = Admission(
+            max_requests=possible_requests(config.server),
+            max_bytes=config.server.max_in_flight_bytes,
+            on_shed=self.metrics.shed,
+        )
+        self.stalls = StallWatch()
         self.keyring = KeyRing(store, stale_keys_s=config.store.stale_keys_s, observe=self.metrics.keys_state)
         limit_bytes = config.ledger.journal_max_bytes
         journal = Journal(config.journal_folder, max_bytes=limit_bytes) if limit_bytes else None
@@ -76,6 +84,28 @@ class Gateway:
             for health in self.router.health
         ]
 
+    async def reload(self, config: Config) -> None:
+        """Take another config over. Requests under way end as they began, on the old objects.
+
+        What `restart_faults` lists stays as it is. Raises as `__init__`, and then has changed nothing.
+        """
+        router = await asyncio.to_thread(Router, config, self.router, observe=self.metrics.cooling)
+        catalog = await asyncio.to_thread(_catalog, config, router)
+        # From here on without a pause: no request sees half of it.
+        self.metrics.know(router.models)
+        self.admission.max_requests = possible_requests(config.server)
+        self.admission.max_bytes = config.server.max_in_flight_bytes
+        if config.routing != self.config.routing:
+            self.retry_budget = _retry_budget(config)
+        self.router.retire_for(router)
+        self.config, self.router, self.catalog = config, router, catalog
+
+    def tick(self) -> None:
+        """What is due every second or so: find the stalled, update the gauges. Call it on the loop."""
+        timeout_s = self.config.server.client_write_timeout_s
+        self.stalls.look(asyncio.get_running_loop().time(), timeout_s)
+        self.metrics.held(self.admission.bytes)
+
     def drain(self) -> None:
         """A stop was asked for: what is under way gets `drain_timeout_s` to finish. Call it on the loop."""
         self.draining = True
@@ -86,6 +116,7 @@ class Gateway:
         # Each ends with an error for its client and a row in the ledger; a kill would give it neither.
         for exchange in list(self.exchanges):
             exchange.drain()
+        asyncio.get_running_loop().call_later(LAST_WORD_S, self.stalls.cut_waiting)
 
     async def close(self) -> None:
         """Write what the ledger holds and stop. Without blocking the loop."""
@@ -94,3 +125,13 @@ class Gateway:
         await asyncio.to_thread(self.keyring.close)
         await asyncio.to_thread(self.store.close)
         logger.info("stopped; the ledger is written")
+
+
+def _catalog(config: Config, router: Router) -> Catalog:
+    # What the catalog says of a model is true of the target that stands first.
+    return Catalog(config, {model.id: model.targets.all[0].route.dialect for model in router.models.values()})
+
+
+def _retry_budget(config: Config) -> RetryBudget:
+    table = config.routing
+    return RetryBudget(ratio=table.retry_ratio, min_per_s=table.min_retries_per_s)

@@ -98,6 +98,12 @@ class Health:
         """True if it is up, or if its cool-down is over and nobody probes it yet."""
         return self._until_s is None or (self._probes == 0 and self._clock() >= self._until_s)
 
+    def retire(self) -> None:
+        """Nobody asks it any more, but for what is still under way: it is not seen cooling from here on."""
+        if self._until_s is not None and self._observe is not None:
+            self._observe(self.upstream, self.upstream_model, False)  # noqa: FBT003  (its one flag)
+        self._observe = None
+
     def begin(self) -> bool:
         """An attempt begins; True if it may let the target back. Each is followed by one `end`."""
         self.in_flight += 1

@@ -108,6 +108,18 @@ class Metrics:
         self._auth_failures = Counter(
             "llmgw_auth_failures", "Requests refused for their key.", ("code",), registry=self.registry
         )
+        self._shed = Counter(
+            "llmgw_shed",
+            "Requests turned away because of a limit (requests, bytes, upstream).",
+            ("reason",),
+            registry=self.registry,
+        )
+        self._in_flight_bytes = Gauge(
+            "llmgw_in_flight_bytes",
+            "Bytes of request bodies held.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
         self._ledger_queue = Gauge(
             "llmgw_ledger_queue_rows",
             "Ledger entries that are in memory only.",
@@ -142,6 +154,10 @@ class Metrics:
         # Finding a child by its labels costs more than counting; so each is looked up once.
         self._children: dict[tuple[object, ...], Counter] = {}
         self._timers: dict[str, tuple[Histogram, Histogram]] = {}
+
+    def know(self, model_ids: Iterable[str]) -> None:
+        """More models have been configured. Those that are gone stay known: their last requests still end."""
+        self._model_ids |= frozenset(model_ids)
 
     def started(self) -> None:
         """A request came in. Every call is followed by one of `ended`."""
@@ -194,6 +210,14 @@ class Metrics:
     def auth_failed(self, code: str) -> None:
         """Count a refusal by its code (`missing_api_key` and so on)."""
         self._child(self._auth_failures, code).inc()
+
+    def shed(self, reason: str) -> None:
+        """Count a request that was turned away."""
+        self._child(self._shed, reason).inc()
+
+    def held(self, size: int) -> None:
+        """Take the bytes of request bodies that are held now."""
+        self._in_flight_bytes.set(size)
 
     def ledger_state(self, state: LedgerState) -> None:
         """Take the ledger's figures. Made to be `Ledger`'s `observe`."""

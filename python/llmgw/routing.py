@@ -3,9 +3,10 @@
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from llmgw import _core
+from llmgw.admission import Slots
 from llmgw.config import Config, ModelConfig, TargetConfig, UpstreamConfig
 from llmgw.errors import ApiError
 from llmgw.health import CoolDown, Health
@@ -26,25 +27,56 @@ class Model:
     accepts_images: bool
 
 
+class Upstream(NamedTuple):
+    """One configured provider endpoint."""
+
+    table: UpstreamConfig
+    client: _core.Upstream
+    slots: Slots
+
+
 class Router:
     """The configured models by id."""
 
-    def __init__(self, config: Config, *, observe: Callable[[str, str, bool], None] | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        previous: "Router | None" = None,
+        *,
+        observe: Callable[[str, str, bool], None] | None = None,
+    ) -> None:
         """Make it in the worker process, after the fork: upstreams have pooled clients and threads.
 
-        `observe` is told of each target that may cool down, and when it begins and ends to, as in `Health`.
-        Raises ValueError where the Rust core refuses an upstream or a route; `load_config` checks the same.
+        `previous`: the one that this one takes over from. What did not change keeps its connections, and what
+        was learned of it. `observe` is told of each target that may cool down, and when it begins and ends
+        to, as in `Health`. Raises ValueError where the Rust core refuses an upstream or a route;
+        `load_config` checks the same.
         """
         self._config = config
+        self._previous = previous
         self._observe = observe
-        self._upstreams = {name: _upstream(table) for name, table in config.upstreams.items()}
         self._health: dict[tuple[str, str], Health] = {}
+        self.upstreams: dict[str, Upstream] = {}
+        for name, table in config.upstreams.items():
+            old = previous.upstreams.get(name) if previous else None
+            client = old.client if old is not None and old.table == table else _client(table)
+            # What is under way there counts, whichever config it began under.
+            self.upstreams[name] = Upstream(table, client, old.slots if old is not None else Slots(None))
         self._models = {model.id: self._model(model) for model in config.models}
+        for upstream in self.upstreams.values():
+            upstream.slots.limit = upstream.table.max_in_flight
+        self._previous = None
 
     @property
     def health(self) -> list[Health]:
         """What is known of each model at each upstream, in the order of the config."""
         return list(self._health.values())
+
+    def retire_for(self, successor: "Router") -> None:
+        """Another router takes over: what it does not know any more is no longer seen cooling."""
+        for at, health in self._health.items():
+            if successor._health.get(at) is not health:  # noqa: SLF001  (of the same class)
+                health.retire()
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -86,7 +118,8 @@ class Router:
         at = (target.upstream, target.upstream_model)
         if at not in self._health:
             cool_down = CoolDown(table.cool_down_failures, table.cool_down_s, table.max_cool_down_s)
-            self._health[at] = Health(*at, cool_down=cool_down, observe=self._observe)
+            known = self._known_health(target)
+            self._health[at] = known or Health(*at, cool_down=cool_down, observe=self._observe)
         route = _core.Route(
             target.upstream_model,
             dialect=target.thinking,
@@ -94,17 +127,28 @@ class Router:
             drop=target.drop or (),
             reasoning_tags=target.inline_reasoning,
         )
+        upstream = self.upstreams[target.upstream]
         return Target(
-            upstream=self._upstreams[target.upstream],
+            upstream=upstream.client,
             route=route,
             health=self._health[at],
+            slots=upstream.slots,
             weight=target.weight,
             priority=target.priority,
-            total_timeout_s=self._config.upstreams[target.upstream].total_timeout_s,
+            total_timeout_s=upstream.table.total_timeout_s,
         )
 
+    def _known_health(self, target: TargetConfig) -> Health | None:
+        """What the previous router has learned, where it would have learned the same."""
+        previous, name = self._previous, target.upstream
+        if previous is None or previous._config.routing != self._config.routing:  # noqa: SLF001
+            return None
+        if name not in previous.upstreams or previous.upstreams[name].table != self.upstreams[name].table:
+            return None
+        return previous._health.get((name, target.upstream_model))  # noqa: SLF001  (of the same class)
 
-def _upstream(table: UpstreamConfig) -> _core.Upstream:
+
+def _client(table: UpstreamConfig) -> _core.Upstream:
     return _core.Upstream(
         table.base_url,
         api_key=None if table.api_key is None else table.api_key.get_secret_value(),

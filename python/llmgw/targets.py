@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from llmgw import _core
+    from llmgw.admission import Slots
     from llmgw.health import Health
 
 
@@ -19,6 +20,8 @@ class Target:
     route: "_core.Route"
     health: "Health"
     """Shared by all models that have the same upstream serve the same model."""
+    slots: "Slots"
+    """Shared by all models of the upstream."""
     weight: int = 1
     priority: int = 1
     """Lower is better."""
@@ -28,6 +31,11 @@ class Target:
     def name(self) -> str:
         """The upstream's name in the config."""
         return self.health.upstream
+
+    @property
+    def may_be_asked(self) -> bool:
+        """True if it is well and has a slot left."""
+        return self.health.may_be_asked and not self.slots.full
 
     @property
     def load(self) -> float:
@@ -57,27 +65,27 @@ class Targets:
         for group in self._groups:
             if in_play := self._in_play(group):
                 return self._draw(in_play)
-        # All are unwell: the one whose cool-down ends first.
-        return min(self.all, key=lambda target: (target.health.is_probed, target.health.cooling_s))
+        # All are unwell or full: of those with a slot left, the one whose cool-down ends first.
+        return min(self.all, key=lambda t: (t.slots.full, t.health.is_probed, t.health.cooling_s))
 
     def other(self, asked: Collection[Target]) -> Target | None:
         """Whom to ask after these have failed; None: nobody else is well."""
         for group in self._groups:
-            well = [target for target in group if target not in asked and target.health.may_be_asked]
+            well = [target for target in group if target not in asked and target.may_be_asked]
             if well:
                 return self._draw(well)
         return None
 
     def _in_play(self, group: tuple[Target, ...]) -> list[Target]:
         """Those of one priority that may be asked; empty if none of them is well."""
-        well = [target for target in group if target.health.may_be_asked]
-        left_out = len(group) - len(well)
-        allowed = int(len(group) * self._max_cooling_share)
-        if well and left_out > allowed:
+        well = [target for target in group if target.may_be_asked]
+        unwell = [target for target in group if not target.health.may_be_asked]
+        excess = len(unwell) - int(len(group) * self._max_cooling_share)
+        if well and excess > 0:
             # The last ones standing must not get everybody's load, which would fell them too.
-            unwell = [t for t in group if not t.health.may_be_asked and not t.health.is_probed]
+            unwell = [target for target in unwell if not (target.health.is_probed or target.slots.full)]
             unwell.sort(key=lambda target: target.health.cooling_s)
-            well += unwell[: left_out - allowed]
+            well += unwell[:excess]
         return well
 
     def _draw(self, candidates: list[Target]) -> Target:

@@ -1,6 +1,7 @@
 """The gateway as a process: its config, its keys, its ledger, and the ways to talk to it."""
 
 import json
+import socket
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -112,15 +113,16 @@ class Answer:
 class Gateway:
     """`llmgw serve` on a free port, with its own config and database."""
 
-    def __init__(self, folder: Path, config: str) -> None:
-        """Starts it and waits until it is ready."""
+    def __init__(self, folder: Path, config: str, *, files: int | None = None) -> None:
+        """Starts it and waits until it is ready. `files`: the limit of its open ones."""
         self.config = folder / "llmgw.toml"
         self.config.write_text(config, "utf-8")
         self.database = folder / "gateway.db"
         self._store = open_store(f"sqlite:///{self.database}")
-        self.url = f"http://127.0.0.1:{(port := free_port())}"
-        arguments = ("serve", "--config", str(self.config), "--port", str(port))
-        self.process = Process("llmgw", *arguments, folder=folder)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        arguments = ("serve", "--config", str(self.config), "--port", str(self.port))
+        self.process = Process("llmgw", *arguments, folder=folder, files=files)
         self.process.wait_ready(f"{self.url}/readyz")
         self.client = httpx.Client(base_url=self.url, trust_env=False, timeout=TIMEOUT_S)
         self.key = self.new_key()
@@ -132,6 +134,48 @@ class Gateway:
     def revoke(self, key: str) -> None:
         """End a key."""
         revoke_keys(self._store, key)
+
+    def workers(self) -> list[int]:
+        """Their process ids. Linux only."""
+        pid = self.process.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split()]
+
+    def metric(self, sample: str) -> float:
+        """One sample of `/metrics` by its name and labels; 0 if there is none."""
+        for line in self.client.get("/metrics").text.splitlines():
+            name, _, value = line.rpartition(" ")
+            if name == sample:
+                return float(value)
+        return 0.0
+
+    def connect(
+        self, head: str = "", body: bytes = b"", *, receive_buffer: int | None = None
+    ) -> socket.socket:
+        """A connection on which these bytes have been sent; `head` as of `chat_head`, or anything else."""
+        connection = socket.socket()
+        connection.settimeout(TIMEOUT_S)
+        if receive_buffer is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        try:
+            connection.connect(("127.0.0.1", self.port))
+            connection.sendall(head.encode() + body)
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+    def chat_head(self, length: int | None, *more: str, key: str | None = None) -> str:
+        """The head of a chat completion; `length` None: a chunked body."""
+        framing = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
+        authorization = f"authorization: {self.headers(key)['authorization']}"
+        return "\r\n".join(
+            ("POST /v1/chat/completions HTTP/1.1", "host: gateway", authorization, framing, *more, "", "")
+        )
+
+    def ask(self, body: dict[str, Any], *, receive_buffer: int | None = None) -> socket.socket:
+        """A connection on which a chat completion has been asked for, to be read at one's own pace."""
+        content = json.dumps(body).encode()
+        return self.connect(self.chat_head(len(content)), content, receive_buffer=receive_buffer)
 
     def headers(self, key: str | None = None) -> dict[str, str]:
         """The authorization header, of the gateway's first key by default."""

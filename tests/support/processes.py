@@ -40,16 +40,22 @@ class Process:
     """A Python module run as a program; what it prints goes to a file that failures quote."""
 
     def __init__(
-        self, module: str, *arguments: str, folder: Path, env: Mapping[str, str] | None = None
+        self,
+        module: str,
+        *arguments: str,
+        folder: Path,
+        env: Mapping[str, str] | None = None,
+        files: int | None = None,
     ) -> None:
-        """`python -m MODULE ARGUMENTS`, in its own process group."""
+        """`python -m MODULE ARGUMENTS`, in its own process group; `files`: its limit of open ones."""
         self.name = module
         self._log = folder / f"{module}-{free_port()}.log"
         source = str(ROOT / "python")
         path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
+        limited = ("/bin/sh", "-c", f'ulimit -n {files}; exec "$@"', "sh") if files else ()
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                [*limited, sys.executable, "-m", module, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from llmgw.config import MINIMAL_EXAMPLE, Config, ConfigError, find_config, load_config
+from llmgw.config import (
+    MINIMAL_EXAMPLE,
+    Config,
+    ConfigError,
+    find_config,
+    load_config,
+    parse_text,
+    restart_faults,
+)
 
 SECRET = "sk-very-secret"
 ENVIRON = {"DASHSCOPE_API_KEY": SECRET, "EMPTY": " ", "SPLIT": "two words"}
@@ -219,7 +227,8 @@ NOT_SQLITE = (
             f"{with_upstream('')}[server]\nzzz = 1",
             (
                 "server.zzz: is not a known key; it must be one of 'host', 'port', 'workers', "
-                "'max_body_bytes', 'body_timeout_s', 'heartbeat_s', 'drain_timeout_s', 'log_level'"
+                "'max_body_bytes', 'max_in_flight_requests', 'max_in_flight_bytes', 'body_timeout_s', "
+                "'client_write_timeout_s', 'heartbeat_s', 'drain_timeout_s', 'log_level'"
             ),
         ),
         # What is missing
@@ -412,6 +421,22 @@ NOT_SQLITE = (
             f"[server]\nport = 65536\n{with_upstream('')}",
             "server.port: is out of range; it must be less than or equal to 65535",
         ),
+        # Limits
+        (
+            f"[server]\nmax_in_flight_requests = 0\n{with_upstream('')}",
+            "server.max_in_flight_requests: is out of range; it must be greater than or equal to 1",
+        ),
+        (
+            f"[server]\nmax_body_bytes = 1000\nmax_in_flight_bytes = 999\n{with_upstream('')}",
+            (
+                "server.max_in_flight_bytes: is less than max_body_bytes (1000), so that the largest bodies "
+                "could never be taken; raise it, or lower max_body_bytes"
+            ),
+        ),
+        (
+            with_upstream("max_in_flight = 0"),
+            "upstreams.local.max_in_flight: is out of range; it must be greater than or equal to 1",
+        ),
         # Types
         (
             f"[server]\nworkers = true\n{with_upstream('')}",
@@ -519,3 +544,38 @@ def test_the_process_environment_is_the_default(tmp_path: Path, monkeypatch: pyt
     file = tmp_path / "llmgw.toml"
     file.write_text(MINIMAL_EXAMPLE, "utf-8")
     assert load_config(file).upstreams["dashscope"].api_key is not None
+
+
+RUNNING = f"[server]\nworkers = 2\n{with_upstream('')}"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("the same", RUNNING, []),
+        ("another model", f'{RUNNING}\n[[models]]\nid = "n"\nupstream = "local"\n', []),
+        ("another upstream", f'{RUNNING}\n[upstreams.n]\nbase_url = "http://127.0.0.1:2/v1"\n', []),
+        ("an upstream's key", RUNNING.replace("/v1", '/v1"\napi_key = "other'), []),
+        (
+            "what a worker reads anew",
+            RUNNING.replace("workers", "drain_timeout_s = 1\nmax_in_flight_requests = 9\nworkers"),
+            [],
+        ),
+        ("workers", RUNNING.replace("= 2", "= 3"), ["server.workers"]),
+        (
+            "all that can't",
+            f'[store]\nurl = "sqlite:///b.db"\n{RUNNING}'.replace("workers = 2", 'port = 1\nhost = "::"'),
+            ["server.host", "server.port", "server.workers", "store"],
+        ),
+    ],
+)
+def test_what_a_reload_can_change(name: str, text: str, expected: list[str], tmp_path: Path) -> None:
+    running, new = (parse_text(part, tmp_path / "llmgw.toml", changed_s=0) for part in (RUNNING, text))
+    assert [fault.path for fault in restart_faults(running, new)] == expected, name
+
+
+def test_the_text_is_kept_and_never_shown(tmp_path: Path) -> None:
+    text = with_upstream(f'api_key = "{SECRET}"')
+    config = load(tmp_path, text)
+    assert config.text == text
+    assert SECRET not in repr(config)

@@ -25,6 +25,7 @@ CONTRACT = {
         "missing_field",
         "duplicate_field",
         "too_deep",
+        "invalid_host",
         "unsupported_modality",
     },
     401: {"missing_api_key", "invalid_api_key", "expired_api_key"},

@@ -11,7 +11,7 @@ from llmgw.errors import ApiError, Blame
 from llmgw.keys import Key
 from llmgw.routing import Router
 
-UPSTREAMS = {
+UPSTREAMS: dict[str, dict[str, Any]] = {
     "one": {"base_url": "http://127.0.0.1:1/v1", "api_key": "sk-upstream"},
     "two": {"base_url": "https://localhost/v1", "idle_timeout_s": 1},
 }
@@ -149,3 +149,21 @@ def test_model_that_the_key_may_not_use(router: Router) -> None:
 
 def test_an_endless_model_id_is_cut(router: Router) -> None:
     assert len(refusal(router, "x" * 1_000_000, key()).message) < 400
+
+
+def test_what_a_reload_leaves_alone_keeps_its_connections() -> None:
+    before = Router(parse_config({"upstreams": UPSTREAMS, "models": MODELS}, Path("llmgw.toml")))
+    before.upstreams["two"].slots.used = 3
+    upstreams = {**UPSTREAMS, "two": {**UPSTREAMS["two"], "max_in_flight": 7}, "three": UPSTREAMS["one"]}
+    after = Router(parse_config({"upstreams": upstreams, "models": MODELS}, Path("llmgw.toml")), before)
+    assert after.upstreams["one"].client is before.upstreams["one"].client
+    assert after.upstreams["two"].client is not before.upstreams["two"].client
+    # What is under way there began under the old config, and counts in the new one.
+    assert (after.upstreams["two"].slots.used, after.upstreams["two"].slots.limit) == (3, 7)
+    old, new = (router.models["vendor/team/kimi-k3"].targets.all[0] for router in (before, after))
+    assert new.slots is old.slots
+    # It may be another server by now: what was learned of the old one is forgotten.
+    assert new.health is not old.health
+    old, new = (router.models["qwen3-max"].targets.all[0] for router in (before, after))
+    assert new.health is old.health
+    assert after.upstreams["three"].slots is not before.upstreams["one"].slots

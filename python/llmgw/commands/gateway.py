@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import http.client
+import logging
 import math
 import os
 import signal
@@ -16,16 +17,20 @@ from typing import Any, Final
 from granian import Granian, _signals
 from granian._granian import WorkerSignal
 from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
 from granian.server.common import AbstractServer
 
+from llmgw.admission import possible_connections, raise_file_limit
 from llmgw.commands.common import CommandError, opened_store
-from llmgw.config import CONFIG_ENV, Config
+from llmgw.commands.reloader import Reloader
+from llmgw.config import Config
+from llmgw.control import RUN_FOLDER_ENV, RunFolder
 
 MULTIPROC_ENV: Final = "PROMETHEUS_MULTIPROC_DIR"
 BACKLOG: Final = 4096
-BACKPRESSURE: Final = 65_536
-"""Connections per worker. Beyond it newcomers would hang silently; the app sheds load long before."""
+MAX_HEAD_BYTES: Final = 131_072
+"""Of a request's line and headers together; a longer head is answered with 431."""
 _KILL_GRACE_S: Final = 5
 """What a worker gets beyond `drain_timeout_s` to write its ledger."""
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -42,16 +47,20 @@ def run_gateway(
     `on_ready(url)` is called from a thread once the gateway answers. Raises CommandError where the address or
     the database can't be used, SystemExit where the workers keep failing.
     """
+    raise_file_limit()
     port = claim_port(host, port)
     with opened_store(config):
         pass  # a bad database stops the start; a good one is closed again, since it must not cross a fork
     with ExitStack() as stack:
-        os.environ[CONFIG_ENV] = str(config.source)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # whoever sees the folder may send one
+        folder = _run_folder(config)
+        stack.callback(folder.remove)
+        os.environ[RUN_FOLDER_ENV] = str(folder.path)
         os.environ.pop(MULTIPROC_ENV, None)
         if workers > 1:
-            folder = tempfile.TemporaryDirectory(prefix="llmgw-metrics-")
-            os.environ[MULTIPROC_ENV] = stack.enter_context(folder)
-        server = Granian(
+            metrics = tempfile.TemporaryDirectory(prefix="llmgw-metrics-")
+            os.environ[MULTIPROC_ENV] = stack.enter_context(metrics)
+        server = _Server(
             "llmgw.app:create_app",  # by its name only, see _load_app
             address=host,
             port=port,
@@ -61,12 +70,20 @@ def run_gateway(
             websockets=False,
             workers=workers,
             backlog=BACKLOG,
-            backpressure=BACKPRESSURE,
+            # Beyond these, newcomers wait to be accepted; the app sheds load long before. Without file
+            # descriptors left, granian would try to accept over and over and do nothing else.
+            backpressure=possible_connections(config.server),
+            http1_settings=HTTP1Settings(max_buffer_size=MAX_HEAD_BYTES),
+            http2_settings=HTTP2Settings(max_headers_size=MAX_HEAD_BYTES),
             respawn_failed_workers=True,
-            workers_kill_timeout=math.ceil(config.server.drain_timeout_s) + _KILL_GRACE_S,
+            workers_kill_timeout=_kill_timeout_s(config),
             log_level=LogLevels.debug if config.server.log_level == "debug" else LogLevels.warning,
             log_dictconfig=_logging(config.server.log_level),
         )
+        reloader = Reloader(folder, config, workers=server.pids, on_config=server.take_over)
+        server.reloader = reloader
+        reloader.start()
+        stack.callback(reloader.stop)
         stopped = threading.Event()
         stack.callback(stopped.set)
         arguments = (server, host, port, stopped, on_ready)
@@ -78,6 +95,42 @@ def run_gateway(
             # A worker that stops before its parent does counts as failed there; but the stop was asked for.
             if not server.interrupt_signal:
                 raise
+
+
+class _Server(Granian):  # type: ignore[misc, valid-type]  # which class this is depends on the interpreter
+    """granian, but for what its parent process does at a signal."""
+
+    reloader: Reloader
+
+    def signal_handler_reload(self, *_: object) -> None:
+        """SIGHUP. granian would replace its workers one by one, and cut off what they serve."""
+        self.reloader.post(self.reloader.reload)
+
+    def signal_handler_interrupt(self, *_: object) -> None:
+        """SIGINT, SIGTERM. granian sets the event right here, and a second signal meanwhile is a deadlock."""
+        self.interrupt_signal = True
+        self.reloader.post(self.main_loop_interrupt.set)
+
+    def pids(self) -> list[int]:
+        """The workers' process ids."""
+        return [worker.inner.pid for worker in list(self.wrks)]
+
+    def take_over(self, config: Config) -> None:
+        """What the parent itself has of the config."""
+        self.workers_kill_timeout = _kill_timeout_s(config)
+        logging.getLogger("llmgw").setLevel(config.server.log_level.upper())
+
+
+def _kill_timeout_s(config: Config) -> int:
+    return math.ceil(config.server.drain_timeout_s) + _KILL_GRACE_S
+
+
+def _run_folder(config: Config) -> RunFolder:
+    try:
+        return RunFolder.create(config.store.url)
+    except OSError as error:
+        problem = f"can't write beside the database ({error.filename}: {error.strerror})"
+        raise CommandError(f"{problem}; check the permissions of its folder") from error
 
 
 def claim_port(host: str, port: int) -> int:
@@ -105,6 +158,7 @@ def base_url(host: str, port: int) -> str:
 
 def _load_app() -> Any:  # noqa: ANN401  (an ASGI application, in granian's words)
     """Make the application. granian calls this in each worker, before it sets the worker's signals."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it means the parent, even if the whole group gets it
     from llmgw.app import create_app
 
     app = create_app()

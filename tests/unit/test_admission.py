@@ -1,0 +1,104 @@
+"""What a worker takes on at once."""
+
+import resource
+
+import pytest
+
+from llmgw.admission import Admission, Slots, possible_connections, possible_requests
+from llmgw.config import ServerConfig
+from llmgw.errors import ApiError
+
+
+def admission(shed: list[str], *, max_requests: int = 2, max_bytes: int = 100) -> Admission:
+    return Admission(max_requests=max_requests, max_bytes=max_bytes, on_shed=shed.append)
+
+
+def test_requests() -> None:
+    shed: list[str] = []
+    limits = admission(shed)
+    with limits.admit(), limits.admit():
+        with pytest.raises(ApiError) as refused:
+            limits.admit()
+        assert (refused.value.code, refused.value.status) == ("overloaded", 503)
+        assert limits.requests == 2
+    assert limits.requests == 0
+    with limits.admit():
+        pass
+    assert shed == ["requests"]
+
+
+def test_bytes() -> None:
+    shed: list[str] = []
+    limits = admission(shed)
+    with limits.admit() as first, limits.admit() as second:
+        first.hold(60)
+        second.hold(40)
+        with pytest.raises(ApiError, match="as many bytes"):
+            second.hold(1)
+        assert limits.bytes == 100
+    assert limits.bytes == 0
+    assert shed == ["bytes"]
+
+
+def test_everything_is_given_back_whatever_happens() -> None:
+    limits = admission([])
+    slots = Slots(1)
+
+    def fail() -> None:
+        with limits.admit() as ticket:
+            ticket.hold(10)
+            ticket.occupy(slots)
+            raise RuntimeError
+
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            fail()
+    assert (limits.requests, limits.bytes, slots.used) == (0, 0, 0)
+
+
+def test_an_upstream() -> None:
+    shed: list[str] = []
+    limits = admission(shed)
+    few, many = Slots(1), Slots(None)
+    with limits.admit() as first, limits.admit() as second:
+        first.occupy(few)
+        with pytest.raises(ApiError, match="upstream"):
+            second.occupy(few)
+        second.occupy(many)
+        first.occupy(many)  # it goes on elsewhere, and its old place is free
+        assert (few.used, many.used) == (0, 2)
+        second.occupy(few)
+        assert (few.used, many.used) == (1, 1)
+    assert (few.used, many.used) == (0, 0)
+    assert shed == ["upstream"]
+
+
+def test_those_who_were_turned_away_together_do_not_come_back_together() -> None:
+    limits = admission([], max_requests=1)
+    waits: set[float | None] = set()
+    with limits.admit():
+        for _ in range(6):
+            with pytest.raises(ApiError) as refused:
+                limits.admit()
+            waits.add(refused.value.retry_after_s)
+    assert waits == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("files", "configured", "requests", "connections"),
+    [
+        (resource.RLIM_INFINITY, 4096, 4096, 65_536),
+        (1_000_000, 4096, 4096, 65_536),
+        (20_000, 4096, 4096, 20_000 - 64 - 4096),
+        (1024, 4096, 320, 640),
+        (1024, 10, 10, 950),
+        (70, 4096, 2, 4),
+        (10, 4096, 1, 2),
+    ],
+)
+def test_file_descriptors_bound_requests_and_connections(
+    monkeypatch: pytest.MonkeyPatch, files: int, configured: int, requests: int, connections: int
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    server = ServerConfig(max_in_flight_requests=configured)
+    assert (possible_requests(server), possible_connections(server)) == (requests, connections)
