@@ -331,3 +331,33 @@ def is_alive(gateway: Gateway) -> bool:
         return gateway.client.get("/healthz").status_code == 200
     except httpx.TransportError:
         return False
+
+
+def test_two_workers_have_a_journal_each(
+    tmp_path: Path, simulator: SimulatorProcess, scripted: ScriptedUpstream
+) -> None:
+    config = config_text(simulator.url, scripted.base_url, server="workers = 2")
+    journal = tmp_path / "rows"
+    with Gateway(tmp_path, f'{config}\n[ledger]\njournal = "rows"\n') as gateway:
+        healthy = 'llmgw_store_healthy{purpose="ledger"}'
+        with locked(gateway):
+            expected: dict[str, int] = {}
+
+            def both_write() -> bool:
+                # A connection of its own: either worker may take it.
+                url = f"{gateway.url}/v1/chat/completions"
+                with httpx.Client(trust_env=False, timeout=TIMEOUT_S) as client:
+                    answer = client.post(url, json=body("glm-5"), headers=gateway.headers())
+                tokens = completion_tokens(answer.content, streamed=False)
+                expected[answer.headers["x-request-id"]] = tokens
+                return len(list(journal.glob("*.journal"))) == 2
+
+            wait_until(both_write, "two journals", timeout_s=TIMEOUT_S)
+            wait_until(lambda: pending(journal).rows == len(expected), "all rows", timeout_s=TIMEOUT_S)
+            # Any worker answers for both.
+            rows = "llmgw_ledger_journal_rows"
+            wait_until(lambda: metric(gateway, rows) == len(expected), "counted", timeout_s=TIMEOUT_S)
+            assert metric(gateway, healthy) == 0
+        wait_until(lambda: pending(journal).rows == 0, "replayed", timeout_s=TIMEOUT_S)
+        assert_complete(gateway, expected)
+        wait_until(lambda: metric(gateway, healthy) == 1, "healthy", timeout_s=TIMEOUT_S)
