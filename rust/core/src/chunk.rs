@@ -82,6 +82,8 @@ pub struct Delta {
     pub tool_calls: Option<Member>,
     /// Whether any other member says something.
     pub says_more: bool,
+    /// Whether one that stands in for content does: `refusal`, `audio`, `function_call`.
+    pub replaces_content: bool,
 }
 
 /// One of `tool_calls`.
@@ -219,11 +221,12 @@ impl Chunk {
         members.map(|member| member.value).find(|value| value.kind != Kind::Null)
     }
 
-    /// The usage, where there is one: the chunk's own, else one at a choice.
+    /// The usage, where there is one that says something: the chunk's own, else one at a choice.
     #[must_use]
-    pub fn usage_value(&self) -> Option<Value> {
+    pub fn usage_value(&self, input: &[u8]) -> Option<Value> {
         let members = self.usage.iter().chain(self.choices.iter().filter_map(|choice| choice.usage.as_ref()));
-        members.map(|member| member.value).find(|value| value.kind == Kind::Object)
+        let mut values = members.map(|member| member.value);
+        values.find(|value| value.kind == Kind::Object && !value.is_blank(input))
     }
 }
 
@@ -296,8 +299,10 @@ impl Delta {
                 Known::Reasoning => &mut delta.reasoning,
                 Known::ReasoningDetails => &mut delta.reasoning_details,
                 _ => {
-                    let value = scanner.value()?;
-                    delta.says_more |= !value.is_blank(scanner.input());
+                    let says = !scanner.value()?.is_blank(scanner.input());
+                    delta.says_more |= says;
+                    delta.replaces_content |=
+                        says && matches!(&*key.text.key(), b"refusal" | b"audio" | b"function_call");
                     return Ok(());
                 }
             };
