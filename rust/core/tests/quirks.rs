@@ -5,16 +5,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{check_rules, context, merge_for, payloads, transform_for};
 use llmgw_core::request::AnswerContext;
 use llmgw_core::stream::State;
 use llmgw_core::think::ReasoningTags;
+use llmgw_oracles::rules::{check_rules, context, merge_for, payloads, transform_for};
 use serde_json::{Value, json};
 
 struct Case {

@@ -128,6 +128,7 @@ fn what_is_no_answer_is_an_error() {
         ("an error as a string", r#"{"error":"no luck"}"#, K::ErrorEvent, None),
         ("no choices", r#"{"id":"c","choices":[]}"#, K::InvalidEvent, None),
         ("another object", r#"{"id":"c"}"#, K::InvalidEvent, None),
+        ("content of another type", r#"{"choices":[{"message":{"content":7}}]}"#, K::InvalidEvent, None),
         ("no message", r#"{"choices":[{"index":0}]}"#, K::InvalidEvent, None),
         ("no JSON", "<html>", K::InvalidEvent, None),
         ("a cut answer", r#"{"choices":[{"index":0,"message":{"content":"a"#, K::InvalidEvent, None),

@@ -221,8 +221,10 @@ impl Shaper {
         for (position, choice) in chunk.choices.iter().enumerate() {
             let index = choice.index.and_then(|index| index.value.as_u64(payload));
             let state = find_choice(&mut self.choices, index.unwrap_or(position as u64));
-            says_something |= !state.is_finished() || !choice.delta.is_blank(payload);
-            match state.shape(chunk, choice, payload, &self.context, &mut self.edits) {
+            let was_finished = state.is_finished();
+            let finish = state.shape(chunk, choice, payload, &self.context, &mut self.edits);
+            says_something |= !was_finished || state.said;
+            match finish {
                 Finish::Error => return self.fail(StreamError::new(StreamErrorKind::ErrorEvent), output),
                 Finish::Reason(reason) if self.summary.finish_reason.is_none() => {
                     self.summary.finish_reason = Some(reason);

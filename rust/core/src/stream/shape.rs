@@ -10,6 +10,7 @@ use crate::think::{ReasoningTags, Split, Splitter, may_hold_tag};
 
 /// What is known of one choice of a stream.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct ChoiceState {
     index: u64,
     role_sent: bool,
@@ -19,6 +20,8 @@ pub(crate) struct ChoiceState {
     splitter: Splitter,
     /// Whether any reasoning text came.
     pub(crate) reasoning_seen: bool,
+    /// Whether the last delta, as the client sees it, says anything but the role.
+    pub(crate) said: bool,
 }
 
 /// What a chunk says of a choice's end.
@@ -67,6 +70,7 @@ impl ChoiceState {
             calls: Vec::new(),
             splitter: Splitter::default(),
             reasoning_seen: false,
+            said: false,
         }
     }
 
@@ -104,6 +108,10 @@ impl ChoiceState {
         if let Some(usage) = choice.usage.filter(|usage| usage.value.kind != Kind::Null) {
             changes.remove(usage);
         }
+        // One that is not null has ended the stream.
+        if let Some(error) = choice.error {
+            changes.remove(error);
+        }
         changes.finish(edits, input, choice.span, choice.members);
         finish
     }
@@ -124,6 +132,7 @@ impl ChoiceState {
         if ends {
             self.splitter.finish(&mut split);
         }
+        self.said = !split.content.is_empty() || !split.reasoning.is_empty();
         for (name, text) in
             [(&b"\"content\":"[..], split.content), (b"\"reasoning_content\":", split.reasoning)]
         {
@@ -153,6 +162,8 @@ impl ChoiceState {
             _ => {}
         }
         self.role_sent = true;
+        let more = [delta.tool_calls, delta.reasoning_details].into_iter().flatten();
+        self.said = delta.says_more || more.into_iter().any(|member| !member.value.is_blank(input));
         let inline = context.reasoning_tags == ReasoningTags::Think;
         self.text(delta, inline.then_some(self.ends(choice, input)), input, edits, &mut changes);
         match delta.tool_calls {
@@ -211,6 +222,7 @@ impl ChoiceState {
             if let Some(list) = list {
                 edits.replace(list.value.span, quoted(told));
             }
+            self.said |= !told.is_empty();
             return self.reason(named, &reasoning, blank, input, edits, changes);
         };
         if let Some(content) = delta.content.filter(|_| list.is_none() && !told.is_empty())
@@ -224,7 +236,7 @@ impl ChoiceState {
             if let Some(blank) = blank {
                 changes.remove(blank);
             }
-            self.reasoning_seen = true;
+            (self.said, self.reasoning_seen) = (true, true);
             return;
         }
         let mut split = Split::default();
@@ -235,6 +247,7 @@ impl ChoiceState {
         if list.is_some() || split.content != told {
             changes.set(edits, delta.content, "content", quoted(&split.content));
         }
+        self.said |= !split.content.is_empty();
         reasoning.extend_from_slice(&split.reasoning);
         self.reason(named, &reasoning, blank, input, edits, changes);
     }
@@ -250,7 +263,9 @@ impl ChoiceState {
         edits: &mut Edits,
         changes: &mut MemberChanges,
     ) {
-        self.reasoning_seen |= named.is_some() || !more.is_empty();
+        let reasoned = named.is_some() || !more.is_empty();
+        self.reasoning_seen |= reasoned;
+        self.said |= reasoned;
         match named {
             _ if more.is_empty() => {}
             None => changes.set(edits, blank, "reasoning_content", quoted(more)),
