@@ -71,7 +71,7 @@ fn alone_they_are_no_request() {
         match code {
             RequestErrorCode::TooDeep => assert!(name.contains("nested") || name.contains("open"), "{name}"),
             RequestErrorCode::InvalidJson => {
-                assert!(!serde_json_takes(&json) && !name.starts_with("y_"), "{name}")
+                assert!(!serde_json_takes(&json) && !name.starts_with("y_"), "{name}");
             }
             // JSON, but no object, or one without a model.
             RequestErrorCode::InvalidType | RequestErrorCode::MissingField => {
