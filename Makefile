@@ -5,6 +5,8 @@
 MAKEFLAGS += --no-print-directory
 
 PORT ?= 8000
+FUZZ_SECONDS ?= 120
+FUZZ_TARGETS ?=
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` chooses another.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v "$$python" && break; done)
@@ -29,7 +31,7 @@ export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test lint format bench bench-core bench-gateway wheel lock clean check-cargo
+.PHONY: help demo test lint format fuzz bench bench-core bench-gateway wheel lock clean check-cargo
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +65,11 @@ format: $(DEV_PACKAGES) ## rewrites the sources the way `make lint` wants them
 	@cargo fmt --all
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format --quiet
+
+fuzz: STEPS := 1
+fuzz: check-cargo ## fuzzes the core: each target for FUZZ_SECONDS (120), or only FUZZ_TARGETS='sse merge'
+	$(say) 1 'fuzz targets (rust/fuzz)'
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) rust/fuzz/run $(FUZZ_TARGETS)
 
 bench: bench-core bench-gateway ## both of the following
 

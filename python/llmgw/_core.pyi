@@ -233,16 +233,30 @@ def transform(
     request_id: str = "req",
     model: str = "model",
     created_s: int = 0,
+    reasoning_tags: str | None = None,
 ) -> bytes:
-    """A whole stream, in the given pieces, through the stream transformer: normalised SSE."""
+    """A whole stream, in the given pieces, through the stream transformer: normalised SSE.
+
+    `reasoning_tags` as in `Route`, here and below.
+    """
 
 def merge(
-    chunks: Sequence[bytes], *, request_id: str = "req", model: str = "model", created_s: int = 0
+    chunks: Sequence[bytes],
+    *,
+    request_id: str = "req",
+    model: str = "model",
+    created_s: int = 0,
+    reasoning_tags: str | None = None,
 ) -> bytes:
     """A whole stream merged into one `chat.completion`. Raises UpstreamError where it is no success."""
 
 def clean_completion(
-    body: bytes, *, request_id: str = "req", model: str = "model", created_s: int = 0
+    body: bytes,
+    *,
+    request_id: str = "req",
+    model: str = "model",
+    created_s: int = 0,
+    reasoning_tags: str | None = None,
 ) -> bytes:
     """The clean-up of a not-streaming answer. Raises UpstreamError where the body is no completion."""
 

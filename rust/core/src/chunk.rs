@@ -82,6 +82,8 @@ pub struct Delta {
     pub tool_calls: Option<Member>,
     /// Whether any other member says something.
     pub says_more: bool,
+    /// Whether one that stands in for content does: `refusal`, `audio`, `function_call`.
+    pub replaces_content: bool,
 }
 
 /// One of `tool_calls`.
@@ -136,7 +138,8 @@ impl Chunk {
     /// Read a chunk or a completion.
     ///
     /// # Errors
-    /// [`NotAChunk`] where it is no JSON object, or where `choices` or `tool_calls` are no arrays of objects.
+    /// [`NotAChunk`] where it is no JSON object, where `choices` or `tool_calls` are no arrays of objects, or where
+    /// `content` is neither a string nor a list of parts nor null.
     pub fn read(&mut self, input: &[u8], holder: Holder) -> Result<(), NotAChunk> {
         let (mut choices, mut tool_calls) =
             (std::mem::take(&mut self.choices), std::mem::take(&mut self.tool_calls));
@@ -219,11 +222,12 @@ impl Chunk {
         members.map(|member| member.value).find(|value| value.kind != Kind::Null)
     }
 
-    /// The usage, where there is one: the chunk's own, else one at a choice.
+    /// The usage, where there is one that says something: the chunk's own, else one at a choice.
     #[must_use]
-    pub fn usage_value(&self) -> Option<Value> {
+    pub fn usage_value(&self, input: &[u8]) -> Option<Value> {
         let members = self.usage.iter().chain(self.choices.iter().filter_map(|choice| choice.usage.as_ref()));
-        members.map(|member| member.value).find(|value| value.kind == Kind::Object)
+        let mut values = members.map(|member| member.value);
+        values.find(|value| value.kind == Kind::Object && !value.is_blank(input))
     }
 }
 
@@ -290,14 +294,23 @@ impl Delta {
                     delta.tool_calls = Some(unless_other(member, Kind::Array)?);
                     return Ok(());
                 }
+                Known::Content => {
+                    let member = scanner.member(&key)?;
+                    if !matches!(member.value.kind, Kind::String | Kind::Array | Kind::Null) {
+                        return Err(NotAChunk);
+                    }
+                    delta.content = Some(member);
+                    return Ok(());
+                }
                 Known::Role => &mut delta.role,
-                Known::Content => &mut delta.content,
                 Known::ReasoningContent => &mut delta.reasoning_content,
                 Known::Reasoning => &mut delta.reasoning,
                 Known::ReasoningDetails => &mut delta.reasoning_details,
                 _ => {
-                    let value = scanner.value()?;
-                    delta.says_more |= !value.is_blank(scanner.input());
+                    let says = !scanner.value()?.is_blank(scanner.input());
+                    delta.says_more |= says;
+                    delta.replaces_content |=
+                        says && matches!(&*key.text.key(), b"refusal" | b"audio" | b"function_call");
                     return Ok(());
                 }
             };
@@ -316,14 +329,6 @@ impl Delta {
         let text = said.next().filter(|value| value.kind == Kind::String)?;
         let alone = said.next().is_none() && self.tool_calls.is_none() && self.reasoning_details.is_none();
         alone.then_some(text)
-    }
-
-    /// Whether it says nothing: no text, no reasoning, no tool call, nothing else.
-    #[must_use]
-    pub fn is_blank(&self, input: &[u8]) -> bool {
-        let said =
-            [self.content, self.reasoning_content, self.reasoning, self.reasoning_details, self.tool_calls];
-        !self.says_more && said.iter().flatten().all(|member| member.value.is_blank(input))
     }
 }
 

@@ -7,12 +7,12 @@
 use crate::chunk::{Choice, Chunk, Delta, Holder, ToolCall, read_usage, text_of};
 use crate::error::{StreamError, StreamErrorKind};
 use crate::json::edit::{Edits, MemberChanges};
-use crate::json::text::{quoted, string};
+use crate::json::text::{Text, quoted};
 use crate::json::{Kind, Member};
 use crate::request::AnswerContext;
 use crate::stream::{Parts, Reason, details_text, new_call_id, translate, upstream_error, write_arguments};
 use crate::summary::Summary;
-use crate::think::{self, ReasoningTags, Split};
+use crate::think::{self, ReasoningTags, Split, may_hold_tag};
 
 /// A cleaned answer and what it said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub fn clean(body: &[u8], context: &AnswerContext) -> Result<Cleaned, StreamErro
     let inline = context.reasoning_tags == ReasoningTags::Think;
     let mut summary = Summary { frames: 1, complete: true, ..Summary::default() };
     summary.model = text_of(chunk.model.as_ref(), body).map(|model| model.decode().into_owned());
-    summary.usage = chunk.usage_value().map(|usage| read_usage(body, usage));
+    summary.usage = chunk.usage_value(body).map(|usage| read_usage(body, usage));
     let mut edits = Edits::new();
     for (position, choice) in chunk.choices.iter().enumerate() {
         let reason = clean_choice(&chunk, choice, position, body, context, &mut edits)?;
@@ -125,10 +125,12 @@ fn clean_choice(
     Ok(if reason.is_empty() { told.unwrap_or_default() } else { reason.to_owned() })
 }
 
-/// The content taken apart, where it is a string with tags in it.
+/// The content taken apart, where it may have tags in it.
 fn inline_split(message: &Delta, input: &[u8]) -> Option<Split> {
-    let text = text_of(message.content.as_ref(), input)?.decode();
-    text.contains('<').then(|| think::split(&text))
+    let content = message.content?.value;
+    let listed = (content.kind == Kind::Array).then(|| Parts::read(input, content).text);
+    let text = listed.as_deref().or_else(|| content.as_text(input).map(Text::raw))?;
+    may_hold_tag(text).then(|| think::split(text))
 }
 
 /// Content is a string, or null where tool calls (or a refusal, or audio) stand alone.
@@ -140,21 +142,21 @@ fn clean_content(
     edits: &mut Edits,
     changes: &mut MemberChanges,
 ) {
-    let blank = if calls.is_empty() && !message.says_more { &b"\"\""[..] } else { b"null" };
+    let blank = if calls.is_empty() && !message.replaces_content { &b"\"\""[..] } else { b"null" };
     let Some(content) = message.content else { return changes.add("content", blank) };
-    if content.value.kind == Kind::Array {
-        let parts = Parts::read(input, content.value);
-        let text = if parts.text.is_empty() { blank.to_vec() } else { quoted(&parts.text) };
-        edits.replace(content.value.span, text);
-    } else if let Some(split) =
-        inline_split(message, input).filter(|_| reasoning_tags == ReasoningTags::Think)
-    {
-        let text = if split.content.is_empty() { blank.to_vec() } else { string(&split.content) };
-        if content.value.as_text(input).is_some_and(|told| told.decode() != split.content) {
-            edits.replace(content.value.span, text);
+    let inline = inline_split(message, input).filter(|_| reasoning_tags == ReasoningTags::Think);
+    let text = match (inline, content.value.kind) {
+        (Some(split), _) => split.content,
+        (None, Kind::Array) => Parts::read(input, content.value).text,
+        (None, _) => {
+            if content.value.is_blank(input) && content.value.span.of(input) != blank {
+                edits.replace(content.value.span, blank);
+            }
+            return;
         }
-    } else if content.value.is_blank(input) && content.value.span.of(input) != blank {
-        edits.replace(content.value.span, blank);
+    };
+    if content.value.as_text(input).map(Text::raw) != Some(&text) {
+        edits.replace(content.value.span, if text.is_empty() { blank.to_vec() } else { quoted(&text) });
     }
 }
 

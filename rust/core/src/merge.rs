@@ -215,14 +215,11 @@ impl Items {
 #[derive(Debug, Default)]
 struct Growing {
     text: Vec<u8>,
-    /// Whether any string came, be it empty.
-    came: bool,
 }
 
 impl Growing {
     fn append(&mut self, input: &[u8], value: Value) {
         if let Some(text) = value.as_text(input) {
-            self.came = true;
             self.text.extend_from_slice(text.raw());
         }
     }
@@ -284,7 +281,7 @@ impl Completion {
     fn add(&mut self, chunk: &[u8]) -> Read {
         let mut scanner = Scanner::new(chunk);
         scanner.object(|scanner, key| {
-            match key.text.raw() {
+            match &*key.text.key() {
                 b"choices" => {
                     scanner.array(|scanner, _| self.add_choice(scanner))?;
                 }
@@ -298,7 +295,7 @@ impl Completion {
                             value.span.of(chunk).clone_into(&mut self.usage);
                         }
                         b"usage" | b"object" | b"error" | b"obfuscation" => {}
-                        _ => self.extras.set(name, chunk, value),
+                        _ => self.extras.set(key.text.raw(), chunk, value),
                     }
                 }
             }
@@ -315,7 +312,7 @@ impl Completion {
         let mut scanner = Scanner::at(input, start);
         scanner.object(|scanner, key| {
             let value = scanner.value()?;
-            if key.text.raw() == b"index" {
+            if key.text.is("index") {
                 index = value.as_u64(input).unwrap_or(0);
             }
             Ok::<_, JsonError>(())
@@ -366,7 +363,7 @@ impl Choice {
     fn add(&mut self, scanner: &mut Scanner<'_>) -> Read {
         let input = scanner.input();
         scanner.object(|scanner, key| {
-            match key.text.raw() {
+            match &*key.text.key() {
                 b"delta" => self.add_delta(scanner)?,
                 name => {
                     let value = scanner.value()?;
@@ -377,7 +374,7 @@ impl Choice {
                         b"logprobs" if value.kind == Kind::Object => self.add_logprobs(input, value)?,
                         // Perplexity and text-completion servers repeat the text beside the delta.
                         b"index" | b"finish_reason" | b"logprobs" | b"message" | b"text" => {}
-                        _ => self.extras.set(name, input, value),
+                        _ => self.extras.set(key.text.raw(), input, value),
                     }
                 }
             }
@@ -390,7 +387,7 @@ impl Choice {
         let input = scanner.input();
         scanner.object(|scanner, key| {
             let value = scanner.value()?;
-            match key.text.raw() {
+            match &*key.text.key() {
                 b"content" => self.content.append(input, value),
                 b"refusal" => self.refusal.append(input, value),
                 b"tool_calls" if value.kind == Kind::Array => {
@@ -402,7 +399,7 @@ impl Choice {
                 }
                 b"role" | b"tool_calls" | b"function_call" | b"reasoning_content" | b"reasoning"
                 | b"reasoning_details" => {}
-                name => self.message_extras.extend(name, input, value),
+                _ => self.message_extras.extend(key.text.raw(), input, value),
             }
             Ok::<_, JsonError>(())
         })?;
@@ -415,7 +412,7 @@ impl Choice {
         let mut index = 0;
         Scanner::at(input, entry).object(|scanner, key| {
             let value = scanner.value()?;
-            if key.text.raw() == b"index" {
+            if key.text.is("index") {
                 index = value.as_u64(input).and_then(|index| usize::try_from(index).ok()).unwrap_or(0);
             }
             Ok::<_, JsonError>(())
@@ -428,11 +425,11 @@ impl Choice {
         let call = &mut self.tool_calls[index];
         Scanner::at(input, entry).object(|scanner, key| {
             let value = scanner.value()?;
-            match key.text.raw() {
+            match &*key.text.key() {
                 b"id" => keep_first(&mut call.id, input, value),
                 b"function" if value.kind == Kind::Object => call.add_function(input, value)?,
                 b"index" | b"type" | b"function" => {}
-                name => call.extras.set(name, input, value),
+                _ => call.extras.set(key.text.raw(), input, value),
             }
             Ok::<_, JsonError>(())
         })?;
@@ -443,7 +440,7 @@ impl Choice {
         let merged = self.logprobs.get_or_insert_default();
         Scanner::at(input, logprobs).object(|scanner, key| {
             let value = scanner.value()?;
-            match key.text.raw() {
+            match &*key.text.key() {
                 b"content" if value.kind == Kind::Array => {
                     merged.content.get_or_insert_default().append(input, value);
                 }
@@ -462,7 +459,7 @@ impl Choice {
         output.extend_from_slice(self.index.to_string().as_bytes());
         output.extend_from_slice(b",\"message\":{\"role\":\"assistant\",\"content\":");
         let calls_alone = !self.tool_calls.is_empty() || self.function_call.is_some();
-        if self.content.text.is_empty() && (calls_alone || self.refusal.came) {
+        if self.content.text.is_empty() && (calls_alone || !self.refusal.text.is_empty()) {
             output.extend_from_slice(b"null");
         } else {
             self.content.write(output);
@@ -521,7 +518,7 @@ impl Call {
     fn add_function(&mut self, input: &[u8], function: Value) -> Read {
         Scanner::at(input, function).object(|scanner, key| {
             let value = scanner.value()?;
-            match key.text.raw() {
+            match &*key.text.key() {
                 b"name" => self.name.append(input, value),
                 b"arguments" => self.arguments.append(input, value),
                 _ => {}

@@ -295,7 +295,8 @@ impl Parser {
             b"retry" => {
                 let digits = value.of(&self.buffer);
                 if digits.iter().all(u8::is_ascii_digit) {
-                    self.retry_ms = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+                    let retry_ms = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+                    self.retry_ms = retry_ms.or(self.retry_ms);
                 }
             }
             // A comment.

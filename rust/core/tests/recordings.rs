@@ -4,12 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-mod common;
-
 use std::path::{Path, PathBuf};
 
-use common::{check_rules, cuts, merge, pieces, transform};
 use llmgw_core::stream::State;
+use llmgw_oracles::rules::{check_rules, cuts, merge, pieces, transform};
 use serde_json::Value;
 
 fn recordings() -> Vec<(String, Vec<u8>)> {
@@ -89,7 +87,7 @@ fn every_recording_merges_into_what_its_frames_say() {
         let merged: Value = serde_json::from_slice(&merged).unwrap();
         let mut content = String::new();
         let mut reason = String::new();
-        for payload in common::payloads(&outcome.output) {
+        for payload in llmgw_oracles::rules::payloads(&outcome.output) {
             let Ok(chunk) = serde_json::from_str::<Value>(&payload) else { continue };
             for choice in chunk["choices"].as_array().unwrap().iter().filter(|choice| choice["index"] == 0) {
                 content.push_str(choice["delta"]["content"].as_str().unwrap_or_default());

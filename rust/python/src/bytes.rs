@@ -7,7 +7,9 @@ use llmgw_core::merge::Merger;
 use llmgw_core::request::AnswerContext;
 use llmgw_core::sse::SseLimits;
 use llmgw_core::stream::Transformer;
+use llmgw_core::think::ReasoningTags;
 use llmgw_upstream::ExchangeError;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -29,9 +31,27 @@ fn total_size(chunks: &[PyBackedBytes]) -> usize {
     chunks.iter().map(|chunk| chunk.len()).sum()
 }
 
+/// What a Python caller calls the way in which an upstream marks reasoning inside of content.
+pub(crate) fn reasoning_tags(name: Option<&str>) -> PyResult<ReasoningTags> {
+    match name {
+        None => Ok(ReasoningTags::None),
+        Some("think") => Ok(ReasoningTags::Think),
+        Some(_) => Err(PyValueError::new_err("reasoning_tags is think or None")),
+    }
+}
+
+fn context(request_id: &str, model: &str, created_s: u64, tags: Option<&str>) -> PyResult<AnswerContext> {
+    Ok(AnswerContext {
+        request_id: request_id.to_owned(),
+        model: model.to_owned(),
+        created_s,
+        reasoning_tags: reasoning_tags(tags)?,
+    })
+}
+
 /// A whole stream, in the given pieces, through the stream transformer: normalised SSE.
 #[pyfunction]
-#[pyo3(signature = (chunks, *, include_usage, request_id="req", model="model", created_s=0))]
+#[pyo3(signature = (chunks, *, include_usage, request_id="req", model="model", created_s=0, reasoning_tags=None))]
 pub(crate) fn transform<'py>(
     py: Python<'py>,
     chunks: Vec<PyBackedBytes>,
@@ -39,13 +59,9 @@ pub(crate) fn transform<'py>(
     request_id: &str,
     model: &str,
     created_s: u64,
+    reasoning_tags: Option<&str>,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let context = AnswerContext {
-        request_id: request_id.to_owned(),
-        model: model.to_owned(),
-        created_s,
-        ..AnswerContext::default()
-    };
+    let context = context(request_id, model, created_s, reasoning_tags)?;
     guard(|| {
         let output = without_gil_if_large(py, total_size(&chunks), || {
             let mut transformer = Transformer::new(context, include_usage, SseLimits::default());
@@ -62,20 +78,16 @@ pub(crate) fn transform<'py>(
 
 /// A whole stream merged into one `chat.completion`.
 #[pyfunction]
-#[pyo3(signature = (chunks, *, request_id="req", model="model", created_s=0))]
+#[pyo3(signature = (chunks, *, request_id="req", model="model", created_s=0, reasoning_tags=None))]
 pub(crate) fn merge<'py>(
     py: Python<'py>,
     chunks: Vec<PyBackedBytes>,
     request_id: &str,
     model: &str,
     created_s: u64,
+    reasoning_tags: Option<&str>,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let context = AnswerContext {
-        request_id: request_id.to_owned(),
-        model: model.to_owned(),
-        created_s,
-        ..AnswerContext::default()
-    };
+    let context = context(request_id, model, created_s, reasoning_tags)?;
     guard(|| {
         let completion = without_gil_if_large(py, total_size(&chunks), || {
             let mut merger = Merger::new(context, SseLimits::default());
@@ -92,20 +104,16 @@ pub(crate) fn merge<'py>(
 
 /// The clean-up of a not-streaming answer.
 #[pyfunction]
-#[pyo3(signature = (body, *, request_id="req", model="model", created_s=0))]
+#[pyo3(signature = (body, *, request_id="req", model="model", created_s=0, reasoning_tags=None))]
 pub(crate) fn clean_completion<'py>(
     py: Python<'py>,
     body: Bound<'py, PyBytes>,
     request_id: &str,
     model: &str,
     created_s: u64,
+    reasoning_tags: Option<&str>,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let context = AnswerContext {
-        request_id: request_id.to_owned(),
-        model: model.to_owned(),
-        created_s,
-        ..AnswerContext::default()
-    };
+    let context = context(request_id, model, created_s, reasoning_tags)?;
     guard(|| {
         let bytes = body.as_bytes();
         let cleaned = without_gil_if_large(py, bytes.len(), || completion::clean(bytes, &context));

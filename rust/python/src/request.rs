@@ -48,11 +48,7 @@ impl Route {
             "never" => UpstreamStream::Never,
             _ => return Err(PyValueError::new_err("upstream_stream is one of auto, always, never")),
         };
-        let reasoning_tags = match reasoning_tags {
-            None => ReasoningTags::None,
-            Some("think") => ReasoningTags::Think,
-            Some(_) => return Err(PyValueError::new_err("reasoning_tags is think or None")),
-        };
+        let reasoning_tags = crate::bytes::reasoning_tags(reasoning_tags)?;
         Ok(Self { route: core::Route { upstream_model, dialect, upstream_stream, drop }, reasoning_tags })
     }
 

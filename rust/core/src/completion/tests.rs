@@ -41,6 +41,8 @@ fn messages() {
         ("calls beside a content", with_call(r#""content":"a","#), with_call(r#""content":"a","#)),
         ("calls without a content", with_call(""), format!(r#"{{"role":"assistant","tool_calls":[{call}],"content":null}}"#)),
         ("a refusal", r#"{"role":"assistant","content":null,"refusal":"no"}"#.into(), r#"{"role":"assistant","content":null,"refusal":"no"}"#.into()),
+        ("a refusal without a content", r#"{"role":"assistant","refusal":"no"}"#.into(), r#"{"role":"assistant","refusal":"no","content":null}"#.into()),
+        ("content null beside a member without a rule", r#"{"role":"assistant","content":null,"annotations":[1]}"#.into(), r#"{"role":"assistant","content":"","annotations":[1]}"#.into()),
         (
             "calls by other rules",
             r#"{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"f","arguments":{"x":1}}},{"id":"","type":"","function":{"name":"g"}}]}"#.into(),
@@ -60,6 +62,10 @@ fn inline_reasoning() {
         ("escaped", "\"\\u003cthink\\u003ehm\\u003c/think\\u003ea\"", "\"a\"", true),
         ("nothing else", "\"<think>hm\"", "\"\"", true),
         ("a sign", "\"1 < 2 \\u0041\"", "\"1 < 2 \\u0041\"", false),
+        ("escapes stay", "\"<think>\\u4f60</think>\\u00e9\\/\"", "\"\\u00e9\\/\"", true),
+        ("half of a pair of surrogates", "\"<think>x</think>\\ud83d\"", "\"\\ud83d\"", true),
+        ("in a list", "[{\"type\":\"text\",\"text\":\"<think>hm</th\"},{\"text\":\"ink>a\"}]", "\"a\"", true),
+        ("a list without", "[{\"type\":\"text\",\"text\":\"a\"}]", "\"a\"", false),
     ] {
         let body = answer(&format!(r#"{{"role":"assistant","content":{content}}}"#), "\"stop\"");
         let cleaned = clean(body.as_bytes(), &context).unwrap();
@@ -122,6 +128,7 @@ fn what_is_no_answer_is_an_error() {
         ("an error as a string", r#"{"error":"no luck"}"#, K::ErrorEvent, None),
         ("no choices", r#"{"id":"c","choices":[]}"#, K::InvalidEvent, None),
         ("another object", r#"{"id":"c"}"#, K::InvalidEvent, None),
+        ("content of another type", r#"{"choices":[{"message":{"content":7}}]}"#, K::InvalidEvent, None),
         ("no message", r#"{"choices":[{"index":0}]}"#, K::InvalidEvent, None),
         ("no JSON", "<html>", K::InvalidEvent, None),
         ("a cut answer", r#"{"choices":[{"index":0,"message":{"content":"a"#, K::InvalidEvent, None),

@@ -89,6 +89,15 @@ fn messages() {
             json!({"role": "assistant", "content": "so", "refusal": null, "tool_calls": [call("call_req_0_0", "f", "{\"x\":1}")]}),
         ),
         (
+            "escaped keys",
+            &[
+                r#"{"cont\u0065nt":"a"}"#,
+                r#"{"tool_calls":[{"ind\u0065x":0,"\u0069d":"a","function":{"n\u0061me":"f","argument\u0073":"{}"}}]}"#,
+            ],
+            "tool_calls",
+            json!({"role": "assistant", "content": "a", "refusal": null, "tool_calls": [call("a", "f", "{}")]}),
+        ),
+        (
             "a refusal",
             &[r#"{"content":null,"refusal":"n"}"#, r#"{"refusal":"o"}"#],
             "stop",

@@ -1,6 +1,6 @@
 //! Tool calls in deltas: which call a delta belongs to, and what it may still say of it.
 //!
-//! OpenAI's rule is simple: `index` says which call, `id` and `name` come with its first delta, `arguments` in pieces.
+//! OpenAI's rule is simple: `index` says which call; `id`, `type` and `name` come once, `arguments` in pieces.
 //! Upstreams break each part of it. What is made of them:
 //!
 //! | an upstream's delta | is taken for |
@@ -72,11 +72,8 @@ impl CallState {
                 changes.set(edits, entry.kind, "type", &b"\"function\""[..]);
             }
         } else {
-            if let Some(id) = entry.id {
-                changes.remove(id);
-            }
-            if let Some(kind) = entry.kind.filter(|kind| text_of(Some(kind), input).is_none()) {
-                changes.remove(kind);
+            for said_once in [entry.id, entry.kind].into_iter().flatten() {
+                changes.remove(said_once);
             }
         }
         match entry.function {

@@ -5,8 +5,8 @@
 //! finish reasons given, the numbering of tool calls, the usage to come) lives here.
 //!
 //! Decisions where the contract is silent:
-//! * Comments, `id:`, `retry:` and event types of the upstream end here. So does a chunk without `choices` that holds
-//!   no usage (a provider's own kind of event), and a chunk behind a choice's finish that says nothing.
+//! * Comments, `id:`, `retry:` and event types of the upstream end here. So does a chunk without `choices` (or null
+//!   ones) that holds no usage (a provider's own kind of event), and a chunk behind a choice's finish that says nothing.
 //! * An event's framing is normalised (`data: `, LF) even where its payload needs no change.
 //! * The event that a stream's end left without its blank line counts if it is whole: JSON that parses was not cut.
 //! * `error`, `network_error`, `abort` and `insufficient_system_resource` as a finish reason are errors: the answer
@@ -24,7 +24,7 @@ use crate::request::AnswerContext;
 use crate::sse::{Event, Item, Parser, SseLimits};
 use crate::summary::Summary;
 use crate::template::Template;
-use crate::think::ReasoningTags;
+use crate::think::{ReasoningTags, may_hold_tag};
 
 pub(crate) use calls::{new_call_id, write_arguments};
 use shape::{ChoiceState, Finish};
@@ -164,7 +164,7 @@ impl Shaper {
 
     fn event(&mut self, event: &Event<'_>, output: &mut Vec<u8>) {
         if let Some(string) = self.template.string_of(event.data)
-            && !(self.context.reasoning_tags == ReasoningTags::Think && shape::may_hold_tag(string))
+            && !(self.context.reasoning_tags == ReasoningTags::Think && may_hold_tag(string))
         {
             self.template.write(string, output);
             self.summary.frames += 1;
@@ -200,14 +200,15 @@ impl Shaper {
         {
             self.summary.model = Some(model.decode().into_owned());
         }
-        let usage = chunk.usage_value();
+        let usage = chunk.usage_value(payload);
         if let Some(usage) = usage {
             self.summary.usage = Some(read_usage(payload, usage));
         }
         if let Some(error) = chunk.error_value() {
             return self.fail(upstream_error(payload, error), output);
         }
-        if chunk.choices.is_empty() && (usage.is_some() || chunk.choices_member.is_none()) {
+        let listed = chunk.choices_member.is_some_and(|member| member.value.kind == Kind::Array);
+        if chunk.choices.is_empty() && (usage.is_some() || !listed) {
             if usage.is_some() {
                 self.keep_usage_chunk(chunk, payload);
             }
@@ -220,8 +221,10 @@ impl Shaper {
         for (position, choice) in chunk.choices.iter().enumerate() {
             let index = choice.index.and_then(|index| index.value.as_u64(payload));
             let state = find_choice(&mut self.choices, index.unwrap_or(position as u64));
-            says_something |= !state.is_finished() || !choice.delta.is_blank(payload);
-            match state.shape(chunk, choice, payload, &self.context, &mut self.edits) {
+            let was_finished = state.is_finished();
+            let finish = state.shape(chunk, choice, payload, &self.context, &mut self.edits);
+            says_something |= !was_finished || state.said;
+            match finish {
                 Finish::Error => return self.fail(StreamError::new(StreamErrorKind::ErrorEvent), output),
                 Finish::Reason(reason) if self.summary.finish_reason.is_none() => {
                     self.summary.finish_reason = Some(reason);
@@ -267,7 +270,7 @@ impl Shaper {
     /// Keep a chunk that holds nothing but usage, for the end.
     fn keep_usage_chunk(&mut self, chunk: &Chunk, payload: &[u8]) {
         if chunk.choices_member.is_none_or(|member| member.value.kind == Kind::Null) {
-            return self.keep_usage_of(chunk, payload, chunk.usage_value());
+            return self.keep_usage_of(chunk, payload, chunk.usage_value(payload));
         }
         self.edits.clear();
         shape::usage_chunk(chunk, payload, &self.context, &mut self.edits);

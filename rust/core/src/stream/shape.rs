@@ -3,13 +3,14 @@
 use super::calls::CallState;
 use crate::chunk::{Choice, Chunk, Delta, text_of};
 use crate::json::edit::{Edits, MemberChanges};
-use crate::json::text::{Text, quoted, string, write_escaped};
+use crate::json::text::{Text, quoted};
 use crate::json::{JsonError, Kind, Member, Scanner, Span, Value};
 use crate::request::AnswerContext;
-use crate::think::{ReasoningTags, Split, Splitter};
+use crate::think::{ReasoningTags, Split, Splitter, may_hold_tag};
 
 /// What is known of one choice of a stream.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct ChoiceState {
     index: u64,
     role_sent: bool,
@@ -19,6 +20,8 @@ pub(crate) struct ChoiceState {
     splitter: Splitter,
     /// Whether any reasoning text came.
     pub(crate) reasoning_seen: bool,
+    /// Whether the last delta, as the client sees it, says anything but the role.
+    pub(crate) said: bool,
 }
 
 /// What a chunk says of a choice's end.
@@ -30,20 +33,6 @@ pub(crate) enum Finish {
     Reason(String),
     /// The generation broke off.
     Error,
-}
-
-/// What a delta's content has of reasoning inside.
-enum Inline {
-    Nothing,
-    /// This, escaped; the content is edited.
-    Reasoning(Vec<u8>),
-    /// Content is reasoning as it stands, and renamed.
-    AllOfContent,
-}
-
-/// Whether a string, still escaped, may hold a tag or a part of one: `<`, or an escape that may stand for it.
-pub(super) fn may_hold_tag(raw: &[u8]) -> bool {
-    memchr::memchr(b'<', raw).is_some() || memchr::memmem::find(raw, b"\\u").is_some()
 }
 
 /// How an upstream's finish reason comes out.
@@ -81,6 +70,7 @@ impl ChoiceState {
             calls: Vec::new(),
             splitter: Splitter::default(),
             reasoning_seen: false,
+            said: false,
         }
     }
 
@@ -109,24 +99,48 @@ impl ChoiceState {
             Some(delta) if delta.value.kind == Kind::Object => {
                 self.delta(chunk, choice, delta, input, context, edits);
             }
-            delta => changes.set(edits, delta, "delta", self.new_delta()),
+            delta => {
+                let new_delta = self.new_delta(self.ends(choice, input));
+                changes.set(edits, delta, "delta", new_delta);
+            }
         }
         let finish = self.finish_reason(choice.finish_reason, input, edits, &mut changes);
         if let Some(usage) = choice.usage.filter(|usage| usage.value.kind != Kind::Null) {
             changes.remove(usage);
         }
+        // One that is not null has ended the stream.
+        if let Some(error) = choice.error {
+            changes.remove(error);
+        }
         changes.finish(edits, input, choice.span, choice.members);
         finish
     }
 
+    /// Whether nothing more of the choice's text is to come.
+    fn ends(&self, choice: &Choice, input: &[u8]) -> bool {
+        self.finished || text_of(choice.finish_reason.as_ref(), input).is_some()
+    }
+
     /// The delta of a choice that came without one.
-    const fn new_delta(&mut self) -> &'static [u8] {
-        if self.role_sent {
-            b"{}"
-        } else {
+    fn new_delta(&mut self, ends: bool) -> Vec<u8> {
+        let mut members = Vec::new();
+        if !self.role_sent {
             self.role_sent = true;
-            b"{\"role\":\"assistant\"}"
+            members.push(b"\"role\":\"assistant\"".to_vec());
         }
+        let mut split = Split::default();
+        if ends {
+            self.splitter.finish(&mut split);
+        }
+        self.said = !split.content.is_empty() || !split.reasoning.is_empty();
+        for (name, text) in
+            [(&b"\"content\":"[..], split.content), (b"\"reasoning_content\":", split.reasoning)]
+        {
+            if !text.is_empty() {
+                members.push([name, &quoted(&text)].concat());
+            }
+        }
+        [b"{", &members.join(&b',')[..], b"}"].concat()
     }
 
     fn delta(
@@ -148,9 +162,10 @@ impl ChoiceState {
             _ => {}
         }
         self.role_sent = true;
-        let finishing = text_of(choice.finish_reason.as_ref(), input).is_some();
+        let more = [delta.tool_calls, delta.reasoning_details].into_iter().flatten();
+        self.said = delta.says_more || more.into_iter().any(|member| !member.value.is_blank(input));
         let inline = context.reasoning_tags == ReasoningTags::Think;
-        self.text(delta, inline.then_some(finishing), input, edits, &mut changes);
+        self.text(delta, inline.then_some(self.ends(choice, input)), input, edits, &mut changes);
         match delta.tool_calls {
             Some(calls) if calls.value.kind == Kind::Null => changes.remove(calls),
             Some(_) => {
@@ -164,7 +179,7 @@ impl ChoiceState {
     }
 
     /// Content and reasoning: content comes out as a string, reasoning as `reasoning_content`, once. `inline` where
-    /// content may have reasoning inside, with whether the choice finishes here.
+    /// content may have reasoning inside, with whether the choice's text ends here.
     fn text(
         &mut self,
         delta: &Delta,
@@ -173,82 +188,92 @@ impl ChoiceState {
         edits: &mut Edits,
         changes: &mut MemberChanges,
     ) {
-        let mut reasoned = text_of(delta.reasoning_content.as_ref(), input).is_some();
-        // A null or an empty string; gives way where the text comes under another name.
-        let mut blank = delta.reasoning_content.filter(|_| !reasoned);
+        let says = |member: Option<Member>| member.filter(|member| text_of(Some(member), input).is_some());
+        // The member whose text is the reasoning, under whichever name.
+        let named = says(delta.reasoning_content).or(says(delta.reasoning));
         if let Some(reasoning) = delta.reasoning {
-            if text_of(Some(&reasoning), input).is_some() && !reasoned {
+            if named == Some(reasoning) {
                 edits.replace(key_span(input, reasoning), &b"\"reasoning_content\""[..]);
-                reasoned = true;
-                if let Some(blank) = blank.take() {
-                    changes.remove(blank);
-                }
             } else if matches!(reasoning.value.kind, Kind::String | Kind::Null) {
                 changes.remove(reasoning);
             }
         }
-        let mut new_reasoning = Vec::new();
-        if let Some(content) = delta.content.filter(|content| content.value.kind == Kind::Array) {
-            let parts = Parts::read(input, content.value);
-            edits.replace(content.value.span, quoted(&parts.text));
-            new_reasoning = parts.reasoning;
+        // A null or an empty string, which gives way where the text comes under another name.
+        let blank = delta.reasoning_content.filter(|member| named != Some(*member));
+        if let Some(blank) = blank.filter(|_| named.is_some()) {
+            changes.remove(blank);
         }
-        if let Some(details) = delta.reasoning_details.filter(|_| new_reasoning.is_empty()) {
-            new_reasoning = details_text(input, details.value);
+
+        let list = delta.content.filter(|content| content.value.kind == Kind::Array);
+        let parts = list.map(|list| Parts::read(input, list.value)).unwrap_or_default();
+        let told = match list {
+            Some(_) => &parts.text[..],
+            None => delta.content.and_then(|content| content.value.as_text(input)).map_or(&[][..], Text::raw),
+        };
+        let mut reasoning = parts.reasoning;
+        if let Some(details) = delta.reasoning_details.filter(|_| reasoning.is_empty()) {
+            reasoning = details_text(input, details.value);
         }
-        if let Some(finishing) = inline.filter(|_| !reasoned && new_reasoning.is_empty()) {
-            match self.inline(delta, finishing, input, edits, changes) {
-                Inline::Nothing => {}
-                Inline::Reasoning(text) => new_reasoning = text,
-                Inline::AllOfContent => {
-                    if let Some(blank) = blank {
-                        changes.remove(blank);
-                    }
-                    reasoned = true;
-                }
+        // The same under two names is said once.
+        if named.is_some() {
+            reasoning.clear();
+        }
+        let Some(ends) = inline.filter(|_| may_hold_tag(told) || self.splitter.plain() != Some(false)) else {
+            if let Some(list) = list {
+                edits.replace(list.value.span, quoted(told));
             }
+            self.said |= !told.is_empty();
+            return self.reason(named, &reasoning, blank, input, edits, changes);
+        };
+        if let Some(content) = delta.content.filter(|_| list.is_none() && !told.is_empty())
+            && named.is_none()
+            && reasoning.is_empty()
+            && self.splitter.plain() == Some(true)
+            && !may_hold_tag(told)
+        {
+            // All of it is reasoning: the bytes stay, under the other name.
+            edits.replace(key_span(input, content), &b"\"reasoning_content\""[..]);
+            if let Some(blank) = blank {
+                changes.remove(blank);
+            }
+            (self.said, self.reasoning_seen) = (true, true);
+            return;
         }
-        if !reasoned && !new_reasoning.is_empty() {
-            changes.set(edits, blank, "reasoning_content", quoted(&new_reasoning));
-            reasoned = true;
+        let mut split = Split::default();
+        self.splitter.push(told, &mut split);
+        if ends {
+            self.splitter.finish(&mut split);
         }
-        self.reasoning_seen |= reasoned;
+        if list.is_some() || split.content != told {
+            changes.set(edits, delta.content, "content", quoted(&split.content));
+        }
+        self.said |= !split.content.is_empty();
+        reasoning.extend_from_slice(&split.reasoning);
+        self.reason(named, &reasoning, blank, input, edits, changes);
     }
 
-    /// Take reasoning out of the content.
-    fn inline(
+    /// Put out the reasoning of a delta: what the member `named` says, if there is one, and `more`, still escaped.
+    /// `blank` is a `reasoning_content` that says nothing.
+    fn reason(
         &mut self,
-        delta: &Delta,
-        finishing: bool,
+        named: Option<Member>,
+        more: &[u8],
+        blank: Option<Member>,
         input: &[u8],
         edits: &mut Edits,
         changes: &mut MemberChanges,
-    ) -> Inline {
-        let content = delta.content.filter(|content| content.value.kind == Kind::String);
-        let text = text_of(content.as_ref(), input);
-        if let Some(is_reasoning) = self.splitter.plain() {
-            let Some(text) = text else { return Inline::Nothing };
-            if !may_hold_tag(text.raw()) {
-                // The bytes stay, under one name or the other.
-                if let Some(content) = content.filter(|_| is_reasoning) {
-                    edits.replace(key_span(input, content), &b"\"reasoning_content\""[..]);
-                    return Inline::AllOfContent;
-                }
-                return Inline::Nothing;
+    ) {
+        let reasoned = named.is_some() || !more.is_empty();
+        self.reasoning_seen |= reasoned;
+        self.said |= reasoned;
+        match named {
+            _ if more.is_empty() => {}
+            None => changes.set(edits, blank, "reasoning_content", quoted(more)),
+            Some(named) => {
+                let text = named.value.as_text(input).map_or(&[][..], Text::raw);
+                edits.replace(named.value.span, quoted(&[text, more].concat()));
             }
         }
-        let told = text.map(Text::decode).unwrap_or_default();
-        let mut split = Split::default();
-        self.splitter.push(&told, &mut split);
-        if finishing {
-            self.splitter.finish(&mut split);
-        }
-        if split.content != told {
-            changes.set(edits, delta.content, "content", string(&split.content));
-        }
-        let mut reasoning = Vec::new();
-        write_escaped(split.reasoning.as_bytes(), &mut reasoning);
-        Inline::Reasoning(reasoning)
     }
 
     fn finish_reason(

@@ -47,11 +47,7 @@ fn tool_calls() {
             r#"{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":"{"}}"#,
             r#"{"index":0,"id":"","type":null,"function":{"name":"","arguments":"}"}}"#,
         ],
-        &[
-            a,
-            r#"{"index":0,"type":"function","function":{"arguments":"{"}}"#,
-            r#"{"index":0,"function":{"arguments":"}"}}"#,
-        ],
+        &[a, r#"{"index":0,"function":{"arguments":"{"}}"#, r#"{"index":0,"function":{"arguments":"}"}}"#],
     );
     check_calls(
         "ids that change under one index",

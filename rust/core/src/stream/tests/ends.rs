@@ -70,6 +70,11 @@ fn ends() {
             vec![role(), error(NO_COMPLETION, "upstream_error")],
         ),
         (
+            "content of another type",
+            vec![role(), delta(r#"{"content":{"text":"a"}}"#), done()],
+            vec![role(), error(NO_COMPLETION, "upstream_error")],
+        ),
+        (
             "choices of another type",
             vec![role(), choices("{}"), done()],
             vec![role(), error(NO_COMPLETION, "upstream_error")],

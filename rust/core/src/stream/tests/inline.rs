@@ -37,6 +37,7 @@ fn check_inline(name: &str, input: &[&str], expected: &[&str]) {
 fn inline_reasoning() {
     let content = r#"{"content":"a"}"#;
     check_inline("none", &[content, "{}"], &[content, "{}"]);
+    check_inline("with a sign in it", &[r#"{"content":"1 < 2"}"#, "{}"], &[r#"{"content":"1 < 2"}"#, "{}"]);
     check_inline(
         "tags of their own chunks",
         &[
@@ -49,7 +50,7 @@ fn inline_reasoning() {
         ],
         &[
             r#"{"content":""}"#,
-            r#"{"content":"","reasoning_content":"你"}"#,
+            r#"{"reasoning_content":"\u4f60"}"#,
             r#"{"reasoning_content":"x\n"}"#,
             r#"{"content":""}"#,
             content,
@@ -111,5 +112,75 @@ fn inline_reasoning() {
         &[r#"{"content":"<think>x"}"#, "{}"],
         &[r#"{"content":"","reasoning_content":"x"}"#, "{}"],
     );
-    check_inline("with a sign in it", &[r#"{"content":"1 < 2"}"#, "{}"], &[r#"{"content":"1 < 2"}"#, "{}"]);
+    check_inline(
+        "escapes stay, halves of a pair of surrogates meet",
+        &[r#"{"content":"<think>\u4f60\ud83d"}"#, r#"{"content":"\ude00</think>\u00e9"}"#, "{}"],
+        &[
+            r#"{"content":"","reasoning_content":"\u4f60\ud83d"}"#,
+            r#"{"content":"\u00e9","reasoning_content":"\ude00"}"#,
+            "{}",
+        ],
+    );
+}
+
+#[test]
+fn inline_reasoning_beside_other_kinds() {
+    check_inline(
+        "in a list of parts",
+        &[
+            r#"{"content":[{"type":"text","text":"<think>x</th"}]}"#,
+            r#"{"content":[{"type":"thinking","thinking":"y"},{"type":"text","text":"ink>a"}]}"#,
+            "{}",
+        ],
+        &[r#"{"content":"","reasoning_content":"x"}"#, r#"{"content":"a","reasoning_content":"y"}"#, "{}"],
+    );
+    check_inline(
+        "beside reasoning under its own name",
+        &[
+            r#"{"content":"<th","reasoning":"x"}"#,
+            r#"{"content":"ink>y</think>a","reasoning_content":"z"}"#,
+            "{}",
+        ],
+        &[r#"{"content":"","reasoning_content":"x"}"#, r#"{"content":"a","reasoning_content":"zy"}"#, "{}"],
+    );
+}
+
+#[test]
+fn half_a_tag_where_the_text_ends() {
+    let reasoning = r#"{"content":"","reasoning_content":"b<"}"#;
+    for (name, first, last, expected, expected_behind) in [
+        (
+            "no delta",
+            r#"{"role":"assistant","content":"a<thi"}"#,
+            "null",
+            r#"{"content":"<thi"}"#,
+            r#"{"content":"b<"}"#,
+        ),
+        (
+            "no delta, reasoning",
+            r#"{"role":"assistant","content":"<think>a</"}"#,
+            "null",
+            r#"{"reasoning_content":"</"}"#,
+            reasoning,
+        ),
+        (
+            "reasoning under its own name",
+            r#"{"role":"assistant","content":"<think>a</"}"#,
+            r#"{"reasoning":"b"}"#,
+            r#"{"reasoning_content":"b</"}"#,
+            reasoning,
+        ),
+    ] {
+        let context = AnswerContext { reasoning_tags: ReasoningTags::Think, ..context() };
+        let mut transformer = Transformer::new(context, false, SseLimits::default());
+        let mut output = Vec::new();
+        let last = choices(&format!(r#"[{{"index":0,"delta":{last},"finish_reason":"stop"}}]"#));
+        let behind = delta(r#"{"content":"b<"}"#);
+        transformer.feed([delta(first), last, behind].concat().as_bytes(), &mut output);
+        assert_eq!(transformer.finish(&mut output), State::Done);
+        let output = String::from_utf8(output).unwrap();
+        let finish = choices(&format!(r#"[{{"index":0,"delta":{expected},"finish_reason":"stop"}}]"#));
+        let rest = output.split_once("\n\n").unwrap().1;
+        assert_eq!(rest, [finish, delta(expected_behind), DONE.to_owned()].concat(), "{name}");
+    }
 }

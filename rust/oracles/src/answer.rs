@@ -1,0 +1,238 @@
+//! Streams and whole answers: the contract's rules, the same however they arrive, the same merged as streamed.
+
+use std::collections::BTreeMap;
+
+use llmgw_core::completion;
+use llmgw_core::request::AnswerContext;
+use llmgw_core::sse::{Item, Parser, SseLimits};
+use llmgw_core::stream::State;
+use llmgw_core::think::ReasoningTags;
+use serde_json::Value;
+
+use crate::raw::is_ambiguous;
+use crate::rules::{Outcome, check_rules, context, merge_for, payloads, transform_for};
+use crate::{Choices, arrivals};
+
+fn contexts() -> [AnswerContext; 2] {
+    [ReasoningTags::None, ReasoningTags::Think]
+        .map(|reasoning_tags| AnswerContext { reasoning_tags, ..context() })
+}
+
+/// Any bytes from a provider: the frames keep the contract, and are the same however the bytes arrive.
+pub fn stream(input: &[u8]) {
+    let include_usage = Choices::of(input).coin();
+    let clear = !is_any_event_ambiguous(input);
+    let [plain, think] = contexts().map(|context| {
+        let whole = transform_for(context.clone(), [input], include_usage);
+        for pieces in arrivals(input) {
+            assert_eq!(transform_for(context.clone(), pieces, include_usage), whole);
+        }
+        if clear {
+            check_rules(&whole, include_usage);
+            if whole.state == State::Done {
+                let again = transform_for(self::context(), [&whole.output[..]], true);
+                assert_eq!(text(&again.output), text(&whole.output), "put right once, and again");
+            }
+        }
+        whole
+    });
+    if clear {
+        check_inline(&plain, &think);
+    }
+}
+
+/// Whether readers may differ in what the stream says.
+fn is_any_event_ambiguous(input: &[u8]) -> bool {
+    let mut parser = Parser::new(SseLimits::default());
+    parser.push(input);
+    let mut ambiguous = false;
+    let mut look = |item: &Item<'_>| {
+        if let Item::Event(event) = item {
+            let data = String::from_utf8_lossy(event.data);
+            ambiguous |= data.starts_with(['{', ' ', '\t', '\n']) && is_ambiguous(&data);
+        }
+    };
+    while let Ok(Some(item)) = parser.next() {
+        look(&item);
+    }
+    for _ in 0..2 {
+        if let Ok(Some(item)) = parser.finish() {
+            look(&item);
+        }
+    }
+    ambiguous
+}
+
+/// What was said of one choice.
+#[derive(Debug, Default, PartialEq)]
+struct Said {
+    content: String,
+    reasoning: String,
+    calls: Vec<[String; 3]>,
+    finish_reason: String,
+    /// Whether there was content behind the finish, where nothing is held back for the rest of a tag.
+    goes_on: bool,
+}
+
+/// What a client makes of a stream. None where it holds what `serde_json` can't read: half a surrogate pair.
+fn said(frames: &[String]) -> Option<BTreeMap<u64, Said>> {
+    let mut choices = BTreeMap::<u64, Said>::new();
+    let string = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    for frame in frames.iter().filter(|frame| *frame != "[DONE]") {
+        let chunk: Value = serde_json::from_str(frame).ok()?;
+        for choice in chunk["choices"].as_array().into_iter().flatten() {
+            let said = choices.entry(choice["index"].as_u64().unwrap()).or_default();
+            let delta = &choice["delta"];
+            said.goes_on |= !said.finish_reason.is_empty() && !string(&delta["content"]).is_empty();
+            said.content += &string(&delta["content"]);
+            said.reasoning += &string(&delta["reasoning_content"]);
+            said.finish_reason += &string(&choice["finish_reason"]);
+            for call in delta["tool_calls"].as_array().into_iter().flatten() {
+                let index = usize::try_from(call["index"].as_u64().unwrap()).unwrap();
+                if index == said.calls.len() {
+                    said.calls.push(Default::default());
+                }
+                for (slot, value) in said.calls[index].iter_mut().zip([
+                    &call["id"],
+                    &call["function"]["name"],
+                    &call["function"]["arguments"],
+                ]) {
+                    *slot += &string(value);
+                }
+            }
+        }
+    }
+    Some(choices)
+}
+
+/// Splitting out inline reasoning loses the tags, and nothing else.
+fn check_inline(plain: &Outcome, think: &Outcome) {
+    if plain.state != State::Done {
+        return;
+    }
+    assert_eq!(think.state, State::Done);
+    let (Some(plain), Some(think)) = (said(&payloads(&plain.output)), said(&payloads(&think.output))) else {
+        return;
+    };
+    for ((index, plain), (same, think)) in plain.iter().zip(&think) {
+        assert_eq!(index, same);
+        if plain.goes_on {
+            continue;
+        }
+        let (mut content, mut reasoning, mut depth, mut rest) =
+            (String::new(), 0, 0_usize, &plain.content[..]);
+        while let Some(first) = rest.chars().next() {
+            if let Some(behind) = rest.strip_prefix("<think>") {
+                (depth, rest) = (depth + 1, behind);
+            } else if let Some(behind) = rest.strip_prefix("</think>") {
+                (depth, rest) = (depth.saturating_sub(1), behind);
+            } else {
+                if depth > 0 {
+                    reasoning += first.len_utf8();
+                } else {
+                    content.push(first);
+                }
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+        assert_eq!(think.content, content);
+        assert_eq!(think.reasoning.len(), plain.reasoning.len() + reasoning);
+        assert_eq!((&think.calls, &think.finish_reason), (&plain.calls, &plain.finish_reason));
+    }
+}
+
+/// Any bytes from a provider: the merged answer is what a client would make of the stream, however the bytes arrive.
+pub fn merge(input: &[u8]) {
+    for context in contexts() {
+        let whole = merge_for(context.clone(), [input]);
+        for pieces in arrivals(input) {
+            assert_eq!(merge_for(context.clone(), pieces), whole);
+        }
+        let streamed = transform_for(context, [input], true);
+        assert_eq!(whole.is_ok(), streamed.state == State::Done);
+        let (Ok(merged), false) = (&whole, is_any_event_ambiguous(input)) else { continue };
+        let Some(said) = said(&payloads(&streamed.output)) else { continue };
+        check_merged(merged, &said, &streamed);
+    }
+}
+
+fn check_merged(merged: &[u8], said: &BTreeMap<u64, Said>, streamed: &Outcome) {
+    let Ok(completion) = serde_json::from_slice::<Value>(merged) else {
+        // Two halves of a surrogate pair that do not belong together; whatever else it may be, it is JSON.
+        assert!(crate::raw::is_json(merged), "{}", text(merged));
+        return;
+    };
+    let choices = completion["choices"].as_array().unwrap();
+    assert_eq!(choices.len(), said.len());
+    for (choice, (index, said)) in choices.iter().zip(said) {
+        let message = &choice["message"];
+        assert_eq!(choice["index"].as_u64(), Some(*index));
+        assert_eq!(choice["finish_reason"], said.finish_reason.as_str());
+        assert_eq!(message["content"].as_str().unwrap_or_default(), said.content);
+        for (call, [id, name, arguments]) in
+            message["tool_calls"].as_array().into_iter().flatten().zip(&said.calls)
+        {
+            assert_eq!(call["id"], id.as_str());
+            assert_eq!(call["function"]["name"], name.as_str());
+            assert_eq!(call["function"]["arguments"], arguments.as_str());
+        }
+        assert_eq!(message["tool_calls"].as_array().map_or(0, Vec::len), said.calls.len());
+        check_message(message);
+    }
+    let usage = payloads(&streamed.output).into_iter().rev().find_map(|frame| {
+        let chunk: Value = serde_json::from_str(&frame).ok()?;
+        chunk["usage"].is_object().then(|| chunk["usage"].clone())
+    });
+    assert_eq!(completion.get("usage"), usage.as_ref());
+    // It is what an answer that came whole would have to be.
+    let again = completion::clean(merged, &context()).unwrap();
+    assert_eq!(again.body.as_deref().map(text), None, "{}", text(merged));
+}
+
+/// "Answers, not streaming" in the contract.
+fn check_message(message: &Value) {
+    assert!(message["role"].is_string());
+    for reasoning in ["reasoning_content", "reasoning", "reasoning_details"] {
+        assert!(message.get(reasoning).is_none(), "{message}");
+    }
+    assert!(message["content"].is_string() || message["content"].is_null(), "{message}");
+    let calls = message.get("tool_calls");
+    assert!(calls.is_none_or(|calls| calls.as_array().is_some_and(|calls| !calls.is_empty())), "{message}");
+    for call in calls.and_then(Value::as_array).into_iter().flatten() {
+        assert!(call["id"].as_str().is_some_and(|id| !id.is_empty()), "{message}");
+        assert!(call["type"].as_str().is_some_and(|kind| !kind.is_empty()), "{message}");
+        assert!(call["function"]["arguments"].is_string(), "{message}");
+    }
+    let stands_in =
+        calls.is_some() || ["refusal", "audio", "function_call"].iter().any(|name| !message[*name].is_null());
+    assert!(message["content"].is_string() || stands_in, "{message}");
+}
+
+/// Any bytes from a provider as a whole answer: an error, or what the contract says, and then for good.
+pub fn clean(input: &[u8]) {
+    for context in contexts() {
+        let Ok(cleaned) = completion::clean(input, &context) else { continue };
+        assert_ne!(cleaned.body.as_deref(), Some(input), "an edit that changes nothing");
+        let body = cleaned.body.unwrap_or_else(|| input.to_vec());
+        assert!(crate::raw::is_json(&body), "{}", text(&body));
+        if is_ambiguous(text(&body)) || is_ambiguous(text(input)) {
+            continue;
+        }
+        // Tags in what is left are text.
+        let again = completion::clean(&body, &self::context()).unwrap();
+        assert_eq!(again.body.as_deref().map(text), None, "{}", text(&body));
+        let Ok(answer) = serde_json::from_slice::<Value>(&body) else { continue };
+        assert_eq!(answer["object"], "chat.completion");
+        assert!(answer["id"].is_string() && answer["model"].is_string() && answer["created"].is_number());
+        assert!(answer.get("error").is_none());
+        for choice in answer["choices"].as_array().unwrap() {
+            assert!(choice["index"].is_u64());
+            assert!(choice["finish_reason"].as_str().is_some_and(|reason| !reason.is_empty()));
+            check_message(&choice["message"]);
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}

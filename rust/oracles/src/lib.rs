@@ -1,0 +1,88 @@
+//! What must hold of `llmgw-core` for any bytes whatever.
+//!
+//! An oracle takes an input, runs the core on it, and panics where a promise is broken. It shares no code with what it
+//! judges: `serde_json` says what is JSON, and where there is no such judge a plain second implementation stands here.
+//!
+//! The fuzz targets in `rust/fuzz` are these functions and nothing else; `tests/replay.rs` runs them on the saved corpus
+//! with every `make test`. What an oracle chooses (cuts, routes) it draws from a hash of the input, so that an input is
+//! a plain file, and a find is found again.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "an oracle panics: that is its answer"
+)]
+
+mod answer;
+mod deltas;
+mod raw;
+mod request;
+pub mod rules;
+mod sse;
+
+pub use answer::{clean, merge, stream};
+pub use deltas::deltas;
+pub use request::{request, rewrite};
+pub use sse::sse;
+
+/// A name, and what must hold.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them. The name is that of the fuzz target and of the folder in `tests/corpus/fuzz`.
+pub const TARGETS: [Target; 7] = [
+    ("sse", sse),
+    ("request", request),
+    ("rewrite", rewrite),
+    ("stream", stream),
+    ("merge", merge),
+    ("deltas", deltas),
+    ("clean", clean),
+];
+
+/// Choices that depend on the input alone.
+struct Choices(u64);
+
+impl Choices {
+    fn of(input: &[u8]) -> Self {
+        // FNV-1a.
+        let hash = input.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self(hash)
+    }
+
+    /// A number below `limit`, which is not 0.
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % limit
+    }
+
+    fn one_of<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())].clone()
+    }
+
+    fn coin(&mut self) -> bool {
+        self.below(2) == 1
+    }
+
+    /// The input in up to six pieces, some of them empty.
+    fn pieces<'a>(&mut self, input: &'a [u8]) -> Vec<&'a [u8]> {
+        let mut cuts: Vec<usize> = (0..self.below(6)).map(|_| self.below(input.len() + 1)).collect();
+        cuts.extend([0, input.len()]);
+        cuts.sort_unstable();
+        cuts.windows(2).map(|pair| &input[pair[0]..pair[1]]).collect()
+    }
+}
+
+/// The ways in which an input may arrive: in a few pieces, in two, and byte by byte unless that is long.
+fn arrivals(input: &[u8]) -> Vec<Vec<&[u8]>> {
+    let mut choices = Choices::of(input);
+    let (left, right) = input.split_at(choices.below(input.len() + 1));
+    let mut arrivals = vec![choices.pieces(input), vec![left, right]];
+    if input.len() <= 2_000 {
+        arrivals.push(input.chunks(1).collect());
+    }
+    arrivals
+}

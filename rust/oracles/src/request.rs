@@ -1,0 +1,282 @@
+//! The scan of a request body against `serde_json` and the contract's table; the rewrite against what it may touch.
+
+use llmgw_core::dialect::Dialect;
+use llmgw_core::error::RequestErrorCode;
+use llmgw_core::json::MAX_DEPTH;
+use llmgw_core::request::{AnswerMode, ChatRequest, Route, ThinkingOutcome, ThinkingSent, UpstreamStream};
+
+use serde_json::Value;
+
+use crate::Choices;
+use crate::raw::{Members, depth, is_json, items};
+
+/// Any bytes: the scan takes what `serde_json` takes and the contract allows, and reads the same values out of it.
+pub fn request(body: &[u8]) {
+    let scanned = ChatRequest::scan(body);
+    let json = is_json(body);
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    match scanned {
+        Ok(request) => {
+            assert!(json, "taken, and no JSON");
+            assert!(depth(body) <= MAX_DEPTH);
+            let Some(members) = readable(text) else { return };
+            assert_eq!(fault(&members), None, "taken in spite of it");
+            let boolean = |name| members.given(name).map(|value| value == "true");
+            let options = members.given("stream_options").and_then(Members::of);
+            let include_usage = options
+                .as_ref()
+                .and_then(|options| options.given("include_usage"))
+                .is_some_and(|value| value == "true");
+            assert_eq!(request.stream, boolean("stream").unwrap_or(false));
+            assert_eq!(request.include_usage, include_usage);
+            assert_eq!(request.enable_thinking, boolean("enable_thinking"));
+            assert_eq!(request.llmgw_thinking, boolean("llmgw_thinking"));
+            if let Ok(model) = serde_json::from_str::<String>(members.given("model").unwrap()) {
+                assert_eq!(request.model, model);
+            }
+            let images = images(members.given("messages").unwrap());
+            assert_eq!(
+                (request.image_count, request.first_image.clone()),
+                (images.len(), images.first().cloned())
+            );
+        }
+        Err(error) => {
+            assert!(error.offset <= body.len());
+            assert!(!error.message.is_empty());
+            match error.code {
+                RequestErrorCode::InvalidJson => assert!(!json, "JSON, and refused as none: {error:?}"),
+                RequestErrorCode::TooDeep => assert!(depth(body) > MAX_DEPTH),
+                RequestErrorCode::InvalidType
+                | RequestErrorCode::MissingField
+                | RequestErrorCode::DuplicateField => {
+                    // The scan stops at the first fault, so what is behind it may be no JSON.
+                    if let Some(members) = readable(text) {
+                        assert!(fault(&members).is_some(), "refused for nothing: {error:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The members of a body. Half a surrogate pair, anywhere, is beyond the reference, and so is what is no JSON.
+fn readable(text: &str) -> Option<Members> {
+    serde_json::from_str::<Value>(text).ok().and_then(|_| Members::of(text))
+}
+
+/// What the contract has against a body, in no particular order.
+fn fault(body: &Members) -> Option<String> {
+    const READ: [&str; 17] = [
+        "model",
+        "messages",
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "seed",
+        "stream",
+        "stream_options",
+        "tools",
+        "tool_choice",
+        "enable_thinking",
+        "llmgw_thinking",
+        "response_format",
+        "stop",
+        "reasoning_effort",
+        "thinking",
+        "chat_template_kwargs",
+    ];
+    let twice = READ.into_iter().find(|name| body.all(name).len() > 1);
+    if let Some(name) = twice {
+        return Some(format!("{name} twice"));
+    }
+    for (name, holds) in [
+        ("model", (|value| kind(value) == '"') as fn(&str) -> bool),
+        ("messages", messages_hold),
+        ("max_tokens", |value| kind(value) == '0'),
+        ("temperature", |value| kind(value) == '0'),
+        ("top_p", |value| kind(value) == '0'),
+        ("seed", |value| kind(value) == '0' && !value.contains(['.', 'e', 'E'])),
+        ("stream", |value| kind(value) == 't'),
+        ("stream_options", |value| {
+            object_holds(value, "include_usage", |value| matches!(kind(value), 't' | 'n'), true)
+        }),
+        ("tools", |value| kind(value) == '['),
+        ("tool_choice", |value| matches!(kind(value), '"' | '{')),
+        ("enable_thinking", |value| kind(value) == 't'),
+        ("llmgw_thinking", |value| kind(value) == 't'),
+        ("response_format", |value| object_holds(value, "type", |value| kind(value) == '"', false)),
+        ("stop", |value| {
+            kind(value) == '"'
+                || items(value).is_some_and(|items| items.iter().all(|item| kind(item.get()) == '"'))
+        }),
+        ("reasoning_effort", |value| kind(value) == '"'),
+        ("thinking", |value| kind(value) != '{' || object_holds(value, "type", |_| true, true)),
+        ("chat_template_kwargs", |value| {
+            kind(value) != '{' || object_holds(value, "enable_thinking", |_| true, true)
+        }),
+    ] {
+        match body.given(name) {
+            Some(value) if !holds(value) => return Some(format!("{name}: {value}")),
+            None if matches!(name, "model" | "messages") => return Some(format!("no {name}")),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The type of a value, by its first character; digits and minus are `0`, `true` and `false` are `t`.
+fn kind(value: &str) -> char {
+    match value.chars().next().unwrap() {
+        '-' | '0'..='9' => '0',
+        'f' => 't',
+        kind => kind,
+    }
+}
+
+/// Whether this is an object whose member of this name, of which there is at most one, holds.
+fn object_holds(value: &str, name: &str, holds: fn(&str) -> bool, optional: bool) -> bool {
+    if kind(value) != '{' {
+        return false;
+    }
+    match Members::of(value).unwrap().all(name)[..] {
+        [] => optional,
+        [value] => holds(value),
+        _ => false,
+    }
+}
+
+fn messages_hold(value: &str) -> bool {
+    let Some(messages) = items(value) else { return false };
+    !messages.is_empty()
+        && messages.iter().all(|message| {
+            if kind(message.get()) != '{' {
+                return false;
+            }
+            let members = Members::of(message.get()).unwrap();
+            let parts =
+                members.all("content").into_iter().flat_map(|content| items(content).unwrap_or_default());
+            once(&members, &["role", "content"])
+                && parts.into_iter().all(|part| {
+                    Members::of(part.get()).is_none_or(|part| once(&part, &["type", "text", "image_url"]))
+                })
+        })
+}
+
+fn once(members: &Members, names: &[&str]) -> bool {
+    names.iter().all(|name| members.all(name).len() <= 1)
+}
+
+/// The paths of the image parts.
+fn images(messages: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (message, members) in items(messages).unwrap().iter().enumerate() {
+        let Some(members) = Members::of(members.get()) else { continue };
+        let Some(parts) = members.given("content").and_then(items) else { continue };
+        for (index, part) in parts.iter().enumerate() {
+            let Some(part) = Members::of(part.get()) else { continue };
+            let named = part.given("type").and_then(|name| serde_json::from_str::<String>(name).ok());
+            if named.as_deref() == Some("image_url") || part.given("image_url").is_some() {
+                found.push(format!("messages[{message}].content[{index}]"));
+            }
+        }
+    }
+    found
+}
+
+/// Any body that is taken: a rewrite says what it must, touches what it may, and every other byte stays.
+pub fn rewrite(body: &[u8]) {
+    let Ok(request) = ChatRequest::scan(body) else { return };
+    let text = std::str::from_utf8(body).unwrap();
+    let Some(before) = readable(text) else { return };
+    let mut choices = Choices::of(body);
+    for dialect in Dialect::ALL {
+        let route = Route {
+            upstream_model: choices.one_of(&["m", "other \"model\"", "é"]).to_owned(),
+            dialect,
+            upstream_stream: choices.one_of(&[
+                UpstreamStream::Auto,
+                UpstreamStream::Always,
+                UpstreamStream::Never,
+            ]),
+            drop: ["seed", "x", "stream_options", "thinking", "messages"]
+                .into_iter()
+                .filter(|_| choices.coin() && choices.coin())
+                .map(str::to_owned)
+                .collect(),
+        };
+        one_rewrite(&request, body, &before, &route);
+    }
+}
+
+fn one_rewrite(request: &ChatRequest, body: &[u8], before: &Members, route: &Route) {
+    let rewrite = request.rewrite(body, route);
+    let (thinking, mode) = (rewrite.thinking, rewrite.mode);
+    assert_ne!(rewrite.body.as_deref(), Some(body), "an edit that changes nothing");
+    let output = rewrite.body.unwrap_or_else(|| body.to_vec());
+    let text = std::str::from_utf8(&output).unwrap();
+    let after = Members::of(text).unwrap_or_else(|| panic!("no JSON object: {text}"));
+
+    // Whatever it has no business with is there, verbatim and in order.
+    let mut touched: Vec<&str> = vec!["model"];
+    touched.extend(route.drop.iter().map(String::as_str).filter(|name| *name != "messages"));
+    if thinking.is_some() {
+        touched.extend(["enable_thinking", "llmgw_thinking"]);
+    }
+    let sent = thinking.map(|outcome| outcome.sent);
+    match sent {
+        Some(ThinkingSent::Dialect(Dialect::Directive)) => touched.push("messages"),
+        Some(ThinkingSent::Dialect(Dialect::ThinkingObject)) => touched.push("thinking"),
+        Some(ThinkingSent::Dialect(Dialect::ChatTemplateKwargs)) => touched.push("chat_template_kwargs"),
+        _ => {}
+    }
+    if mode != AnswerMode::Plain {
+        touched.extend(["stream", "stream_options"]);
+    }
+    assert_eq!(before.others(&touched), after.others(&touched));
+    if touched.len() == 1
+        && before.given("model").is_some_and(|model| model == format!("{:?}", route.upstream_model))
+    {
+        assert_eq!(output, body, "nothing to change");
+    }
+
+    // Of an object that gets a member, every other member stays.
+    for (name, set) in [
+        ("stream_options", "include_usage"),
+        ("thinking", "type"),
+        ("chat_template_kwargs", "enable_thinking"),
+    ] {
+        let objects = (before.given(name).and_then(Members::of), after.given(name).and_then(Members::of));
+        if let (Some(before), Some(after)) = objects {
+            assert_eq!(before.others(&[set]), after.others(&[set]), "{name}");
+        }
+    }
+
+    // What the upstream must see.
+    let model: String = serde_json::from_str(after.given("model").unwrap()).unwrap();
+    assert_eq!(model, route.upstream_model);
+    if mode != AnswerMode::Plain {
+        assert_eq!(after.all("stream"), ["true"]);
+        let options = after.given("stream_options").and_then(Members::of).unwrap();
+        assert_eq!(options.all("include_usage"), ["true"]);
+    }
+    if let Some(ThinkingOutcome { asked, sent }) = thinking {
+        assert_eq!(request.thinking(), Some(asked));
+        assert_eq!(after.all("llmgw_thinking"), [""; 0]);
+        let own = sent == ThinkingSent::Dialect(Dialect::EnableThinking);
+        assert_eq!(after.given("enable_thinking"), own.then_some(if asked { "true" } else { "false" }));
+        if sent == ThinkingSent::Dialect(Dialect::ThinkingObject) {
+            let object = after.given("thinking").and_then(Members::of).unwrap();
+            let kind: String = serde_json::from_str(object.given("type").unwrap()).unwrap();
+            assert_eq!(kind, if asked { "enabled" } else { "disabled" });
+        }
+    } else {
+        assert_eq!(request.thinking(), None);
+    }
+
+    // The upstream's reader takes it, and the rewrite has nothing to add to its own work.
+    let again = ChatRequest::scan(&output).unwrap();
+    if sent != Some(ThinkingSent::Dialect(Dialect::EnableThinking)) {
+        let settled = Route { upstream_stream: UpstreamStream::Never, drop: Vec::new(), ..route.clone() };
+        assert_eq!(again.rewrite(&output, &settled).body, None);
+    }
+}
