@@ -31,7 +31,7 @@ export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test lint format fuzz bench bench-core bench-gateway wheel lock clean check-cargo
+.PHONY: help demo test test-clients client-table lock-clients lint format fuzz bench bench-core bench-gateway wheel lock clean check-cargo
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,14 @@ test: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## every test, Rust and Python
 	@cargo test --quiet --workspace --exclude llmgw-python
 	$(say) 5 'Python tests'
 	@$(BIN)/python -m pytest
+
+test-clients: STEPS := 4
+test-clients: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## real clients against a live gateway (docs/clients.md)
+	$(say) 4 'clients (the first time installs them, a few minutes)'
+	@$(BIN)/python -m tests.clients $(CLIENT_OPTIONS)
+
+client-table: ## the same, and writes what came out into docs/clients.md
+	@$(MAKE) test-clients CLIENT_OPTIONS=--write
 
 lint: STEPS := 5
 lint: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## formats, lints, types, the extension's stub, import rules
@@ -102,6 +110,9 @@ lock: $(DEV_PACKAGES) ## resolves the locked Python packages anew from pyproject
 	$(say) 3 'requirements.lock, requirements-dev.lock'
 	@$(LOCK) --group build --output-file requirements.lock
 	@$(LOCK) --group checks --constraint requirements.lock --output-file requirements-dev.lock
+
+lock-clients: $(DEV_PACKAGES) ## resolves the locked clients anew; then make client-table
+	@$(BIN)/python -m tests.clients --lock
 
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
   --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'

@@ -9,6 +9,7 @@ from openai import AsyncOpenAI, OpenAI
 from tests.support.gateway import Gateway, config_text
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
+from tests.support.validated import AsyncValidatedTransport2, ValidatedTransport2, take
 
 HEARTBEAT_S = 0.2
 MAX_BODY_BYTES = 4096
@@ -28,6 +29,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
                 state = "running" if status is None else f"ended with {status}"
                 report.sections.append((f"{name}, {state}", used.process.output[-SHOWN_CHARS:]))
     return report
+
+
+@pytest.fixture(autouse=True)
+def answers_fit_the_schemas() -> Iterator[None]:
+    """Whatever the test's clients were answered is as OpenAI's schemas have it (tests/schemas/README.md)."""
+    yield
+    assert take() == []
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +76,7 @@ def strict_gateway(
 @pytest.fixture
 def openai_client(gateway: Gateway) -> Iterator[OpenAI]:
     """The real SDK, pointed at the gateway. It does not retry: a test sees the first answer."""
-    http_client = httpx2.Client(trust_env=False)
+    http_client = httpx2.Client(transport=ValidatedTransport2(), trust_env=False)
     with OpenAI(
         api_key=gateway.key, base_url=f"{gateway.url}/v1", max_retries=0, http_client=http_client
     ) as client:
@@ -78,7 +86,7 @@ def openai_client(gateway: Gateway) -> Iterator[OpenAI]:
 @pytest.fixture
 def async_openai_client(gateway: Gateway) -> AsyncOpenAI:
     """The SDK's async half; use it in `async with`."""
-    http_client = httpx2.AsyncClient(trust_env=False)
+    http_client = httpx2.AsyncClient(transport=AsyncValidatedTransport2(), trust_env=False)
     return AsyncOpenAI(
         api_key=gateway.key, base_url=f"{gateway.url}/v1", max_retries=0, http_client=http_client
     )

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.support.processes import Process, free_port, wait_until
+from tests.support.validated import ValidatedTransport
 
 CONFIG = """
 [server]
@@ -82,7 +83,7 @@ def test_the_demo_from_start_to_ctrl_c(tmp_path: Path) -> None:
         headers = dict(pair.split(": ", 1) for pair in (arguments[1], arguments[3]))
         request = json.loads(arguments[5])
         assert request["messages"][0]["content"] == "解释什么是 RESTful API"
-        with httpx.Client(trust_env=False, timeout=30) as client:
+        with httpx.Client(transport=ValidatedTransport(), trust_env=False, timeout=30) as client:
             answer = client.post(url, headers=headers, content=arguments[5].encode())
         assert answer.status_code == 200
         text = answer.text

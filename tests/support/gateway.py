@@ -17,6 +17,7 @@ from llmgw.keys import create_key, revoke_keys
 from llmgw.simulator import FAMILIES, MODELS
 from llmgw.store import open_store
 from tests.support.processes import Process, free_port, wait_until
+from tests.support.validated import ValidatedTransport
 
 TIMEOUT_S = 20.0
 LEDGER_TIMEOUT_S = 5.0
@@ -124,7 +125,9 @@ class Gateway:
         arguments = ("serve", "--config", str(self.config), "--port", str(self.port))
         self.process = Process("llmgw", *arguments, folder=folder, files=files)
         self.process.wait_ready(f"{self.url}/readyz")
-        self.client = httpx.Client(base_url=self.url, trust_env=False, timeout=TIMEOUT_S)
+        self.client = httpx.Client(
+            base_url=self.url, transport=ValidatedTransport(), trust_env=False, timeout=TIMEOUT_S
+        )
         self.key = self.new_key()
 
     def new_key(self, *, models: Sequence[str] | None = None, expires_at: datetime | None = None) -> str:

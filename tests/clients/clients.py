@@ -1,0 +1,128 @@
+"""The clients: how each is installed, started and what it has no place for."""
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tests.support.processes import ROOT
+
+SOURCES = ROOT / "tests" / "clients"
+BUILT = ROOT / "target" / "clients"
+VENVS = ("openai_python", "openai_python_1", "langchain", "node")
+"""Environments of Python, each from its own lock file. `node` holds Node, newer than many systems have it."""
+NODE_FOLDER = BUILT / "node"
+NODE_BIN = BUILT / "venvs" / "node" / "bin"
+QWEN_CODE = str(NODE_FOLDER / "node_modules" / "@qwen-code" / "qwen-code" / "cli.js")
+GO_PROGRAM = BUILT / "go" / "client"
+
+ENVIRONMENT = {
+    "CI": "true",
+    "NO_COLOR": "1",
+    "NO_PROXY": "127.0.0.1",
+    "LANGSMITH_TRACING": "false",
+    "NO_UPDATE_NOTIFIER": "1",
+    "NODE_OPTIONS": f"--import={NODE_FOLDER / 'loopback-only.mjs'}",
+}
+
+
+@dataclass(frozen=True)
+class Client:
+    """One row of the table."""
+
+    name: str
+    package: str
+    version: str
+    command: tuple[str, ...]
+    cannot: Mapping[str, str] = field(default_factory=dict)
+    """What it has no place for, and why: parts of an answer (`judge.PARTS`, `error.code`) or scenarios."""
+    agent: bool = False
+    """It writes its own prompts: `agent_cases`, judged by what the provider received."""
+
+
+def python_of(venv: str) -> str:
+    """The interpreter of one of the environments that `install` makes."""
+    return str(BUILT / "venvs" / venv / "bin" / "python")
+
+
+def locked(lock: str, package: str) -> str:
+    """The version of a package in a requirements lock of ours."""
+    text = (SOURCES / lock / "requirements.lock").read_text("utf-8")
+    [version] = re.findall(rf"^{re.escape(package)}==([^ \\]+)", text, re.MULTILINE)
+    return str(version)
+
+
+def locked_node(package: str) -> str:
+    """The version of a package in package-lock.json."""
+    lock = json.loads((SOURCES / "node" / "package-lock.json").read_text("utf-8"))
+    return str(lock["packages"][f"node_modules/{package}"]["version"])
+
+
+def locked_go(module: str) -> str:
+    """The version of a module in go.mod."""
+    text = (SOURCES / "go" / "go.mod").read_text("utf-8")
+    [version] = re.findall(rf"{re.escape(module)} v(\S+)", text)
+    return str(version)
+
+
+def _node(script: str) -> tuple[str, ...]:
+    return (str(NODE_BIN / "node"), str(NODE_FOLDER / script))
+
+
+def clients() -> Sequence[Client]:
+    """All of them, in the order of the table."""
+    openai_python = str(SOURCES / "openai_python" / "client.py")
+    langchain = str(SOURCES / "langchain" / "client.py")
+    return (
+        Client(
+            "OpenAI SDK for Python",
+            "openai",
+            locked("openai_python", "openai"),
+            (python_of("openai_python"), openai_python),
+        ),
+        Client(
+            "OpenAI SDK for Python, the last 1.x",
+            "openai",
+            locked("openai_python_1", "openai"),
+            (python_of("openai_python_1"), openai_python),
+        ),
+        Client("OpenAI SDK for Node", "openai", locked_node("openai"), _node("openai.mjs")),
+        Client(
+            "Vercel AI SDK",
+            "@ai-sdk/openai-compatible",
+            locked_node("@ai-sdk/openai-compatible"),
+            _node("ai-sdk.mjs"),
+        ),
+        Client(
+            "LangChain, ChatOpenAI",
+            "langchain-openai",
+            locked("langchain", "langchain-openai"),
+            (python_of("langchain"), langchain),
+            {"reasoning": "ChatOpenAI drops what OpenAI's API does not have"},
+        ),
+        Client(
+            "LangChain, ChatDeepSeek",
+            "langchain-deepseek",
+            locked("langchain", "langchain-deepseek"),
+            (python_of("langchain"), langchain, "deepseek"),
+        ),
+        Client(
+            "OpenAI SDK for Go",
+            "openai-go",
+            locked_go("github.com/openai/openai-go/v3"),
+            (str(GO_PROGRAM),),
+        ),
+        Client(
+            "Qwen Code, non-interactive",
+            "@qwen-code/qwen-code",
+            locked_node("@qwen-code/qwen-code"),
+            (sys.executable, str(SOURCES / "qwen_code.py"), str(NODE_BIN / "node"), QWEN_CODE),
+            {
+                "plain": "it always streams",
+                "finish_reason": "its output does not tell it",
+                "error.code": "its output has status and message",
+            },
+            agent=True,
+        ),
+    )
