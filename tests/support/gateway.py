@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -112,15 +112,17 @@ class Answer:
 class Gateway:
     """`llmgw serve` on a free port, with its own config and database."""
 
-    def __init__(self, folder: Path, config: str) -> None:
-        """Starts it and waits until it is ready."""
+    def __init__(
+        self, folder: Path, config: str, *, program: str = "llmgw", env: Mapping[str, str] | None = None
+    ) -> None:
+        """Starts it and waits until it is ready. `program`: a module that is run in its place."""
         self.config = folder / "llmgw.toml"
         self.config.write_text(config, "utf-8")
         self.database = folder / "gateway.db"
         self._store = open_store(f"sqlite:///{self.database}")
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         arguments = ("serve", "--config", str(self.config), "--port", str(port))
-        self.process = Process("llmgw", *arguments, folder=folder)
+        self.process = Process(program, *arguments, folder=folder, env=env)
         self.process.wait_ready(f"{self.url}/readyz")
         self.client = httpx.Client(base_url=self.url, trust_env=False, timeout=TIMEOUT_S)
         self.key = self.new_key()
