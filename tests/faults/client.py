@@ -4,10 +4,10 @@
 """
 
 import asyncio
+import contextlib
 import itertools
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -294,10 +294,8 @@ class Client:
         """Bytes of the caller's own making, and the whole answer. Not verified."""
         connection = await self.connect()
         seen = self.note(mark, stream=stream, counted=counted)
-        try:
+        with contextlib.suppress(ConnectionError):  # an answer may have come all the same
             await connection.send(head, body)
-        except ConnectionError:
-            pass  # an answer may have come all the same
         await connection.read_answer(seen)
         await connection.close()
         return seen
@@ -324,8 +322,3 @@ async def control(port: int, path: str) -> Any:  # noqa: ANN401 - any JSON value
     answer = await reader.read()
     writer.close()
     return json.loads(answer.partition(b"\r\n\r\n")[2])
-
-
-def by_status(seen: list[Seen]) -> Mapping[int | None, int]:
-    """How many of each status."""
-    return {status: sum(s.status == status for s in seen) for status in {s.status for s in seen}}

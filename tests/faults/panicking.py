@@ -1,4 +1,4 @@
-"""`python -m tests.faults.panicking …`: llmgw, with a scanner of bodies that panics in Rust where a body asks for it.
+"""`python -m tests.faults.panicking …`: llmgw, whose scanner of bodies panics in Rust where a body asks for it.
 
 Nothing in the gateway itself can be told to panic, and nothing should be.
 """
@@ -21,5 +21,5 @@ def scan(body: bytes) -> Any:  # noqa: ANN401  (a ChatRequest, if it comes to th
 
 
 if __name__ == "__main__":
-    llmgw.chat.ChatRequest = scan  # type: ignore[assignment,misc]  # workers are forked, so they have it too
+    llmgw.chat.ChatRequest = scan  # type: ignore[assignment,attr-defined]  # workers are forked, so they have it too
     sys.exit(main())

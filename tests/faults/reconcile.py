@@ -2,17 +2,20 @@
 
 "Nothing lost" means here, request by request:
 
-- every request with a valid key has exactly one row in the gateway's ledger, with the status that its client saw;
-- accepted = completed + client-aborted + upstream-failed + shed (+ refused: a fault of the request itself), and
-  client and gateway say the same of each;
-- tokens: for a completed request, what the upstream emitted = what the gateway billed = what the client was shown.
-  An answer that broke off is billed by the last usage that the gateway read: at most what the upstream wrote, at
-  least one token for each event that the client got. What a reset or a departure left unread is `unread_tokens`;
+- every request with a valid key has exactly one row in the gateway's ledger, with the status that its client
+  saw;
+- accepted = completed + client-aborted + upstream-failed + shed (+ refused: a fault of the request itself),
+  and client and gateway say the same of each;
+- tokens: for a completed request, what the upstream emitted = what the gateway billed = what the client was
+  shown. An answer that broke off is billed by the last usage that the gateway read: at most what the upstream
+  wrote, at least one token for each event that the client got. What a reset or a departure left unread is
+  `unread_tokens`;
 - all events of one answer come from one exchange (`stamp.py`), and a request's exchanges never overlap.
 """
 
+import itertools
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -29,6 +32,8 @@ REFUSED = frozenset({
 SHED = frozenset({"overloaded", "rate_limit_exceeded"})
 ABORTED = frozenset({"client_gone", "client_stalled"})
 ATTEMPTS_PER_REQUEST = 1.2
+OVERLAP_S = 0.5
+"""So much later may the upstream notice that the gateway has given it up."""
 _SHOWN_FAULTS = 20
 
 
@@ -38,6 +43,8 @@ class Account:
 
     requests: int = 0
     fates: Counter[Fate] = field(default_factory=Counter)
+    asked: int = 0
+    """Requests that an upstream was asked for at all."""
     attempts: int = 0
     tokens_emitted: int = 0
     tokens_billed: int = 0
@@ -47,8 +54,8 @@ class Account:
 
     @property
     def attempts_per_request(self) -> float:
-        """Over all requests that an upstream was asked for at all."""
-        return self.attempts / max(1, self.requests)
+        """Over all requests that an upstream was asked for."""
+        return self.attempts / max(1, self.asked)
 
     def check(self) -> "Account":
         """Raises AssertionError with the disagreements."""
@@ -61,7 +68,7 @@ class Account:
         fates = ", ".join(f"{count} {fate}" for fate, count in sorted(self.fates.items()))
         return (
             f"{self.requests} requests: {fates}; {self.tokens_billed} tokens billed of {self.tokens_emitted} "
-            f"emitted ({self.unread_tokens} unread); {self.attempts} attempts"
+            f"emitted ({self.unread_tokens} unread); {self.attempts_per_request:.3f} attempts per request"
         )
 
 
@@ -96,52 +103,71 @@ def reconcile(
 ) -> Account:
     """Compare all requests of a run."""
     account = Account()
-    faults = account.faults
     by_id: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         by_id[row["request_id"]].append(row)
-    faults.extend(f"{id_}: {len(found)} rows" for id_, found in by_id.items() if len(found) > 1)
     upstream: dict[str, list[Exchange]] = defaultdict(list)
     for exchange in exchanges:
         upstream[exchange.request_id].append(exchange)
-        if not exchange.authorized:
-            faults.append(f"{exchange.mark}: asked {exchange.upstream} with another key than its own")
-    of_mark = {exchange.mark: exchange.request_id for exchange in exchanges}
-
-    claimed: set[str] = set()
-    nameless = 0
-    for one in seen:
-        if not one.counted:
-            continue
-        request_id = one.request_id or of_mark.get(one.mark)
-        if request_id is None:
-            nameless += 1  # it left before it had a name; only its number can be compared
-            continue
-        claimed.add(request_id)
-        found = by_id.get(request_id)
-        if not found:
-            faults.append(f"{one.mark} ({request_id}): no row in the gateway's ledger")
-            continue
-        _compare(one, found[0], upstream.get(request_id, []), account)
+    account.faults += _odd_ones(by_id, upstream)
+    claimed = _match(seen, by_id, upstream, account)
     unclaimed = [row for row in rows if row["request_id"] not in claimed]
+    # Who left before it had a name can only be compared by number.
+    nameless = sum(one.counted for one in seen) - len(claimed)
     if len(unclaimed) != nameless:
-        faults.append(f"{len(unclaimed)} rows of {nameless} requests without a name")
-    faults.extend(
+        account.faults.append(f"{len(unclaimed)} rows of {nameless} requests without a name")
+    account.faults.extend(
         f"{row['request_id']}: a row of nobody's request, status {row['status']}"
         for row in unclaimed
         if fate_of_row(row) not in ("aborted", "refused")
     )
-
     account.requests = len(rows)
     account.fates.update(map(fate_of_row, rows))
-    account.attempts = len(exchanges)
+    account.asked, account.attempts = len(upstream), len(exchanges)
     account.tokens_emitted = sum(exchange.tokens or 0 for exchange in exchanges)
     account.tokens_billed = sum(row["completion_tokens"] or 0 for row in rows)
     account.unread_tokens = account.tokens_emitted - account.tokens_billed
+    return account
+
+
+def _odd_ones(
+    by_id: Mapping[str, Sequence[object]], upstream: Mapping[str, Sequence[Exchange]]
+) -> Iterator[str]:
+    """What no request of any client explains."""
+    for request_id, found in by_id.items():
+        if len(found) > 1:
+            yield f"{request_id}: {len(found)} rows"
     for request_id, attempts in upstream.items():
         if request_id not in by_id:
-            faults.append(f"{request_id}: asked {attempts[0].upstream} without a row in the ledger")
-    return account
+            yield f"{request_id}: asked {attempts[0].upstream} without a row in the ledger"
+        for exchange in attempts:
+            if not exchange.authorized:
+                yield f"{exchange.mark}: asked {exchange.upstream} with another key than its own"
+        for earlier, later in itertools.pairwise(attempts):
+            if earlier.ended_s is None or earlier.ended_s > later.began_s + OVERLAP_S:
+                yield f"{earlier.mark}: {later.upstream} asked while {earlier.upstream} was still answering"
+
+
+def _match(
+    seen: Sequence[Seen],
+    by_id: Mapping[str, Sequence[Mapping[str, Any]]],
+    upstream: Mapping[str, Sequence[Exchange]],
+    account: Account,
+) -> set[str]:
+    """Compare each client's request with its row; the ids of all that have one, or should."""
+    of_mark = {exchange.mark: request_id for request_id, tried in upstream.items() for exchange in tried}
+    claimed: set[str] = set()
+    for one in seen:
+        request_id = one.request_id or of_mark.get(one.mark)
+        if not one.counted or request_id is None:
+            continue
+        claimed.add(request_id)
+        found = by_id.get(request_id)
+        if found:
+            _compare(one, found[0], upstream.get(request_id, []), account)
+        else:
+            account.faults.append(f"{one.mark} ({request_id}): no row in the gateway's ledger")
+    return claimed
 
 
 def _compare(one: Seen, row: Mapping[str, Any], attempts: Sequence[Exchange], account: Account) -> None:
@@ -149,7 +175,9 @@ def _compare(one: Seen, row: Mapping[str, Any], attempts: Sequence[Exchange], ac
     faults = account.faults
     fate = fate_of_row(row)
     if fate not in fates_seen(one):
-        faults.append(f"{name}: the client saw {sorted(fates_seen(one))}, the ledger says {fate} ({row['error_kind']})")
+        faults.append(
+            f"{name}: the client saw {sorted(fates_seen(one))}, the ledger says {fate} ({row['error_kind']})"
+        )
     if one.status is not None and row["status"] != one.status:
         faults.append(f"{name}: the client saw status {one.status}, the ledger says {row['status']}")
     billed = row["completion_tokens"]
@@ -158,15 +186,19 @@ def _compare(one: Seen, row: Mapping[str, Any], attempts: Sequence[Exchange], ac
             faults.append(f"{name}: {billed} tokens billed of an answer that nobody gave")
         return
     answering = attempts[-1]
-    emitted = answering.tokens
     if one.origin is not None and not one.origin.startswith(f"{answering.upstream}/"):
         faults.append(f"{name}: an answer of {one.origin}, but {answering.upstream} was asked last")
+    faults.extend(f"{name}: {fault}" for fault in _token_faults(one, fate, billed, answering))
+
+
+def _token_faults(one: Seen, fate: Fate, billed: int | None, answering: Exchange) -> Iterator[str]:
+    emitted = answering.tokens
     if fate == "completed":
         if billed != emitted:
-            faults.append(f"{name}: {emitted} tokens emitted, {billed} billed")
+            yield f"{emitted} tokens emitted, {billed} billed"
         if one.completed and one.tokens != billed:
-            faults.append(f"{name}: {billed} tokens billed, {one.tokens} shown")
+            yield f"{billed} tokens billed, {one.tokens} shown"
         if one.completed and one.events != answering.events:
-            faults.append(f"{name}: {answering.events} events emitted, {one.events} arrived")
+            yield f"{answering.events} events emitted, {one.events} arrived"
     elif one.stream and not one.events <= (billed or 0) <= (emitted or 0):
-        faults.append(f"{name}: {one.events} events arrived, {billed} tokens billed, {emitted} emitted")
+        yield f"{one.events} events arrived, {billed} tokens billed, {emitted} emitted"

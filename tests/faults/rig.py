@@ -128,7 +128,7 @@ class Rig:
     def resources(self) -> Resources:
         """Of parent and workers together."""
         pids = [self.gateway.process.process.pid, *self.workers()]
-        held = [Resources(_descriptors(pid), *_status(pid)) for pid in pids]
+        held = [Resources(descriptors(pid), *_status(pid)) for pid in pids]
         return Resources(
             sum(h.descriptors for h in held), sum(h.threads for h in held), sum(h.rss_kib for h in held)
         )
@@ -246,9 +246,7 @@ _POOL_THREADS = 34
 """asyncio's executor makes up to 32 threads at need and keeps them; so may the runtime of the exchanges."""
 
 
-async def wait_for(
-    condition: Callable[[], Any], what: str, *, timeout_s: float = SETTLE_TIMEOUT_S
-) -> float:
+async def wait_for(condition: Callable[[], Any], what: str, *, timeout_s: float = SETTLE_TIMEOUT_S) -> float:
     """Poll an async condition until it holds; seconds that took. Raises TimeoutError."""
     begun = time.monotonic()
     while not await condition():
@@ -272,7 +270,7 @@ async def cancelled_at_end(*tasks: "asyncio.Task[Any]") -> AsyncIterator[None]:
 def config_text(setup: Setup, ports: Mapping[str, int], blackhole: int) -> str:
     """The whole config. Every case has models of its own, so that none cools down a target of another.
 
-    For case N: `solo-N` (upstream a), `merged-N` (the same, always streamed from there), `pair-N` (a, then b),
+    For case N: `solo-N` (upstream a), `merged-N` (always streamed from there), `pair-N` (a, then b),
     `even-N` (a or b), `refused-N`, `blackhole-N` and `nowhere-N` (that, then b).
     """
     timeouts = (
@@ -298,7 +296,12 @@ def config_text(setup: Setup, ports: Mapping[str, int], blackhole: int) -> str:
         parts.append(_model(f"merged-{number}", number, 'upstream = "a"\nupstream_stream = "always"'))
         parts += [
             _model(f"{name}-{number}", number, f'targets = [{{upstream = "{first}"}}, {second}]')
-            for name, first in {"pair": "a", "refused": "refused", "blackhole": "blackhole", "nowhere": "nowhere"}.items()
+            for name, first in {
+                "pair": "a",
+                "refused": "refused",
+                "blackhole": "blackhole",
+                "nowhere": "nowhere",
+            }.items()
             for second in ['{upstream = "b", priority = 2}']
         ]
         parts.append(_model(f"even-{number}", number, 'targets = [{upstream = "a"}, {upstream = "b"}]'))
@@ -309,6 +312,7 @@ def config_text(setup: Setup, ports: Mapping[str, int], blackhole: int) -> str:
     if "[cache]" in setup.more:
         parts.append(_model("restoring", 38, 'upstream = "a"\nrestore_reasoning = true'))
     from llmgw.config import ModelConfig
+
     if "targets" not in ModelConfig.model_fields:
         parts = [p for p in parts if "targets" not in p]
     return "\n\n".join(parts) + "\n"
@@ -319,12 +323,12 @@ def _model(model_id: str, number: int, where: str) -> str:
 
 
 def _full_socket() -> list[socket.socket]:
-    """A listener on loopback whose queue is full, so that the kernel drops what would connect: a black hole."""
+    """A listener on loopback whose queue is full: the kernel drops what would connect. A black hole."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=0)
     waiting = []
     for _ in range(4):
         pending = socket.socket()
-        pending.setblocking(False)
+        pending.setblocking(False)  # noqa: FBT003
         with contextlib.suppress(BlockingIOError):
             pending.connect(listener.getsockname())
         waiting.append(pending)
@@ -335,7 +339,7 @@ def _fake_clock(folder: Path) -> dict[str, str]:
     """Build `clock.c`; the environment in which a program has that clock."""
     library = folder / "clock.so"
     source = Path(__file__).with_name("clock.c")
-    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)  # noqa: S607
     (folder / _CLOCK_FILE).write_bytes(struct.pack("q", 0))
     return {"LD_PRELOAD": str(library), "LLMGW_CLOCK": str(folder / _CLOCK_FILE)}
 
@@ -343,7 +347,7 @@ def _fake_clock(folder: Path) -> dict[str, str]:
 def _start_redis(port: int, folder: Path) -> subprocess.Popen[bytes]:
     """Ready when it returns. Raises FileNotFoundError where there is no redis-server."""
     arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen(["redis-server", *arguments], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(["redis-server", *arguments], stdout=subprocess.DEVNULL)  # noqa: S607
 
     def answers() -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as probe:
@@ -361,7 +365,7 @@ def _start_redis(port: int, folder: Path) -> subprocess.Popen[bytes]:
 
 def _raise_file_limit() -> None:
     """The processes that are started inherit it."""
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
@@ -371,9 +375,10 @@ def _children(pid: int) -> Iterator[int]:
             yield from map(int, (task / "children").read_text("ascii").split())
 
 
-def _descriptors(pid: int) -> int:
+def descriptors(pid: int) -> int:
+    """How many are open in a process."""
     try:
-        return len(os.listdir(f"/proc/{pid}/fd"))
+        return sum(1 for _ in Path("/proc", str(pid), "fd").iterdir())
     except OSError:
         return 0  # it has just ended
 
@@ -384,6 +389,7 @@ def _status(pid: int) -> tuple[int, int]:
         lines = Path("/proc", str(pid), "status").read_text("ascii").splitlines()
     except OSError:
         return 0, 0
-    values = {name: value.split()[0] for name, _, value in (line.partition(":") for line in lines) if value.split()}
+    values = {
+        name: value.split()[0] for name, _, value in (line.partition(":") for line in lines) if value.split()
+    }
     return int(values["Threads"]), int(values.get("VmRSS", 0))
-

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from tests.faults.case import Case
 from tests.faults.rig import Rig, Setup
@@ -38,7 +39,7 @@ class Rigs:
         self._stack = ExitStack()
         self._count = 0
 
-    def __enter__(self) -> "Rigs":
+    def __enter__(self) -> Self:
         """Nothing runs yet."""
         return self
 

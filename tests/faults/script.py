@@ -1,9 +1,9 @@
-"""What a request tells the chaos upstream to do: a member `chaos` of its body, which passes through untouched.
+"""What a request tells the chaos upstream to do: a member `chaos` of its body, which passes untouched.
 
     {"chaos": {"mark": "m-17", "acts": {"a": [{"head": "status", "status": 503}], "*": [{}]}}}
 
-The n-th exchange of a mark at an upstream plays that upstream's n-th act (the last one from then on); `*` stands
-for every upstream that is not named.
+The n-th exchange of a mark at an upstream plays that upstream's n-th act (the last one from then on); `*`
+stands for every upstream that is not named.
 """
 
 from collections.abc import Mapping, Sequence
@@ -107,4 +107,6 @@ class Exchange:
     """The act was played to its end."""
     gone_s: float | None = None
     """When the gateway closed the connection before that."""
+    ended_s: float | None = None
+    """When it was over, one way or the other; None while it is `open`."""
     open: bool = True

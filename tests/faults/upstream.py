@@ -109,9 +109,7 @@ class ChaosUpstream:
         await reader.read(65_536)
         writer.close()
 
-    def _serve_as(
-        self, name: str
-    ) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    def _serve_as(self, name: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             connection = _Connection(name, reader, writer)
             self._connections.add(connection)
@@ -132,7 +130,9 @@ class ChaosUpstream:
         connection.idle = False
         headers = _headers(head)
         early = connection.name in (EARLY_STREAM, EARLY_REFUSAL)
-        body = {} if early else json.loads(await connection.reader.readexactly(int(headers["content-length"])))
+        body = (
+            {} if early else json.loads(await connection.reader.readexactly(int(headers["content-length"])))
+        )
         member = body.get("chaos", {"mark": headers["x-request-id"], "acts": {}})
         act = self._act(connection.name, member)
         exchange = Exchange(
@@ -156,6 +156,7 @@ class ChaosUpstream:
             raise
         finally:
             exchange.open = False
+            exchange.ended_s = time.monotonic()
             connection.gone.cancel()
             await asyncio.gather(connection.gone, return_exceptions=True)
             connection.exchange = None
@@ -310,7 +311,9 @@ class ChaosUpstream:
                 "trapped": self._trapped,
             }
         data = json.dumps(answer).encode()
-        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(data), data))
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(data), data)
+        )
         await writer.drain()
         writer.close()
 
@@ -380,7 +383,15 @@ class _Odd(_Style):
         end = next(self._ends)
         # Between members a line may be cut; the event's data then has a line feed, which JSON allows there.
         first, comma, rest = data.partition(b', "choices"')
-        lines = [b"id: 7", b"event:message", b"retry: 10", b"data:" + first, b"data: " + comma + rest, b":", b""]
+        lines = [
+            b"id: 7",
+            b"event:message",
+            b"retry: 10",
+            b"data:" + first,
+            b"data: " + comma + rest,
+            b":",
+            b"",
+        ]
         return b"".join(line + end for line in lines)
 
 

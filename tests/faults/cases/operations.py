@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.faults.case import case
-from tests.faults.cases.upstream import answered_by, billed, broken_off, failed, ms
+from tests.faults.cases.upstream import answered_by, broken_off, failed, ms
 from tests.faults.client import Connection, Seen
 from tests.faults.panicking import MARK
 from tests.faults.reconcile import Account, reconcile
-from tests.faults.rig import REDIS, Rig, Setup, wait_for
+from tests.faults.rig import REDIS, Rig, Setup, descriptors, wait_for
 from tests.faults.script import Act
 from tests.support.processes import ROOT
 
@@ -76,7 +76,10 @@ async def stop_in_the_middle(rig: Rig) -> str:
     took = time.monotonic() - begun
     assert status == 0, status
     (await ledgers(rig)).check()
-    return f"not ready after {ms(off_s)}, 8 streams whole, 8 with an error frame; ended after {took:.1f} s (drain 3 s)"
+    return (
+        f"not ready after {ms(off_s)}, 8 streams whole, 8 with an error frame; "
+        f"ended after {took:.1f} s (drain_timeout 3 s)"
+    )
 
 
 async def ledgers(rig: Rig) -> Account:
@@ -92,8 +95,8 @@ async def worker_killed(rig: Rig) -> str:
     answered = [answered_by(await rig.client.ask("solo-34", Act()), "a") for _ in range(20)]
     pairs = await open_streams(rig, "solo-34", Act(events=60, delay_ms=50), 24)
     before = rig.workers()
-    # Requests that end all the while: what the client saw end well must be in the ledger, however soon after it
-    # the worker dies.
+    # Requests that end all the while: what the client saw end well must be in the ledger, however soon after
+    # it the worker dies.
     churn = asyncio.create_task(_churn(rig))
     await asyncio.sleep(0.5)
     os.kill(before[0], signal.SIGKILL)
@@ -130,8 +133,8 @@ async def worker_killed(rig: Rig) -> str:
     assert not missing, f"{len(missing)} of {len(wanted)} answered requests are not in the ledger"
     assert len(ids) == len(set(ids)), "a request is in the ledger twice"
     return (
-        f"{len(dead)} streams of the killed worker broke, {len(alive)} of the other went on; new worker after "
-        f"{took:.1f} s; {len(wanted)} of {len(wanted)} answered requests in the ledger, once each"
+        f"{len(dead)} streams of the killed worker broke, {len(alive)} of the other went on; "
+        f"new worker after {took:.1f} s; {len(wanted)} of {len(wanted)} answered requests in the ledger, once each"
     )
 
 
@@ -197,7 +200,10 @@ async def bad_reload(rig: Rig) -> str:
     beside.verify()
     answered_by(beside, "a")
     (await rig.account()).check()
-    return f"{len(faults)} bad configs refused with their faults; a good one in force after {ms(took)}; a stream went on"
+    return (
+        f"{len(faults)} bad configs refused with their faults; a good one in force after {ms(took)}; "
+        "a stream went on"
+    )
 
 
 async def reload(rig: Rig) -> tuple[int, str]:
@@ -365,7 +371,7 @@ async def no_descriptors(rig: Rig) -> str:
     for connection in held:  # each is accepted, and keeps its descriptor
         answered_by(await rig.client.ask("solo-40", Act(), connection=connection), "a")
     used = rig.resources()
-    open_in_worker = len(os.listdir(f"/proc/{pid}/fd"))
+    open_in_worker = descriptors(pid)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_in_worker, limits[1]))
     await rig.close_idle()
     try:
@@ -393,8 +399,8 @@ async def no_descriptors(rig: Rig) -> str:
     (await rig.account()).check()
     after = await rig.settle(before)
     return (
-        f"DNS: {alone.status} alone, fallback after {ms(helped.took_s)}; descriptors: {shed} of {len(crowd)} shed, "
-        f"serving {ms(took)} after their release; {used.descriptors} → {after.descriptors}"
+        f"DNS: {alone.status} alone, fallback after {ms(helped.took_s)}; descriptors: {shed} of {len(crowd)} "
+        f"shed, serving {ms(took)} after their release; {used.descriptors} → {after.descriptors}"
     )
 
 

@@ -50,7 +50,9 @@ async def billed(rig: Rig, seen: Seen) -> tuple[int | None, str, str | None]:
     return row["completion_tokens"], row["usage_source"], row["error_kind"]
 
 
-async def alone_and_with_fallback(rig: Rig, number: int, act: Act, status: int, code: str) -> tuple[Seen, Seen]:
+async def alone_and_with_fallback(
+    rig: Rig, number: int, act: Act, status: int, code: str
+) -> tuple[Seen, Seen]:
     """With one target the fault is told by its status; with a second one the client sees nothing of it."""
     alone = failed(await rig.client.ask(f"solo-{number}", act), status, code)
     helped = answered_by(await rig.client.ask(f"pair-{number}", {"a": act, "b": Act()}), "b")
@@ -65,7 +67,8 @@ async def no_connection(rig: Rig) -> str:
     dropped = answered_by(await rig.client.ask("blackhole-1", Act()), "b")
     assert alone.took_s < 4 + SLACK_S
     assert dropped.took_s < 1 + SLACK_S, "longer than the time to connect"
-    return f"fallback after {ms(refused.took_s)} (refused), {ms(dropped.took_s)} (blackholed, connect_timeout 1 s)"
+    waited = f"{ms(dropped.took_s)} (blackholed, connect_timeout 1 s)"
+    return f"fallback after {ms(refused.took_s)} (refused), {waited}"
 
 
 @case(2, "stall before headers", "first-event timeout, fallback, else 504")
@@ -85,7 +88,8 @@ async def _first_event_figure(rig: Rig, alone: Seen, helped: Seen) -> str:
     assert limit_s - 0.1 < helped.took_s < limit_s + SLACK_S, helped.took_s
     [exchange] = [e for e in await rig.exchanges_of(helped) if e.upstream == "a"]
     assert exchange.gone_s is not None, "the stalled exchange was left open"
-    return f"504 after {ms(alone.took_s)}, fallback after {ms(helped.took_s)} (first_event_timeout {limit_s:g} s)"
+    figures = f"504 after {ms(alone.took_s)}, fallback after {ms(helped.took_s)}"
+    return f"{figures} (first_event_timeout {limit_s:g} s)"
 
 
 @case(4, "stall mid-stream", "idle timeout, error frame, no [DONE]")
@@ -258,4 +262,6 @@ async def early_answer(rig: Rig) -> str:
     refused = await rig.client.raw(rig.client.head(len(body)), body, mark="early", stream=True)
     refused.verify()
     assert refused.status == 413, refused.error
-    return f"8 MB answered while 20 MB were unread, {ms(seen.took_s)}; a 413 passes after {ms(refused.took_s)}"
+    return (
+        f"8 MB answered while 20 MB were unread, {ms(seen.took_s)}; a 413 passes after {ms(refused.took_s)}"
+    )
