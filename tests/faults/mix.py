@@ -1,4 +1,4 @@
-"""All faults at once, drawn at random, under load: each request is judged by what is right for its own fault."""
+"""All faults at once, drawn at random, under load: each request is judged by its own fault."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ class Result:
 
 
 class User:
-    """One of many clients that ask one thing after the other, on a connection that each keeps while it can."""
+    """One of many clients that ask one thing after the other, each on a connection of its own."""
 
     def __init__(self, client: Client, rng: random.Random, result: Result) -> None:
         self.client = client

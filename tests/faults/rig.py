@@ -24,6 +24,8 @@ UPSTREAMS = ("a", "b", EARLY_STREAM, EARLY_REFUSAL)
 CASES = 40
 SETTLE_TIMEOUT_S = 15.0
 POLL_INTERVAL_S = 0.02
+RETRY_CREDIT = 40
+"""Good requests before a case: worth eight retries."""
 REDIS = "REDIS-PORT"
 """In `Setup.more`, stands for the port of a Redis, which is then started too."""
 _CLOCK_FILE = "clock"
@@ -174,6 +176,10 @@ class Rig:
     async def close_idle(self) -> None:
         """The upstreams close the connections that the gateway keeps in its pools."""
         await control(self.control_port, "/close-idle")
+
+    async def earn_retries(self) -> None:
+        """Good requests, whose fifth the gateway may try again: else a case would live on its forerunner's."""
+        await asyncio.gather(*(self.client.ask("solo-0", Act(events=1)) for _ in range(RETRY_CREDIT)))
 
     # Judgements.
 

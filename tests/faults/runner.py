@@ -79,6 +79,7 @@ def run_case(case: Case, rigs: Rigs) -> Result:
 async def _play(case: Case, rig: Rig) -> str:
     async with asyncio.timeout(CASE_TIMEOUT_S):
         try:
+            await rig.earn_retries()
             figure = await case.run(rig)
         except Exception:
             if not case.setup.own:

@@ -11,7 +11,7 @@ MIX = Setup(first_event_timeout_s=8, idle_timeout_s=6)
 """Time-outs that a busy machine does not reach by itself."""
 ROUND_S = 20.0
 GROWTH_KIB = 65_536
-"""A mix may leave so much more memory in use than it found: allocators keep what a burst of big events took."""
+"""A mix may leave so much more memory in use than it found: allocators keep what a burst of events took."""
 DRIFT_KIB = 8192.0
 DRIFT_KIB_PER_1000 = 16.0
 """By its trend over a soak, memory may grow by so much, and by so much for each thousand requests."""
@@ -79,8 +79,8 @@ async def soak(
     allowed = DRIFT_KIB + DRIFT_KIB_PER_1000 * thousands
     descriptors = [r.held.descriptors for r in rounds]
     figures.append(
-        f"memory, without the first third: {grown / 1024:+.1f} MiB by its trend over {thousands:.0f} thousand "
-        f"requests (at most {allowed / 1024:.1f}); descriptors {min(descriptors)} to {max(descriptors)}"
+        f"memory after the first third: {grown / 1024:+.1f} MiB by its trend in {thousands:.0f} thousand requests "
+        f"(at most {allowed / 1024:.1f}); descriptors {min(descriptors)} to {max(descriptors)}"
     )
     say(f"           {figures[-1]}")
     if grown > allowed:

@@ -134,7 +134,7 @@ async def worker_killed(rig: Rig) -> str:
     assert len(ids) == len(set(ids)), "a request is in the ledger twice"
     return (
         f"{len(dead)} streams of the killed worker broke, {len(alive)} of the other went on; "
-        f"new worker after {took:.1f} s; {len(wanted)} of {len(wanted)} answered requests in the ledger, once each"
+        f"new worker after {took:.1f} s; all {len(wanted)} answered requests in the ledger, once each"
     )
 
 
