@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from tests.faults.script import Acts, chaos
+from tests.faults.script import KEY_PREFIX, Acts, chaos
 from tests.faults.stamp import Verified
 from tests.support.frames import Stream, check_stream
 
@@ -76,6 +76,7 @@ class Seen:
 
     def verify(self) -> None:
         """Check all that was received. AssertionError (or BrokenChainError) says what is wrong."""
+        assert KEY_PREFIX.encode() not in self.body, f"{self.mark}: an upstream's key is shown: {self.body!r}"
         if self.status is None:
             assert self.left, f"{self.mark}: no answer, and the connection was closed"
             return

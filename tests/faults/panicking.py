@@ -1,4 +1,4 @@
-"""`python -m tests.faults.panicking …`: llmgw, whose scanner of bodies panics in Rust where a body asks it to.
+"""`python -m tests.faults.panicking …`: llmgw, whose scanner panics in Rust where a body asks it to.
 
 Nothing in the gateway itself can be told to panic, and nothing should be.
 """

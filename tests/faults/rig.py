@@ -15,8 +15,8 @@ from typing import Any, Self
 
 from tests.faults.client import Client, Seen, control
 from tests.faults.reconcile import Account, reconcile
-from tests.faults.script import Act, Exchange
-from tests.faults.upstream import EARLY_REFUSAL, EARLY_STREAM, KEY_PREFIX
+from tests.faults.script import KEY_PREFIX, Act, Exchange
+from tests.faults.upstream import EARLY_REFUSAL, EARLY_STREAM
 from tests.support.gateway import Gateway
 from tests.support.processes import ROOT, Process, free_port, wait_until
 
@@ -178,7 +178,7 @@ class Rig:
         await control(self.control_port, "/close-idle")
 
     async def earn_retries(self) -> None:
-        """Good requests, whose fifth the gateway may try again: else a case would live on its forerunner's."""
+        """Good requests: a fifth of their number is what the gateway may try again in what follows."""
         await asyncio.gather(*(self.client.ask("solo-0", Act(events=1)) for _ in range(RETRY_CREDIT)))
 
     # Judgements.
@@ -221,10 +221,21 @@ class Rig:
             await wait_for(written, "the ledger is written", timeout_s=5)
         rows, exchanges = await self.rows(), await self.exchanges(since=self._exchanges_before)
         account = reconcile(self.client.seen, rows, exchanges)
+        account.faults += self.leaks()
         self.client.seen = []
         self._rows_before += len(rows)
         self._exchanges_before += len(exchanges)
         return account
+
+    def leaks(self) -> Iterator[str]:
+        """Keys, of upstreams or clients, in anything that was written: logs, database, journal."""
+        for path in self.folder.rglob("*"):
+            if not path.is_file() or path == self.gateway.config:
+                continue
+            written = path.read_bytes()
+            for secret in (KEY_PREFIX, self.gateway.key):
+                if secret.encode() in written:
+                    yield f"{path.name} holds {secret!r}"
 
     async def settle(self, before: Resources, *, spare_descriptors: int = 4) -> Resources:
         """Wait until descriptors and threads are back where they began; what is held then.

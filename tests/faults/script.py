@@ -63,6 +63,8 @@ class Act:
 
 
 _DEFAULT = Act()
+KEY_PREFIX = "chaos-secret-"
+"""Upstream NAME wants the key `chaos-secret-NAME`, which nobody but the gateway may ever see."""
 PROMPT_TOKENS = 7
 """Of every request; each event is one completion token, and every chunk's usage says how many came so far."""
 

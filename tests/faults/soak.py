@@ -79,7 +79,7 @@ async def soak(
     allowed = DRIFT_KIB + DRIFT_KIB_PER_1000 * thousands
     descriptors = [r.held.descriptors for r in rounds]
     figures.append(
-        f"memory after the first third: {grown / 1024:+.1f} MiB by its trend in {thousands:.0f} thousand requests "
+        f"memory after the first third: {grown / 1024:+.1f} MiB in {thousands:.0f} thousand requests "
         f"(at most {allowed / 1024:.1f}); descriptors {min(descriptors)} to {max(descriptors)}"
     )
     say(f"           {figures[-1]}")

@@ -1,8 +1,8 @@
 """The mark that the upstream puts on each event, and the client's check of it.
 
 An event's content is one line, `MARK ORIGIN SEQ HASH PAD`. `MARK` names the request, `ORIGIN` the upstream
-and its exchange, `HASH` runs over all lines so far. So a line that is lost, doubled, moved, altered or that comes
-from another stream shows, however the gateway cuts and joins events.
+and its exchange, `HASH` runs over all lines so far. So a line that is lost, doubled, moved, altered or that
+comes from another stream shows, however the gateway cuts and joins events.
 """
 
 import hashlib

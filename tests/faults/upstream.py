@@ -19,11 +19,9 @@ from dataclasses import asdict
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
-from tests.faults.script import PROMPT_TOKENS, Act, Exchange, act_for
+from tests.faults.script import KEY_PREFIX, PROMPT_TOKENS, Act, Exchange, act_for
 from tests.faults.stamp import Stamper
 
-KEY_PREFIX = "chaos-secret-"
-"""Upstream NAME wants the key `chaos-secret-NAME`."""
 CANARY = "chaos-canary-page"
 """Stands in error pages: no client may see it."""
 EARLY_STREAM = "early-stream"
@@ -190,7 +188,8 @@ class ChaosUpstream:
                 await connection.forever()
             case "error_event":
                 await connection.write(b"HTTP/1.1 200 OK\r\n" + _EVENT_STREAM + b"\r\n")
-                await connection.write(_chunk(_event({"error": {"message": CANARY, "code": act.status}})))
+                error = {"message": f"not for {KEY_PREFIX}{connection.name}", "code": act.status}
+                await connection.write(_chunk(_event({"error": error})))
                 await connection.write(b"0\r\n\r\n")
             case "garbage":
                 await connection.write(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
@@ -198,7 +197,8 @@ class ChaosUpstream:
             case "hang_up":
                 return False
             case _:
-                await connection.write(_refusal(act, self._trap_port))
+                key = f"{KEY_PREFIX}{connection.name}"
+                await connection.write(_refusal(act, self._trap_port, key))
         return True
 
     async def _whole(self, connection: _Connection, act: Act) -> bool:
@@ -399,15 +399,15 @@ _PLAIN = _Style()
 _ODD = _Odd()
 
 
-def _refusal(act: Act, trap_port: int) -> bytes:
-    """A whole answer of one of the kinds that are no success."""
+def _refusal(act: Act, trap_port: int, key: str) -> bytes:
+    """A whole answer of one of the kinds that are no success. It repeats the gateway's key, as some do."""
     status, kind, more = act.status, "application/json", ""
-    data = json.dumps({"error": {"message": f"refused with {status}", "type": "chaos"}}).encode()
+    data = json.dumps({"error": {"message": f"refused with {status}: {key}", "type": "chaos"}}).encode()
     if act.retry_after_s is not None:
         more = f"retry-after: {act.retry_after_s:g}\r\n"
     match act.head:
         case "html":
-            kind, data = "text/html", f"<html><body><h1>{CANARY}</h1></body></html>".encode()
+            kind, data = "text/html", f"<html><body><h1>{CANARY} {key}</h1></body></html>".encode()
         case "wrong_type":
             status, kind, data = 200, "text/html", _event(_content_chunk({"content": CANARY}, 1))
         case "redirect":

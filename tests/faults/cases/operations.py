@@ -100,13 +100,14 @@ async def worker_killed(rig: Rig) -> str:
     churn = asyncio.create_task(_churn(rig))
     await asyncio.sleep(0.5)
     os.kill(before[0], signal.SIGKILL)
-    await read_to_end(pairs)
 
     async def respawned() -> bool:
         now = rig.workers()
         return len(now) == 2 and before[0] not in now
 
-    took = await wait_for(respawned, "a new worker", timeout_s=20)
+    respawning = asyncio.create_task(wait_for(respawned, "a new worker", timeout_s=20))
+    await read_to_end(pairs)
+    took = await respawning
     answered += await churn
     dead = [seen for _, seen in pairs if not seen.whole]
     alive = [seen for _, seen in pairs if seen.whole]
