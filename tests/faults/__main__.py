@@ -60,7 +60,7 @@ def _mix(folder: Path, options: argparse.Namespace) -> report.MixReport:
     say(f"mix: {options.seconds:g} s, {options.users} clients, seed {options.seed}")
     with Rig.running(folder, soak.MIX) as rig:
         found = asyncio.run(
-            soak.mixed(rig, seconds=options.seconds, seed=options.seed, users=options.users, locks=True)
+            soak.mixed(rig, seconds=options.seconds, seed=options.seed, users=options.users, disturbed=True)
         )
     for line in found.lines:
         say(f"    {line}")
@@ -74,7 +74,7 @@ def _soak(folder: Path, options: argparse.Namespace) -> tuple[Sequence[str], Seq
     with Rig.running(folder, soak.MIX) as rig:
         seconds = options.soak * 60
         return asyncio.run(
-            soak.soak(rig, seconds=seconds, seed=options.seed, users=options.users, locks=True, say=say)
+            soak.soak(rig, seconds=seconds, seed=options.seed, users=options.users, disturbed=True, say=say)
         )
 
 

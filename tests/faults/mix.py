@@ -1,6 +1,7 @@
 """All faults at once, drawn at random, under load: each request is judged by its own fault."""
 
 import asyncio
+import itertools
 import json
 import random
 import sqlite3
@@ -21,8 +22,8 @@ LATE_S: Final = 20.0
 """Nothing in the mix may take longer, time-outs included."""
 HELPED_AT_LEAST: Final = 0.8
 """Of the requests whose first target fails, so many are answered by the second."""
+DISTURBANCE_INTERVAL_S: Final = 4.0
 _LOCK_S: Final = 1.0
-_LOCK_INTERVAL_S: Final = 5.0
 
 
 @dataclass
@@ -265,26 +266,34 @@ async def pipelined(user: User) -> None:
         good(seen)
 
 
-async def play(rig: Rig, *, seconds: float, seed: int, users: int = USERS, locks: bool = False) -> Result:
-    """Run the mix. `locks`: now and then another program locks the database for a second."""
+async def play(rig: Rig, *, seconds: float, seed: int, users: int = USERS, disturbed: bool = False) -> Result:
+    """Run the mix. `disturbed`: the database is locked for a second, and the config reloaded, in turn."""
     result = Result()
     before = len(rig.client.seen)
     begun = time.monotonic()
     deadline = begun + seconds
     crowd = [User(rig.client, random.Random(f"{seed}/{n}"), result) for n in range(users)]
     tasks = [user.run(deadline) for user in crowd]
-    if locks:
-        tasks.append(_lock_now_and_then(rig, deadline))
+    if disturbed:
+        tasks.append(_disturb(rig, deadline, result))
     await asyncio.gather(*tasks)
     result.seconds = time.monotonic() - begun
     result.requests = len(rig.client.seen) - before
     return result
 
 
-async def _lock_now_and_then(rig: Rig, deadline_s: float) -> None:
-    while time.monotonic() + _LOCK_INTERVAL_S < deadline_s:
-        await asyncio.sleep(_LOCK_INTERVAL_S - _LOCK_S)
-        await asyncio.to_thread(_lock, rig)
+async def _disturb(rig: Rig, deadline_s: float, result: Result) -> None:
+    for disturbance in itertools.cycle(("lock", "reload")):
+        if time.monotonic() + DISTURBANCE_INTERVAL_S > deadline_s:
+            return
+        await asyncio.sleep(DISTURBANCE_INTERVAL_S)
+        result.kinds[disturbance] += 1
+        if disturbance == "lock":
+            await asyncio.to_thread(_lock, rig)
+            continue
+        status, output = await rig.reload()
+        if status != 0:
+            result.faults.append(f"reload: status {status}: {output}")
 
 
 def _lock(rig: Rig) -> None:

@@ -7,6 +7,7 @@ import resource
 import socket
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -172,6 +173,15 @@ class Rig:
     async def rows(self) -> list[dict[str, Any]]:
         """The gateway's ledger since the last `account`."""
         return (await asyncio.to_thread(self.gateway.ledger_rows))[self._rows_before :]
+
+    async def reload(self) -> tuple[int, str]:
+        """`llmgw reload`: its exit status, and what it printed."""
+        command = [sys.executable, "-m", "llmgw", "reload", "--config", str(self.gateway.config)]
+        env = {**os.environ, **_PYTHONPATH}
+        done = await asyncio.to_thread(
+            subprocess.run, command, capture_output=True, text=True, env=env, timeout=60, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
 
     async def close_idle(self) -> None:
         """The upstreams close the connections that the gateway keeps in its pools."""

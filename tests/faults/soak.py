@@ -25,10 +25,10 @@ class Round:
     held: Resources
 
 
-async def mixed(rig: Rig, *, seconds: float, seed: int, users: int, locks: bool) -> MixReport:
+async def mixed(rig: Rig, *, seconds: float, seed: int, users: int, disturbed: bool) -> MixReport:
     """One mix, with the ledgers compared and everything back where it began."""
     before = await rig.baseline()
-    result = await mix.play(rig, seconds=seconds, seed=seed, users=users, locks=locks)
+    result = await mix.play(rig, seconds=seconds, seed=seed, users=users, disturbed=disturbed)
     account = await rig.account()
     after = await rig.settle(before)
     report = MixReport(result, account, before, after, users)
@@ -51,7 +51,7 @@ def _bounded(attempts_per_request: float, report: MixReport) -> None:
 
 
 async def soak(
-    rig: Rig, *, seconds: float, seed: int, users: int, locks: bool, say: Callable[[str], None]
+    rig: Rig, *, seconds: float, seed: int, users: int, disturbed: bool, say: Callable[[str], None]
 ) -> tuple[list[str], list[str]]:
     """Rounds of the mix: figures and faults."""
     count = max(4, round(seconds / ROUND_S))
@@ -60,7 +60,9 @@ async def soak(
     faults: list[str] = []
     requests = 0
     for number in range(count):
-        report = await mixed(rig, seconds=seconds / count, seed=seed + number, users=users, locks=locks)
+        report = await mixed(
+            rig, seconds=seconds / count, seed=seed + number, users=users, disturbed=disturbed
+        )
         requests += report.result.requests
         rounds.append(Round(requests, report.after))
         faults += [f"round {number + 1}: {fault}" for fault in report.faults]

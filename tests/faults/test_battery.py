@@ -36,6 +36,6 @@ def test_alone(rigs: Rigs, number: int) -> None:
 
 def test_all_at_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     with Rig.running(tmp_path_factory.mktemp("mix"), soak.MIX) as rig:
-        found = asyncio.run(soak.mixed(rig, seconds=MIX_S, seed=1, users=USERS, locks=False))
+        found = asyncio.run(soak.mixed(rig, seconds=MIX_S, seed=1, users=USERS, disturbed=False))
     assert not found.faults, "\n".join([*found.faults, *found.lines])
     assert found.result.requests > USERS

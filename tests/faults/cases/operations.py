@@ -7,8 +7,6 @@ import resource
 import signal
 import sqlite3
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -21,7 +19,6 @@ from tests.faults.panicking import MARK
 from tests.faults.reconcile import Account, reconcile
 from tests.faults.rig import REDIS, Rig, Setup, descriptors, wait_for
 from tests.faults.script import Act
-from tests.support.processes import ROOT
 
 DAY_S = 86_400
 
@@ -184,7 +181,7 @@ async def bad_reload(rig: Rig) -> str:
     }
     for name, text in faults.items():
         rig.gateway.config.write_text(text, "utf-8")
-        status, output = await reload(rig)
+        status, output = await rig.reload()
         assert status != 0, f"{name}: taken over"
         assert "fault" in output, f"{name}: {output}"
         for _ in range(6):  # either worker
@@ -192,7 +189,7 @@ async def bad_reload(rig: Rig) -> str:
     more = '\n[[models]]\nid = "newcomer"\nupstream = "a"\nthinking = "native"\n'
     rig.gateway.config.write_text(good + more, "utf-8")
     begun = time.monotonic()
-    status, output = await reload(rig)
+    status, output = await rig.reload()
     took = time.monotonic() - begun
     assert status == 0, output
     for _ in range(12):
@@ -205,16 +202,6 @@ async def bad_reload(rig: Rig) -> str:
         f"{len(faults)} bad configs refused with their faults; a good one in force after {ms(took)}; "
         "a stream went on"
     )
-
-
-async def reload(rig: Rig) -> tuple[int, str]:
-    """`llmgw reload`: its exit status, and what it printed."""
-    command = [sys.executable, "-m", "llmgw", "reload", "--config", str(rig.gateway.config)]
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
-    done = await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, text=True, env=env, timeout=60, check=False
-    )
-    return done.returncode, done.stdout + done.stderr
 
 
 STORE = Setup(own=True)
