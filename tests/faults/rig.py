@@ -22,6 +22,7 @@ from tests.support.gateway import Gateway
 from tests.support.processes import ROOT, Process, free_port, wait_until
 
 UPSTREAMS = ("a", "b", EARLY_STREAM, EARLY_REFUSAL)
+_NAMES = (*UPSTREAMS, "refused", "blackhole", "nowhere")
 CASES = 40
 SETTLE_TIMEOUT_S = 15.0
 POLL_INTERVAL_S = 0.02
@@ -67,12 +68,11 @@ class Rig:
 
     folder: Path
     setup: Setup
-    chaos: Process
     control_port: int
     gateway: Gateway
     client: Client
-    redis: subprocess.Popen[bytes] | None = None
-    _redis_port: int = 0
+    redis: list[subprocess.Popen[bytes]]
+    _redis_port: int
     _rows_before: int = 0
     _exchanges_before: int = 0
 
@@ -86,34 +86,31 @@ class Rig:
         control_port, trap, redis_port = free_port(), free_port(), free_port()
         arguments = ["--control", str(control_port), "--trap", str(trap)]
         arguments += [f"{name}={port}" for name, port in ports.items()]
-        hole = _full_socket()
-        chaos = Process("tests.faults.upstream", *arguments, folder=folder, env=_PYTHONPATH)
-        rig: Self | None = None
-        try:
+        with contextlib.ExitStack() as stack:
+            hole = stack.enter_context(_full_socket())
+            chaos = Process("tests.faults.upstream", *arguments, folder=folder, env=_PYTHONPATH)
+            stack.callback(chaos.kill)
             chaos.wait_ready(f"http://127.0.0.1:{control_port}/state")
-            config = config_text(setup, ports, hole[0].getsockname()[1]).replace(REDIS, str(redis_port))
-            env = _PYTHONPATH | (_fake_clock(folder) if setup.fake_clock else {})
-            redis = _start_redis(redis_port, folder) if REDIS in setup.more else None
-            with Gateway(folder, config, program=setup.program, env=env) as gateway:
-                host, port = gateway.client.base_url.host, gateway.client.base_url.port
-                assert port is not None
-                client = Client(host, port, gateway.key)
-                rig = cls(folder, setup, chaos, control_port, gateway, client, redis, redis_port)
-                yield rig
-        finally:
-            chaos.kill()
-            if rig is not None and rig.redis is not None:
-                rig.redis.kill()
-                rig.redis.wait()
-            for blocked in hole:
-                blocked.close()
+            redis: list[subprocess.Popen[bytes]] = []
+            stack.callback(_end_all, redis)
+            if REDIS in setup.more:
+                redis.append(_start_redis(redis_port, folder))
+            config = config_text(setup, ports, hole).replace(REDIS, str(redis_port))
+            env = _PYTHONPATH | {_key_variable(name): f"{KEY_PREFIX}{name}" for name in _NAMES}
+            env |= _fake_clock(folder) if setup.fake_clock else {}
+            gateway = stack.enter_context(Gateway(folder, config, program=setup.program, env=env))
+            host, port = gateway.client.base_url.host, gateway.client.base_url.port
+            assert port is not None
+            client = Client(host, port, gateway.key)
+            yield cls(folder, setup, control_port, gateway, client, redis, redis_port)
+
+    def stop_redis(self) -> None:
+        """Gone, from one moment to the next."""
+        _end_all(self.redis)
 
     def start_redis(self) -> None:
         """Once more, empty, where it was."""
-        if self.redis is not None:
-            self.redis.kill()
-            self.redis.wait()
-        self.redis = _start_redis(self._redis_port, self.folder)
+        self.redis.append(_start_redis(self._redis_port, self.folder))
 
     def jump_clock(self, seconds: int) -> None:
         """The gateway's wall clock is so far ahead of where it now is. Needs `Setup.fake_clock`."""
@@ -240,7 +237,7 @@ class Rig:
     def leaks(self) -> Iterator[str]:
         """Keys, of upstreams or clients, in anything that was written: logs, database, journal."""
         for path in self.folder.rglob("*"):
-            if not path.is_file() or path == self.gateway.config:
+            if not path.is_file():
                 continue
             written = path.read_bytes()
             for secret in (KEY_PREFIX, self.gateway.key):
@@ -314,7 +311,7 @@ def config_text(setup: Setup, ports: Mapping[str, int], blackhole: int) -> str:
         setup.more,
     ]
     parts += [
-        f'[upstreams.{name}]\nbase_url = "{url}"\napi_key = "{KEY_PREFIX}{name}"\n{timeouts}'
+        f'[upstreams.{name}]\nbase_url = "{url}"\napi_key = "env:{_key_variable(name)}"\n{timeouts}'
         for name, url in urls.items()
     ]
     for number in range(CASES + 1):
@@ -338,10 +335,6 @@ def config_text(setup: Setup, ports: Mapping[str, int], blackhole: int) -> str:
         ]
     if "[cache]" in setup.more:
         parts.append(_model("restoring", 38, 'upstream = "a"\nrestore_reasoning = true'))
-    from llmgw.config import ModelConfig
-
-    if "targets" not in ModelConfig.model_fields:
-        parts = [p for p in parts if "targets" not in p]
     return "\n\n".join(parts) + "\n"
 
 
@@ -349,17 +342,29 @@ def _model(model_id: str, number: int, where: str) -> str:
     return f'[[models]]\nid = "{model_id}"\nupstream_model = "chaos-{number}"\nthinking = "native"\n{where}'
 
 
-def _full_socket() -> list[socket.socket]:
-    """A listener on loopback whose queue is full: the kernel drops what would connect. A black hole."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=0)
-    waiting = []
-    for _ in range(4):
-        pending = socket.socket()
-        pending.setblocking(False)  # noqa: FBT003
-        with contextlib.suppress(BlockingIOError):
-            pending.connect(listener.getsockname())
-        waiting.append(pending)
-    return [listener, *waiting]
+def _key_variable(upstream: str) -> str:
+    """The environment variable with this upstream's key: it stands in no file."""
+    return f"CHAOS_KEY_{upstream.upper().replace('-', '_')}"
+
+
+@contextlib.contextmanager
+def _full_socket() -> Iterator[int]:
+    """The port of a listener whose queue is full: the kernel drops what would connect. A black hole."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            pending = stack.enter_context(socket.socket())
+            pending.setblocking(False)  # noqa: FBT003
+            with contextlib.suppress(BlockingIOError):
+                pending.connect(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def _end_all(processes: list[subprocess.Popen[bytes]]) -> None:
+    while processes:
+        process = processes.pop()
+        process.kill()
+        process.wait()
 
 
 def _fake_clock(folder: Path) -> dict[str, str]:
@@ -385,7 +390,7 @@ def _start_redis(port: int, folder: Path) -> subprocess.Popen[bytes]:
     try:
         wait_until(answers, "redis answers", timeout_s=SETTLE_TIMEOUT_S)
     except TimeoutError:
-        process.kill()
+        _end_all([process])
         raise
     return process
 

@@ -54,10 +54,16 @@ async def stop_in_the_middle(rig: Rig) -> str:
     rig.gateway.process.terminate()
 
     async def not_ready() -> bool:
+        # On a connection that was open before; once that is closed, a new one must be refused.
         seen = Seen("readyz", stream=False, sent_s=time.monotonic(), counted=False)
-        await probe.send(b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n")
-        await probe.read_answer(seen)
-        return seen.status == 503
+        try:
+            await probe.send(b"GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n")
+            await probe.read_answer(seen)
+            return seen.status == 503 or (await rig.client.get("/readyz")).status == 503
+        except ConnectionRefusedError:
+            return True
+        except ConnectionError:
+            return False
 
     off_s = await wait_for(not_ready, "readiness goes off", timeout_s=2)
     await read_to_end([*short, *endless])
@@ -288,8 +294,7 @@ async def redis_gone(rig: Rig) -> str:
         return answered_by(seen, "a")
 
     beside = [(await ask()).took_s for _ in range(10)]
-    assert rig.redis is not None
-    rig.redis.kill()
+    rig.stop_redis()
     took = [(await ask()).took_s for _ in range(20)]
     rig.start_redis()
     again = [(await ask()).took_s for _ in range(10)]
