@@ -25,6 +25,8 @@ UPSTREAMS = ("a", "b", EARLY_STREAM, EARLY_REFUSAL)
 _NAMES = (*UPSTREAMS, "refused", "blackhole", "nowhere")
 CASES = 40
 SETTLE_TIMEOUT_S = 15.0
+LEDGER_TIMEOUT_S = 10.0
+"""Rows come late while the database is locked."""
 POLL_INTERVAL_S = 0.02
 RETRY_CREDIT = 40
 """Good requests before a case: worth eight retries."""
@@ -73,7 +75,7 @@ class Rig:
     client: Client
     redis: list[subprocess.Popen[bytes]]
     _redis_port: int
-    _rows_before: int = 0
+    _last_row: int = 0
     _exchanges_before: int = 0
 
     @classmethod
@@ -148,6 +150,14 @@ class Rig:
         """All that the upstream was asked for one request."""
         return [exchange for exchange in await self.exchanges() if exchange.mark == seen.mark]
 
+    async def asked(self, mark: str) -> None:
+        """Wait until an upstream is asked for it."""
+
+        async def known() -> bool:
+            return bool(await control(self.control_port, f"/asked/{mark}"))
+
+        await wait_for(known, f"a request {mark} at the upstream")
+
     async def exchange_of(self, mark: str) -> Exchange:
         """The newest exchange of this mark, as soon as there is one."""
         found: list[Exchange] = []
@@ -169,7 +179,7 @@ class Rig:
 
     async def rows(self) -> list[dict[str, Any]]:
         """The gateway's ledger since the last `account`."""
-        return (await asyncio.to_thread(self.gateway.ledger_rows))[self._rows_before :]
+        return await asyncio.to_thread(self.gateway.ledger_rows, after=self._last_row)
 
     async def reload(self) -> tuple[int, str]:
         """`llmgw reload`: its exit status, and what it printed."""
@@ -225,12 +235,12 @@ class Rig:
             return len(await self.rows()) >= expected
 
         with contextlib.suppress(TimeoutError):  # what is missing is told by name
-            await wait_for(written, "the ledger is written", timeout_s=5)
+            await wait_for(written, "the ledger is written", timeout_s=LEDGER_TIMEOUT_S, interval_s=0.1)
         rows, exchanges = await self.rows(), await self.exchanges(since=self._exchanges_before)
         account = reconcile(self.client.seen, rows, exchanges)
         account.faults += self.leaks()
         self.client.seen = []
-        self._rows_before += len(rows)
+        self._last_row = rows[-1]["id"] if rows else self._last_row
         self._exchanges_before += len(exchanges)
         return account
 
@@ -270,13 +280,19 @@ _POOL_THREADS = 34
 """asyncio's executor makes up to 32 threads at need and keeps them; so may the runtime of the exchanges."""
 
 
-async def wait_for(condition: Callable[[], Any], what: str, *, timeout_s: float = SETTLE_TIMEOUT_S) -> float:
+async def wait_for(
+    condition: Callable[[], Any],
+    what: str,
+    *,
+    timeout_s: float = SETTLE_TIMEOUT_S,
+    interval_s: float = POLL_INTERVAL_S,
+) -> float:
     """Poll an async condition until it holds; seconds that took. Raises TimeoutError."""
     begun = time.monotonic()
     while not await condition():
         if time.monotonic() - begun > timeout_s:
             raise TimeoutError(f"not within {timeout_s:g} s: {what}")
-        await asyncio.sleep(POLL_INTERVAL_S)
+        await asyncio.sleep(interval_s)
     return time.monotonic() - begun
 
 

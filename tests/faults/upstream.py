@@ -89,6 +89,7 @@ class ChaosUpstream:
         """Needs a running loop only when it is started."""
         self.exchanges: list[Exchange] = []
         self._connections: set[_Connection] = set()
+        self._marks: set[str] = set()
         self._attempts: Counter[tuple[str, str]] = Counter()
         self._numbers = itertools.count(1)
         self._trapped = 0
@@ -143,6 +144,7 @@ class ChaosUpstream:
             end=act.end,
         )
         self.exchanges.append(exchange)
+        self._marks.add(exchange.mark)
         connection.exchange = exchange
         # What is read of an early answer's request is its body, not the end of the connection.
         leaving = asyncio.Event().wait() if early else connection.reader.read(1)
@@ -300,6 +302,8 @@ class ChaosUpstream:
             for connection in idle:
                 connection.writer.close()
             answer = len(idle)
+        elif path.startswith("/asked/"):
+            answer = path.removeprefix("/asked/") in self._marks
         elif path.startswith("/exchanges/"):
             start = int(path.removeprefix("/exchanges/"))
             answer = [asdict(exchange) for exchange in self.exchanges[start:]]
