@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 PORT ?= 8000
 FUZZ_SECONDS ?= 120
 FUZZ_TARGETS ?=
+MINUTES ?= 5
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` chooses another.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v "$$python" && break; done)
@@ -31,7 +32,8 @@ export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test test-clients client-table lock-clients lint format fuzz bench bench-core bench-gateway wheel lock clean check-cargo
+.PHONY: help demo test test-clients client-table lock-clients lint format fuzz faults soak bench bench-core bench-gateway wheel lock clean \
+  check-cargo
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +80,16 @@ fuzz: STEPS := 1
 fuzz: check-cargo ## fuzzes the core: each target for FUZZ_SECONDS (120), or only FUZZ_TARGETS='sse merge'
 	$(say) 1 'fuzz targets (rust/fuzz)'
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) rust/fuzz/run $(FUZZ_TARGETS)
+
+faults: STEPS := 4
+faults: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## forty faults, each alone, then mixed under load (FAULTS_OPTIONS=--help)
+	$(say) 4 'cases and mix (about five minutes)'
+	@$(BIN)/python -m tests.faults $(FAULTS_OPTIONS)
+
+soak: STEPS := 4
+soak: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## the mix of faults for MINUTES (5), and whether anything grows
+	$(say) 4 'soak: $(MINUTES) minutes'
+	@$(BIN)/python -m tests.faults --cases none --seconds 0 --soak $(MINUTES) $(FAULTS_OPTIONS)
 
 bench: bench-core bench-gateway ## both of the following
 

@@ -3,7 +3,7 @@
 import json
 import socket
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -114,8 +114,19 @@ class Answer:
 class Gateway:
     """`llmgw serve` on a free port, with its own config and database."""
 
-    def __init__(self, folder: Path, config: str, *, files: int | None = None) -> None:
-        """Starts it and waits until it is ready. `files`: the limit of its open ones."""
+    def __init__(
+        self,
+        folder: Path,
+        config: str,
+        *,
+        files: int | None = None,
+        program: str = "llmgw",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """Starts it and waits until it is ready.
+
+        `files`: the limit of its open ones. `program`: a module that is run in its place.
+        """
         self.config = folder / "llmgw.toml"
         self.config.write_text(config, "utf-8")
         self.database = folder / "gateway.db"
@@ -123,7 +134,7 @@ class Gateway:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         arguments = ("serve", "--config", str(self.config), "--port", str(self.port))
-        self.process = Process("llmgw", *arguments, folder=folder, files=files)
+        self.process = Process(program, *arguments, folder=folder, env=env, files=files)
         self.process.wait_ready(f"{self.url}/readyz")
         self.client = httpx.Client(
             base_url=self.url, transport=ValidatedTransport(), trust_env=False, timeout=TIMEOUT_S
@@ -210,14 +221,14 @@ class Gateway:
         [row] = self._rows(request_id)
         return row
 
-    def ledger_rows(self) -> list[dict[str, Any]]:
-        """All rows that are written already."""
-        return self._query("SELECT * FROM ledger ORDER BY id")
+    def ledger_rows(self, *, after: int = 0) -> list[dict[str, Any]]:
+        """All rows that are written already; those with a greater `id` than `after`."""
+        return self._query("SELECT * FROM ledger WHERE id > ? ORDER BY id", after)
 
     def _rows(self, request_id: str) -> list[dict[str, Any]]:
         return self._query("SELECT * FROM ledger WHERE request_id = ?", request_id)
 
-    def _query(self, sql: str, *values: str) -> list[dict[str, Any]]:
+    def _query(self, sql: str, *values: str | int) -> list[dict[str, Any]]:
         with closing(sqlite3.connect(self.database, timeout=TIMEOUT_S)) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(sql, values)]

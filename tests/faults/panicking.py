@@ -1,0 +1,25 @@
+"""`python -m tests.faults.panicking …`: llmgw, whose scanner panics in Rust where a body asks it to.
+
+Nothing in the gateway itself can be told to panic, and nothing should be.
+"""
+
+import sys
+from typing import Any
+
+import llmgw.chat
+from llmgw import _core
+from llmgw.cli import main
+
+MARK = b'"panic": "please"'
+
+
+def scan(body: bytes) -> Any:  # noqa: ANN401  (a ChatRequest, if it comes to that)
+    """Stands in for `ChatRequest`."""
+    if MARK in body:
+        _core._panic_for_tests()
+    return _core.ChatRequest(body)
+
+
+if __name__ == "__main__":
+    llmgw.chat.ChatRequest = scan  # type: ignore[assignment,attr-defined]  # workers are forked, so they have it too
+    sys.exit(main())
