@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::dialect::Dialect;
 use crate::json::edit::Edits;
 use crate::json::{JsonError, Member, Scanner, Value, text};
+use crate::turn::is_escaped_text;
 
 use super::scan::{FIELDS, Field};
 use super::{
@@ -21,25 +22,50 @@ impl ChatRequest {
     /// The body for the upstream of `route`, and what the client is to get. `body` is the one that was scanned.
     #[must_use]
     pub fn rewrite(&self, body: &[u8], route: &Route) -> Rewrite {
+        self.rewrite_with(body, route, &[])
+    }
+
+    /// The same, with what was kept for each of [`ChatRequest::lost_turn_keys`]: the reasoning as it stands between the
+    /// quotes of a JSON string (what can't stand there is passed over).
+    #[must_use]
+    pub fn rewrite_with(&self, body: &[u8], route: &Route, reasoning: &[Option<&[u8]>]) -> Rewrite {
         let mut plan = Plan::new(self, body);
         plan.model(&route.upstream_model);
-        let thinking =
-            self.thinking().map(|asked| ThinkingOutcome { asked, sent: plan.thinking(route.dialect, asked) });
-        let mode = self.answer_mode(route);
+        let thinking = self.thinking().map(|asked| {
+            let dialect = if route.thinking_modes.has(asked) { route.dialect } else { Dialect::Native };
+            ThinkingOutcome { asked, sent: plan.thinking(dialect, asked) }
+        });
+        let mode = self.answer_mode(route, thinking);
         if mode != AnswerMode::Plain {
             plan.stream();
         }
+        let wanted = route.restore_reasoning && !reasoning.is_empty() && !self.switches_off(body, thinking);
+        let restored = if wanted { plan.restore(reasoning) } else { 0 };
         plan.drop_fields(&route.drop);
-        Rewrite { body: plan.apply(), thinking, mode }
+        Rewrite { body: plan.apply(), thinking, mode, restored }
     }
 
-    fn answer_mode(&self, route: &Route) -> AnswerMode {
+    /// Whether the upstream is told not to think. Then no family insists on reasoning, and none is sent.
+    fn switches_off(&self, body: &[u8], thinking: Option<ThinkingOutcome>) -> bool {
+        match thinking {
+            Some(ThinkingOutcome { asked, sent: ThinkingSent::Dialect(_) }) => !asked,
+            // The client's own object passes through.
+            _ => self
+                .thinking_object
+                .and_then(|object| object.member?.value.as_text(body))
+                .is_some_and(|kind| kind.is("disabled")),
+        }
+    }
+
+    fn answer_mode(&self, route: &Route, thinking: Option<ThinkingOutcome>) -> AnswerMode {
         if self.stream {
             return AnswerMode::Stream { include_usage: self.include_usage };
         }
         let merged = match route.upstream_stream {
             UpstreamStream::Auto => {
-                route.dialect == Dialect::EnableThinking && self.thinking() != Some(false)
+                let off = ThinkingSent::Dialect(Dialect::EnableThinking);
+                route.dialect == Dialect::EnableThinking
+                    && thinking != Some(ThinkingOutcome { asked: false, sent: off })
             }
             UpstreamStream::Always => true,
             UpstreamStream::Never => false,
@@ -196,6 +222,24 @@ impl<'a> Plan<'a> {
             Some(member) => self.edits.replace(member.span, text.into_bytes()),
             None => self.added.push(Cow::Owned(text.into_bytes())),
         }
+    }
+
+    /// Put reasoning back where it is missing; how often.
+    fn restore(&mut self, reasoning: &[Option<&[u8]>]) -> usize {
+        let mut restored = 0;
+        for (turn, kept) in self.request.lost_turns.iter().zip(reasoning) {
+            let Some(text) = kept.filter(|text| is_escaped_text(text)) else { continue };
+            let Object { span, members, member } = turn.message;
+            if let Some(blank) = member {
+                self.edits.replace(blank.value.span, text::quoted(text));
+            } else {
+                let mut added = b"\"reasoning_content\": ".to_vec();
+                added.extend_from_slice(&text::quoted(text));
+                self.edits.members(self.body, span, members, &mut [], &[Cow::Owned(added)], COMMA);
+            }
+            restored += 1;
+        }
+        restored
     }
 
     fn drop_fields(&mut self, names: &[String]) {
