@@ -94,7 +94,7 @@ lock: STEPS := 3
 lock: $(DEV_PACKAGES) ## resolves the locked Python packages anew from pyproject.toml
 	$(say) 3 'requirements.lock, requirements-dev.lock'
 	@$(LOCK) --group build --output-file requirements.lock
-	@$(LOCK) --group checks --constraint requirements.lock --output-file requirements-dev.lock
+	@$(LOCK) --group checks --extra redis --constraint requirements.lock --output-file requirements-dev.lock
 
 LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
   --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'

@@ -108,6 +108,12 @@ class Metrics:
         self._auth_failures = Counter(
             "llmgw_auth_failures", "Requests refused for their key.", ("code",), registry=self.registry
         )
+        self._reasoning = Counter(
+            "llmgw_reasoning_turns",
+            "Answers and messages that called tools, by what became of their reasoning.",
+            ("outcome",),
+            registry=self.registry,
+        )
         self._ledger_queue = Gauge(
             "llmgw_ledger_queue_rows",
             "Ledger entries that are in memory only.",
@@ -194,6 +200,10 @@ class Metrics:
     def auth_failed(self, code: str) -> None:
         """Count a refusal by its code (`missing_api_key` and so on)."""
         self._child(self._auth_failures, code).inc()
+
+    def reasoning(self, outcome: str, turns: int) -> None:
+        """Count what became of the reasoning of tool calls. Made to be `Reasoning`'s `count`."""
+        self._child(self._reasoning, outcome).inc(turns)
 
     def ledger_state(self, state: LedgerState) -> None:
         """Take the ledger's figures. Made to be `Ledger`'s `observe`."""

@@ -26,6 +26,7 @@ CONTRACT = {
         "duplicate_field",
         "too_deep",
         "unsupported_modality",
+        "unsupported_thinking_mode",
     },
     401: {"missing_api_key", "invalid_api_key", "expired_api_key"},
     403: {"model_not_allowed"},

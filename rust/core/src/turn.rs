@@ -72,7 +72,8 @@ impl FirstCall {
     /// Whether no other turn has this id.
     #[must_use]
     pub fn has_unique_id(&self) -> bool {
-        self.id.len() >= MIN_UNIQUE_ID_BYTES && !(self.id.contains(&self.name) && !self.name.is_empty())
+        let names_the_function = !self.name.is_empty() && self.id.contains(&self.name);
+        self.id.len() >= MIN_UNIQUE_ID_BYTES && !names_the_function
     }
 
     /// The key of its turn. `conversation` is the digest of what was said before; only asked where the id is not unique.

@@ -7,7 +7,7 @@ use crate::json::{JsonError, Scanner, Value};
 use crate::turn::{Conversation, FirstCall, TurnKey};
 
 use super::scan::Field;
-use super::{ChatRequest, Object};
+use super::{ChatRequest, Object, Route};
 
 /// So many are remembered of one request; of the others the upstream will say what it misses.
 pub(super) const MAX_LOST_TURNS: usize = 4096;
@@ -22,10 +22,13 @@ pub(super) struct LostTurn {
 }
 
 impl ChatRequest {
-    /// How many assistant messages called tools and have no reasoning.
+    /// How many assistant messages called tools and have no reasoning, although the route wants it. None where thinking
+    /// is switched off: then no family insists on reasoning, and none is sent. `body` is the one that was scanned.
     #[must_use]
-    pub const fn lost_turns(&self) -> usize {
-        self.lost_turns.len()
+    pub fn lost_turns(&self, body: &[u8], route: &Route) -> usize {
+        let wanted =
+            route.restore_reasoning && !self.lost_turns.is_empty() && !self.switches_off(body, route);
+        if wanted { self.lost_turns.len() } else { 0 }
     }
 
     /// What those turns were kept under, if they were. `body` is the one that was scanned.

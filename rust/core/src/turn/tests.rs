@@ -116,7 +116,7 @@ fn choices_are_kept_apart() {
         [of(1, r#"{"reasoning_content":"B"}"#, "null"), of(0, r#"{"reasoning_content":"A"}"#, "null")],
         [of(0, CALL, "\"tool_calls\""), of(1, &other, "\"tool_calls\"")],
     ] {
-        stream += &format!("data: {{\"choices\":[{}]}}\n\n", choices.join(","));
+        stream += &["data: {\"choices\":[", &choices.join(","), "]}\n\n"].concat();
     }
     stream += "data: [DONE]\n\n";
     let expected = [turn("call_0123456789", "f", "", "aA"), turn("call_0123456780", "f", "", "bB")];

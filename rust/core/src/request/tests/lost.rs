@@ -1,6 +1,7 @@
 //! Turns that lost their reasoning: which they are, what they are known by, how they get it back.
 
 use super::*;
+use crate::request::rewrite;
 use crate::turn::{FirstCall, TurnKey};
 
 const CALLS: &str =
@@ -21,7 +22,7 @@ fn restoring(dialect: Dialect) -> Route {
 }
 
 fn lost(body: &str) -> usize {
-    ChatRequest::scan(body.as_bytes()).unwrap().lost_turns()
+    ChatRequest::scan(body.as_bytes()).unwrap().lost_turns(body.as_bytes(), &restoring(Dialect::Native))
 }
 
 fn keys(body: &str) -> Vec<TurnKey> {
@@ -92,33 +93,72 @@ fn where_nothing_is_put_back() {
         |members: &str| body(&[&assistant("")]).replace("{\"model\"", &format!("{{{members}, \"model\""));
     let plain_body = body(&[&assistant("")]);
     let kept = Some(&b"r"[..]);
-    for (name, input, route, reasoning, expected) in [
-        ("wanted", plain_body.clone(), restoring(Dialect::Native), kept, 1),
-        ("not wanted", plain_body.clone(), plain(Dialect::Native), kept, 0),
-        ("not kept", plain_body.clone(), restoring(Dialect::Native), None, 0),
-        ("no JSON text", plain_body.clone(), restoring(Dialect::Native), Some(&b"a\", \"b\": \""[..]), 0),
-        ("cut in an escape", plain_body.clone(), restoring(Dialect::Native), Some(&b"a\\"[..]), 0),
-        ("no UTF-8", plain_body, restoring(Dialect::Native), Some(&b"\xff"[..]), 0),
-        ("switched off", switched(r#""llmgw_thinking": false"#), restoring(Dialect::ThinkingObject), kept, 0),
-        ("switched on", switched(r#""llmgw_thinking": true"#), restoring(Dialect::ThinkingObject), kept, 1),
-        ("off, but not sent", switched(r#""llmgw_thinking": false"#), restoring(Dialect::Native), kept, 1),
+    for (name, input, route, reasoning, wants, expected) in [
+        ("wanted", plain_body.clone(), restoring(Dialect::Native), kept, true, 1),
+        ("not wanted", plain_body.clone(), plain(Dialect::Native), kept, false, 0),
+        ("not kept", plain_body.clone(), restoring(Dialect::Native), None, true, 0),
+        (
+            "no JSON text",
+            plain_body.clone(),
+            restoring(Dialect::Native),
+            Some(&b"a\", \"b\": \""[..]),
+            true,
+            0,
+        ),
+        ("cut in an escape", plain_body.clone(), restoring(Dialect::Native), Some(&b"a\\"[..]), true, 0),
+        ("no UTF-8", plain_body, restoring(Dialect::Native), Some(&b"\xff"[..]), true, 0),
+        (
+            "switched off",
+            switched(r#""llmgw_thinking": false"#),
+            restoring(Dialect::ThinkingObject),
+            kept,
+            false,
+            0,
+        ),
+        (
+            "switched on",
+            switched(r#""llmgw_thinking": true"#),
+            restoring(Dialect::ThinkingObject),
+            kept,
+            true,
+            1,
+        ),
+        (
+            "off, but not sent",
+            switched(r#""llmgw_thinking": false"#),
+            restoring(Dialect::Native),
+            kept,
+            true,
+            1,
+        ),
         (
             "off by object",
             switched(r#""thinking": {"type": "disabled"}"#),
             restoring(Dialect::Native),
             kept,
+            false,
             0,
         ),
-        ("on by object", switched(r#""thinking": {"type": "enabled"}"#), restoring(Dialect::Native), kept, 1),
+        (
+            "on by object",
+            switched(r#""thinking": {"type": "enabled"}"#),
+            restoring(Dialect::Native),
+            kept,
+            true,
+            1,
+        ),
         (
             "off by object, on by switch",
             switched(r#""thinking": {"type": "disabled"}, "llmgw_thinking": true"#),
             restoring(Dialect::ThinkingObject),
             kept,
+            true,
             1,
         ),
     ] {
         assert_eq!(restored(&input, &route, &[reasoning]).1, expected, "{name}");
+        let wanted = ChatRequest::scan(input.as_bytes()).unwrap().lost_turns(input.as_bytes(), &route);
+        assert_eq!(wanted > 0, wants, "{name}");
     }
 }
 
@@ -188,4 +228,15 @@ fn the_key_of_an_answer_is_that_of_the_turn_that_comes_back() {
         messages.extend([call.as_str(), tool]);
     }
     assert_eq!(expected.iter().collect::<std::collections::HashSet<_>>().len(), 3);
+}
+
+#[test]
+fn a_request_grows_within_bounds_and_the_last_turns_come_first() {
+    let turns: Vec<_> = (0..4).map(|number| assistant(&format!(r#", "n": {number}"#))).collect();
+    let input = body(&turns.iter().map(String::as_str).collect::<Vec<_>>());
+    let text = "x".repeat(rewrite::MAX_RESTORED_BYTES / 3);
+    let kept = vec![Some(text.as_bytes()); 4];
+    let (output, count) = restored(&input, &restoring(Dialect::Native), &kept);
+    assert_eq!((count, output.len() < input.len() + rewrite::MAX_RESTORED_BYTES + 256), (3, true));
+    assert!(output.contains(r#""n": 0}"#) && output.contains(r#""n": 1, "reasoning_content""#));
 }
