@@ -168,6 +168,20 @@ def test_what_is_not_kept_is_counted_as_missing() -> None:
     assert (prepared.restored, counted[1:]) == (1, [("restored", 1)])
 
 
+def test_only_the_target_that_wants_it_gets_it() -> None:
+    counted: list[tuple[str, int]] = []
+    store = MemoryStore(ttl_s=60, max_bytes=10_000)
+    reasoning = Reasoning(store, lambda outcome, turns: counted.append((outcome, turns)))
+    request = _core.ChatRequest(LOST)
+    put(store, (request.lost_turn_keys(KEY.digest)[0], b"hm"))
+    other = _core.Route("glm-5")
+    rewrite = asyncio.run(reasoning.rewriter(request, [other, WANTS], KEY))
+    assert b"reasoning_content" not in rewrite(other).body
+    assert counted == []
+    assert b'"reasoning_content": "hm"' in rewrite(WANTS).body
+    assert counted == [("restored", 1)]
+
+
 def test_the_boundary_of_lost_turns() -> None:
     request = _core.ChatRequest(LOST)
     assert (request.lost_turns(WANTS), request.lost_turns(_core.Route("m"))) == (1, 0)
