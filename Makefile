@@ -121,7 +121,7 @@ lock: STEPS := 3
 lock: $(DEV_PACKAGES) ## resolves the locked Python packages anew from pyproject.toml
 	$(say) 3 'requirements.lock, requirements-dev.lock'
 	@$(LOCK) --group build --output-file requirements.lock
-	@$(LOCK) --group checks --constraint requirements.lock --output-file requirements-dev.lock
+	@$(LOCK) --group checks --extra redis --constraint requirements.lock --output-file requirements-dev.lock
 
 lock-clients: $(DEV_PACKAGES) ## resolves the locked clients anew; then make client-table
 	@$(BIN)/python -m tests.clients --lock

@@ -74,8 +74,15 @@ class Route:
         upstream_stream: str = "auto",
         drop: Sequence[str] = (),
         reasoning_tags: str | None = None,
+        thinking_on: bool = True,
+        thinking_off: bool = True,
+        restore_reasoning: bool = False,
     ) -> Route:
         """`dialect` None: by pattern. `reasoning_tags` "think": reasoning stands in the content.
+
+        `thinking_on`, `thinking_off`: whether the model has that mode. A switch that asks for a mode which it
+        lacks is taken out and not sent (`ignored`). `restore_reasoning`: the model refuses assistant messages
+        that called tools and lost their reasoning; so answers' reasoning is gathered, and put back.
 
         Raises ValueError for an unknown dialect, upstream_stream or reasoning_tags.
         """
@@ -83,6 +90,8 @@ class Route:
     def upstream_model(self) -> str: ...
     @property
     def dialect(self) -> str: ...
+    @property
+    def restore_reasoning(self) -> bool: ...
 
 @final
 class ChatRequest:
@@ -100,9 +109,30 @@ class ChatRequest:
     def thinking(self) -> bool | None:
         """The switch that was asked for: `llmgw_thinking`, else `enable_thinking`, else None."""
     @property
+    def thinking_field(self) -> str | None:
+        """Which of the two fields `thinking` comes from."""
+    @property
     def first_image(self) -> str | None:
         """Path of the first `image_url` part, such as `messages[2].content[1]`."""
-    def rewrite(self, route: Route) -> PreparedRequest: ...
+    def lost_turns(self, route: Route) -> int:
+        """How many assistant messages have tool calls and no `reasoning_content` (absent, null or empty).
+
+        0 where the route does not want it back, or where thinking is switched off.
+        """
+    def lost_turn_keys(self, scope: bytes) -> list[bytes]:
+        """What those turns were kept under, if they were: 32 bytes each, in their order.
+
+        A digest over `scope` (whose turns they are) and the id of the turn's first tool call. An id that may
+        come again in another conversation (Kimi's `get_weather:0`) is taken together with the call's name and
+        arguments and all messages before it, the system's apart.
+        """
+    def rewrite(self, route: Route, *, reasoning: Sequence[bytes | None] = ()) -> PreparedRequest:
+        """The body for the upstream.
+
+        `reasoning`: what was kept for each of `lost_turn_keys`, as `Exchange.tool_turns` gave it. It goes in
+        where `lost_turns` counts it, 16 MiB at most, the last turns first. What can't stand in a JSON string
+        is passed over.
+        """
 
 @final
 class PreparedRequest:
@@ -119,6 +149,12 @@ class PreparedRequest:
 
         None: no switch was given.
         """
+    @property
+    def keeps_reasoning(self) -> bool:
+        """Whether `Exchange.tool_turns` is worth asking: the route wants reasoning back."""
+    @property
+    def restored(self) -> int:
+        """How many messages have got their reasoning back."""
 
 @final
 class Upstream:
@@ -187,6 +223,13 @@ class Exchange:
         So a block after which this is True is the one that ends the answer.
         """
     def summary(self) -> Summary: ...
+    def tool_turns(self, request: ChatRequest, scope: bytes) -> list[tuple[bytes, bytes | None]]:
+        """The key (see `ChatRequest.lost_turn_keys`) and the reasoning of each choice that called tools.
+
+        `request` is the one that is answered. The reasoning is as it stands between the quotes of a JSON
+        string, or None if there were more than 256 KiB in the answer. Empty unless the route wants reasoning
+        back, the answer is complete (its last frame may be handed out), and the model reasoned.
+        """
 
 @final
 class Summary:

@@ -1,54 +1,19 @@
 """What each model is and can do, for `/v1/models` and `/v1/model-catalog`.
 
-A family is known by the model's name, and says only what is certainly true of all its members; the config's
-facts go on top. Where neither knows, the catalog says null. Every object is rendered once, at the start.
+What a model's name tells (`families`) comes first; the config's facts go on top. Where neither knows, the
+catalog says null. Every object is rendered once, at the start.
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from llmgw.config import Config, ModelConfig
+from llmgw.families import family_of, model_modes
 from llmgw.keys import Key
 
-
-class Family(NamedTuple):
-    """Models of one make."""
-
-    name: str
-    owned_by: str
-    pattern: re.Pattern[str]
-    """Found anywhere in a model's name."""
-    always_reasons: re.Pattern[str] | None = None
-    """Names of those that are known to reason."""
-
-
-def _named(pattern: str) -> re.Pattern[str]:
-    # A name begins at the start or after a separator, so that `vendor/qwen3-max` is Qwen and `sqwen` is not.
-    return re.compile(rf"(?:^|[/_.:-])(?:{pattern})", re.IGNORECASE)
-
-
-OTHER: Final = Family("other", "unknown", _named(""))
-FAMILIES: Final = (
-    # Distilled models name two families (`deepseek-r1-distill-qwen-32b`): the one that made them comes first.
-    Family("deepseek", "deepseek", _named("deepseek"), _named("deepseek-v4-|deepseek-r1|deepseek-reasoner")),
-    Family("qwen", "alibaba", _named("qwen|qwq|qvq"), _named("qwq|qvq|qwen3(?:\\.\\d+)?-[^/]*thinking")),
-    Family("glm", "zhipu", _named("glm|chatglm")),
-    Family("kimi", "moonshotai", _named("kimi|moonshot"), _named("kimi-[^/]*thinking")),
-    Family("minimax", "minimax", _named("minimax|abab"), _named("minimax-m2")),
-)
 NATIVE: Final = "native"
 """The one dialect with which the gateway's boolean switch has no effect."""
-
-
-def family_of(model: ModelConfig) -> Family:
-    """By the upstream's name for the model; by its id where that is opaque (an endpoint's id)."""
-    for name in (model.upstream_model, model.id):
-        for family in FAMILIES:
-            if family.pattern.search(name):
-                return family
-    return OTHER
 
 
 class Catalog:
@@ -92,6 +57,7 @@ def _model_object(model: ModelConfig, created_s: int) -> dict[str, Any]:
 
 def _entry(model: ModelConfig, dialect: str) -> dict[str, Any]:
     family = family_of(model)
+    modes = model_modes(model)
     reasons = family.always_reasons is not None and family.always_reasons.search(model.upstream_model)
     capabilities: dict[str, bool | None] = {
         "streaming": True,  # the gateway streams from every upstream
@@ -109,7 +75,11 @@ def _entry(model: ModelConfig, dialect: str) -> dict[str, Any]:
         "context_window": model.context_window,
         "max_output_tokens": model.max_output_tokens,
         "capabilities": capabilities | model.capabilities,
-        "thinking": {"dialect": dialect, "switch_effective": dialect != NATIVE},
+        "thinking": {
+            "dialect": dialect,
+            "switch_effective": dialect != NATIVE and len(modes) > 1,
+            "modes": modes,
+        },
     }
 
 

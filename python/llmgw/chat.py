@@ -25,6 +25,9 @@ from llmgw.keys import Key
 from llmgw.ledger import LedgerEntry, NotDurableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmgw._core import PreparedRequest, Route
     from llmgw.routing import Model
 
 logger = logging.getLogger(__name__)
@@ -35,6 +38,7 @@ EVENT_STREAM: Final[Headers] = [
     # nginx as a proxy in front of us would otherwise gather the frames.
     (b"x-accel-buffering", b"no"),
 ]
+DONE: Final = b"data: [DONE]\n\n"
 CLIENT_CLOSED_REQUEST: Final = 499
 """The ledger's status where the client left before its answer began (as nginx has it; nobody is told)."""
 CLIENT_STALLED: Final = "client_stalled"
@@ -103,19 +107,31 @@ class ChatCompletion:
             message = f"The model {model.id!r} takes no images. GET /v1/model-catalog tells which models do."
             raise ApiError("unsupported_modality", message, param=request.first_image)
 
+        model.check_thinking(request)
+
+        rewrite: Callable[[Route], PreparedRequest] = request.rewrite
+        if model.wants_reasoning:
+            # The client may have lost reasoning that an upstream insists on, and the gateway have kept it.
+            rewrite = await self._gateway.reasoning.rewriter(request, model.routes, self._key)
         attempts = self._attempts = Attempts(
-            self._gateway, model, request.rewrite, ticket=ticket, request_id=self._request_id
+            self._gateway, model, rewrite, ticket=ticket, request_id=self._request_id
         )
         # Only `receive` tells that a client left: granian neither cancels this task nor fails a `send`.
         watcher = asyncio.ensure_future(self._watch(receive, attempts))
         self._gateway.stalls.add(responder, scope, self._stalled)
         try:
-            await self._answer(attempts, watcher, responder)
+            await self._answer(request, attempts, watcher, responder)
         finally:
             self._gateway.stalls.discard(responder)
             watcher.cancel()
 
-    async def _answer(self, attempts: Attempts, watcher: asyncio.Future[None], responder: Responder) -> None:
+    async def _answer(
+        self,
+        request: ChatRequest,
+        attempts: Attempts,
+        watcher: asyncio.Future[None],
+        responder: Responder,
+    ) -> None:
         try:
             # Nothing is sent before an upstream's first good event: up to here any status can be told, and
             # another upstream can be asked.
@@ -133,12 +149,17 @@ class ChatCompletion:
             # A whole answer, or a short stream: a row that can't be stored can still be told by a status.
             await self._commit(exchange)
         if prepared.mode != "stream":
+            if prepared.keeps_reasoning:
+                await self._gateway.reasoning.keep(exchange, request, self._key)
             headers.append(JSON)
             await responder.whole(200, headers, block or b"")
             return
         headers += EVENT_STREAM
         await responder.start(200, headers)
         while block is not None:
+            # Whoever has seen the end may send the next request at once, to another worker too.
+            if prepared.keeps_reasoning and block.endswith(DONE):
+                await self._gateway.reasoning.keep(exchange, request, self._key)
             await responder.body(block, more=True)
             block = await exchange.next_block()
             if strict and block is not None and exchange.finished:

@@ -8,6 +8,7 @@ Durations are in seconds and say so in their names. This module uses no other mo
 """
 
 import difflib
+import importlib.util
 import os
 import re
 import tomllib
@@ -21,6 +22,7 @@ from pydantic_core import ErrorDetails
 
 CONFIG_ENV: Final = "LLMGW_CONFIG"
 DEFAULT_CONFIG: Final = "llmgw.toml"
+_REDIS_SCHEMES: Final = frozenset({"redis", "rediss"})
 DEFAULT_STORE_URL: Final = "sqlite:///llmgw.db"
 SQLITE_PREFIX: Final = "sqlite:///"
 MAX_DURATION_S: Final = 86_400.0
@@ -42,9 +44,11 @@ _INLINE_REASONING: Final = re.compile(r"minimax-m[23](?!\d)", re.IGNORECASE)
 """MiniMax's models write their reasoning into the content unless `reasoning_split` is sent."""
 Dialect = Literal["enable_thinking", "directive", "thinking_object", "native", "chat_template_kwargs"]
 Modality = Literal["text", "image", "audio", "video"]
+ThinkingMode = Literal["on", "off"]
 Capability = Literal["streaming", "tools", "vision", "reasoning", "json_mode"]
 Seconds = Annotated[float, Field(gt=0, le=MAX_DURATION_S, allow_inf_nan=False)]
 Strings = Annotated[tuple[str, ...], Strict(strict=False)]
+Modes = Annotated[tuple[ThinkingMode, ...], Strict(strict=False), Field(min_length=1)]
 Modalities = Annotated[tuple[Modality, ...], Strict(strict=False), Field(min_length=1)]
 
 
@@ -120,6 +124,17 @@ class LedgerConfig(_Table):
     """For each worker; 0: no journal."""
 
 
+class CacheConfig(_Table):
+    """`[cache]`: what is kept for a while, so far the reasoning of tool calls."""
+
+    url: SecretStr | None = None
+    """A Redis URL, which may hold a password. None: each worker's own memory."""
+    reasoning_ttl_s: Seconds = 21_600.0
+    """Kept for so long after its last use."""
+    reasoning_max_bytes: int = Field(default=67_108_864, ge=1)
+    """Of memory, per worker; Redis has a limit of its own."""
+
+
 class UpstreamConfig(_Table):
     """`[upstreams.NAME]`: one provider endpoint."""
 
@@ -167,6 +182,8 @@ class TargetConfig(_Table):
     upstream_stream: Literal["auto", "always", "never"] | None = None
     drop: Strings | None = None
     reasoning_tags: Literal["think", "none"] | None = None
+    thinking_modes: Modes | None = None
+    restore_reasoning: bool | None = None
 
     @property
     def inline_reasoning(self) -> Literal["think"] | None:
@@ -176,7 +193,10 @@ class TargetConfig(_Table):
         return "think" if self.reasoning_tags == "think" else None
 
 
-_INHERITED: Final = ("upstream_model", "thinking", "upstream_stream", "drop", "reasoning_tags")
+_INHERITED: Final = (
+    "upstream_model", "thinking", "upstream_stream", "drop", "reasoning_tags", "thinking_modes",
+    "restore_reasoning",
+)  # fmt: skip
 """What a target takes from its model."""
 
 
@@ -192,6 +212,12 @@ class ModelConfig(_Table):
     """What the upstream calls it; `id` where the file is silent. Loaded, the first target's."""
     thinking: Dialect | None = None
     """None: the pattern table decides."""
+    thinking_modes: Modes | None = None
+    """What the switch may ask for. None: by the model's name, where that tells; else both."""
+    thinking_fallback: Literal["error", "drop"] = "error"
+    """Where the switch asks for a mode that the model lacks: refuse, or send the request without it."""
+    restore_reasoning: bool | None = None
+    """Keep the reasoning of tool calls and put it back where it is missing. None: DeepSeek and Kimi."""
     upstream_stream: Literal["auto", "always", "never"] = "auto"
     drop: Strings = ()
     """Request fields that this upstream refuses."""
@@ -227,6 +253,7 @@ class Config(_Table):
     store: StoreConfig = StoreConfig()
     ledger: LedgerConfig = LedgerConfig()
     routing: RoutingConfig = RoutingConfig()
+    cache: CacheConfig = CacheConfig()
     upstreams: dict[str, UpstreamConfig] = Field(min_length=1)
     models: Annotated[tuple[ModelConfig, ...], Strict(strict=False), Field(min_length=1)]
     _source: Path = PrivateAttr(default=Path(DEFAULT_CONFIG))
@@ -365,6 +392,9 @@ class _Resolver:
         ledger = resolved.get("ledger")
         if isinstance(ledger, dict) and isinstance(journal := ledger.get("journal"), str) and journal:
             resolved["ledger"] = ledger | {"journal": str(self._folder / Path(journal).expanduser())}
+        cache = resolved.get("cache")
+        if isinstance(cache, dict) and isinstance(url := cache.get("url"), str):
+            resolved["cache"] = cache | {"url": self._cache_url(url)}
         upstreams = resolved.get("upstreams")
         if isinstance(upstreams, dict):
             resolved["upstreams"] = {
@@ -383,6 +413,27 @@ class _Resolver:
             self._fault("store.url", "is not the URL of a SQLite file", right)
             return url
         return SQLITE_PREFIX + str(self._folder / path)
+
+    def _cache_url(self, reference: str) -> SecretStr | None:
+        path = "cache.url"
+        if importlib.util.find_spec("redis") is None:
+            problem = "the package redis is not installed"
+            self._fault(path, problem, "install llmgw[redis], or leave the line out")
+        if self._environ is None:
+            return None
+        url = self._referred(path, reference, self._environ)
+        if url is None:
+            return None
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in _REDIS_SCHEMES and bool(parts.hostname) and parts.port != 0
+            usable = usable and url.isascii() and url.isprintable() and " " not in url
+        except ValueError:  # a bad port or a bad IPv6 address
+            usable = False
+        if not usable:
+            right = 'write it like "redis://127.0.0.1:6379/0" (rediss:// with TLS), or "env:NAME"'
+            self._fault(path, "is not the URL of a Redis server", right)
+        return SecretStr(url)
 
     def _upstream(self, path: str, table: dict[str, Any]) -> dict[str, Any]:
         resolved = dict(table)
@@ -414,6 +465,13 @@ class _Resolver:
         return url.rstrip("/")
 
     def _secret(self, path: str, reference: str, environ: Mapping[str, str]) -> str | None:
+        secret = self._referred(path, reference, environ)
+        if secret is not None and not (secret.isascii() and secret.isprintable() and " " not in secret):
+            self._fault(path, "can't stand in a header", "a key is one word of visible ASCII characters")
+            return None
+        return secret
+
+    def _referred(self, path: str, reference: str, environ: Mapping[str, str]) -> str | None:
         kind, _, name = reference.partition(":")
         if kind == "env":
             secret = environ.get(name, "").strip()
@@ -437,9 +495,6 @@ class _Resolver:
             if not secret:
                 self._fault(path, "is empty", 'write "env:NAME", "file:PATH" or the key, or leave it out')
                 return None
-        if not (secret.isascii() and secret.isprintable() and " " not in secret):
-            self._fault(path, "can't stand in a header", "a key is one word of visible ASCII characters")
-            return None
         return secret
 
 
@@ -528,6 +583,7 @@ _TABLES: Final[dict[str, type[_Table]]] = {
     "store": StoreConfig,
     "ledger": LedgerConfig,
     "routing": RoutingConfig,
+    "cache": CacheConfig,
     "upstreams": UpstreamConfig,
     "models": ModelConfig,
 }
@@ -605,5 +661,7 @@ def _file_order(path: str) -> tuple[int, str, int, str]:
     return rank, name, int(index.rstrip("]") or 0) if index else 0, rest
 
 
+BOTH_MODES: Final[tuple[ThinkingMode, ...]] = get_args(ThinkingMode)
+"""What a thinking switch may ask for."""
 DIALECTS: Final[tuple[str, ...]] = get_args(Dialect)
 """The known thinking dialects, as `_core.Route` takes them."""

@@ -31,6 +31,7 @@ ERRORS: Final[dict[str, ErrorSpec]] = {
     "duplicate_field": ErrorSpec(400, "invalid_request_error", retriable=False),
     "too_deep": ErrorSpec(400, "invalid_request_error", retriable=False),
     "unsupported_modality": ErrorSpec(400, "invalid_request_error", retriable=False),
+    "unsupported_thinking_mode": ErrorSpec(400, "invalid_request_error", retriable=False),
     "invalid_host": ErrorSpec(400, "invalid_request_error", retriable=False),
     "missing_api_key": ErrorSpec(401, "authentication_error", retriable=False),
     "invalid_api_key": ErrorSpec(401, "authentication_error", retriable=False),

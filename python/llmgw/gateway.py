@@ -12,6 +12,8 @@ from llmgw.journal import Journal
 from llmgw.keys import KeyRing
 from llmgw.ledger import Ledger
 from llmgw.metrics import Metrics
+from llmgw.reasoning import Reasoning
+from llmgw.reasoning import open_store as open_reasoning
 from llmgw.routing import Router
 from llmgw.stalls import StallWatch
 from llmgw.store import Store, StoreError, store_at
@@ -42,6 +44,7 @@ class Gateway:
             on_shed=self.metrics.shed,
         )
         self.stalls = StallWatch()
+        self.reasoning = Reasoning(open_reasoning(config.cache), self.metrics.reasoning)
         self.keyring = KeyRing(store, stale_keys_s=config.store.stale_keys_s, observe=self.metrics.keys_state)
         limit_bytes = config.ledger.journal_max_bytes
         journal = Journal(config.journal_folder, max_bytes=limit_bytes) if limit_bytes else None
@@ -122,6 +125,7 @@ class Gateway:
         """Write what the ledger holds and stop. Without blocking the loop."""
         self.draining = True
         await self.ledger.close()
+        await self.reasoning.close()
         await asyncio.to_thread(self.keyring.close)
         await asyncio.to_thread(self.store.close)
         logger.info("stopped; the ledger is written")

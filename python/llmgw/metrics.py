@@ -120,6 +120,12 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livesum",
         )
+        self._reasoning = Counter(
+            "llmgw_reasoning_turns",
+            "Answers and messages that called tools, by what became of their reasoning.",
+            ("outcome",),
+            registry=self.registry,
+        )
         self._ledger_queue = Gauge(
             "llmgw_ledger_queue_rows",
             "Ledger entries that are in memory only.",
@@ -218,6 +224,10 @@ class Metrics:
     def held(self, size: int) -> None:
         """Take the bytes of request bodies that are held now."""
         self._in_flight_bytes.set(size)
+
+    def reasoning(self, outcome: str, turns: int) -> None:
+        """Count what became of the reasoning of tool calls. Made to be `Reasoning`'s `count`."""
+        self._child(self._reasoning, outcome).inc(turns)
 
     def ledger_state(self, state: LedgerState) -> None:
         """Take the ledger's figures. Made to be `Ledger`'s `observe`."""

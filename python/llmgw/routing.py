@@ -7,8 +7,9 @@ from typing import Final, NamedTuple
 
 from llmgw import _core
 from llmgw.admission import Slots
-from llmgw.config import Config, ModelConfig, TargetConfig, UpstreamConfig
+from llmgw.config import BOTH_MODES, Config, ModelConfig, TargetConfig, ThinkingMode, UpstreamConfig
 from llmgw.errors import ApiError
+from llmgw.families import model_modes, thinking_modes, wants_reasoning
 from llmgw.health import CoolDown, Health
 from llmgw.keys import Key
 from llmgw.targets import Target, Targets
@@ -25,6 +26,29 @@ class Model:
     id: str
     targets: Targets
     accepts_images: bool
+    thinking_modes: tuple[ThinkingMode, ...] = BOTH_MODES
+    """What the thinking switch may ask for; anything else is refused."""
+
+    wants_reasoning: bool = False
+    """Whether any target wants the reasoning of tool calls back."""
+
+    @property
+    def routes(self) -> list[_core.Route]:
+        """Those of the targets."""
+        return [target.route for target in self.targets.all]
+
+    def check_thinking(self, request: _core.ChatRequest) -> None:
+        """Raises ApiError, `unsupported_thinking_mode`, where the switch asks for what is not there."""
+        asked = request.thinking
+        if asked is None or ("on" if asked else "off") in self.thinking_modes:
+            return
+        does = "always thinks" if asked is False else "never thinks"
+        modes = ", ".join(self.thinking_modes)
+        message = (
+            f"The model {self.id!r} {does} (thinking modes: {modes}). Leave {request.thinking_field} out, "
+            "or choose another model: thinking.modes in GET /v1/model-catalog tells what each can do."
+        )
+        raise ApiError("unsupported_thinking_mode", message, param=request.thinking_field)
 
 
 class Upstream(NamedTuple):
@@ -101,7 +125,7 @@ class Router:
         return f"The model {shown!r} does not exist.{hint} GET /v1/models lists what this key may use."
 
     def _model(self, model: ModelConfig) -> Model:
-        targets = [self._target(target) for target in model.targets]
+        targets = [self._target(model, target) for target in model.targets]
         for health in [target.health for target in targets] if len(targets) > 1 else []:
             if not health.may_cool and self._observe is not None:
                 self._observe(health.upstream, health.upstream_model, False)  # noqa: FBT003  (its one flag)
@@ -111,21 +135,28 @@ class Router:
             id=model.id,
             targets=Targets(targets, max_cooling_share=share),
             accepts_images="image" in model.input_modalities,
+            # With "drop", the rewrite takes out what a target lacks.
+            thinking_modes=BOTH_MODES if model.thinking_fallback == "drop" else model_modes(model),
+            wants_reasoning=any(target.route.restore_reasoning for target in targets),
         )
 
-    def _target(self, target: TargetConfig) -> Target:
+    def _target(self, model: ModelConfig, target: TargetConfig) -> Target:
         table = self._config.routing
         at = (target.upstream, target.upstream_model)
         if at not in self._health:
             cool_down = CoolDown(table.cool_down_failures, table.cool_down_s, table.max_cool_down_s)
             known = self._known_health(target)
             self._health[at] = known or Health(*at, cool_down=cool_down, observe=self._observe)
+        modes = thinking_modes(model, target)
         route = _core.Route(
             target.upstream_model,
             dialect=target.thinking,
             upstream_stream=target.upstream_stream or "auto",
             drop=target.drop or (),
             reasoning_tags=target.inline_reasoning,
+            thinking_on="on" in modes,
+            thinking_off="off" in modes,
+            restore_reasoning=wants_reasoning(model, target),
         )
         upstream = self.upstreams[target.upstream]
         return Target(

@@ -25,6 +25,8 @@ DIALECTS = {
     "kimi": "native",
     "minimax": "native",
 }
+ALWAYS_THINKING = ("qwen3-next-80b-a3b-thinking", "kimi-k2-thinking", "minimax-m2")
+"""Known by their names; `glm-5-flash` is not."""
 
 
 def test_the_lists(gateway: Gateway) -> None:
@@ -45,12 +47,18 @@ def test_an_entry(gateway: Gateway, model: Model) -> None:
     assert entry["modalities"] == {"input": model.input_modalities, "output": ["text"]}
     assert (entry["context_window"], entry["max_output_tokens"]) == (model.context_window, None)
     dialect = DIALECTS[model.family]
-    assert entry["thinking"] == {"dialect": dialect, "switch_effective": dialect != "native"}
+    modes = ["on"] if model.id in ALWAYS_THINKING else ["on", "off"]
+    effective = dialect != "native" and len(modes) == 2
+    assert entry["thinking"] == {"dialect": dialect, "switch_effective": effective, "modes": modes}
 
 
 def test_the_config_wins_over_the_pattern(gateway: Gateway) -> None:
     entry = gateway.get("/v1/model-catalog/deepseek-by-object").json()
-    assert entry["thinking"] == {"dialect": "thinking_object", "switch_effective": True}
+    assert entry["thinking"] == {
+        "dialect": "thinking_object",
+        "switch_effective": True,
+        "modes": ["on", "off"],
+    }
     assert entry["context_window"] is None
 
 

@@ -48,6 +48,13 @@ MORE_MODELS = (
     Model("dropping", "qwen", "qwen3-max", 'drop = ["reasoning_effort", "seed"]'),
     Model("never-streams", "qwen", "qwen3.6-plus", 'upstream_stream = "never"'),
     Model("always-streams", "glm", "glm-5", 'upstream_stream = "always"'),
+    Model("glm-always-thinks", "glm", "glm-5-flash", 'thinking_modes = ["on"]'),
+    Model(
+        "glm-drops-the-switch", "glm", "glm-5-flash", 'thinking_modes = ["on"]\nthinking_fallback = "drop"'
+    ),
+    Model("qwen-drops-the-switch", "qwen", "qwen3-next-80b-a3b-thinking", 'thinking_fallback = "drop"'),
+    Model("kimi-drops-the-switch", "kimi", "kimi-k2-thinking", 'thinking_fallback = "drop"'),
+    Model("never-thinks", "qwen", "qwen3-max", 'thinking_modes = ["off"]'),
     Model("scripted", "scripted", "scripted"),
     Model("scripted-merged", "scripted", "scripted", 'upstream_stream = "always"'),
     Model("hasty", "hasty", "scripted"),

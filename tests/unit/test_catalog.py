@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from llmgw.catalog import Catalog, family_of
+from llmgw.catalog import Catalog
 from llmgw.config import Config, ModelConfig, parse_config
+from llmgw.families import family_of
 from llmgw.keys import Key
 
 Json = dict[str, Any]
@@ -75,7 +76,7 @@ def test_an_entry_of_which_nothing_is_known() -> None:
             "reasoning": None,
             "json_mode": None,
         },
-        "thinking": {"dialect": "native", "switch_effective": False},
+        "thinking": {"dialect": "native", "switch_effective": False, "modes": ["on", "off"]},
     }
 
 
@@ -104,7 +105,7 @@ def test_the_config_s_facts_go_on_top() -> None:
             "reasoning": False,
             "json_mode": None,
         },
-        "thinking": {"dialect": "enable_thinking", "switch_effective": True},
+        "thinking": {"dialect": "enable_thinking", "switch_effective": True, "modes": ["on", "off"]},
     }
 
 
@@ -135,7 +136,23 @@ def test_reasoning_is_claimed_only_where_it_is_certain(name: str, *, expected: b
     ],
 )
 def test_switch_effective(dialect: str, *, effective: bool) -> None:
-    assert entry({"id": "m"}, dialect)["thinking"] == {"dialect": dialect, "switch_effective": effective}
+    modes = ["on", "off"]
+    said = entry({"id": "m"}, dialect)["thinking"]
+    assert said == {"dialect": dialect, "switch_effective": effective, "modes": modes}
+
+
+@pytest.mark.parametrize(
+    ("model", "modes"),
+    [
+        ({"id": "qwen3-next-80b-a3b-thinking"}, ["on"]),
+        ({"id": "qwen3-coder-plus"}, ["off"]),
+        ({"id": "qwen3.6-plus", "thinking_modes": ["off"]}, ["off"]),
+        ({"id": "qwen3.6-plus", "thinking_modes": ["off", "on"]}, ["on", "off"]),
+    ],
+)
+def test_modes(model: Json, modes: list[str]) -> None:
+    said = entry(model, "enable_thinking")["thinking"]
+    assert (said["modes"], said["switch_effective"]) == (modes, len(modes) == 2)
 
 
 def test_models_are_openai_s() -> None:

@@ -422,6 +422,35 @@ def test_check_shows_what_the_running_gateway_says(
     assert rows == ([["local", "qwen3-max", "cooling", "5", "3.8", "2"]] if shown else [])
 
 
+def test_check_warns_of_workers_that_share_no_reasoning(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(lambda _: Canned(200, LISTED)) as upstream:
+        quiet = check(run, tmp_path, monkeypatch, f"{upstream.url}/v1/")
+        file = tmp_path / "llmgw.toml"
+        text = file.read_text("utf-8")
+        model = '[[models]]\nid = "kimi-k2.6"\nupstream = "local"\n'
+        file.write_text(f"[server]\nworkers = 2\n{text}\n{model}", "utf-8")
+        warned = run("check")
+    assert "warning" not in quiet.out
+    assert "warning: each of the 2 workers keeps the reasoning of tool calls for itself" in warned.out
+    assert "kimi-k2.6" in warned.out
+    assert warned.status == 0
+
+
+def test_check_of_a_cache_that_is_not_there(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(lambda _: Canned(200, LISTED)) as upstream:
+        assert "cache:" not in check(run, tmp_path, monkeypatch, f"{upstream.url}/v1/").out
+        file = tmp_path / "llmgw.toml"
+        cache = f'[cache]\nurl = "redis://:hunter2@127.0.0.1:{free_port()}/0"\n'
+        file.write_text(cache + file.read_text("utf-8"), "utf-8")
+        status, out, err = run("check")
+    assert (status, "cache: FAULT: can't be used (Redis: ConnectionError)" in out) == (1, True)
+    assert "hunter2" not in out + err
+
+
 def test_check_of_a_refusing_upstream(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(lambda _: Canned(401, b"wrong key " + UPSTREAM_SECRET.encode())) as upstream:
         status, out, _ = check(run, tmp_path, monkeypatch, upstream.url)

@@ -1,5 +1,6 @@
 """The config file: what is right, and the words for what is wrong."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -207,6 +208,10 @@ def test_where_the_journal_is(tmp_path: Path, lines: str, expected: str) -> None
 
 
 NOT_A_URL = 'upstreams.local.base_url: is not an http or https URL; write it like "https://host/v1"'
+NOT_REDIS = (
+    "cache.url: is not the URL of a Redis server; "
+    'write it like "redis://127.0.0.1:6379/0" (rediss:// with TLS), or "env:NAME"'
+)
 NOT_SQLITE = (
     "store.url: is not the URL of a SQLite file; "
     'write "sqlite:///llmgw.db" (beside this file) or "sqlite:////absolute/path.db"'
@@ -371,7 +376,36 @@ NOT_SQLITE = (
             f"[ledger]\njournal_max_bytes = -1\n{with_upstream('')}",
             "ledger.journal_max_bytes: is out of range; it must be greater than or equal to 0",
         ),
+        # The cache
+        (f'[cache]\nurl = "http://host"\n{with_upstream("")}', NOT_REDIS),
+        (f'[cache]\nurl = "redis://"\n{with_upstream("")}', NOT_REDIS),
+        (f'[cache]\nurl = "redis://host:99999"\n{with_upstream("")}', NOT_REDIS),
+        (f'[cache]\nurl = "redis://ho st"\n{with_upstream("")}', NOT_REDIS),
+        (
+            f'[cache]\nurl = "env:NOT_SET"\n{with_upstream("")}',
+            "cache.url: the environment variable 'NOT_SET' is not set; set it before the start",
+        ),
+        (
+            f"[cache]\nreasoning_ttl_s = 0\n{with_upstream('')}",
+            "cache.reasoning_ttl_s: is out of range; it must be greater than 0",
+        ),
+        (
+            f"[cache]\nreasoning_ttl = 1\n{with_upstream('')}",
+            "cache.reasoning_ttl: is not a known key; did you mean 'reasoning_ttl_s'?",
+        ),
         # Values
+        (
+            with_model('thinking_modes = ["maybe"]'),
+            "models[0].thinking_modes[0]: is not a known value; it must be one of 'on', 'off'",
+        ),
+        (
+            with_model("thinking_modes = []"),
+            "models[0].thinking_modes: is empty; write at least one value or leave the line out",
+        ),
+        (
+            with_model('thinking_fallback = "ignore"'),
+            "models[0].thinking_fallback: is not a known value; it must be one of 'error', 'drop'",
+        ),
         (
             with_model('thinking = "enable_thinkin"'),
             (
@@ -579,3 +613,24 @@ def test_the_text_is_kept_and_never_shown(tmp_path: Path) -> None:
     config = load(tmp_path, text)
     assert config.text == text
     assert SECRET not in repr(config)
+
+
+def test_redis_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = f'[cache]\nurl = "redis://host"\n{with_upstream("")}'
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    expected = "cache.url: the package redis is not installed; install llmgw[redis], or leave the line out"
+    assert faults(tmp_path, text) == [expected]
+    assert load(tmp_path, with_upstream("")).cache.url is None
+
+
+def test_the_url_of_the_cache_is_a_secret(tmp_path: Path) -> None:
+    text = f'[cache]\nurl = "redis://:{SECRET}@host:6379/1"\n{with_upstream("")}'
+    config = load(tmp_path, text)
+    assert config.cache.url is not None
+    assert config.cache.url.get_secret_value() == f"redis://:{SECRET}@host:6379/1"
+    assert SECRET not in repr(config)
+    file = tmp_path / "url.txt"
+    file.write_text("rediss://host\n", "utf-8")
+    config = load(tmp_path, f'[cache]\nurl = "file:url.txt"\n{with_upstream("")}')
+    assert config.cache.url is not None
+    assert config.cache.url.get_secret_value() == "rediss://host"

@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 from llmgw.cli import VERBS
 from llmgw.config import (
     DIALECTS,
+    CacheConfig,
     Capability,
     ConfigError,
     LedgerConfig,
@@ -46,6 +47,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "[store]": StoreConfig,
     "[ledger]": LedgerConfig,
     "[routing]": RoutingConfig,
+    "[cache]": CacheConfig,
     "[upstreams.NAME]": UpstreamConfig,
     "[[models]]": ModelConfig,
     "targets": TargetConfig,

@@ -27,6 +27,7 @@ CONTRACT = {
         "too_deep",
         "invalid_host",
         "unsupported_modality",
+        "unsupported_thinking_mode",
     },
     401: {"missing_api_key", "invalid_api_key", "expired_api_key"},
     403: {"model_not_allowed"},

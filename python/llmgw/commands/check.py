@@ -13,11 +13,13 @@ import httpx
 
 from llmgw._core import dialect_for
 from llmgw.commands.common import add_config_option, print_table, read_config
-from llmgw.config import Config, ConfigError, UpstreamConfig
+from llmgw.config import CacheConfig, Config, ConfigError, UpstreamConfig
+from llmgw.reasoning import CacheError, open_store, sharing_problem
 
 EPILOG: Final = """\
 Asks every upstream for GET {base_url}/models, with its key; nothing is generated, so nothing is billed. Keys
-are never printed. The exit status is 1 if the config or an upstream has a fault.
+are never printed. Redis, where [cache] names one, is asked for nothing in particular. The exit status is 1 if
+the config, an upstream or Redis has a fault.
 
 Shows the targets of models that have several. Where the gateway itself is running, at the config's host and
 port, one of its workers is asked how it finds its upstreams.
@@ -26,6 +28,8 @@ examples:
   llmgw check
   llmgw check --config /etc/llmgw.toml --timeout 5
 """
+_NO_KEY: Final = bytes(32)
+"""Nothing is kept under it."""
 _MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 _HEALTH_TIMEOUT_S: Final = 2.0
 _THIS_MACHINE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (compared with, not bound to)
@@ -66,9 +70,12 @@ def run(options: argparse.Namespace) -> int:
         return 1
     models = "1 model" if len(config.models) == 1 else f"{len(config.models)} models"
     print(f"{config.source}: no faults, {models}\n")
+    if problem := sharing_problem(config, config.server.workers):
+        print(f"warning: {problem}\n")
     show_targets(config)
     show_health(config, options.timeout)
     probes = asyncio.run(probe_all(config, options.timeout))
+    cache = asyncio.run(probe_cache(config.cache))
     rows = [
         (
             probe.name,
@@ -80,7 +87,23 @@ def run(options: argparse.Namespace) -> int:
         for probe in probes
     ]
     print_table(("UPSTREAM", "URL", "STATUS", "MS", "VERDICT"), rows, right=(2, 3))
-    return 1 if any(probe.verdict.fault for probe in probes) else 0
+    if cache is not None:
+        print(f"\ncache: {'FAULT: ' if cache.fault else ''}{cache.text}")
+    return 1 if any(verdict.fault for verdict in (*(p.verdict for p in probes), cache) if verdict) else 0
+
+
+async def probe_cache(config: CacheConfig) -> Verdict | None:
+    """Ask Redis for something, in the way that requests do; None where none is configured."""
+    if config.url is None:
+        return None
+    store = open_store(config)
+    try:
+        await store.get([_NO_KEY])
+    except CacheError as error:
+        return Verdict(fault=True, text=f"can't be used ({error})")
+    finally:
+        await store.close()
+    return Verdict(fault=False, text="ok")
 
 
 async def probe_all(config: Config, timeout_s: float) -> list[Probe]:

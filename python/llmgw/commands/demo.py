@@ -19,6 +19,7 @@ from llmgw.commands.gateway import claim_port, is_up, run_gateway
 from llmgw.config import load_config
 from llmgw.keys import create_key
 from llmgw.simulator.families import FAMILIES
+from llmgw.simulator.model import Thinking
 
 EPILOG: Final = """\
 The providers are simulated: no account, no cost, made-up answers. Keys and ledger live in a temporary folder
@@ -103,6 +104,8 @@ def demo_config(simulator_port: int) -> str:
             # A list of plain strings reads the same in JSON and TOML.
             lines += [f"input_modalities = {json.dumps(model.input_modalities)}"]
             lines += [f"context_window = {model.context_window}"]
+            if model.thinking is Thinking.ALWAYS:
+                lines += ['thinking_modes = ["on"]']
     return "\n".join(lines) + "\n"
 
 

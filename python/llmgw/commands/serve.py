@@ -1,11 +1,13 @@
 """`llmgw serve`: the gateway."""
 
 import argparse
+import sys
 from typing import Final
 
 from llmgw.commands.common import add_config_option, read_config
 from llmgw.commands.gateway import run_gateway
 from llmgw.commands.version import version
+from llmgw.reasoning import sharing_problem
 
 EPILOG: Final = """\
 examples:
@@ -28,11 +30,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it."""
     config = read_config(options.config)
+    workers = config.server.workers if options.workers is None else options.workers
+    if problem := sharing_problem(config, workers):
+        print(f"warning: {problem}", file=sys.stderr, flush=True)
     run_gateway(
         config,
         host=config.server.host if options.host is None else options.host,
         port=config.server.port if options.port is None else options.port,
-        workers=config.server.workers if options.workers is None else options.workers,
+        workers=workers,
         on_ready=lambda url: print(f"llmgw {version()} listening on {url}", flush=True),
     )
     return 0

@@ -12,7 +12,7 @@ use std::{env, fs};
 
 use llmgw_core::dialect::Dialect;
 use llmgw_core::merge::Merger;
-use llmgw_core::request::{AnswerContext, ChatRequest, Route, UpstreamStream};
+use llmgw_core::request::{AnswerContext, ChatRequest, Route, ThinkingModes, UpstreamStream};
 use llmgw_core::sse::SseLimits;
 use llmgw_core::stream::Transformer;
 
@@ -39,6 +39,8 @@ fn main() -> Outcome {
     let route = Route {
         upstream_model: "qwen3-plus-2026-11-01".into(),
         dialect: Dialect::EnableThinking,
+        thinking_modes: ThinkingModes::BOTH,
+        restore_reasoning: false,
         upstream_stream: UpstreamStream::Auto,
         drop: Vec::new(),
     };

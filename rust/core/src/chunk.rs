@@ -333,7 +333,7 @@ impl Delta {
 }
 
 impl ToolCall {
-    fn read(scanner: &mut Scanner<'_>) -> Result<Self, NotAChunk> {
+    pub(crate) fn read(scanner: &mut Scanner<'_>) -> Result<Self, NotAChunk> {
         let mut call = Self::default();
         call.span = scanner.object(|scanner, key| {
             call.members += 1;

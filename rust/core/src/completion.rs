@@ -4,15 +4,18 @@
 //! finish reason (old Ollama) gets the one that its content tells, `tool_calls` or `stop`, for its end is not in doubt;
 //! an answer with an `error` or without choices is an error, whatever its HTTP status said.
 
+use std::borrow::Cow;
+
 use crate::chunk::{Choice, Chunk, Delta, Holder, ToolCall, read_usage, text_of};
 use crate::error::{StreamError, StreamErrorKind};
 use crate::json::edit::{Edits, MemberChanges};
-use crate::json::text::{Text, quoted};
-use crate::json::{Kind, Member};
+use crate::json::text::quoted;
+use crate::json::{Kind, Member, Text};
 use crate::request::AnswerContext;
 use crate::stream::{Parts, Reason, details_text, new_call_id, translate, upstream_error, write_arguments};
 use crate::summary::Summary;
 use crate::think::{self, ReasoningTags, Split, may_hold_tag};
+use crate::turn::{FirstCall, ToolTurn};
 
 /// A cleaned answer and what it said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +50,15 @@ pub fn clean(body: &[u8], context: &AnswerContext) -> Result<Cleaned, StreamErro
     for (position, choice) in chunk.choices.iter().enumerate() {
         let reason = clean_choice(&chunk, choice, position, body, context, &mut edits)?;
         summary.finish_reason.get_or_insert(reason);
-        summary.reasoning_seen |= reasons(&choice.delta, inline, body);
+        let reasoning = reasoning_of(&choice.delta, inline, body);
+        summary.reasoning_seen |= !reasoning.is_empty();
+        if context.keep_reasoning
+            && let Some(call) = choice.tool_calls(&chunk).first()
+        {
+            let index = choice.index.and_then(|index| index.value.as_u64(body)).unwrap_or(position as u64);
+            let call = first_call(call, (index, &context.request_id), body);
+            summary.tool_turns.extend(ToolTurn::whole(call, &reasoning));
+        }
     }
     let mut changes = chunk.make_whole(b"chat.completion", body, context, &mut edits);
     if chunk.id.is_some_and(|id| id.value.kind == Kind::String && id.value.is_blank(body)) {
@@ -62,14 +73,39 @@ pub fn clean(body: &[u8], context: &AnswerContext) -> Result<Cleaned, StreamErro
     Ok(Cleaned { body, summary })
 }
 
-/// Whether a message holds any reasoning text.
-fn reasons(message: &Delta, inline: bool, input: &[u8]) -> bool {
+/// A message's reasoning under whatever name, still escaped; empty where there is none.
+fn reasoning_of<'a>(message: &Delta, inline: bool, input: &'a [u8]) -> Cow<'a, [u8]> {
     let listed = |list: Option<Member>| list.filter(|list| list.value.kind == Kind::Array);
-    text_of(message.reasoning_content.as_ref(), input).is_some()
-        || text_of(message.reasoning.as_ref(), input).is_some()
-        || listed(message.reasoning_details).is_some_and(|list| !details_text(input, list.value).is_empty())
-        || listed(message.content).is_some_and(|list| !Parts::read(input, list.value).reasoning.is_empty())
-        || inline && inline_split(message, input).is_some_and(|split| !split.reasoning.is_empty())
+    if let Some(text) = text_of(message.reasoning_content.as_ref(), input)
+        .or_else(|| text_of(message.reasoning.as_ref(), input))
+    {
+        return Cow::Borrowed(text.raw());
+    }
+    let mut reasoning = Vec::new();
+    if let Some(details) = listed(message.reasoning_details) {
+        reasoning = details_text(input, details.value);
+    }
+    if let Some(content) = listed(message.content).filter(|_| reasoning.is_empty()) {
+        reasoning = Parts::read(input, content.value).reasoning;
+    }
+    if inline
+        && reasoning.is_empty()
+        && let Some(split) = inline_split(message, input)
+    {
+        reasoning = split.reasoning;
+    }
+    Cow::Owned(reasoning)
+}
+
+/// A message's first tool call, as the client sees it.
+fn first_call(call: &ToolCall, choice: (u64, &str), input: &[u8]) -> FirstCall {
+    let text = |member| text_of(member, input).map(|text| text.decode().into_owned());
+    let arguments = write_arguments(input, call.arguments.map(|arguments| arguments.value));
+    FirstCall {
+        id: text(call.id.as_ref()).unwrap_or_else(|| new_call_id(choice, 0)),
+        name: text(call.name.as_ref()).unwrap_or_default(),
+        arguments: Text::new(&arguments[1..arguments.len() - 1]).decode().into_owned(),
+    }
 }
 
 /// Collect the edits of one choice; returns the finish reason that the client sees.

@@ -6,7 +6,7 @@
 //!   family of models spells its thinking switch.
 //! * [`stream`]: an upstream's events in, the contract's frames out. [`chunk`] reads one of them.
 //! * [`merge`]: a stream of frames into one `chat.completion`; [`completion`]: the clean-up of one that came whole;
-//!   [`think`]: reasoning that stands inline in content.
+//!   [`think`]: reasoning that stands inline in content; [`turn`]: reasoning that the next request will need again.
 //! * [`summary`]: what the ledger wants to know of an answer; [`error`]: everything that can go wrong, typed.
 //!
 //! This crate knows no sockets and no Python, so each of its rules is tested on plain bytes.
@@ -25,3 +25,4 @@ pub mod stream;
 pub mod summary;
 mod template;
 pub mod think;
+pub mod turn;

@@ -1,6 +1,7 @@
 //! What the ledger and the metrics want to know of one answer, gathered while it passes through.
 
 use crate::error::StreamErrorKind;
+use crate::turn::ToolTurn;
 
 /// Token counts as the upstream gave them. Absent members stay `None`: nothing is ever computed or guessed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct Summary {
     pub complete: bool,
     /// What went wrong.
     pub error: Option<StreamErrorKind>,
+    /// The choices that reasoned and called tools, where that is kept and the answer is complete.
+    pub tool_turns: Vec<ToolTurn>,
 }
 
 impl Summary {

@@ -3,7 +3,9 @@
 use llmgw_core::dialect::Dialect;
 use llmgw_core::error::RequestErrorCode;
 use llmgw_core::json::MAX_DEPTH;
-use llmgw_core::request::{AnswerMode, ChatRequest, Route, ThinkingOutcome, ThinkingSent, UpstreamStream};
+use llmgw_core::request::{
+    AnswerMode, ChatRequest, Route, ThinkingModes, ThinkingOutcome, ThinkingSent, UpstreamStream,
+};
 
 use serde_json::Value;
 
@@ -193,6 +195,8 @@ pub fn rewrite(body: &[u8]) {
         let route = Route {
             upstream_model: choices.one_of(&["m", "other \"model\"", "é"]).to_owned(),
             dialect,
+            thinking_modes: ThinkingModes::BOTH,
+            restore_reasoning: false,
             upstream_stream: choices.one_of(&[
                 UpstreamStream::Auto,
                 UpstreamStream::Always,

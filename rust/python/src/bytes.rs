@@ -46,6 +46,7 @@ fn context(request_id: &str, model: &str, created_s: u64, tags: Option<&str>) ->
         model: model.to_owned(),
         created_s,
         reasoning_tags: reasoning_tags(tags)?,
+        ..AnswerContext::default()
     })
 }
 

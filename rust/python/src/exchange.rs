@@ -14,7 +14,7 @@ use pyo3::types::PyBytes;
 use crate::bridge::Bridge;
 use crate::errors::{guard, upstream_error};
 use crate::process::{OfProcess, runtime};
-use crate::request::PreparedRequest;
+use crate::request::{ChatRequest, PreparedRequest};
 
 /// One provider endpoint with its pooled client.
 #[pyclass(frozen, module = "llmgw._core")]
@@ -85,6 +85,7 @@ impl Upstream {
                     model: request.upstream_model.clone(),
                     created_s,
                     reasoning_tags: request.reasoning_tags,
+                    keep_reasoning: request.keep_reasoning,
                 },
                 heartbeat,
                 total,
@@ -108,6 +109,9 @@ impl Upstream {
         Ok(own)
     }
 }
+
+/// What is kept of a tool turn: its key, its reasoning.
+type Turn<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>);
 
 /// One request to a provider and its answer.
 #[pyclass(frozen, module = "llmgw._core")]
@@ -145,6 +149,25 @@ impl Exchange {
 
     fn summary(&self) -> PyResult<Summary> {
         guard(|| Ok(Summary(self.here()?.report())))
+    }
+
+    fn tool_turns<'py>(
+        &self,
+        py: Python<'py>,
+        request: &ChatRequest,
+        scope: &[u8],
+    ) -> PyResult<Vec<Turn<'py>>> {
+        guard(|| {
+            let turns = self.here()?.report().summary.tool_turns;
+            Ok(turns
+                .iter()
+                .map(|turn| {
+                    let key = request.turn_key(py, scope, &turn.first_call);
+                    let reasoning = turn.reasoning.as_deref().map(|text| PyBytes::new(py, text));
+                    (PyBytes::new(py, &key), reasoning)
+                })
+                .collect())
+        })
     }
 }
 

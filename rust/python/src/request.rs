@@ -2,10 +2,12 @@
 
 use ::bytes::Bytes;
 use llmgw_core::dialect::Dialect;
-use llmgw_core::request::{self as core, AnswerMode, UpstreamStream};
+use llmgw_core::request::{self as core, AnswerMode, ThinkingModes, UpstreamStream};
 use llmgw_core::think::ReasoningTags;
+use llmgw_core::turn::{FirstCall, TurnKey};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::bytes::without_gil_if_large;
@@ -27,14 +29,20 @@ pub(crate) struct Route {
 #[pymethods]
 impl Route {
     #[new]
-    #[pyo3(signature = (upstream_model, *, dialect=None, upstream_stream="auto", drop=Vec::new(), reasoning_tags=None),
-           text_signature = "(upstream_model, *, dialect=None, upstream_stream='auto', drop=(), reasoning_tags=None)")]
+    #[pyo3(signature = (upstream_model, *, dialect=None, upstream_stream="auto", drop=Vec::new(), reasoning_tags=None,
+                        thinking_on=true, thinking_off=true, restore_reasoning=false),
+           text_signature = "(upstream_model, *, dialect=None, upstream_stream='auto', drop=(), reasoning_tags=None, \
+                             thinking_on=True, thinking_off=True, restore_reasoning=False)")]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments of one Python constructor")]
     fn new(
         upstream_model: String,
         dialect: Option<&str>,
         upstream_stream: &str,
         drop: Vec<String>,
         reasoning_tags: Option<&str>,
+        thinking_on: bool,
+        thinking_off: bool,
+        restore_reasoning: bool,
     ) -> PyResult<Self> {
         let dialect = match dialect {
             Some(name) => {
@@ -49,7 +57,10 @@ impl Route {
             _ => return Err(PyValueError::new_err("upstream_stream is one of auto, always, never")),
         };
         let reasoning_tags = crate::bytes::reasoning_tags(reasoning_tags)?;
-        Ok(Self { route: core::Route { upstream_model, dialect, upstream_stream, drop }, reasoning_tags })
+        let thinking_modes = ThinkingModes { on: thinking_on, off: thinking_off };
+        let route =
+            core::Route { upstream_model, dialect, thinking_modes, restore_reasoning, upstream_stream, drop };
+        Ok(Self { route, reasoning_tags })
     }
 
     #[getter]
@@ -60,6 +71,11 @@ impl Route {
     #[getter]
     fn dialect(&self) -> &'static str {
         self.route.dialect.as_str()
+    }
+
+    #[getter]
+    fn restore_reasoning(&self) -> bool {
+        self.route.restore_reasoning
     }
 }
 
@@ -104,14 +120,41 @@ impl ChatRequest {
     }
 
     #[getter]
+    fn thinking_field(&self) -> Option<&'static str> {
+        self.request.thinking_field()
+    }
+
+    fn lost_turns(&self, py: Python<'_>, route: &Route) -> usize {
+        self.request.lost_turns(self.body.bind(py).as_bytes(), &route.route)
+    }
+
+    fn lost_turn_keys<'py>(&self, py: Python<'py>, scope: &[u8]) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        guard(|| {
+            let body = self.body.bind(py).as_bytes();
+            let keys = without_gil_if_large(py, body.len(), || self.request.lost_turn_keys(body, scope));
+            Ok(keys.iter().map(|key| PyBytes::new(py, key)).collect())
+        })
+    }
+
+    #[getter]
     fn first_image(&self) -> Option<&str> {
         self.request.first_image.as_deref()
     }
 
-    fn rewrite(&self, py: Python<'_>, route: &Route) -> PyResult<PreparedRequest> {
+    #[pyo3(signature = (route, *, reasoning=Vec::new()), text_signature = "($self, route, *, reasoning=())")]
+    #[allow(clippy::needless_pass_by_value, reason = "PyO3 extracts a sequence only into an owned one")]
+    fn rewrite(
+        &self,
+        py: Python<'_>,
+        route: &Route,
+        reasoning: Vec<Option<PyBackedBytes>>,
+    ) -> PyResult<PreparedRequest> {
         guard(|| {
             let body = self.body.bind(py).as_bytes();
-            let rewrite = without_gil_if_large(py, body.len(), || self.request.rewrite(body, &route.route));
+            let reasoning: Vec<_> = reasoning.iter().map(Option::as_deref).collect();
+            let size = body.len() + reasoning.iter().flatten().map(|text| text.len()).sum::<usize>();
+            let rewrite =
+                without_gil_if_large(py, size, || self.request.rewrite_with(body, &route.route, &reasoning));
             // The one copy of a body on its way: the splice, or this. Python's bytes are not lent to tokio, since
             // their last reference would then be dropped on a thread that must never wait for the interpreter.
             let body = rewrite.body.map_or_else(|| Bytes::copy_from_slice(body), Bytes::from);
@@ -121,8 +164,18 @@ impl ChatRequest {
                 thinking: rewrite.thinking.map(|outcome| outcome.to_string()),
                 upstream_model: route.route.upstream_model.clone(),
                 reasoning_tags: route.reasoning_tags,
+                keep_reasoning: route.route.restore_reasoning,
+                restored: rewrite.restored,
             })
         })
+    }
+}
+
+impl ChatRequest {
+    /// What a turn of the answer to this request is kept under.
+    pub(crate) fn turn_key(&self, py: Python<'_>, scope: &[u8], call: &FirstCall) -> TurnKey {
+        let body = self.body.bind(py).as_bytes();
+        without_gil_if_large(py, body.len(), || self.request.turn_key(body, scope, call))
     }
 }
 
@@ -135,6 +188,8 @@ pub(crate) struct PreparedRequest {
     thinking: Option<String>,
     pub(crate) upstream_model: String,
     pub(crate) reasoning_tags: ReasoningTags,
+    pub(crate) keep_reasoning: bool,
+    restored: usize,
 }
 
 #[pymethods]
@@ -156,5 +211,15 @@ impl PreparedRequest {
     #[getter]
     fn thinking(&self) -> Option<&str> {
         self.thinking.as_deref()
+    }
+
+    #[getter]
+    fn keeps_reasoning(&self) -> bool {
+        self.keep_reasoning
+    }
+
+    #[getter]
+    fn restored(&self) -> usize {
+        self.restored
     }
 }

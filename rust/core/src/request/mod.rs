@@ -10,8 +10,8 @@
 //! * no `model` or no `messages`;
 //! * a second one of any field that is read here: every field of the table, `thinking`, `chat_template_kwargs`, and in
 //!   them `stream_options.include_usage`, `response_format.type`, `thinking.type`,
-//!   `chat_template_kwargs.enable_thinking`, `role` and `content` of a message, `type`, `text` and `image_url` of a
-//!   content part. Keys are compared with their escapes read. Other fields may repeat and are passed on.
+//!   `chat_template_kwargs.enable_thinking`, `role`, `content`, `tool_calls` and `reasoning_content` of a message,
+//!   `type`, `text` and `image_url` of a content part. Keys are compared with their escapes read. Other fields may repeat and are passed on.
 //!
 //! # What is rewritten
 //! * `model`, where the upstream's name is another one;
@@ -19,12 +19,15 @@
 //!   the client may not have asked for;
 //! * the thinking switches, where the client gave one: both leave, and what the [`Dialect`] says comes in, in place of
 //!   the member that it replaces. [`directive`] says where a directive goes;
+//! * `reasoning_content` of assistant messages that called tools and lost it, where the route wants it back, thinking is
+//!   not switched off, and somebody has kept it: see [`lost`];
 //! * the fields that the route drops. A field that the rewrite itself sets is never dropped, nor are `model` and
 //!   `messages`.
 //!
 //! Members that come in are spelled `"key": value` and stand behind a `, `, whatever the style around them.
 
 mod directive;
+mod lost;
 mod rewrite;
 mod scan;
 
@@ -35,6 +38,7 @@ use crate::json::{Member, Span};
 use crate::think::ReasoningTags;
 
 use self::directive::Place;
+use self::lost::{LostTurn, MAX_LOST_TURNS};
 use self::scan::{FIELDS, Field};
 
 /// What one scan finds in a request body.
@@ -66,6 +70,8 @@ pub struct ChatRequest {
     thinking_object: Option<Object>,
     /// `chat_template_kwargs`, with its `enable_thinking`.
     chat_template_kwargs: Option<Object>,
+    /// The assistant messages that called tools and have no reasoning.
+    lost_turns: Vec<LostTurn>,
     /// The text that a directive would go to.
     directive_place: Option<Place>,
 }
@@ -75,6 +81,13 @@ impl ChatRequest {
     #[must_use]
     pub fn thinking(&self) -> Option<bool> {
         self.llmgw_thinking.or(self.enable_thinking)
+    }
+
+    /// The name of the field that [`ChatRequest::thinking`] comes from.
+    #[must_use]
+    pub fn thinking_field(&self) -> Option<&'static str> {
+        let own = self.llmgw_thinking.map(|_| Field::LlmgwThinking);
+        own.or(self.enable_thinking.map(|_| Field::EnableThinking)).map(Field::name)
     }
 
     const fn field(&self, field: Field) -> Option<Member> {
@@ -104,6 +117,24 @@ pub enum UpstreamStream {
     Never,
 }
 
+/// The modes that a model has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThinkingModes {
+    /// It can think.
+    pub on: bool,
+    /// It can answer without.
+    pub off: bool,
+}
+
+impl ThinkingModes {
+    /// Both: a switch says which.
+    pub const BOTH: Self = Self { on: true, off: true };
+
+    const fn has(self, on: bool) -> bool {
+        if on { self.on } else { self.off }
+    }
+}
+
 /// How requests for one configured model are rewritten.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -111,6 +142,10 @@ pub struct Route {
     pub upstream_model: String,
     /// How the thinking switch is spelled.
     pub dialect: Dialect,
+    /// What the switch may ask for; anything else is not sent, as if the model knew no switch.
+    pub thinking_modes: ThinkingModes,
+    /// Whether the model wants the reasoning of earlier tool calls back.
+    pub restore_reasoning: bool,
     /// Whether to stream although the client does not.
     pub upstream_stream: UpstreamStream,
     /// Names of top-level fields that the upstream refuses.
@@ -142,6 +177,8 @@ pub struct AnswerContext {
     pub created_s: u64,
     /// Whether reasoning stands inline in the answer's content.
     pub reasoning_tags: ReasoningTags,
+    /// Whether to gather [`crate::summary::Summary::tool_turns`].
+    pub keep_reasoning: bool,
 }
 
 /// A request as the upstream gets it.
@@ -153,6 +190,8 @@ pub struct Rewrite {
     pub thinking: Option<ThinkingOutcome>,
     /// What the client gets, and how the upstream is asked.
     pub mode: AnswerMode,
+    /// How many messages have got their reasoning back.
+    pub restored: usize,
 }
 
 /// What became of the thinking switch. Displays as the response header `x-llmgw-thinking`: `on; enable_thinking`.
@@ -169,7 +208,7 @@ pub struct ThinkingOutcome {
 pub enum ThinkingSent {
     /// The switch, in this dialect.
     Dialect(Dialect),
-    /// Nothing: the dialect knows no switch, or the request has no text to put it into.
+    /// Nothing: the dialect knows no switch, the model lacks the mode, or the request has no text to put it into.
     Ignored,
 }
 

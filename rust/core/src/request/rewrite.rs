@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::dialect::Dialect;
 use crate::json::edit::Edits;
 use crate::json::{JsonError, Member, Scanner, Value, text};
+use crate::turn::is_escaped_text;
 
 use super::scan::{FIELDS, Field};
 use super::{
@@ -14,6 +15,10 @@ use super::{
 /// What comes in is shorter than this, unless the model has a very long name: one allocation is enough.
 const ROOM: usize = 256;
 
+/// A request grows by no more than this: a few bytes of a message that stands in it again and again would otherwise
+/// bring as many copies of its reasoning.
+pub(super) const MAX_RESTORED_BYTES: usize = 16 * 1024 * 1024;
+
 /// Members that come in stand behind this.
 const COMMA: &str = ", ";
 
@@ -21,25 +26,62 @@ impl ChatRequest {
     /// The body for the upstream of `route`, and what the client is to get. `body` is the one that was scanned.
     #[must_use]
     pub fn rewrite(&self, body: &[u8], route: &Route) -> Rewrite {
+        self.rewrite_with(body, route, &[])
+    }
+
+    /// The same, with what was kept for each of [`ChatRequest::lost_turn_keys`]: the reasoning as it stands between the
+    /// quotes of a JSON string (what can't stand there is passed over).
+    #[must_use]
+    pub fn rewrite_with(&self, body: &[u8], route: &Route, reasoning: &[Option<&[u8]>]) -> Rewrite {
         let mut plan = Plan::new(self, body);
         plan.model(&route.upstream_model);
-        let thinking =
-            self.thinking().map(|asked| ThinkingOutcome { asked, sent: plan.thinking(route.dialect, asked) });
-        let mode = self.answer_mode(route);
+        let thinking = self.thinking_outcome(route);
+        if let Some(ThinkingOutcome { asked, sent }) = thinking {
+            plan.thinking(sent, asked);
+        }
+        let mode = self.answer_mode(route, thinking);
         if mode != AnswerMode::Plain {
             plan.stream();
         }
+        let restored = if self.lost_turns(body, route) > 0 { plan.restore(reasoning) } else { 0 };
         plan.drop_fields(&route.drop);
-        Rewrite { body: plan.apply(), thinking, mode }
+        Rewrite { body: plan.apply(), thinking, mode, restored }
     }
 
-    fn answer_mode(&self, route: &Route) -> AnswerMode {
+    /// What becomes of the switch, where the client gave one.
+    fn thinking_outcome(&self, route: &Route) -> Option<ThinkingOutcome> {
+        let asked = self.thinking()?;
+        let known = route.thinking_modes.has(asked)
+            && match route.dialect {
+                Dialect::Native => false,
+                Dialect::Directive => self.directive_place.is_some(),
+                Dialect::EnableThinking | Dialect::ThinkingObject | Dialect::ChatTemplateKwargs => true,
+            };
+        let sent = if known { ThinkingSent::Dialect(route.dialect) } else { ThinkingSent::Ignored };
+        Some(ThinkingOutcome { asked, sent })
+    }
+
+    /// Whether the upstream is told not to think.
+    pub(super) fn switches_off(&self, body: &[u8], route: &Route) -> bool {
+        match self.thinking_outcome(route) {
+            Some(ThinkingOutcome { asked, sent: ThinkingSent::Dialect(_) }) => !asked,
+            // The client's own object passes through.
+            _ => self
+                .thinking_object
+                .and_then(|object| object.member?.value.as_text(body))
+                .is_some_and(|kind| kind.is("disabled")),
+        }
+    }
+
+    fn answer_mode(&self, route: &Route, thinking: Option<ThinkingOutcome>) -> AnswerMode {
         if self.stream {
             return AnswerMode::Stream { include_usage: self.include_usage };
         }
         let merged = match route.upstream_stream {
             UpstreamStream::Auto => {
-                route.dialect == Dialect::EnableThinking && self.thinking() != Some(false)
+                let off = ThinkingSent::Dialect(Dialect::EnableThinking);
+                route.dialect == Dialect::EnableThinking
+                    && thinking != Some(ThinkingOutcome { asked: false, sent: off })
             }
             UpstreamStream::Always => true,
             UpstreamStream::Never => false,
@@ -128,38 +170,39 @@ impl<'a> Plan<'a> {
         self.set_inside(Field::StreamOptions, "include_usage", Setting::Boolean(true), &mut None);
     }
 
-    /// Take the switches out, put in what the dialect says.
-    fn thinking(&mut self, dialect: Dialect, on: bool) -> ThinkingSent {
+    /// Take the switches out, put in what is to be sent.
+    fn thinking(&mut self, sent: ThinkingSent, on: bool) {
         // The dialect's own switch stays where it stands. Otherwise what comes in takes the place of the first one.
-        let qwen = if dialect == Dialect::EnableThinking { None } else { self.claim(Field::EnableThinking) };
+        let qwen = if sent == ThinkingSent::Dialect(Dialect::EnableThinking) {
+            None
+        } else {
+            self.claim(Field::EnableThinking)
+        };
         let (mut place, other) = match (qwen, self.claim(Field::LlmgwThinking)) {
             (Some(qwen), Some(llmgw)) if qwen.ordinal < llmgw.ordinal => (Some(qwen), Some(llmgw)),
             (qwen, Some(llmgw)) => (Some(llmgw), qwen),
             (qwen, None) => (qwen, None),
         };
-        let known = match dialect {
-            Dialect::EnableThinking => {
+        match sent {
+            ThinkingSent::Dialect(Dialect::EnableThinking) => {
                 self.set(Field::EnableThinking, Setting::Boolean(on), &mut place);
-                true
             }
-            Dialect::ThinkingObject => {
+            ThinkingSent::Dialect(Dialect::ThinkingObject) => {
                 let kind = Setting::Text(if on { "enabled" } else { "disabled" });
                 self.set_inside(Field::Thinking, "type", kind, &mut place);
-                true
             }
-            Dialect::ChatTemplateKwargs => {
+            ThinkingSent::Dialect(Dialect::ChatTemplateKwargs) => {
                 let field = Field::ChatTemplateKwargs;
                 self.set_inside(field, "enable_thinking", Setting::Boolean(on), &mut place);
-                true
             }
-            Dialect::Directive => {
-                let text = self.request.directive_place;
-                text.inspect(|&text| directive::edit(self.body, text, on, &mut self.edits)).is_some()
+            ThinkingSent::Dialect(Dialect::Directive) => {
+                if let Some(text) = self.request.directive_place {
+                    directive::edit(self.body, text, on, &mut self.edits);
+                }
             }
-            Dialect::Native => false,
-        };
+            ThinkingSent::Dialect(Dialect::Native) | ThinkingSent::Ignored => {}
+        }
         self.removed.extend([place, other].into_iter().flatten());
-        if known { ThinkingSent::Dialect(dialect) } else { ThinkingSent::Ignored }
     }
 
     /// Give a field this value: where it stands, else in place of the member at `place`, else at the end.
@@ -196,6 +239,26 @@ impl<'a> Plan<'a> {
             Some(member) => self.edits.replace(member.span, text.into_bytes()),
             None => self.added.push(Cow::Owned(text.into_bytes())),
         }
+    }
+
+    /// Put reasoning back where it is missing; how often. The last turns come first, should there be too much of it.
+    fn restore(&mut self, reasoning: &[Option<&[u8]>]) -> usize {
+        let (mut restored, mut budget) = (0, MAX_RESTORED_BYTES);
+        for (turn, kept) in self.request.lost_turns.iter().zip(reasoning).rev() {
+            let Some(text) = kept.filter(|text| is_escaped_text(text)) else { continue };
+            let Some(rest) = budget.checked_sub(text.len()) else { break };
+            budget = rest;
+            let Object { span, members, member } = turn.message;
+            if let Some(blank) = member {
+                self.edits.replace(blank.value.span, text::quoted(text));
+            } else {
+                let mut added = b"\"reasoning_content\": ".to_vec();
+                added.extend_from_slice(&text::quoted(text));
+                self.edits.members(self.body, span, members, &mut [], &[Cow::Owned(added)], COMMA);
+            }
+            restored += 1;
+        }
+        restored
     }
 
     fn drop_fields(&mut self, names: &[String]) {

@@ -5,7 +5,7 @@ use crate::json::path::path_at;
 use crate::json::{self, JsonError, JsonErrorKind, Key, Kind, MAX_DEPTH, Member, Scanner, Span, Value};
 
 use super::directive::Place;
-use super::{ChatRequest, Object};
+use super::{ChatRequest, LostTurn, MAX_LOST_TURNS, Object};
 
 /// A top-level field that the gateway reads: the contract's table, and the two objects that a dialect writes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +173,7 @@ struct Found {
     stream_options: Option<Object>,
     thinking_object: Option<Object>,
     chat_template_kwargs: Option<Object>,
+    lost_turns: Vec<LostTurn>,
     /// The last user message's, and the last system or developer message's.
     user_place: Option<Place>,
     system_place: Option<Place>,
@@ -295,19 +296,35 @@ impl Found {
             return Err(Fault::invalid_type(format!("messages[{index}]"), "an object", scanner.position()));
         }
         let input = scanner.input();
-        let (mut role, mut content) = (None, None);
-        scanner.object(|scanner, key| {
+        let (mut role, mut content, mut tool_calls, mut reasoning) = (None, None, None, None);
+        let mut members = 0;
+        let span = scanner.object(|scanner, key| {
+            members += 1;
             let (name, twice) = if key.text.is("role") {
                 ("role", role.replace(scanner.value()?).is_some())
             } else if key.text.is("content") {
                 ("content", content.replace(self.content(scanner, index)?).is_some())
+            } else if key.text.is("tool_calls") {
+                ("tool_calls", tool_calls.replace(scanner.value()?).is_some())
+            } else if key.text.is("reasoning_content") {
+                ("reasoning_content", reasoning.replace(scanner.member(&key)?).is_some())
             } else {
                 scanner.value()?;
                 return Ok(());
             };
             if twice { Err(Fault::duplicate(format!("messages[{index}].{name}"), key.start)) } else { Ok(()) }
         })?;
-        if let (Some(role), Some(Some(place))) = (role.and_then(|value| value.as_text(input)), content) {
+        let Some(role) = role.and_then(|value| value.as_text(input)) else { return Ok(()) };
+        if let Some(tool_calls) = tool_calls.filter(|calls| calls.kind == Kind::Array)
+            && role.is("assistant")
+            && !tool_calls.is_blank(input)
+            && reasoning.is_none_or(|reasoning| reasoning.value.is_blank(input))
+            && self.lost_turns.len() < MAX_LOST_TURNS
+        {
+            let message = Object { span, members, member: reasoning };
+            self.lost_turns.push(LostTurn { message, tool_calls });
+        }
+        if let Some(Some(place)) = content {
             if role.is("user") {
                 self.user_place = Some(place);
             } else if role.is("system") || role.is("developer") {
@@ -409,6 +426,7 @@ impl Found {
             stream_options: self.stream_options,
             thinking_object: self.thinking_object,
             chat_template_kwargs: self.chat_template_kwargs,
+            lost_turns: self.lost_turns,
             directive_place: self.user_place.or(self.system_place),
         })
     }

@@ -25,6 +25,7 @@ use crate::sse::{Event, Item, Parser, SseLimits};
 use crate::summary::Summary;
 use crate::template::Template;
 use crate::think::{ReasoningTags, may_hold_tag};
+use crate::turn::Keeper;
 
 pub(crate) use calls::{new_call_id, write_arguments};
 use shape::{ChoiceState, Finish};
@@ -125,6 +126,8 @@ struct Shaper {
     choices: Vec<ChoiceState>,
     /// The last chunk, where nothing was decided on it but what holds for the next one too.
     template: Template,
+    /// Gathers reasoning, where the next turn will need it.
+    keeper: Option<Keeper>,
     /// The payload of the usage chunk that is due at the end; empty while there is none.
     usage_chunk: Vec<u8>,
     /// Reused for payloads that must be changed before they can be read.
@@ -134,6 +137,7 @@ struct Shaper {
 impl Shaper {
     fn new(context: AnswerContext, include_usage: bool) -> Self {
         Self {
+            keeper: context.keep_reasoning.then(Keeper::default),
             context,
             include_usage,
             state: State::Open,
@@ -168,6 +172,9 @@ impl Shaper {
         {
             self.template.write(string, output);
             self.summary.frames += 1;
+            if let Some(keeper) = &mut self.keeper {
+                keeper.same_but(string);
+            }
             return;
         }
         self.template.forget();
@@ -257,6 +264,7 @@ impl Shaper {
     /// Append the payload with the collected edits as a frame.
     fn emit(&mut self, payload: &[u8], canonical: Option<&[u8]>, output: &mut Vec<u8>) {
         self.summary.frames += 1;
+        let start = output.len() + FRAME_HEAD.len();
         match canonical {
             Some(frame) if self.edits.is_empty() => output.extend_from_slice(frame),
             _ => {
@@ -264,6 +272,9 @@ impl Shaper {
                 self.edits.apply(payload, output);
                 output.extend_from_slice(b"\n\n");
             }
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.frame(&output[start..]);
         }
     }
 
@@ -320,6 +331,9 @@ impl Shaper {
         }
         output.extend_from_slice(b"data: [DONE]\n\n");
         self.summary.complete = true;
+        if let Some(keeper) = &mut self.keeper {
+            self.summary.tool_turns = keeper.finish();
+        }
         self.state = State::Done;
     }
 

@@ -1,5 +1,6 @@
 //! Tests of the scan and of the rewrite, rule by rule, and the properties that hold for every body.
 
+mod lost;
 mod properties;
 mod rewrite;
 mod scan;
@@ -12,6 +13,8 @@ fn route(upstream_model: &str) -> Route {
     Route {
         upstream_model: upstream_model.to_owned(),
         dialect: Dialect::for_model(upstream_model),
+        thinking_modes: ThinkingModes::BOTH,
+        restore_reasoning: false,
         upstream_stream: UpstreamStream::Auto,
         drop: Vec::new(),
     }
@@ -22,6 +25,8 @@ fn plain(dialect: Dialect) -> Route {
     Route {
         upstream_model: "m".to_owned(),
         dialect,
+        thinking_modes: ThinkingModes::BOTH,
+        restore_reasoning: false,
         upstream_stream: UpstreamStream::Never,
         drop: Vec::new(),
     }

@@ -169,6 +169,8 @@ fn any_route() -> impl Strategy<Value = Route> {
         .prop_map(|(model, dialect, upstream_stream, drop)| Route {
             upstream_model: model.to_owned(),
             dialect,
+            thinking_modes: ThinkingModes::BOTH,
+            restore_reasoning: false,
             upstream_stream,
             drop: drop.into_iter().map(str::to_owned).collect(),
         })
@@ -210,7 +212,7 @@ proptest! {
     #[test]
     fn a_body_without_switch_and_stream_comes_out_identical(body in body(CALM), dialect in prop::sample::select(Dialect::ALL.to_vec())) {
         let route = Route { upstream_model: "café".to_owned(), ..plain(dialect) };
-        prop_assert_eq!(rewrite(&body, &route), Rewrite { body: None, thinking: None, mode: AnswerMode::Plain });
+        prop_assert_eq!(rewrite(&body, &route), Rewrite { body: None, thinking: None, mode: AnswerMode::Plain, restored: 0 });
 
         let renamed = Route { upstream_model: "other".to_owned(), ..plain(dialect) };
         prop_assert_eq!(upstream_body(&body, &renamed), body.replacen(r#""caf\u00e9""#, r#""other""#, 1));
@@ -219,7 +221,7 @@ proptest! {
     #[test]
     fn untouched_bytes_stay_untouched(body in body(!CALM), route in any_route()) {
         let request = ChatRequest::scan(body.as_bytes()).unwrap();
-        let Rewrite { body: output, thinking, mode } = request.rewrite(body.as_bytes(), &route);
+        let Rewrite { body: output, thinking, mode, .. } = request.rewrite(body.as_bytes(), &route);
         prop_assert_ne!(output.as_deref(), Some(body.as_bytes()), "an edit that changes nothing");
         let output = output.unwrap_or_else(|| body.clone().into_bytes());
         let (before, after) = (RawMembers::of(body.as_bytes()), RawMembers::of(&output));

@@ -204,6 +204,8 @@ fn all_edits_at_once() {
     let route = Route {
         upstream_model: "deepseek-v4-pro".to_owned(),
         dialect: Dialect::Directive,
+        thinking_modes: ThinkingModes::BOTH,
+        restore_reasoning: false,
         upstream_stream: UpstreamStream::Always,
         drop: vec!["seed".to_owned(), "user".to_owned()],
     };

@@ -67,6 +67,46 @@ fn the_contracts_table() {
     }
 }
 
+#[test]
+fn a_mode_that_the_model_lacks_is_not_sent() {
+    let only = |on: bool| ThinkingModes { on, off: !on };
+    for (dialect, modes, switch, upstream, header, mode) in [
+        (Dialect::EnableThinking, only(true), "false", "", "off; ignored", AnswerMode::Merged),
+        (
+            Dialect::EnableThinking,
+            only(true),
+            "true",
+            r#""enable_thinking": true"#,
+            "on; enable_thinking",
+            AnswerMode::Merged,
+        ),
+        (Dialect::EnableThinking, only(false), "true", "", "on; ignored", AnswerMode::Merged),
+        (
+            Dialect::EnableThinking,
+            only(false),
+            "false",
+            r#""enable_thinking": false"#,
+            "off; enable_thinking",
+            AnswerMode::Plain,
+        ),
+        (Dialect::ThinkingObject, only(true), "false", "", "off; ignored", AnswerMode::Plain),
+        (Dialect::Directive, only(true), "false", "", "off; ignored", AnswerMode::Plain),
+        (Dialect::ChatTemplateKwargs, only(false), "true", "", "on; ignored", AnswerMode::Plain),
+    ] {
+        let route = Route { thinking_modes: modes, upstream_stream: UpstreamStream::Auto, ..plain(dialect) };
+        let messages = r#""messages": [{"role": "user", "content": "x"}]"#;
+        let input = format!(
+            r#"{{"model": "m", {messages}, "llmgw_thinking": {switch}, "enable_thinking": {switch}}}"#
+        );
+        let rewrite = rewrite(&input, &route);
+        assert_eq!((rewrite.thinking.unwrap().to_string().as_str(), rewrite.mode), (header, mode), "{input}");
+        let body = String::from_utf8(rewrite.body.unwrap()).unwrap();
+        let body = body.replace(r#", "stream": true, "stream_options": {"include_usage": true}"#, "");
+        let separator = if upstream.is_empty() { "" } else { ", " };
+        assert_eq!(body, format!(r#"{{"model": "m", {messages}{separator}{upstream}}}"#), "{dialect}");
+    }
+}
+
 /// Rows of members that stand between `model` and `messages`, and what becomes of them.
 fn check(dialect: Dialect, rows: &[(&str, &str, &str)]) {
     for (name, members, expected) in rows {

@@ -1,0 +1,274 @@
+//! The reasoning of answers that called tools: gathered on its way out, and known again when the turn comes back.
+//!
+//! DeepSeek and Kimi refuse a request in which an assistant message called tools and lost its reasoning. So the
+//! gateway keeps the reasoning of such an answer for a while, under a [`TurnKey`], and the next request's messages are
+//! looked up by the same key. The key is a digest over
+//!
+//! * the scope: whose turn it is. Keys of two scopes never meet;
+//! * the id of the turn's first tool call, as the client saw it. Most providers draw ids at random, and then that is
+//!   enough, whatever a client does to the rest of its history;
+//! * where the id is only a name and a number (Kimi's `get_weather:0`), or very short, the same id comes again in other
+//!   conversations. There the key also covers the function's name, its arguments, and all that was said before: each
+//!   earlier message byte for byte, but for those of the system, in which clients like to tell the time.
+//!
+//! Arguments are compared as JSON, without white space and with escapes read: SDKs parse them and write them anew.
+
+use sha2::{Digest, Sha256};
+
+use crate::chunk::{Chunk, Holder, ToolCall, text_of};
+use crate::json::text::Text;
+use crate::json::{Kind, Member, Scanner, Value};
+
+/// No more reasoning than this is kept of one answer, all its choices together; still escaped.
+pub const MAX_KEPT_BYTES: usize = 256 * 1024;
+
+/// Mistral's random ids have nine characters; what is shorter is no random id.
+const MIN_UNIQUE_ID_BYTES: usize = 9;
+
+/// What a turn is kept under.
+pub type TurnKey = [u8; 32];
+
+/// The first tool call of an answer, as the client sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FirstCall {
+    /// `id`
+    pub id: String,
+    /// `function.name`
+    pub name: String,
+    /// `function.arguments`; may be left empty where the id says enough.
+    pub arguments: String,
+}
+
+/// An answer that reasoned and then called tools.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolTurn {
+    /// What it is known by.
+    pub first_call: FirstCall,
+    /// Its reasoning, as it stands between the quotes of a JSON string; none where it was longer than
+    /// [`MAX_KEPT_BYTES`].
+    pub reasoning: Option<Vec<u8>>,
+}
+
+impl FirstCall {
+    /// The first of a message's `tool_calls`; empty where that is no call.
+    pub(crate) fn read(input: &[u8], tool_calls: Value) -> Self {
+        let mut first = None;
+        // Scanned before. An item that is no object belongs to no answer of ours.
+        let _ = Scanner::at(input, tool_calls).array(|scanner, _| {
+            let call = ToolCall::read(scanner)?;
+            first.get_or_insert(call);
+            Ok::<_, crate::chunk::NotAChunk>(())
+        });
+        let text = |member: Option<Member>| {
+            text_of(member.as_ref(), input).map(|text| text.decode().into_owned()).unwrap_or_default()
+        };
+        first.map_or_else(Self::default, |call| Self {
+            id: text(call.id),
+            name: text(call.name),
+            arguments: text(call.arguments),
+        })
+    }
+
+    /// Whether no other turn has this id.
+    #[must_use]
+    pub fn has_unique_id(&self) -> bool {
+        let names_the_function = !self.name.is_empty() && self.id.contains(&self.name);
+        self.id.len() >= MIN_UNIQUE_ID_BYTES && !names_the_function
+    }
+
+    /// The key of its turn. `conversation` is the digest of what was said before; only asked where the id is not unique.
+    pub(crate) fn key(&self, scope: &[u8], conversation: impl FnOnce() -> [u8; 32]) -> TurnKey {
+        let mut digest = Sha256::new();
+        update(&mut digest, scope);
+        update(&mut digest, self.id.as_bytes());
+        if !self.has_unique_id() {
+            update(&mut digest, self.name.as_bytes());
+            update(&mut digest, &canonical(&self.arguments));
+            update(&mut digest, &conversation());
+        }
+        digest.finalize().into()
+    }
+}
+
+/// A part with its length before it, so that no two lists of parts read the same.
+fn update(digest: &mut Sha256, part: &[u8]) {
+    digest.update((part.len() as u64).to_le_bytes());
+    digest.update(part);
+}
+
+/// JSON without white space and with the escapes of its strings read; anything else as it is.
+fn canonical(json: &str) -> Vec<u8> {
+    let input = json.as_bytes();
+    let mut scanner = Scanner::new(input);
+    if scanner.value().and_then(|_| scanner.end()).is_err() {
+        return input.to_vec();
+    }
+    let mut output = Vec::with_capacity(input.len());
+    let mut position = 0;
+    while let Some(&byte) = input.get(position) {
+        if byte == b'"'
+            && let Ok(string) = Scanner::from(input, position).value()
+        {
+            output.push(b'"');
+            if let Some(text) = string.as_text(input) {
+                // Behind its length, no string can be taken for another with a quote inside.
+                output.extend_from_slice(text.decode().len().to_string().as_bytes());
+                output.push(b':');
+                output.extend_from_slice(text.decode().as_bytes());
+            }
+            position = string.span.end;
+        } else {
+            if !byte.is_ascii_whitespace() {
+                output.push(byte);
+            }
+            position += 1;
+        }
+    }
+    output
+}
+
+/// The digest of a conversation, message by message.
+#[derive(Clone)]
+pub(crate) struct Conversation(Sha256);
+
+impl Conversation {
+    pub(crate) fn new() -> Self {
+        Self(Sha256::new())
+    }
+
+    /// One more message: its bytes, and who says it.
+    pub(crate) fn say(&mut self, message: &[u8], role: Option<Text<'_>>) {
+        if !role.is_some_and(|role| role.is("system") || role.is("developer")) {
+            update(&mut self.0, message);
+        }
+    }
+
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        self.0.clone().finalize().into()
+    }
+}
+
+/// Gathers a stream's tool turns. Reads what the transformer puts out, so that each quirk is known in one place.
+#[derive(Debug, Default)]
+pub(crate) struct Keeper {
+    chunk: Chunk,
+    choices: Vec<Kept>,
+    /// How much reasoning is held.
+    bytes: usize,
+    /// Whose reasoning the last frame was, where it was nothing else: the next one may differ only in that string.
+    target: Option<usize>,
+}
+
+/// One choice, as far as it has come.
+#[derive(Debug, Default)]
+struct Kept {
+    index: u64,
+    reasoning: Vec<u8>,
+    too_long: bool,
+    /// The first tool call; its arguments are still escaped.
+    call: Option<(FirstCall, Vec<u8>)>,
+}
+
+impl Keeper {
+    /// One frame's payload.
+    pub(crate) fn frame(&mut self, payload: &[u8]) {
+        let mut chunk = std::mem::take(&mut self.chunk);
+        self.target = None;
+        if chunk.read(payload, Holder::Delta).is_ok() {
+            for choice in &chunk.choices {
+                let index = choice.index.and_then(|index| index.value.as_u64(payload)).unwrap_or(0);
+                let at = self.choices.iter().position(|kept| kept.index == index).unwrap_or_else(|| {
+                    self.choices.push(Kept { index, ..Kept::default() });
+                    self.choices.len() - 1
+                });
+                if let Some(reasoning) = text_of(choice.delta.reasoning_content.as_ref(), payload) {
+                    self.keep(at, reasoning.raw());
+                    self.target = Some(at).filter(|_| chunk.choices.len() == 1);
+                }
+                self.choices[at].calls(choice.tool_calls(&chunk), payload);
+            }
+        }
+        self.chunk = chunk;
+    }
+
+    /// A frame that differs from the last one only in its one string.
+    pub(crate) fn same_but(&mut self, string: &[u8]) {
+        if let Some(at) = self.target {
+            self.keep(at, string);
+        }
+    }
+
+    fn keep(&mut self, at: usize, reasoning: &[u8]) {
+        let kept = &mut self.choices[at];
+        if kept.too_long {
+            return;
+        }
+        self.bytes += reasoning.len();
+        if self.bytes > MAX_KEPT_BYTES {
+            self.bytes -= kept.reasoning.len() + reasoning.len();
+            kept.reasoning = Vec::new();
+            kept.too_long = true;
+        } else {
+            kept.reasoning.extend_from_slice(reasoning);
+        }
+    }
+
+    /// The turns of a stream that has come to its end.
+    pub(crate) fn finish(&mut self) -> Vec<ToolTurn> {
+        let choices = std::mem::take(&mut self.choices);
+        choices.into_iter().filter_map(Kept::finish).collect()
+    }
+}
+
+impl Kept {
+    fn calls(&mut self, calls: &[ToolCall], input: &[u8]) {
+        for entry in calls {
+            // The transformer numbers calls from 0.
+            if entry.index.and_then(|index| index.value.as_u64(input)) != Some(0) {
+                continue;
+            }
+            let (call, arguments) = self.call.get_or_insert_default();
+            for (slot, said) in [(&mut call.id, entry.id), (&mut call.name, entry.name)] {
+                if let Some(text) = text_of(said.as_ref(), input).filter(|_| slot.is_empty()) {
+                    *slot = text.decode().into_owned();
+                }
+            }
+            if (call.name.is_empty() || !call.has_unique_id())
+                && let Some(text) = text_of(entry.arguments.as_ref(), input)
+            {
+                arguments.extend_from_slice(text.raw());
+            }
+        }
+    }
+
+    fn finish(self) -> Option<ToolTurn> {
+        let (mut first_call, arguments) = self.call?;
+        first_call.arguments = Text::new(&arguments).decode().into_owned();
+        ToolTurn::new(first_call, self.reasoning, self.too_long)
+    }
+}
+
+impl ToolTurn {
+    /// None where there was no reasoning.
+    fn new(first_call: FirstCall, reasoning: Vec<u8>, too_long: bool) -> Option<Self> {
+        (too_long || !reasoning.is_empty())
+            .then(|| Self { first_call, reasoning: (!too_long).then_some(reasoning) })
+    }
+
+    /// Of an answer that came whole.
+    pub(crate) fn whole(first_call: FirstCall, reasoning: &[u8]) -> Option<Self> {
+        let too_long = reasoning.len() > MAX_KEPT_BYTES;
+        Self::new(first_call, if too_long { Vec::new() } else { reasoning.to_vec() }, too_long)
+    }
+}
+
+/// Whether these bytes can stand between the quotes of a JSON string.
+pub(crate) fn is_escaped_text(raw: &[u8]) -> bool {
+    let quoted = [b"\"", raw, b"\""].concat();
+    let mut scanner = Scanner::new(&quoted);
+    let string = scanner.value().and_then(|value| scanner.end().map(|()| value));
+    string.is_ok_and(|value| value.kind == Kind::String) && simdutf8::basic::from_utf8(raw).is_ok()
+}
+
+#[cfg(test)]
+mod tests;

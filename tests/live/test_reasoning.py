@@ -1,0 +1,396 @@
+"""The reasoning of tool calls comes back: the SDK drops it, and the providers insist on it."""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+from openai import BadRequestError, OpenAI
+
+from tests.support.chat import CLOCK, WEATHER, mark
+from tests.support.gateway import Gateway
+from tests.support.processes import Process, wait_until
+from tests.support.redis import RedisServer
+from tests.support.simulator import SimulatorProcess
+
+CITIES = ("Paris", "Tokyo", "Berlin")
+MODELS = ("deepseek-v4-pro", "kimi-k2.6")
+MIXES = {
+    "streamed": (True, True, True),
+    "plain": (False, False, False),
+    "streamed, then plain": (True, False, True),
+    "plain, then streamed": (False, True, False),
+}
+REFUSALS = {
+    "deepseek-v4-pro": "The reasoning_content in the thinking mode must be passed back to the API.",
+    "kimi-k2.6": (
+        "thinking is enabled but reasoning_content is missing in assistant tool call message at index 1"
+    ),
+}
+SECRET_WORDS = "simulated reasoning"
+"""They stand in the reasoning of every simulated answer."""
+
+
+def config(simulator: SimulatorProcess, *, workers: int = 1, cache: str = "") -> str:
+    parts = [f"[server]\nworkers = {workers}", '[store]\nurl = "sqlite:///gateway.db"', f"[cache]\n{cache}"]
+    parts += [
+        f'[upstreams.{name}]\nbase_url = "{simulator.url}/{name}/v1"\napi_key = "sim-{name}"'
+        for name in ("deepseek", "kimi")
+    ]
+    for model, upstream, upstream_model, more in (
+        ("deepseek-v4-pro", "deepseek", "deepseek-v4-pro", ""),
+        ("kimi-k2.6", "kimi", "kimi-k2.6", ""),
+        ("merged", "kimi", "kimi-k2.6", 'upstream_stream = "always"'),
+        ("by-object", "deepseek", "deepseek-v4-pro", 'thinking = "thinking_object"'),
+        ("left-alone", "deepseek", "deepseek-v4-pro", "restore_reasoning = false"),
+    ):
+        names = f'id = "{model}"\nupstream = "{upstream}"\nupstream_model = "{upstream_model}"'
+        parts.append(f"[[models]]\n{names}\n{more}")
+    return "\n\n".join(parts) + "\n"
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProcess) -> Iterator[Gateway]:
+    """One worker, no Redis."""
+    with Gateway(tmp_path_factory.mktemp("alone"), config(simulator)) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def sharing(
+    tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProcess, redis: RedisServer
+) -> Iterator[Gateway]:
+    """Two workers and Redis."""
+    shared = config(simulator, workers=2, cache=f'url = "{redis.url}"')
+    with Gateway(tmp_path_factory.mktemp("sharing"), shared) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def sdk() -> Iterator[Callable[..., OpenAI]]:
+    """The SDK, pointed at a gateway, with a new connection for every request: any worker may get it."""
+    with ExitStack() as stack:
+
+        def connect(gateway: Gateway, key: str | None = None) -> OpenAI:
+            client = httpx2.Client(trust_env=False, limits=httpx2.Limits(max_keepalive_connections=0))
+            url = f"{gateway.url}/v1"
+            api_key = key or gateway.key
+            return stack.enter_context(
+                OpenAI(api_key=api_key, base_url=url, max_retries=0, timeout=30, http_client=client)
+            )
+
+        yield connect
+
+
+@dataclass
+class Conversation:
+    """What a usual client sends: its history without any reasoning."""
+
+    client: OpenAI
+    model: str
+    mark: str = field(default_factory=mark)
+    messages: list[Any] = field(default_factory=list)
+    more: dict[str, Any] = field(default_factory=dict)
+    reasoning: list[str] = field(default_factory=list)
+    """What the streams showed of it, for turns with tool calls."""
+
+    def ask(self, question: str, *, stream: bool) -> str:
+        """A question, the tool calls that answer it, their results, and the text that comes of them."""
+        self.messages.append({"role": "user", "content": question})
+        calls = self.turn(stream=stream)["tool_calls"]
+        for call in calls:
+            content = f"18 degrees, says {call['function']['name']}"
+            self.messages.append({"role": "tool", "tool_call_id": call["id"], "content": content})
+        text: str = self.turn(stream=stream)["content"]
+        return text
+
+    def turn(self, *, stream: bool) -> Any:  # noqa: ANN401 - a message as JSON
+        """One request; the answer's message goes to the history."""
+        tools = [WEATHER, CLOCK]
+        parameters: dict[str, Any] = {"model": self.model, "messages": self.messages, "tools": tools}
+        parameters |= {"user": self.mark, **self.more}
+        create = self.client.chat.completions.create
+        if stream:
+            message, reasoning = merged(create(stream=True, **parameters))
+            if "tool_calls" in message and reasoning:
+                self.reasoning.append(reasoning)
+        else:
+            message = create(**parameters).choices[0].message.model_dump(exclude_none=True)
+        assert "reasoning_content" not in message
+        self.messages.append(message)
+        return message
+
+
+def merged(stream: Any) -> tuple[dict[str, Any], str]:  # noqa: ANN401 - the SDK's stream
+    """The message of a stream, and apart from it the reasoning."""
+    content, reasoning = "", ""
+    calls: dict[int, dict[str, Any]] = {}
+    for chunk in stream:
+        for choice in chunk.choices:
+            content += choice.delta.content or ""
+            reasoning += getattr(choice.delta, "reasoning_content", None) or ""
+            for piece in choice.delta.tool_calls or []:
+                call = calls.setdefault(piece.index, {"type": "function", "function": {"arguments": ""}})
+                if piece.id:
+                    call["id"] = piece.id
+                    call["function"]["name"] = piece.function.name
+                call["function"]["arguments"] += piece.function.arguments
+    message: dict[str, Any] = {"role": "assistant", "content": content or None}
+    if calls:
+        message["tool_calls"] = [calls[index] for index in sorted(calls)]
+    return message, reasoning
+
+
+def sent(simulator: SimulatorProcess, conversation: Conversation) -> list[str | None]:
+    """The reasoning of the tool calls in the last request of a conversation, as the provider got it."""
+    body = json.loads(simulator.requests(conversation.mark)[-1].body)
+    return [m.get("reasoning_content") for m in body["messages"] if m.get("tool_calls")]
+
+
+def outcomes(gateway: Gateway) -> dict[str, float]:
+    """The counts of `llmgw_reasoning_turns_total`."""
+    text = httpx.get(f"{gateway.url}/metrics", trust_env=False).text
+    lines = [line for line in text.splitlines() if line.startswith("llmgw_reasoning_turns_total{")]
+    return {line.split('"')[1]: float(line.rsplit(" ", 1)[1]) for line in lines}
+
+
+def three_turns(conversation: Conversation, mix: Sequence[bool]) -> None:
+    for city, stream in zip(CITIES, mix, strict=True):
+        text = conversation.ask(f"How is the weather in {city}?", stream=stream)
+        assert "18 degrees, says get_weather" in text
+
+
+@pytest.mark.parametrize("model", [*MODELS, "merged", "by-object"])
+@pytest.mark.parametrize("mix", MIXES)
+def test_three_turns(
+    alone: Gateway, simulator: SimulatorProcess, sdk: Callable[..., OpenAI], model: str, mix: str
+) -> None:
+    conversation = Conversation(sdk(alone), model)
+    three_turns(conversation, MIXES[mix])
+    reached = sent(simulator, conversation)
+    assert len(reached) == 3
+    for city, reasoning in zip(CITIES, reached, strict=True):
+        assert SECRET_WORDS in (reasoning or "")
+        assert city in (reasoning or "")
+    for shown in conversation.reasoning:
+        assert shown in reached
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("mix", MIXES)
+def test_over_two_workers(
+    sharing: Gateway, simulator: SimulatorProcess, sdk: Callable[..., OpenAI], model: str, mix: str
+) -> None:
+    client = sdk(sharing)
+    for _ in range(4):  # twenty-four requests, each to either worker
+        conversation = Conversation(client, model)
+        three_turns(conversation, MIXES[mix])
+        assert all(sent(simulator, conversation))
+
+
+def test_parallel_calls_are_one_turn(
+    alone: Gateway, simulator: SimulatorProcess, sdk: Callable[..., OpenAI]
+) -> None:
+    for model in MODELS:
+        conversation = Conversation(sdk(alone), model)
+        conversation.ask("Weather and time in Tokyo, in parallel.", stream=False)
+        assert len(conversation.messages[1]["tool_calls"]) == 2
+        [reasoning] = sent(simulator, conversation)
+        assert "in parallel" in (reasoning or "")
+
+
+def test_two_workers_without_redis_are_warned_of_and_fail(
+    tmp_path: Path, simulator: SimulatorProcess, sdk: Callable[..., OpenAI]
+) -> None:
+    """The control of the test above: without a shared cache its conversations do break."""
+    with Gateway(tmp_path, config(simulator, workers=2)) as gateway:
+        assert "warning: each of the 2 workers keeps the reasoning" in gateway.process.output
+        client = sdk(gateway)
+
+        def converse() -> None:
+            for _ in range(30):
+                three_turns(Conversation(client, "deepseek-v4-pro"), MIXES["plain"])
+
+        with pytest.raises(BadRequestError):
+            converse()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_restart_forgets_nothing_that_redis_has(
+    tmp_path: Path, simulator: SimulatorProcess, redis: RedisServer, sdk: Callable[..., OpenAI], model: str
+) -> None:
+    text = config(simulator, workers=2, cache=f'url = "{redis.url}"')
+    with Gateway(tmp_path, text) as gateway:
+        key = gateway.key
+        conversation = Conversation(sdk(gateway), model)
+        three_turns(conversation, MIXES["streamed, then plain"])
+        assert gateway.process.stop() == 0
+    with Gateway(tmp_path, text) as gateway:
+        conversation.client = sdk(gateway, key)
+        three_turns(conversation, MIXES["plain"])
+        assert len(sent(simulator, conversation)) == 6
+        assert all(sent(simulator, conversation))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_restart_without_redis_and_another_key_find_nothing(
+    alone: Gateway, sdk: Callable[..., OpenAI], model: str
+) -> None:
+    conversation = Conversation(sdk(alone), model)
+    three_turns(conversation, MIXES["plain"])
+    # The same history, ids and all, by another customer of the same gateway.
+    conversation.client = sdk(alone, alone.new_key())
+    with pytest.raises(BadRequestError) as caught:
+        conversation.ask("And in Rome?", stream=False)
+    assert REFUSALS[model] in caught.value.message
+    # Its owner goes on.
+    conversation.messages.pop()
+    conversation.client = sdk(alone)
+    assert "18 degrees" in conversation.ask("And in Rome?", stream=True)
+
+
+def test_kimi_s_ids_come_again_and_are_not_mixed_up(
+    alone: Gateway, simulator: SimulatorProcess, sdk: Callable[..., OpenAI]
+) -> None:
+    """Both conversations have the call `get_weather:0`, twice, with the same arguments."""
+    conversations = [Conversation(sdk(alone), "kimi-k2.6") for _ in range(2)]
+    for number, city in enumerate(["Paris", "Paris"]):
+        for name, conversation in zip("AB", conversations, strict=True):
+            conversation.ask(f"{name}{number}: how is the weather in {city}?", stream=number == 0)
+    calls = [[m["tool_calls"] for m in c.messages if m.get("tool_calls")] for c in conversations]
+    assert calls[0] == calls[1]
+    for name, conversation in zip("AB", conversations, strict=True):
+        first, second = sent(simulator, conversation)
+        assert f"{name}0" in (first or "")
+        assert f"{name}1" in (second or "")
+
+
+def test_what_the_client_sends_itself_is_left_alone(
+    alone: Gateway, simulator: SimulatorProcess, sdk: Callable[..., OpenAI]
+) -> None:
+    conversation = Conversation(sdk(alone), "deepseek-v4-pro")
+    conversation.ask("How is the weather in Paris?", stream=False)
+    conversation.messages[1]["reasoning_content"] = "My own."
+    conversation.ask("And in Tokyo?", stream=False)
+    assert sent(simulator, conversation)[0] == "My own."
+
+
+@pytest.mark.parametrize("blank", [None, ""])
+def test_blank_reasoning_is_missing_reasoning(
+    alone: Gateway, simulator: SimulatorProcess, sdk: Callable[..., OpenAI], blank: str | None
+) -> None:
+    conversation = Conversation(sdk(alone), "deepseek-v4-pro")
+    conversation.ask("How is the weather in Paris?", stream=False)
+    conversation.messages[1]["reasoning_content"] = blank
+    conversation.ask("And in Tokyo?", stream=False)
+    assert SECRET_WORDS in (sent(simulator, conversation)[0] or "")
+
+
+def test_with_thinking_switched_off_nothing_is_put_back(
+    alone: Gateway, simulator: SimulatorProcess, sdk: Callable[..., OpenAI]
+) -> None:
+    conversation = Conversation(sdk(alone), "by-object")
+    conversation.ask("How is the weather in Paris?", stream=False)
+    conversation.more = {"extra_body": {"llmgw_thinking": False}}
+    conversation.ask("And in Tokyo?", stream=False)
+    assert sent(simulator, conversation) == [None, None]
+
+
+def test_a_model_may_be_left_alone(alone: Gateway, sdk: Callable[..., OpenAI]) -> None:
+    conversation = Conversation(sdk(alone), "left-alone")
+    with pytest.raises(BadRequestError, match="must be passed back"):
+        conversation.ask("How is the weather in Paris?", stream=False)
+
+
+def test_it_is_counted_and_stands_nowhere_else(alone: Gateway, sdk: Callable[..., OpenAI]) -> None:
+    before = outcomes(alone)
+    conversation = Conversation(sdk(alone), "deepseek-v4-pro")
+    conversation.ask("How is the weather in Paris?", stream=False)
+    conversation.messages[1]["tool_calls"][0]["id"] = "call_nobody_knows_this"
+    conversation.messages[2]["tool_call_id"] = "call_nobody_knows_this"
+    with pytest.raises(BadRequestError):
+        conversation.ask("And in Tokyo?", stream=False)
+    after = outcomes(alone)
+    grown = {name: after[name] - before.get(name, 0.0) for name in after}
+    assert {name: count for name, count in grown.items() if count} == {"kept": 1, "restored": 1, "missing": 1}
+    assert alone.ledger_rows()
+    database = b"".join(file.read_bytes() for file in alone.database.parent.glob("gateway.db*"))
+    assert SECRET_WORDS.encode() not in database
+    assert SECRET_WORDS not in alone.process.output
+
+
+def test_check_asks_redis(sharing: Gateway, tmp_path: Path) -> None:
+    check = Process("llmgw", "check", "--config", str(sharing.config), folder=tmp_path)
+    assert check.process.wait(30) == 0, check.output
+    assert "cache: ok" in check.output
+
+
+def test_redis_dies_and_comes_back(
+    tmp_path: Path, simulator: SimulatorProcess, sdk: Callable[..., OpenAI]
+) -> None:
+    with (
+        RedisServer(tmp_path) as redis,
+        Gateway(tmp_path, config(simulator, cache=f'url = "{redis.url}"')) as gateway,
+    ):
+        conversation = Conversation(sdk(gateway), "deepseek-v4-pro")
+        conversation.ask("How is the weather in Paris?", stream=True)
+        redis.kill()
+        # The request goes on as the client sent it, and the provider says in its own words what it misses.
+        with pytest.raises(BadRequestError, match="must be passed back"):
+            conversation.ask("And in Tokyo?", stream=False)
+        # Whoever calls no tools notices nothing; nor does a first call.
+        other = Conversation(sdk(gateway), "deepseek-v4-pro")
+        other.messages.append({"role": "user", "content": "How is the weather in Paris?"})
+        for stream in (False, True, False):
+            assert other.turn(stream=stream)
+            other.messages.pop()
+        log = gateway.process.output
+        assert (
+            log.count("the cache fails, reasoning is neither kept nor put back: Redis: ConnectionError") == 1
+        )
+        assert SECRET_WORDS not in log
+        assert outcomes(gateway)["failed"] >= 4
+        redis.start()
+
+        def works() -> bool:
+            again = Conversation(sdk(gateway), "deepseek-v4-pro")
+            try:
+                again.ask("How is the weather in Paris?", stream=False)
+            except BadRequestError:
+                return False
+            return True
+
+        wait_until(works, "the cache works again", timeout_s=20)
+        assert gateway.process.output.count("the cache works again") == 1
+
+
+def test_redis_that_hangs_holds_nobody_up_for_long(
+    tmp_path: Path, simulator: SimulatorProcess, sdk: Callable[..., OpenAI]
+) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        cache = f'url = "redis://127.0.0.1:{silent.getsockname()[1]}/0"'
+        with Gateway(tmp_path, config(simulator, cache=cache)) as gateway:
+            conversation = Conversation(sdk(gateway), "deepseek-v4-pro")
+            conversation.messages.append({"role": "user", "content": "How is the weather in Paris?"})
+            begun = time.monotonic()
+            for _ in range(20):
+                conversation.turn(stream=False)
+                conversation.messages.pop()
+            # Every one of them waiting, twice half a second, would be twenty.
+            assert time.monotonic() - begun < 15
+            assert "the cache fails" in gateway.process.output

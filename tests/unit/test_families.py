@@ -1,0 +1,85 @@
+"""What names tell."""
+
+import pytest
+
+from llmgw.config import ModelConfig, TargetConfig
+from llmgw.families import model_modes, thinking_modes, wants_reasoning
+
+BOTH = ("on", "off")
+
+
+@pytest.mark.parametrize(
+    ("name", "modes"),
+    [
+        ("qwen3-next-80b-a3b-thinking", ("on",)),
+        ("Qwen/Qwen3-235B-A22B-Thinking-2507", ("on",)),
+        ("qwen3.5-plus-thinking", ("on",)),
+        ("qwq-32b", ("on",)),
+        ("qvq-max", ("on",)),
+        ("kimi-k2-thinking", ("on",)),
+        ("moonshotai/kimi-k2-thinking-turbo", ("on",)),
+        ("MiniMax-M2", ("on",)),
+        ("minimax-m2.5", ("on",)),
+        ("deepseek-r1-0528", ("on",)),
+        ("qwen3-235b-a22b-instruct-2507", ("off",)),
+        ("Qwen/Qwen3-Next-80B-A3B-Instruct", ("off",)),
+        ("qwen3-coder-plus", ("off",)),
+        ("qwen3.6-plus", BOTH),
+        ("qwen3-max", BOTH),
+        ("qwen3-32b", BOTH),
+        ("kimi-k2.6", BOTH),
+        ("minimax-m3", BOTH),
+        ("minimax-m25", BOTH),
+        ("deepseek-v4-pro", BOTH),
+        ("glm-5-flash", BOTH),
+        ("gpt-5-thinking", BOTH),
+    ],
+)
+def test_modes_by_name(name: str, modes: tuple[str, ...]) -> None:
+    assert model_modes(ModelConfig(id="m", upstream="u", upstream_model=name)) == modes
+    # The name under which clients know it counts where the upstream's is opaque.
+    assert model_modes(ModelConfig(id=name, upstream="u", upstream_model="ep-2026")) == modes
+
+
+@pytest.mark.parametrize(
+    ("names", "modes"),
+    [
+        (("qwen3.6-plus", "glm-5"), BOTH),
+        (("qwen3.6-plus", "qwq-32b"), ("on",)),
+        (("qwen3-coder-plus", "qwen3.6-plus"), ("off",)),
+        (("qwen3-coder-plus", "qwq-32b"), ()),
+    ],
+)
+def test_a_model_has_the_modes_that_all_its_targets_have(
+    names: tuple[str, ...], modes: tuple[str, ...]
+) -> None:
+    targets = tuple(TargetConfig(upstream="u", upstream_model=name) for name in names)
+    assert model_modes(ModelConfig(id="m", targets=targets)) == modes
+
+
+def test_a_target_s_own_word_wins_over_its_model_s() -> None:
+    own = TargetConfig(upstream="u", thinking_modes=("on",), restore_reasoning=False)
+    model = ModelConfig(
+        id="m", targets=(own, TargetConfig(upstream="u")), thinking_modes=("off",), restore_reasoning=True
+    )
+    assert [thinking_modes(model, target) for target in model.targets] == [("on",), ("off",)]
+    assert [wants_reasoning(model, target) for target in model.targets] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("deepseek-v4-pro", True),
+        ("deepseek-ai/DeepSeek-V3.2", True),
+        ("kimi-k2.6", True),
+        ("moonshot-v1-8k", True),
+        ("qwen3.6-plus", False),
+        ("glm-5", False),
+        ("minimax-m2", False),
+        ("gpt-5", False),
+    ],
+)
+def test_who_wants_reasoning_back(name: str, *, wanted: bool) -> None:
+    for word, expected in ((None, wanted), (True, True), (False, False)):
+        model = ModelConfig(id="m", upstream="u", upstream_model=name, restore_reasoning=word)
+        assert wants_reasoning(model, model.targets[0]) is expected
