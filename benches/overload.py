@@ -65,8 +65,8 @@ async def _upstream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
             await asyncio.sleep(DELAY_S)
             writer.write(head + ANSWER)
             await writer.drain()
-    except (asyncio.IncompleteReadError, ConnectionError):
-        writer.close()
+    except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+        writer.close()  # the gateway or the whole run has ended
 
 
 async def _message(reader: asyncio.StreamReader) -> bytes:

@@ -36,10 +36,12 @@ def start(tmp_path: Path, simulator: SimulatorProcess, scripted: ScriptedUpstrea
     """Starts a gateway of the test's own, with these lines in `[server]` and in its scripted upstream."""
     with ExitStack() as stack:
 
-        def start(*, server: str = "", upstream: str = "", files: int | None = None) -> Gateway:
+        def start(
+            *, server: str = "", upstream: str = "", more: str = "", files: int | None = None
+        ) -> Gateway:
             text = config_text(simulator.url, scripted.base_url, server=server)
             text = text.replace("[upstreams.scripted]", f"[upstreams.scripted]\n{upstream}")
-            return stack.enter_context(Gateway(tmp_path, text, files=files))
+            return stack.enter_context(Gateway(tmp_path, text + more, files=files))
 
         yield start
 
@@ -139,7 +141,7 @@ def test_too_many_at_one_upstream(start: Start, scripted: ScriptedUpstream) -> N
     assert (answer.status, answer.error["code"]) == (503, "overloaded")
     assert "upstream" in answer.error["message"]
     row = gateway.ledger(answer.headers["x-request-id"])
-    assert (row["error_kind"], row["model"], row["upstream"]) == ("overloaded", "scripted", "scripted")
+    assert (row["error_kind"], row["model"], row["upstream"]) == ("overloaded", "scripted", None)  # not asked
     assert shed(gateway, "upstream") == 1
     assert gateway.post(body("glm-5")).status == 200  # others are not concerned
     for connection in held:
@@ -148,6 +150,26 @@ def test_too_many_at_one_upstream(start: Start, scripted: ScriptedUpstream) -> N
     wait_until(
         lambda: gateway.post(body("scripted", script=done)).status != 503, "room again", timeout_s=SOON_S
     )
+
+
+def test_another_target_where_one_has_no_room(start: Start, scripted: ScriptedUpstream) -> None:
+    gateway = start(
+        upstream="max_in_flight = 1",
+        more="""
+[[models]]
+id = "pair"
+targets = [
+  { upstream = "scripted", priority = 1 },
+  { upstream = "glm", upstream_model = "glm-5", priority = 2 },
+]
+""",
+    )
+    [held] = hold(gateway, scripted, 1)
+    answer = gateway.post(body("pair"))
+    assert answer.status == 200
+    row = gateway.ledger(answer.headers["x-request-id"])
+    assert (row["upstream"], row["attempts"]) == ("glm", 1)
+    held.close()
 
 
 def test_a_stream_keeps_its_pace_while_others_are_turned_away(

@@ -17,8 +17,8 @@ if there is nothing wrong, every worker takes it over within a second or so. No 
 way ends as it began, on the old upstreams. If something is wrong, nothing changes, the faults are shown and
 the exit status is 1. Secrets that stand in files (api_key = "file:...") are read again too.
 
-server.host, server.port, server.workers and store need a restart. A worker that has to be replaced gets the
-config in force, not what stands in the file by then.
+server.host, server.port, server.workers, store and ledger need a restart. A worker that has to be replaced
+gets the config in force, not what stands in the file by then.
 
 SIGHUP to the gateway (kill -HUP, systemctl reload) does the same; the outcome is then in its log.
 
