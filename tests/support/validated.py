@@ -29,6 +29,8 @@ def note(path: str, status: int, content_type: str, body: bytes, *, whole: bool)
             _note_frame(path, frame)
         return
     kind = schemas.ERROR if status >= httpx.codes.BAD_REQUEST else _kind(path)
+    if path == "/readyz" and status == httpx.codes.SERVICE_UNAVAILABLE:
+        kind = None  # a report for load balancers, no error
     if kind is not None and body and whole:
         _note_value(path, kind, body)
 

@@ -160,6 +160,8 @@ JSON = "application/json"
         (CHAT, 400, JSON, json.dumps(COMPLETION).encode(), True, False),
         (CHAT, 502, "text/html", b"<html>", True, False),
         ("/healthz", 405, JSON, b"{}", True, False),
+        ("/readyz", 405, JSON, b"{}", True, False),
+        ("/readyz", 503, JSON, b'{"status": "unavailable"}', True, True),
         ("/v1/models", 200, JSON, json.dumps(GOOD[schemas.MODEL_LIST]).encode(), True, True),
         ("/v1/models", 200, JSON, json.dumps(MODEL).encode(), True, False),
         ("/v1/models/a/b", 200, JSON, json.dumps(MODEL).encode(), True, True),
