@@ -148,7 +148,7 @@ class Rig:
 
     async def exchanges_of(self, seen: Seen) -> list[Exchange]:
         """All that the upstream was asked for one request."""
-        return [exchange for exchange in await self.exchanges() if exchange.mark == seen.mark]
+        return [Exchange(**line) for line in await control(self.control_port, f"/of/{seen.mark}")]
 
     async def asked(self, mark: str) -> None:
         """Wait until an upstream is asked for it."""
@@ -157,17 +157,6 @@ class Rig:
             return bool(await control(self.control_port, f"/asked/{mark}"))
 
         await wait_for(known, f"a request {mark} at the upstream")
-
-    async def exchange_of(self, mark: str) -> Exchange:
-        """The newest exchange of this mark, as soon as there is one."""
-        found: list[Exchange] = []
-
-        async def asked() -> bool:
-            found[:] = [exchange for exchange in await self.exchanges() if exchange.mark == mark]
-            return bool(found)
-
-        await wait_for(asked, f"a request {mark} at the upstream")
-        return found[-1]
 
     # What the gateway says.
 

@@ -89,7 +89,7 @@ class ChaosUpstream:
         """Needs a running loop only when it is started."""
         self.exchanges: list[Exchange] = []
         self._connections: set[_Connection] = set()
-        self._marks: set[str] = set()
+        self._marked: dict[str, list[Exchange]] = {}
         self._attempts: Counter[tuple[str, str]] = Counter()
         self._numbers = itertools.count(1)
         self._trapped = 0
@@ -144,7 +144,7 @@ class ChaosUpstream:
             end=act.end,
         )
         self.exchanges.append(exchange)
-        self._marks.add(exchange.mark)
+        self._marked.setdefault(exchange.mark, []).append(exchange)
         connection.exchange = exchange
         # What is read of an early answer's request is its body, not the end of the connection.
         leaving = asyncio.Event().wait() if early else connection.reader.read(1)
@@ -303,7 +303,9 @@ class ChaosUpstream:
                 connection.writer.close()
             answer = len(idle)
         elif path.startswith("/asked/"):
-            answer = path.removeprefix("/asked/") in self._marks
+            answer = path.removeprefix("/asked/") in self._marked
+        elif path.startswith("/of/"):
+            answer = [asdict(exchange) for exchange in self._marked.get(path.removeprefix("/of/"), [])]
         elif path.startswith("/exchanges/"):
             start = int(path.removeprefix("/exchanges/"))
             answer = [asdict(exchange) for exchange in self.exchanges[start:]]
