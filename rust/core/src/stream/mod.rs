@@ -225,12 +225,14 @@ impl Shaper {
         self.edits.clear();
         let before = self.choices.len();
         let mut says_something = chunk.choices.is_empty();
+        let mut holds_back = false;
         for (position, choice) in chunk.choices.iter().enumerate() {
             let index = choice.index.and_then(|index| index.value.as_u64(payload));
             let state = find_choice(&mut self.choices, index.unwrap_or(position as u64));
             let was_finished = state.is_finished();
             let finish = state.shape(chunk, choice, payload, &self.context, &mut self.edits);
             says_something |= !was_finished || state.said;
+            holds_back |= state.holds_back();
             match finish {
                 Finish::Error => return self.fail(StreamError::new(StreamErrorKind::ErrorEvent), output),
                 Finish::Reason(reason) if self.summary.finish_reason.is_none() => {
@@ -253,6 +255,7 @@ impl Shaper {
         if let [choice] = &chunk.choices[..]
             && self.choices.len() == before
             && usage.is_none()
+            && !holds_back
             && choice.finish_reason.is_none_or(|reason| reason.value.kind == Kind::Null)
             && let Some(string) = choice.delta.only_text(payload)
             && let Some(moved) = self.edits.moved(string.span)

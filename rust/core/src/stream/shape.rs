@@ -82,6 +82,11 @@ impl ChoiceState {
         self.finished
     }
 
+    /// Whether content is held back that may be the start of a tag: the next delta can't be like this one.
+    pub(crate) const fn holds_back(&self) -> bool {
+        self.splitter.plain().is_none()
+    }
+
     /// Collect the edits that a chunk's choice needs, and remember what it said.
     pub(crate) fn shape(
         &mut self,

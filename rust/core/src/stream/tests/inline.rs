@@ -93,6 +93,11 @@ fn inline_reasoning() {
         &[content, r#"{"content":"<b"}"#, "{}"],
     );
     check_inline(
+        "one sign behind another",
+        &[r#"{"content":"<"}"#, r#"{"content":"<"}"#, r#"{"content":"a"}"#, r#"{"content":"b"}"#, "{}"],
+        &[r#"{"content":""}"#, r#"{"content":"<"}"#, r#"{"content":"<a"}"#, r#"{"content":"b"}"#, "{}"],
+    );
+    check_inline(
         "half a tag at the finish",
         &[r#"{"content":"a<thi"}"#, "{}"],
         &[content, r#"{"content":"<thi"}"#],
