@@ -89,6 +89,11 @@ class Ticket:
         admission.bytes += size
         self._bytes += size
 
+    def release(self) -> None:
+        """The body is held no longer."""
+        self._admission.bytes -= self._bytes
+        self._bytes = 0
+
     def occupy(self, slots: Slots) -> None:
         """Take one of an upstream's slots, instead of the one held before. Raises ApiError: `overloaded`."""
         self.vacate()
@@ -115,8 +120,8 @@ class Ticket:
     ) -> None:
         """Give everything back."""
         self.vacate()
+        self.release()
         self._admission.requests -= 1
-        self._admission.bytes -= self._bytes
 
 
 def raise_file_limit() -> None:

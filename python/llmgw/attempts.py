@@ -17,7 +17,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
-from llmgw._core import Exchange, PreparedRequest, Route, Summary, UpstreamError
+from llmgw._core import ChatRequest, Exchange, PreparedRequest, Route, Summary, UpstreamError
 from llmgw.admission import Ticket
 from llmgw.asgi import ClientGone
 from llmgw.errors import Blame, Retry, upstream_verdict
@@ -40,23 +40,25 @@ class Attempts:
     """The attempts of one request. Begin with `first_answer`, end with `close`."""
 
     __slots__ = (
-        "_asked", "_errors", "_gateway", "_model", "_probe", "_request_id", "_rewrite", "_running",
-        "_started_s", "_ticket", "earlier_s", "exchange", "prepared", "target",
+        "_asked", "_errors", "_gateway", "_model", "_prepared", "_probe", "_request_id", "_rewrite",
+        "_running", "_started_s", "_ticket", "earlier_s", "exchange", "keeps_reasoning", "mode", "request",
+        "target", "thinking",
     )  # fmt: skip
 
     def __init__(
         self,
         gateway: Gateway,
         model: Model,
+        request: ChatRequest,
         rewrite: Callable[[Route], PreparedRequest],
         *,
         ticket: Ticket,
         request_id: str,
     ) -> None:
-        """`rewrite` makes the body for a target; it is called once for each that is asked."""
+        """`rewrite` makes of `request` the body for a target; it is called once for each that is asked."""
         self._gateway = gateway
         self._model = model
-        self._rewrite = rewrite
+        self._rewrite: Callable[[Route], PreparedRequest] | None = rewrite
         self._ticket = ticket
         self._request_id = request_id
         self._started_s = 0.0
@@ -66,8 +68,15 @@ class Attempts:
         self._running = False
         self.target: Target | None = None
         """The one that was asked last."""
-        self.prepared: PreparedRequest | None = None
-        """What it was sent."""
+        self._prepared: PreparedRequest | None = None
+        self.request: ChatRequest | None = request
+        """Until it is needed no more: nothing is sent again, and no reasoning is to be kept for its turns."""
+        self.mode: str | None = None
+        """How the last one answers, as `PreparedRequest.mode`."""
+        self.thinking: str | None = None
+        """What was asked and what it was sent, as `PreparedRequest.thinking`."""
+        self.keeps_reasoning = False
+        """As `PreparedRequest.keeps_reasoning`."""
         self.exchange: Exchange | None = None
         """With it."""
         self.earlier_s = 0.0
@@ -83,10 +92,8 @@ class Attempts:
         """What the attempts before the last one failed with: `a: first_event_timeout, b: status 503`."""
         return ", ".join(self._errors) if self._errors else None
 
-    async def first_answer(
-        self, client_gone: "asyncio.Future[Any]"
-    ) -> tuple[PreparedRequest, Exchange, bytes | None]:
-        """The first attempt that has something to show: what was sent, the exchange and its first block.
+    async def first_answer(self, client_gone: "asyncio.Future[Any]") -> tuple[Exchange, bytes | None]:
+        """The first attempt that has something to show: the exchange and its first block.
 
         `client_gone` is done once the client has left; whoever sees to that aborts `exchange` too. Raises
         UpstreamError where an attempt failed and there is no further one; ApiError (`overloaded`) where its
@@ -94,7 +101,7 @@ class Attempts:
         """
         target = self._model.targets.first()
         while True:
-            prepared, exchange = self._begin(target)
+            exchange = self._begin(target)
             try:
                 block = await exchange.next_block()
             except UpstreamError as error:
@@ -107,8 +114,9 @@ class Attempts:
                         raise ClientGone from None
             else:
                 if self._probe:
-                    self._probe_answered(target, prepared, exchange)
-                return prepared, exchange, block
+                    self._probe_answered(target, exchange)
+                self._release()
+                return exchange, block
 
     def close(self, *, client_gone: bool) -> Summary | None:
         """The request is over; what its last exchange came to, if there was one. To be called once."""
@@ -128,11 +136,26 @@ class Attempts:
                 self._end(target, exchange, "aborted", Blame.NOBODY)
         return summary
 
-    def _begin(self, target: Target) -> tuple[PreparedRequest, Exchange]:
-        if target is self.target and self.prepared is not None:
-            prepared = self.prepared
-        else:
-            prepared = self._rewrite(target.route)
+    def _release(self) -> None:
+        """Let go of the body: it may be as large as the model's context, and the answer take minutes."""
+        self._rewrite = self._prepared = None
+        if not self.keeps_reasoning:
+            self.request = None
+            self._ticket.release()
+
+    def _prepare(self, target: Target) -> PreparedRequest:
+        if target is self.target and self._prepared is not None:
+            return self._prepared
+        if self._rewrite is None:
+            message = "an upstream has answered: nothing is sent again"
+            raise RuntimeError(message)
+        prepared = self._prepared = self._rewrite(target.route)
+        self.mode, self.thinking = prepared.mode, prepared.thinking
+        self.keeps_reasoning = prepared.keeps_reasoning
+        return prepared
+
+    def _begin(self, target: Target) -> Exchange:
+        prepared = self._prepare(target)
         self._ticket.occupy(target.slots)
         left_s = None
         now_s = time.monotonic()
@@ -149,11 +172,11 @@ class Attempts:
             total_timeout_s=left_s,
         )
         self._asked.append(target)
-        self.target, self.prepared, self.exchange = target, prepared, exchange
+        self.target, self.exchange = target, exchange
         self._gateway.exchanges.add(exchange)
         self._probe = target.health.begin()
         self._running = True
-        return prepared, exchange
+        return exchange
 
     def _end(
         self,
@@ -208,9 +231,9 @@ class Attempts:
             return None
         return target, pause_s
 
-    def _probe_answered(self, target: Target, prepared: PreparedRequest, exchange: Exchange) -> None:
+    def _probe_answered(self, target: Target, exchange: Exchange) -> None:
         # A first block may be nothing but a heartbeat.
-        if prepared.mode == "plain" or exchange.summary().first_event_s is not None:
+        if self.mode == "plain" or exchange.summary().first_event_s is not None:
             self._probe = False
             target.health.answered()
 

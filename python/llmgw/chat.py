@@ -59,7 +59,7 @@ class ChatCompletion:
         self._time_s = time.time()
         self._started_s = time.perf_counter()
         # What the ledger will say, as far as the request has come.
-        self._request: ChatRequest | None = None
+        self._stream = False
         self._model: Model | None = None
         self._attempts: Attempts | None = None
         self._client_gone = False
@@ -93,6 +93,18 @@ class ChatCompletion:
             self._account(responder.status)
 
     async def _serve(self, scope: Scope, receive: Receive, responder: Responder, ticket: Ticket) -> None:
+        attempts = self._attempts = await self._prepare(scope, receive, ticket)
+        # Only `receive` tells that a client left: granian neither cancels this task nor fails a `send`.
+        watcher = asyncio.ensure_future(self._watch(receive, attempts))
+        self._gateway.stalls.add(responder, scope, self._stalled)
+        try:
+            await self._answer(attempts, watcher, responder)
+        finally:
+            self._gateway.stalls.discard(responder)
+            watcher.cancel()
+
+    async def _prepare(self, scope: Scope, receive: Receive, ticket: Ticket) -> Attempts:
+        """Read the request and find who may serve it. Only `Attempts` holds the body from here on."""
         server = self._gateway.config.server
         body = await read_body(
             scope,
@@ -101,41 +113,24 @@ class ChatCompletion:
             timeout_s=server.body_timeout_s,
             hold=ticket.hold,
         )
-        request = self._request = scan(body)
+        request = scan(body)
+        self._stream = request.stream
         model = self._model = self._gateway.router.resolve(request.model, self._key)
         if request.first_image is not None and not model.accepts_images:
             message = f"The model {model.id!r} takes no images. GET /v1/model-catalog tells which models do."
             raise ApiError("unsupported_modality", message, param=request.first_image)
-
         model.check_thinking(request)
-
         rewrite: Callable[[Route], PreparedRequest] = request.rewrite
         if model.wants_reasoning:
             # The client may have lost reasoning that an upstream insists on, and the gateway have kept it.
             rewrite = await self._gateway.reasoning.rewriter(request, model.routes, self._key)
-        attempts = self._attempts = Attempts(
-            self._gateway, model, rewrite, ticket=ticket, request_id=self._request_id
-        )
-        # Only `receive` tells that a client left: granian neither cancels this task nor fails a `send`.
-        watcher = asyncio.ensure_future(self._watch(receive, attempts))
-        self._gateway.stalls.add(responder, scope, self._stalled)
-        try:
-            await self._answer(request, attempts, watcher, responder)
-        finally:
-            self._gateway.stalls.discard(responder)
-            watcher.cancel()
+        return Attempts(self._gateway, model, request, rewrite, ticket=ticket, request_id=self._request_id)
 
-    async def _answer(
-        self,
-        request: ChatRequest,
-        attempts: Attempts,
-        watcher: asyncio.Future[None],
-        responder: Responder,
-    ) -> None:
+    async def _answer(self, attempts: Attempts, watcher: asyncio.Future[None], responder: Responder) -> None:
         try:
             # Nothing is sent before an upstream's first good event: up to here any status can be told, and
             # another upstream can be asked.
-            prepared, exchange, block = await attempts.first_answer(watcher)
+            exchange, block = await attempts.first_answer(watcher)
         except UpstreamError as error:
             if self._client_gone:
                 raise ClientGone from None
@@ -148,9 +143,9 @@ class ChatCompletion:
         if strict and exchange.finished:
             # A whole answer, or a short stream: a row that can't be stored can still be told by a status.
             await self._commit(exchange)
-        if prepared.mode != "stream":
-            if prepared.keeps_reasoning:
-                await self._gateway.reasoning.keep(exchange, request, self._key)
+        if attempts.mode != "stream":
+            if attempts.keeps_reasoning:
+                await self._keep_reasoning(attempts, exchange)
             headers.append(JSON)
             await responder.whole(200, headers, block or b"")
             return
@@ -158,13 +153,17 @@ class ChatCompletion:
         await responder.start(200, headers)
         while block is not None:
             # Whoever has seen the end may send the next request at once, to another worker too.
-            if prepared.keeps_reasoning and block.endswith(DONE):
-                await self._gateway.reasoning.keep(exchange, request, self._key)
+            if attempts.keeps_reasoning and block.endswith(DONE):
+                await self._keep_reasoning(attempts, exchange)
             await responder.body(block, more=True)
             block = await exchange.next_block()
             if strict and block is not None and exchange.finished:
                 block = await self._committed_end(exchange, block)
         await responder.body(b"", more=False)
+
+    async def _keep_reasoning(self, attempts: Attempts, exchange: Exchange) -> None:
+        if attempts.request is not None:
+            await self._gateway.reasoning.keep(exchange, attempts.request, self._key)
 
     async def _commit(self, exchange: Exchange) -> None:
         """Put the row of an answer on disk, before its end is told. Raises ApiError where that fails."""
@@ -188,11 +187,11 @@ class ChatCompletion:
     def _headers(self) -> Headers:
         """Once an upstream was asked: how often, and what became of a thinking switch."""
         attempts = self._attempts
-        if attempts is None or attempts.prepared is None:
+        if attempts is None or not attempts.count:
             return []
         headers = [(b"x-llmgw-attempts", b"%d" % attempts.count)]
-        if attempts.prepared.thinking is not None:
-            headers.append((b"x-llmgw-thinking", attempts.prepared.thinking.encode("ascii")))
+        if attempts.thinking is not None:
+            headers.append((b"x-llmgw-thinking", attempts.thinking.encode("ascii")))
         return headers
 
     async def _watch(self, receive: Receive, attempts: Attempts) -> None:
@@ -224,13 +223,12 @@ class ChatCompletion:
             )  # fmt: skip
 
     def _entry(self, status: int | None, summary: Summary | None) -> LedgerEntry:
-        request, model, attempts = self._request, self._model, self._attempts
-        prepared = attempts.prepared if attempts else None
+        model, attempts = self._model, self._attempts
         target = attempts.target if attempts else None
         first_event_s = summary.first_event_s if summary else None
         if attempts is not None and first_event_s is not None:
             first_event_s += attempts.earlier_s
-        asked, sent = prepared.thinking.split("; ") if prepared and prepared.thinking else (None, None)
+        asked, sent = attempts.thinking.split("; ") if attempts and attempts.thinking else (None, None)
         error_kind = CLIENT_GONE if self._client_gone else self._error_kind
         if self._client_stalled:
             error_kind = CLIENT_STALLED
@@ -242,7 +240,7 @@ class ChatCompletion:
             key_id=self._key.id,
             model=model.id if model else None,
             upstream=target.name if target else None,
-            stream=request.stream if request else False,
+            stream=self._stream,
             finish_reason=summary.finish_reason if summary else None,
             error_kind=error_kind or (summary.error_kind if summary else None),
             prompt_tokens=summary.prompt_tokens if summary else None,

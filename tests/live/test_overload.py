@@ -209,6 +209,18 @@ def test_a_body_that_dribbles(start: Start, announced: bool) -> None:  # noqa: F
     assert gateway.ledger_rows()[0]["error_kind"] == "request_timeout"
 
 
+def test_a_body_is_held_until_its_answer_begins(start: Start, scripted: ScriptedUpstream) -> None:
+    """Nothing is sent again from there on, and a stream may last for minutes."""
+    gateway = start(server="max_body_bytes = 10_000\nmax_in_flight_bytes = 15_000")
+    begun = (EVENT_STREAM_HEAD, chunk("one"), Hold())
+    with gateway.ask(streamed("scripted", script=scripted.script(*begun), padding="x" * 9000)) as stream:
+        assert stream.recv(65_536)  # the head, which comes with the first event
+        wait_until(
+            lambda: gateway.metric("llmgw_in_flight_bytes") == 0, "the bytes are given back", timeout_s=SOON_S
+        )
+        assert gateway.post(body("glm-5", x="x" * 9000)).status == 200
+
+
 def memory_bytes(pid: int) -> int:
     lines = Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
     [size] = [line.split()[1] for line in lines if line.startswith("VmRSS:")]

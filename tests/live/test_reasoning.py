@@ -327,7 +327,9 @@ def test_it_is_counted_and_stands_nowhere_else(alone: Gateway, sdk: Callable[...
     grown = {name: after[name] - before.get(name, 0.0) for name in after}
     assert {name: count for name, count in grown.items() if count} == {"kept": 1, "restored": 1, "missing": 1}
     assert alone.ledger_rows()
-    database = b"".join(file.read_bytes() for file in alone.database.parent.glob("gateway.db*"))
+    database = b"".join(
+        file.read_bytes() for file in alone.database.parent.glob("gateway.db*") if file.is_file()
+    )
     assert SECRET_WORDS.encode() not in database
     assert SECRET_WORDS not in alone.process.output
 
