@@ -80,8 +80,9 @@ def run_gateway(
             log_level=LogLevels.debug if config.server.log_level == "debug" else LogLevels.warning,
             log_dictconfig=_logging(config.server.log_level),
         )
-        reloader = Reloader(folder, config, workers=server.pids, on_config=server.take_over)
-        server.reloader = reloader
+        reloader = Reloader(
+            folder, config, workers=server.pids, on_config=server.take_over, on_stop=server.stop_soon
+        )
         reloader.start()
         stack.callback(reloader.stop)
         stopped = threading.Event()
@@ -100,16 +101,16 @@ def run_gateway(
 class _Server(Granian):  # type: ignore[misc, valid-type]  # which class this is depends on the interpreter
     """granian, but for what its parent process does at a signal."""
 
-    reloader: Reloader
-
     def signal_handler_reload(self, *_: object) -> None:
-        """SIGHUP. granian would replace its workers one by one, and cut off what they serve."""
-        self.reloader.post(self.reloader.reload)
+        """SIGHUP: `Reloader` hears it. granian would replace its workers, and cut off what they serve."""
 
     def signal_handler_interrupt(self, *_: object) -> None:
-        """SIGINT, SIGTERM. granian sets the event right here, and a second signal meanwhile is a deadlock."""
+        """SIGINT, SIGTERM: the same. granian sets the event right here; a signal meanwhile is a deadlock."""
+
+    def stop_soon(self) -> None:
+        """A stop was asked for."""
         self.interrupt_signal = True
-        self.reloader.post(self.main_loop_interrupt.set)
+        self.main_loop_interrupt.set()
 
     def pids(self) -> list[int]:
         """The workers' process ids."""
