@@ -286,7 +286,7 @@ async def redis_gone(rig: Rig) -> str:
     user = {"role": "user", "content": "Speak."}
 
     async def converse() -> tuple[bool, float]:
-        """A tool call and its follow-up: whether its reasoning went back to the upstream; how long it took."""
+        """A tool call and its follow-up: whether its reasoning reached the upstream; how long it took."""
         call = await rig.client.ask("restoring", Act(calls_tool=True), stream=False)
         assert call.completed, call.error
         message = json.loads(call.body)["choices"][0]["message"]
