@@ -80,13 +80,16 @@ def header(scope: Scope, name: bytes) -> bytes | None:
 
 
 def check_host(scope: Scope) -> None:
-    """RFC 9112, section 3.2: not more than one `host`, and a well-formed one.
+    """RFC 9112, section 3.2: exactly one `host` in HTTP/1.1, and a well-formed one.
 
-    granian puts an empty one where there is none. Raises ApiError: `invalid_host`.
+    granian puts an empty one where there is none, so one that was sent empty is refused too. Raises ApiError:
+    `invalid_host`.
     """
     hosts = [value for key, value in scope["headers"] if key == b"host"]
     if len(hosts) > 1 or (hosts and not _HOST.fullmatch(hosts[0])):
         raise ApiError("invalid_host", "The Host header is repeated or malformed.")
+    if scope["http_version"] == "1.1" and not (hosts and hosts[0]):
+        raise ApiError("invalid_host", "The Host header is missing.")
 
 
 async def read_body(

@@ -115,7 +115,7 @@ class Seen:
         body = json.loads(self.body)
         assert body["object"] == "chat.completion", body
         [choice] = body["choices"]
-        self._take(Verified(self._said_mark, choice["message"]["content"]))
+        self._take(Verified(self._said_mark, choice["message"]["content"] or ""))
         self.finish_reason = choice["finish_reason"]
         self.tokens = body["usage"]["completion_tokens"]
 

@@ -55,6 +55,8 @@ class Act:
     framing: Framing = "events"
     """`bytes`: every byte in a chunk and a write of its own. `odd`: all that the SSE specification allows."""
     encoding: str = "gzip"
+    calls_tool: bool = False
+    """A whole answer is a tool call with reasoning, without events."""
 
     def as_json(self) -> dict[str, Any]:
         """Only what differs from the default."""
@@ -112,3 +114,5 @@ class Exchange:
     ended_s: float | None = None
     """When it was over, one way or the other; None while it is `open`."""
     open: bool = True
+    restored: bool = False
+    """A message of the request carried reasoning."""

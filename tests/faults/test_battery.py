@@ -12,7 +12,7 @@ from tests.faults.rig import Rig
 from tests.faults.runner import Rigs, run_case
 
 MODULES = (upstream, clients, operations)  # importing them has registered their cases
-QUICK = (1, 5, 6, 7, 9, 10, 12, 13, 14, 15, 18, 19, 20, 22, 23, 24, 26, 29, 32, 35)
+QUICK = (1, 5, 6, 7, 9, 10, 12, 13, 14, 15, 18, 19, 20, 22, 23, 24, 26, 28, 29, 32, 35, 38)
 MIX_S = 6.0
 USERS = 12
 

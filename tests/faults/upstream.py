@@ -142,6 +142,7 @@ class ChaosUpstream:
             began_s=time.monotonic(),
             head=act.head,
             end=act.end,
+            restored=any(message.get("reasoning_content") for message in body.get("messages", [])),
         )
         self.exchanges.append(exchange)
         self._marked.setdefault(exchange.mark, []).append(exchange)
@@ -208,13 +209,17 @@ class ChaosUpstream:
         assert exchange is not None
         stamper = Stamper(exchange.mark, self._origin(exchange))
         content = "".join(stamper.next("x" * act.pad) for _ in range(act.events))
-        message = {"role": "assistant", "content": content}
+        message: dict[str, Any] = {"role": "assistant", "content": content}
+        if act.calls_tool:
+            message = _tool_call(exchange.mark)
         body = {
             "id": "chatcmpl-chaos",
             "object": "chat.completion",
             "created": 1,
             "model": "chaos",
-            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "choices": [
+                {"index": 0, "message": message, "finish_reason": "tool_calls" if act.calls_tool else "stop"}
+            ],
             "usage": _usage(act.events),
         }
         data = json.dumps(body).encode()
@@ -228,7 +233,8 @@ class ChaosUpstream:
                 connection.reset()
             return False
         await connection.write(head.encode() + data)
-        exchange.events = exchange.tokens = act.events
+        exchange.tokens = act.events
+        exchange.events = 0 if act.calls_tool else act.events
         return True
 
     async def _stream(self, connection: _Connection, act: Act) -> bool:
@@ -346,6 +352,13 @@ def _chunk(data: bytes) -> bytes:
 
 def _event(payload: Mapping[str, Any]) -> bytes:
     return b"data: %b\n\n" % json.dumps(payload, ensure_ascii=False).encode()
+
+
+def _tool_call(mark: str) -> dict[str, Any]:
+    """An assistant's message with a tool call and the reasoning that led to it."""
+    call = {"id": f"call_{mark}", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    reasoning = f"The reasoning of {mark}."
+    return {"role": "assistant", "content": None, "reasoning_content": reasoning, "tool_calls": [call]}
 
 
 def _usage(completion_tokens: int) -> dict[str, int]:

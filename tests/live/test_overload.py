@@ -308,7 +308,9 @@ GET = "GET /healthz HTTP/1.1\r\n"
         ("a host with a path", f"{GET}host: x/healthz\r\n", 400),
         ("a host with a port", f"{GET}host: x.example:8000\r\n", 200),
         ("an IPv6 host", f"{GET}host: [::1]:8000\r\n", 200),
-        ("an empty host", f"{GET}host:\r\n", 200),
+        ("an empty host", f"{GET}host:\r\n", 400),
+        ("no host", GET, 400),
+        ("no host in HTTP/1.0", "GET /healthz HTTP/1.0\r\n", 200),
         (
             "two lengths",
             "POST /healthz HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n",

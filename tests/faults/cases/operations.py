@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import resource
 import signal
@@ -282,28 +283,37 @@ TOOLS = Setup(own=True, more=f'[cache]\nurl = "redis://127.0.0.1:{REDIS}/0"')
 
 @case(38, "Redis gone", "the documented mode: requests go on without it", TOOLS)
 async def redis_gone(rig: Rig) -> str:
-    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    turns = [
-        {"role": "user", "content": "Speak."},
-        {"role": "assistant", "content": None, "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": "call_1", "content": "1"},
-    ]
+    user = {"role": "user", "content": "Speak."}
 
-    async def ask() -> Seen:
-        seen = await rig.client.ask("restoring", Act(), messages=turns)
-        return answered_by(seen, "a")
+    async def converse() -> tuple[bool, float]:
+        """A tool call and its follow-up: whether its reasoning reached the upstream; how long it took."""
+        call = await rig.client.ask("restoring", Act(calls_tool=True), stream=False)
+        assert call.completed, call.error
+        message = json.loads(call.body)["choices"][0]["message"]
+        result = {"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": "1"}
+        follow = await rig.client.ask("restoring", Act(), messages=[user, message, result])
+        answered_by(follow, "a")
+        [exchange] = await rig.exchanges_of(follow)
+        return exchange.restored, call.took_s + follow.took_s
 
-    beside = [(await ask()).took_s for _ in range(10)]
+    async def restored() -> bool:
+        return (await converse())[0]
+
+    there = [await converse() for _ in range(10)]
+    assert all(back for back, _ in there), "the reasoning of a tool call does not come back"
     rig.stop_redis()
-    took = [(await ask()).took_s for _ in range(20)]
+    gone = [await converse() for _ in range(20)]
+    assert not any(back for back, _ in gone), "it comes back from where?"
+    failed_lookups = (await rig.metrics())['llmgw_reasoning_turns_total{outcome="failed"}']
     rig.start_redis()
-    again = [(await ask()).took_s for _ in range(10)]
+    again_s = await wait_for(restored, "reasoning comes back again")
     (await rig.account()).check()
-    worst = max(took)
-    assert worst < 5, f"a request waited {worst:.1f} s for Redis"
+    worst_s = max(took for _, took in gone)
+    assert worst_s < 5, f"a request waited {worst_s:.1f} s for Redis"
+    with_s, without_s = (statistics.median(took for _, took in turns) for turns in (there, gone))
     return (
-        f"p50 {ms(statistics.median(beside))} with, {ms(statistics.median(took))} without Redis "
-        f"(at most {ms(worst)}), {ms(statistics.median(again))} with it again"
+        f"two turns: p50 {ms(with_s)} with Redis, {ms(without_s)} without (at most {ms(worst_s)}), none "
+        f"failed, {failed_lookups:.0f} turns counted; restored again {ms(again_s)} after it is back"
     )
 
 

@@ -145,7 +145,15 @@ async def endless_line(rig: Rig) -> str:
     assert exchange.gone_s is not None, "the upstream was not aborted"
     assert exchange.written_bytes < EVENT_CAP_BYTES + 16 * MIB, exchange.written_bytes
     assert (await billed(rig, seen))[2] == "event_too_large"
-    return f"cut off after {exchange.written_bytes / MIB:.1f} MiB (cap 16 MiB)"
+    before = rig.resources().rss_kib
+    for _ in range(4):
+        crowd = [rig.client.ask("solo-9", Act(end="endless")) for _ in range(10)]
+        for one in await asyncio.gather(*crowd):
+            broken_off(one, events=6)
+    grown = (rig.resources().rss_kib - before) / 1024
+    assert grown < 64, f"40 such lines leave {grown:.0f} MiB in use"
+    cut = f"cut off after {exchange.written_bytes / MIB:.1f} MiB (cap 16 MiB)"
+    return f"{cut}; memory {grown:+.0f} MiB after 40 of them"
 
 
 @case(10, "one-byte chunks", "identical bytes out")
