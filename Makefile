@@ -200,7 +200,7 @@ $(LLAMA_SOURCE): tests/llama/source.lock $(LLAMA_TOOLS)
 	@touch $@
 
 $(LLAMA_SERVER): $(LLAMA_SOURCE) | check-cxx
-	$(say) 6 'llama.cpp (ten minutes of two cores; output in $(LLAMA)/build.log)'
+	$(say) 6 'llama.cpp (eight minutes of one core; output in $(LLAMA)/build.log)'
 	@{ $(LLAMA)/venv/bin/cmake -S $(LLAMA)/source -B $(LLAMA)/build $(LLAMA_CMAKE) && \
 	  nice $(LLAMA)/venv/bin/cmake --build $(LLAMA)/build --target llama-server --parallel "$$(getconf _NPROCESSORS_ONLN)"; \
 	 } >$(LLAMA)/build.log 2>&1 || { tail -n 40 $(LLAMA)/build.log >&2; exit 1; }

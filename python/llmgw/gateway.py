@@ -11,6 +11,7 @@ from llmgw.health import RetryBudget
 from llmgw.journal import Journal
 from llmgw.keys import KeyRing
 from llmgw.ledger import Ledger
+from llmgw.logs import hide
 from llmgw.metrics import Metrics
 from llmgw.reasoning import Reasoning
 from llmgw.reasoning import open_store as open_reasoning
@@ -33,6 +34,8 @@ class Gateway:
     def __init__(self, config: Config, store: Store) -> None:
         """Blocking: reads the keys. Raises ValueError (see `Router`)."""
         self.config = config
+        keys = (upstream.api_key for upstream in config.upstreams.values())
+        hide(key.get_secret_value() for key in keys if key is not None)
         self.store = store
         self.metrics = Metrics(model.id for model in config.models)
         self.router = Router(config, observe=self.metrics.cooling)
