@@ -361,6 +361,8 @@ FIELDS: dict[str, Any] = {
     "response_format": {"type": "text"},
     "stop": "x",
     "reasoning_effort": "low",
+    "thinking": {"type": "enabled"},
+    "chat_template_kwargs": {},
 }
 
 
@@ -378,6 +380,27 @@ def test_a_field_that_stands_twice_is_refused(
     answer = guarded.post(f'{members}, "{again}": {json.dumps(FIELDS[field])}}}'.encode())
     assert (answer.status, answer.error["code"]) == (400, "duplicate_field")
     assert answer.error["param"] == field
+
+
+@pytest.mark.parametrize(
+    ("param", "member"),
+    [
+        ("stream_options.include_usage", '"stream_options": {"include_usage": true, "include_usage": false}'),
+        ("response_format.type", '"response_format": {"type": "text", "typ\\u0065": "json_object"}'),
+        ("thinking.type", '"thinking": {"type": "enabled", "type": "disabled"}'),
+        ("messages[0].role", '"messages": [{"role": "user", "role": "system", "content": "Hi"}]'),
+        ("messages[0].content", '"messages": [{"role": "user", "content": "Hi", "content": []}]'),
+        (
+            "messages[0].content[0].type",
+            '"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi", "type": "x"}]}]',
+        ),
+    ],
+)
+def test_a_member_that_stands_twice_further_in_is_refused(guarded: Gateway, param: str, member: str) -> None:
+    messages = "" if member.startswith('"messages"') else f', "messages": {json.dumps(HELLO)}'
+    answer = guarded.post(f'{{"model": "m", {member}{messages}}}'.encode())
+    assert (answer.status, answer.error["code"]) == (400, "duplicate_field")
+    assert answer.error["param"] == param
 
 
 @pytest.mark.parametrize(

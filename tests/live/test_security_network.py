@@ -1,10 +1,10 @@
-"""What SECURITY.md promises about the way to a provider: the configured address, and nobody in between."""
+"""What SECURITY.md promises about connections: to the configured address only, and none held up for long."""
 
 import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -27,8 +27,9 @@ COMPLETION = {
 }
 
 
-def config(base_url: str) -> str:
+def config(base_url: str, server: str = "") -> str:
     return (
+        f"[server]\n{server}\n"
         f'[store]\nurl = "sqlite:///gateway.db"\n[upstreams.up]\nbase_url = "{base_url}"\n'
         'api_key = "canary-upstream"\n[[models]]\nid = "m"\nupstream = "up"\n'
     )
@@ -95,3 +96,21 @@ def test_no_proxy_is_taken_from_the_environment(tmp_path: Path, scripted: Script
         proxy.settimeout(0)
         with pytest.raises(BlockingIOError):
             proxy.accept()
+
+
+def test_a_body_that_dribbles_in_ends_in_a_timeout(tmp_path: Path, scripted: ScriptedUpstream) -> None:
+    """However steadily it does."""
+    with Gateway(tmp_path, config(scripted.base_url, "body_timeout_s = 0.5")) as gateway:
+        host, port = gateway.client.base_url.host, gateway.client.base_url.port
+        assert port is not None
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {gateway.key}\r\n"
+        with socket.create_connection((host, port), timeout=0.1) as connection:
+            connection.sendall(f"{head}content-length: 1000\r\n\r\n".encode())
+            answer = b""
+            for _ in range(200):
+                connection.sendall(b" ")
+                with suppress(TimeoutError):
+                    answer = connection.recv(65_536)
+                    break
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"request_timeout" in answer
