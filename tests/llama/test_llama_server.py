@@ -111,16 +111,36 @@ def chunks_of(data: bytes) -> Iterator[dict[str, Any]]:
             chunk = json.loads(frame.removeprefix(b"data: "))
             if chunk.get("usage"):
                 chunk["usage"]["prompt_tokens_details"] = sorted(chunk["usage"]["prompt_tokens_details"])
+            for choice in chunk["choices"]:
+                for call in choice["delta"].get("tool_calls", ()):
+                    call.update(dict.fromkeys({"id"} & set(call)))
             yield chunk | {member: None for member in ("id", "created", "timings") if member in chunk}
 
 
-def test_what_the_gateway_changes(llama_gateway: Gateway, hello: LlamaServer) -> None:
-    """The server's chunks come through as they are."""
-    request = streamed("hello", include_usage=True)
+def by_choice(chunks: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The chunks of each choice in their order."""
+    return [[c for c in chunks if c["choices"] and c["choices"][0]["index"] == index] for index in range(2)]
+
+
+@pytest.mark.parametrize("more", [{}, {"tools": [WEATHER]}, {"n": 2}, {"logprobs": True, "top_logprobs": 2}])
+@pytest.mark.parametrize("model", ["hello", "weather"])
+def test_the_server_s_chunks_come_through_as_they_are(
+    llama_gateway: Gateway, hello: LlamaServer, weather: LlamaServer, model: str, more: dict[str, Any]
+) -> None:
+    """But for `n`: the server counts each choice by itself, at its end; only the last count is kept."""
+    request = streamed(model, include_usage=True, **more)
     through = list(chunks_of(llama_gateway.post(request).body))
-    direct = hello.client.post(CHAT, json=request | {"model": "scripted"})
-    assert direct.status_code == 200
-    assert through == list(chunks_of(direct.content))
+    server = {"hello": hello, "weather": weather}[model]
+    answer = server.client.post(CHAT, json=request | {"model": "scripted"})
+    assert answer.status_code == 200
+    direct = list(chunks_of(answer.content))
+    counts = [chunk for chunk in direct if "usage" in chunk]
+    assert len(counts) == more.get("n", 1)
+    if len(counts) > 1:  # they take turns as they like
+        assert by_choice(through) == by_choice(direct)
+        assert [chunk for chunk in through if "usage" in chunk] == [through[-1]] == [counts[-1]]
+    else:
+        assert through == direct
 
 
 @pytest.mark.parametrize("stream", [True, False])
