@@ -3,7 +3,7 @@
 Its architecture is Qwen3's, two layers of it, and every number is random, with two exceptions. The
 projections that lead back into the residual stream are zero, so that the last token alone decides about the
 next. And the output matrix has, in the row of each token of a script, the embedding of the token before it.
-Random vectors of 64 numbers are nearly orthogonal, so the scripted token's logit is tens above every other:
+Random vectors of 256 numbers are nearly orthogonal, so the scripted token's logit is far above every other:
 the script comes out at any usual temperature, and llama.cpp does all the work that it does for a real model.
 
 The prompt's end decides where the script begins, as it does with Qwen3: after `<|im_start|>assistant` and one
@@ -22,7 +22,7 @@ from tests.llama.gguf import Tensor, write_gguf
 
 TEMPLATE: Final = Path(__file__).with_name("template.jinja")
 CONTEXT: Final = 131_072
-_HIDDEN, _LAYERS, _HEADS, _KV_HEADS, _HEAD, _FEED_FORWARD = 64, 2, 4, 2, 16, 128
+_HIDDEN, _LAYERS, _HEADS, _KV_HEADS, _HEAD, _FEED_FORWARD = 256, 2, 4, 2, 16, 128
 _START, _END, _THINK, _THINK_END, _TOOL, _TOOL_END = (
     b"<|im_start|>",
     b"<|im_end|>",
@@ -33,7 +33,7 @@ _START, _END, _THINK, _THINK_END, _TOOL, _TOOL_END = (
 )
 _CONTROL, _USER_DEFINED, _NORMAL = 3, 4, 1
 _LINE, _BLANK_LINE = b"\n", b"\n\n"
-_AGAIN: Final = 0.7
+_AGAIN: Final = 0.6
 """Where the client forbids the end (`ignore_eos`), the answer begins again: that is the second choice."""
 
 
