@@ -1,21 +1,15 @@
 """What SECURITY.md promises about connections: to the configured address only, and none held up for long."""
 
 import socket
-import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.support.chat import body
 from tests.support.gateway import Gateway
-from tests.support.processes import ROOT
 from tests.support.scripted import ScriptedUpstream, json_answer
 
-CERTIFICATE = ROOT / "tests" / "support" / "tls" / "loopback.pem"
-"""Signed by itself, for 127.0.0.1, with its private key, which opens nothing; valid until 2126."""
 COMPLETION = {
     "id": "c",
     "object": "chat.completion",
@@ -33,56 +27,6 @@ def config(base_url: str, server: str = "") -> str:
         f'[store]\nurl = "sqlite:///gateway.db"\n[upstreams.up]\nbase_url = "{base_url}"\n'
         'api_key = "canary-upstream"\n[[models]]\nid = "m"\nupstream = "up"\n'
     )
-
-
-class TlsUpstream:
-    """Answers one completion on each TLS connection; notes what it was sent."""
-
-    def __init__(self) -> None:
-        """Starts it."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(CERTIFICATE)
-        self._context = context
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.base_url = f"https://127.0.0.1:{self._listener.getsockname()[1]}/v1"
-        self.received: list[bytes] = []
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:  # closed
-                return
-            with closing(connection):
-                try:
-                    with self._context.wrap_socket(connection, server_side=True) as wrapped:
-                        self.received.append(wrapped.recv(65_536))
-                        wrapped.sendall(json_answer(COMPLETION))
-                except OSError:  # the peer did not like the certificate
-                    continue
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-
-@pytest.fixture
-def tls_upstream() -> Iterator[TlsUpstream]:
-    upstream = TlsUpstream()
-    yield upstream
-    upstream.close()
-
-
-@pytest.mark.parametrize("trusted", [False, True])
-def test_a_certificate_must_be_trusted(tmp_path: Path, tls_upstream: TlsUpstream, *, trusted: bool) -> None:
-    """Before anything is sent. The system's list of roots decides, here that of `SSL_CERT_FILE`."""
-    env = {"SSL_CERT_FILE": str(CERTIFICATE)} if trusted else {}
-    with Gateway(tmp_path, config(tls_upstream.base_url), env) as gateway:
-        answer = gateway.post(body("m"))
-    assert answer.status == (200 if trusted else 502), answer.body
-    assert any(b"canary-upstream" in received for received in tls_upstream.received) is trusted
 
 
 def test_no_proxy_is_taken_from_the_environment(tmp_path: Path, scripted: ScriptedUpstream) -> None:
