@@ -220,7 +220,7 @@ async fn an_upstream_that_does_not_read_is_cut_off() {
         }
         drop(exchange);
         // To look is to read, which would let the rest of the body come.
-        tokio::time::sleep(4 * SHORT).await;
+        sleep(4 * SHORT).await;
         let received = peer.closed().await;
         assert!(received < length, "all of the request went out, after {said:?}");
     }
