@@ -212,6 +212,12 @@ def test_several_choices(llama_gateway: Gateway, hello: LlamaServer) -> None:
     assert [choice["message"]["content"] for choice in plain["choices"]] == [hello.script.answer_text] * 2
 
 
+def test_streams_in_quick_succession_need_no_second_attempt(llama_gateway: Gateway) -> None:
+    """The server closes each stream's connection, promised otherwise: no request may meet one that ends."""
+    answers = [llama_gateway.post(streamed("hello")) for _ in range(200)]
+    assert {(answer.status, answer.headers["x-llmgw-attempts"]) for answer in answers} == {(200, "1")}
+
+
 def test_many_at_once_do_not_mix(llama_gateway: Gateway, hello: LlamaServer) -> None:
     requests = [("hello", {}), ("weather", {"tools": [WEATHER]})] * 4
     with ThreadPoolExecutor(len(requests)) as pool:
