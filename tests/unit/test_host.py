@@ -1,4 +1,4 @@
-"""The Host header: RFC 9112 says when a request must be refused for it."""
+"""The Host header: not more than one, and a well-formed one (RFC 9112, 3.2; RFC 9110, 7.2)."""
 
 import pytest
 
@@ -7,40 +7,36 @@ from llmgw.errors import ApiError
 
 
 @pytest.mark.parametrize(
-    ("version", "hosts", "good"),
+    ("hosts", "good"),
     [
-        ("1.1", [b"example.com"], True),
-        ("1.1", [b"example.com:8000"], True),
-        ("1.1", [b"example.com:"], True),
-        ("1.1", [b"llmgw_1"], True),
-        ("1.1", [b"127.0.0.1:1"], True),
-        ("1.1", [b"[::1]"], True),
-        ("1.1", [b"[::ffff:10.0.0.1]:65535"], True),
-        ("1.1", [], False),
-        ("1.1", [b""], False),
-        ("1.1", [b":80"], False),
-        ("1.1", [b"a", b"a"], False),
-        ("1.1", [b"a, b"], False),
-        ("1.1", [b"a/b"], False),
-        ("1.1", [b"a b"], False),
-        ("1.1", [b"a\tb"], False),
-        ("1.1", [b"a?b"], False),
-        ("1.1", [b"a#b"], False),
-        ("1.1", [b"user@a"], False),
-        ("1.1", [b"a:80x"], False),
-        ("1.1", [b"a:123456"], False),
-        ("1.1", [b"a\n"], False),
-        ("1.1", [b"[::1"], False),
-        ("1.1", [b"[x]"], False),
-        ("1.1", ["é".encode()], False),
-        ("1", [], True),
-        ("1", [b""], True),
-        ("2", [], True),
-        ("2", [b"example.com"], True),
+        ([], True),
+        ([b""], True),
+        ([b":80"], True),
+        ([b"example.com"], True),
+        ([b"example.com:8000"], True),
+        ([b"example.com:"], True),
+        ([b"llmgw_1"], True),
+        ([b"127.0.0.1:1"], True),
+        ([b"[::1]"], True),
+        ([b"[::ffff:10.0.0.1]:65535"], True),
+        ([b"a", b"a"], False),
+        ([b"a, b"], False),
+        ([b"a/b"], False),
+        ([b"a b"], False),
+        ([b"a\tb"], False),
+        ([b"a?b"], False),
+        ([b"a#b"], False),
+        ([b"user@a"], False),
+        ([b"a:80x"], False),
+        ([b"a:123456"], False),
+        ([b"a\n"], False),
+        ([b"[::1"], False),
+        ([b"[x]"], False),
+        (["é".encode()], False),
     ],
 )
-def test_host(version: str, hosts: list[bytes], *, good: bool) -> None:
-    scope = {"http_version": version, "headers": [(b"x", b"y"), *((b"host", host) for host in hosts)]}
+def test_host(hosts: list[bytes], *, good: bool) -> None:
+    scope = {"headers": [(b"x", b"y"), *((b"host", host) for host in hosts)]}
     if good:
         check_host(scope)
         return

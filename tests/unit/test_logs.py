@@ -5,8 +5,11 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from pydantic import SecretStr
 
 from llmgw import logs
+from llmgw.config import Config
+from llmgw.gateway import hide_secrets
 
 SECRET = "upstream-key-2b6e"
 CLIENT_KEY = "sk-gtw-AbCd0123456789_-efghijklmnopqrst"
@@ -54,3 +57,21 @@ def test_secrets_add_up(lines: io.StringIO) -> None:
     logs.hide(["another-key-77aa"])
     logging.getLogger("test-logs").warning("%s another-key-77aa", SECRET)
     assert lines.getvalue() == "WARNING [redacted] [redacted]\n"
+
+
+def test_all_secrets_of_the_config_are_hidden(lines: io.StringIO) -> None:
+    """Keys of upstreams, and the cache's URL and password: clients of Redis put either into their errors."""
+    config = Config.model_validate(
+        {
+            "upstreams": {
+                "a": {"base_url": "http://a", "api_key": SecretStr("first-key-1")},
+                "b": {"base_url": "b"},
+            },
+            "models": [{"id": "m", "upstream": "a"}],
+            "cache": {"url": SecretStr("redis://user:pass%2Fword1@host/0")},
+        }
+    )
+    hide_secrets(config)
+    logger = logging.getLogger("test-logs")
+    logger.warning("%s | %s | %s", "first-key-1", "redis://user:pass%2Fword1@host/0", "pass/word1")
+    assert lines.getvalue() == "WARNING [redacted] | [redacted] | [redacted]\n"
