@@ -560,7 +560,7 @@ def test_without_a_database_strangers_stay_outside(tmp_path: Path, scripted: Scr
     )
     with Gateway(tmp_path, config) as gateway:
         assert gateway.get("/v1/models").status == 200
-        for spoiled in tmp_path.glob("gateway.db*"):
+        for spoiled in filter(Path.is_file, tmp_path.glob("gateway.db*")):
             spoiled.write_bytes(b"no database" * 1000)
         wait_until(
             lambda: gateway.client.get("/readyz").json()["status"] == "degraded",
