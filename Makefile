@@ -24,6 +24,16 @@ DEV_PACKAGES := $(VENV)/.dev-packages
 DEBUG_EXTENSION := $(VENV)/.debug-extension
 RELEASE_EXTENSION := $(VENV)/.release-extension
 
+# llama.cpp's server for `make test-llama`, out of the source that a package of its Python bindings carries.
+LLAMA := target/llama
+LLAMA_TOOLS := $(LLAMA)/.tools
+LLAMA_SOURCE := $(LLAMA)/.source
+LLAMA_SERVER := $(LLAMA)/build/bin/llama-server
+LLAMA_CMAKE := -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE='-O1 -DNDEBUG' -DCMAKE_CXX_FLAGS_RELEASE='-O1 -DNDEBUG' \
+  -DBUILD_SHARED_LIBS=OFF -DGGML_NATIVE=OFF -DGGML_OPENMP=OFF -DGGML_LLAMAFILE=OFF -DGGML_CCACHE=OFF -DGGML_METAL=OFF \
+  -DGGML_BLAS=OFF -DGGML_ACCELERATE=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF \
+  -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF
+
 # `say` numbers the steps of one command; STEPS is how many it has when nothing is set up yet.
 say = @printf '[%s/$(STEPS)] %s\n'
 PIP_INSTALL := $(BIN)/python -m pip install --require-hashes
@@ -32,8 +42,8 @@ export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test test-clients client-table lock-clients lint format fuzz faults soak bench bench-core bench-gateway wheel lock clean \
-  check-cargo
+.PHONY: help demo test test-clients test-llama client-table lock-clients lint format fuzz faults soak bench bench-core bench-gateway wheel lock clean \
+  check-cargo check-cxx
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +67,11 @@ test-clients: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## real clients against a live 
 
 client-table: ## the same, and writes what came out into docs/clients.md
 	@$(MAKE) test-clients CLIENT_OPTIONS=--write
+
+test-llama: STEPS := 7
+test-llama: $(DEV_PACKAGES) $(DEBUG_EXTENSION) $(LLAMA_SERVER) ## the gateway before llama.cpp's own server, with a tiny model made for it
+	$(say) 7 'tests with llama.cpp'
+	@$(BIN)/python -m pytest tests/llama
 
 lint: STEPS := 5
 lint: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## formats, lints, types, the extension's stub, import rules
@@ -119,15 +134,19 @@ wheel: $(DEV_PACKAGES) check-cargo ## a release wheel in dist/
 
 lock: STEPS := 3
 lock: $(DEV_PACKAGES) ## resolves the locked Python packages anew from pyproject.toml
-	$(say) 3 'requirements.lock, requirements-dev.lock'
+	$(say) 3 'requirements.lock, requirements-dev.lock, requirements-llama.lock'
 	@$(LOCK) --group build --output-file requirements.lock
 	@$(LOCK) --group checks --extra redis --constraint requirements.lock --output-file requirements-dev.lock
+	@$(LOCK_GROUP) llama --output-file requirements-llama.lock
 
 lock-clients: $(DEV_PACKAGES) ## resolves the locked clients anew; then make client-table
 	@$(BIN)/python -m tests.clients --lock
 
-LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-  --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+LOCK_OPTIONS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
+  --no-emit-find-links --custom-compile-command 'make lock'
+LOCK = $(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS)
+# A group alone, without the dependencies of llmgw.
+LOCK_GROUP = $(BIN)/uv pip compile $(LOCK_OPTIONS) --group
 
 clean: ## removes everything that the commands above made
 	rm -rf $(VENV) target dist bench-results .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache \
@@ -164,6 +183,29 @@ $(RELEASE_EXTENSION): $(RUN_PACKAGES) $(EXTENSION_SOURCES) $(EXTENSION) | check-
 	@$(BIN)/maturin develop --release
 	@touch $@
 
+$(LLAMA_TOOLS): requirements-llama.lock | $(BIN)/python
+	$(say) 4 'CMake (less than a minute)'
+	@$(BIN)/python -m venv --clear $(LLAMA)/venv
+	@$(LLAMA)/venv/bin/python -m pip install --require-hashes --requirement $<
+	@touch $@
+
+$(LLAMA_SOURCE): tests/llama/source.lock $(LLAMA_TOOLS)
+	$(say) 5 'source of llama.cpp (80 MB)'
+	@rm -rf $(LLAMA)/download $(LLAMA)/source $(LLAMA)/build
+	@mkdir -p $(LLAMA)/source
+	@PATH="$(CURDIR)/$(LLAMA)/venv/bin:$$PATH" $(LLAMA)/venv/bin/python -m pip download --require-hashes --no-deps \
+	  --no-binary :all: --no-build-isolation --dest $(LLAMA)/download --requirement $<
+	@package=$$(basename $(LLAMA)/download/*.tar.gz .tar.gz) && tar -xzf $(LLAMA)/download/$$package.tar.gz \
+	  -C $(LLAMA)/source --strip-components=3 "$$package/vendor/llama.cpp"
+	@touch $@
+
+$(LLAMA_SERVER): $(LLAMA_SOURCE) | check-cxx
+	$(say) 6 'llama.cpp (eight minutes of one core; output in $(LLAMA)/build.log)'
+	@{ $(LLAMA)/venv/bin/cmake -S $(LLAMA)/source -B $(LLAMA)/build $(LLAMA_CMAKE) && \
+	  nice $(LLAMA)/venv/bin/cmake --build $(LLAMA)/build --target llama-server --parallel "$$(getconf _NPROCESSORS_ONLN)"; \
+	 } >$(LLAMA)/build.log 2>&1 || { tail -n 40 $(LLAMA)/build.log >&2; exit 1; }
+	@touch $@
+
 # Absent: the builds above see it as just changed, and run.
 $(EXTENSION):
 
@@ -175,3 +217,7 @@ check-cargo:
 	 oldest=$$(printf '%s\n' "$$wanted" "$$found" | sort -t . -k 1,1n -k 2,2n | head -n 1); \
 	 [ "$$oldest" = "$$wanted" ] || { \
 	  echo "llmgw needs Rust $$wanted or newer, this is $$found (rustup update stable)." >&2; exit 1; }
+
+check-cxx:
+	@command -v c++ >/dev/null || { \
+	  echo 'llama.cpp needs a C++ compiler (on Debian and Ubuntu: apt-get install g++).' >&2; exit 1; }

@@ -7,6 +7,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from tests.support.gateway import Gateway, config_text
+from tests.support.processes import Process
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
 from tests.support.validated import AsyncValidatedTransport2, ValidatedTransport2, take
@@ -24,10 +25,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     if report.failed:
         for name, used in getattr(item, "funcargs", {}).items():
-            if isinstance(used, Gateway | SimulatorProcess):
-                status = used.process.process.poll()
+            program = getattr(used, "process", None)
+            if isinstance(program, Process):
+                status = program.process.poll()
                 state = "running" if status is None else f"ended with {status}"
-                report.sections.append((f"{name}, {state}", used.process.output[-SHOWN_CHARS:]))
+                report.sections.append((f"{name}, {state}", program.output[-SHOWN_CHARS:]))
     return report
 
 

@@ -70,13 +70,9 @@ class Responder:
         await self.whole(error.status, render_headers(error) + (headers or []), render_body(error))
 
 
-def header(scope: Scope, name: bytes) -> bytes | None:
-    """The first header of that name (lower case), or None."""
-    found: bytes
-    for key, found in scope["headers"]:
-        if key == name:
-            return found
-    return None
+def headers(scope: Scope, name: bytes) -> list[bytes]:
+    """The values of all headers of that name (lower case), in their order."""
+    return [value for key, value in scope["headers"] if key == name]
 
 
 def check_host(scope: Scope) -> None:
@@ -85,7 +81,7 @@ def check_host(scope: Scope) -> None:
     granian puts an empty one where there is none, so one that was sent empty is refused too. Raises ApiError:
     `invalid_host`.
     """
-    hosts = [value for key, value in scope["headers"] if key == b"host"]
+    hosts = headers(scope, b"host")
     if len(hosts) > 1 or (hosts and not _HOST.fullmatch(hosts[0])):
         raise ApiError("invalid_host", "The Host header is repeated or malformed.")
     if scope["http_version"] == "1.1" and not (hosts and hosts[0]):
@@ -101,12 +97,12 @@ async def read_body(
     piece. Raises ApiError: `unsupported_encoding`, `body_too_large`, `request_timeout`; ClientGone; what
     `hold` raises.
     """
-    encoding = header(scope, b"content-encoding")
-    if encoding is not None and encoding.strip().lower() != b"identity":
+    if any(value.strip().lower() != b"identity" for value in headers(scope, b"content-encoding")):
         raise ApiError("unsupported_encoding", "Compressed request bodies are not supported. Send it plain.")
     too_large = ApiError("body_too_large", f"The request body exceeds the limit of {limit_bytes} bytes.")
-    length = header(scope, b"content-length")
-    announced = int(length) if length is not None and length.isdigit() else None
+    # granian refuses a request with two different lengths, or with one that is no 64-bit number.
+    lengths = [int(value) for value in headers(scope, b"content-length") if value.isdigit()]
+    announced = max(lengths, default=None)
     if announced is not None:
         if announced > limit_bytes:
             raise too_large

@@ -343,6 +343,8 @@ def parse_config(
     # The checks that pydantic can't express run on the raw tables, so that they are reported beside its own.
     resolved = _Resolver(source.resolve().parent, environ if secrets else None, faults).resolve(data)
     faults.extend(_cross_faults(resolved))
+    blamed = {fault.path for fault in faults}
+    faults.extend(fault for fault in _unprintable(data) if fault.path not in blamed)
     config = None
     try:
         config = Config.model_validate(resolved)
@@ -498,6 +500,21 @@ class _Resolver:
         return secret
 
 
+def _unprintable(value: object, *location: int | str) -> Iterator[Fault]:
+    """Names and strings with line breaks and the like, which could forge a header or a line of the log."""
+    match value:
+        case str() if not value.isprintable():
+            problem = "holds a line break or another character that can't be seen"
+            yield Fault(_path(location), problem, "write one line of visible characters")
+        case Mapping():
+            for name, inner in value.items():
+                yield from _unprintable(name, *location, name)
+                yield from _unprintable(inner, *location, name)
+        case list():
+            for index, inner in enumerate(value):
+                yield from _unprintable(inner, *location, index)
+
+
 _INDISPENSABLE: Final = ("messages", "model", "stream")
 
 
@@ -649,7 +666,8 @@ def _path(location: tuple[int | str, ...]) -> str:
     for part in location:
         if part == "[key]":  # pydantic's mark for a bad key of a dict, whose name is the part before it
             continue
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+        shown = part if isinstance(part, int) or part.isprintable() else repr(part)
+        path += f"[{shown}]" if isinstance(part, int) else f".{shown}" if path else str(shown)
     return path
 
 

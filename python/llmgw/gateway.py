@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
 
 from llmgw.admission import Admission, possible_requests
 from llmgw.catalog import Catalog
@@ -11,6 +12,7 @@ from llmgw.health import RetryBudget
 from llmgw.journal import Journal
 from llmgw.keys import KeyRing
 from llmgw.ledger import Ledger
+from llmgw.logs import hide
 from llmgw.metrics import Metrics
 from llmgw.reasoning import Reasoning
 from llmgw.reasoning import open_store as open_reasoning
@@ -33,6 +35,7 @@ class Gateway:
     def __init__(self, config: Config, store: Store) -> None:
         """Blocking: reads the keys. Raises ValueError (see `Router`)."""
         self.config = config
+        hide_secrets(config)
         self.store = store
         self.metrics = Metrics(model.id for model in config.models)
         self.router = Router(config, observe=self.metrics.cooling)
@@ -92,6 +95,7 @@ class Gateway:
 
         What `restart_faults` lists stays as it is. Raises as `__init__`, and then has changed nothing.
         """
+        hide_secrets(config)
         router = await asyncio.to_thread(Router, config, self.router, observe=self.metrics.cooling)
         catalog = await asyncio.to_thread(_catalog, config, router)
         # From here on without a pause: no request sees half of it.
@@ -129,6 +133,14 @@ class Gateway:
         await asyncio.to_thread(self.keyring.close)
         await asyncio.to_thread(self.store.close)
         logger.info("stopped; the ledger is written")
+
+
+def hide_secrets(config: Config) -> None:
+    """Keep the config's secrets out of the log, by value."""
+    named = [*(upstream.api_key for upstream in config.upstreams.values()), config.cache.url]
+    secrets = [secret.get_secret_value() for secret in named if secret is not None]
+    passwords = (urlsplit(secret).password for secret in secrets if "://" in secret)
+    hide([*secrets, *(unquote(password) for password in passwords if password)])
 
 
 def _catalog(config: Config, router: Router) -> Catalog:

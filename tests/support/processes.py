@@ -25,37 +25,43 @@ def free_port() -> int:
         return port
 
 
-def wait_until(condition: Callable[[], bool], what: str, *, timeout_s: float) -> float:
+def wait_until(
+    condition: Callable[[], bool], what: str, *, timeout_s: float, interval_s: float = POLL_INTERVAL_S
+) -> float:
     """Poll until the condition holds; seconds that took. Raises TimeoutError."""
     begun = time.monotonic()
     while not condition():
         if time.monotonic() - begun > timeout_s:
             message = f"not within {timeout_s} s: {what}"
             raise TimeoutError(message)
-        time.sleep(POLL_INTERVAL_S)
+        time.sleep(interval_s)
     return time.monotonic() - begun
 
 
 class Process:
-    """A Python module run as a program; what it prints goes to a file that failures quote."""
+    """A program; what it prints goes to a file that failures quote."""
 
     def __init__(
         self,
-        module: str,
+        program: str | Path,
         *arguments: str,
         folder: Path,
         env: Mapping[str, str] | None = None,
         files: int | None = None,
     ) -> None:
-        """`python -m MODULE ARGUMENTS`, in its own process group; `files`: its limit of open ones."""
-        self.name = module
-        self._log = folder / f"{module}-{free_port()}.log"
+        """`python -m PROGRAM ARGUMENTS`, or the executable at a path; in its own process group.
+
+        `files`: its limit of open ones.
+        """
+        self.name = Path(program).name
+        command = [str(program)] if isinstance(program, Path) else [sys.executable, "-m", program]
+        self._log = folder / f"{self.name}-{free_port()}.log"
         source = str(ROOT / "python")
         path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
         limited = ("/bin/sh", "-c", f'ulimit -n {files}; exec "$@"', "sh") if files else ()
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*limited, sys.executable, "-m", module, *arguments],
+                [*limited, *command, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

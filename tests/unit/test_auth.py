@@ -87,3 +87,14 @@ def test_while_the_keys_can_t_be_checked_nobody_is_admitted(store: Store, tmp_pa
     next(tmp_path.glob("*.db")).rename(tmp_path / "away")
     for token in (new.token, "sk-gtw-unknown"):
         assert ask(store, token) == "overloaded"
+
+
+def test_a_defect_lets_nobody_in(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = create_key(store, name="a")
+
+    def fail(_ring: KeyRing, _token: str) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(KeyRing, "lookup", fail)
+    with pytest.raises(ZeroDivisionError):
+        ask(store, new.token)

@@ -1,5 +1,6 @@
 """The command line: what it prints, where, and with which exit status."""
 
+import gzip
 import json
 import re
 import socket
@@ -320,6 +321,7 @@ LISTED = b'{"object": "list", "data": [{"id": "qwen3-max"}, {"id": "glm-5"}]}'
         (200, b"<html>", False, "answers, but with no list of models"),
         (200, b"[]", False, "answers, but with no list of models"),
         (200, b'{"data": [{"id": []}]}', False, "answers, but with no list of models"),
+        (200, b"[" * 1_000_000, False, "answers, but with no list of models"),
         (401, b"", True, "refuses the API key"),
         (403, b"", True, "refuses the API key"),
         (404, b"", False, "reachable, but has no list of models (is base_url right?)"),
@@ -449,6 +451,15 @@ def test_check_of_a_cache_that_is_not_there(
         status, out, err = run("check")
     assert (status, "cache: FAULT: can't be used (Redis: ConnectionError)" in out) == (1, True)
     assert "hunter2" not in out + err
+
+
+def test_check_unpacks_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = Canned(200, gzip.compress(LISTED), {"content-encoding": "gzip"})
+    with serving(lambda _: packed) as upstream:
+        status, out, _ = check(run, tmp_path, monkeypatch, upstream.url)
+    assert status == 0
+    assert "answers, but with no list of models" in out
+    assert upstream.requests[0][1]["accept-encoding"] == "identity"
 
 
 def test_check_of_a_refusing_upstream(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

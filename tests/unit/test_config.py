@@ -17,7 +17,7 @@ from llmgw.config import (
 )
 
 SECRET = "sk-very-secret"
-ENVIRON = {"DASHSCOPE_API_KEY": SECRET, "EMPTY": " ", "SPLIT": "two words"}
+ENVIRON = {"DASHSCOPE_API_KEY": SECRET, "EMPTY": " ", "SPLIT": "two words", "FORGED": "a\r\nx: y"}
 
 CONTRACT = """
 [server]
@@ -218,6 +218,11 @@ NOT_SQLITE = (
 )
 
 
+UNPRINTABLE = (
+    "holds a line break or another character that can't be seen; write one line of visible characters"
+)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -392,6 +397,36 @@ NOT_SQLITE = (
         (
             f"[cache]\nreasoning_ttl = 1\n{with_upstream('')}",
             "cache.reasoning_ttl: is not a known key; did you mean 'reasoning_ttl_s'?",
+        ),
+        # Line breaks, which could forge a header, a metric or a line of the log
+        (with_upstream(r'base_url = "http://host/v1\r\nx: y"'), NOT_A_URL),
+        (with_upstream(r'base_url = "http://host/v1\u0000"'), f"upstreams.local.base_url: {UNPRINTABLE}"),
+        (
+            with_upstream(r'api_key = "a\r\nx: y"'),
+            "upstreams.local.api_key: can't stand in a header; a key is one word of visible ASCII characters",
+        ),
+        (
+            with_upstream('api_key = "env:FORGED"'),
+            "upstreams.local.api_key: can't stand in a header; a key is one word of visible ASCII characters",
+        ),
+        (with_model(r'upstream_model = "m\nx"'), f"models[0].upstream_model: {UNPRINTABLE}"),
+        (with_model(r'owned_by = "a\u2028b"'), f"models[0].owned_by: {UNPRINTABLE}"),
+        (with_model(r'drop = ["seed", "a\u007f"]'), f"models[0].drop[1]: {UNPRINTABLE}"),
+        (
+            with_model("").replace('id = "m"', r'id = "m\n"'),
+            "models[0].id: is empty or holds spaces; write one word, such as qwen3.6-plus",
+        ),
+        (
+            with_upstream("") + r'[upstreams."a\nb"]' + '\nbase_url = "http://host/v1"\n',
+            f"upstreams.'a\\nb': {UNPRINTABLE}",
+        ),
+        (
+            f'[server]\nhost = "127.0.0.1\\r"\n{with_upstream("")}',
+            f"server.host: {UNPRINTABLE}",
+        ),
+        (
+            f'[store]\nurl = "sqlite:///a\\tb.db"\n{with_upstream("")}',
+            f"store.url: {UNPRINTABLE}",
         ),
         # Values
         (

@@ -246,3 +246,19 @@ def test_both_languages_have_the_same_code(english: str, chinese: str) -> None:
         for page in (english, chinese)
     ]
     assert code[0] == code[1]
+
+
+def test_security_names_tests_that_exist() -> None:
+    """Each row of a promise names at least one."""
+    missing = []
+    promises = rows(prose("SECURITY.md"))
+    assert promises
+    for promise, tests in promises:
+        named = [name.split("::") for name in names(tests)]
+        assert named, promise
+        for file, test in named:
+            source = ROOT / file
+            pattern = rf"^\s*(async )?(def|fn) {re.escape(test)}\("
+            if not source.is_file() or not re.search(pattern, source.read_text("utf-8"), re.MULTILINE):
+                missing.append(f"{file}::{test}")
+    assert missing == []

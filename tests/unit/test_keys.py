@@ -123,6 +123,23 @@ def test_lookup_wants_the_whole_key(store: Store) -> None:
         assert ring.lookup(other) is None
 
 
+def test_the_last_word_is_a_comparison_in_constant_time(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of whole digests, never of the keys themselves; and what it denies is denied."""
+    new = create_key(store, name="a")
+    ring = KeyRing(store)
+    compared: list[tuple[bytes, bytes]] = []
+
+    def deny(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return False
+
+    monkeypatch.setattr("llmgw.keys.hmac.compare_digest", deny)
+    assert ring.lookup(new.token) is None
+    assert compared == [(hashlib.sha256(new.token.encode()).digest(),) * 2]
+
+
 @pytest.mark.parametrize("token", ["", "sk-other-key", "sk-gtw-" + "x" * 10_000, "sk-gtw-\ud800"])
 def test_lookup_of_nonsense(keyring: KeyRing, token: str) -> None:
     assert keyring.lookup(token) is None

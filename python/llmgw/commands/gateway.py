@@ -258,7 +258,9 @@ def is_up(host: str, port: int) -> bool:
 def _logging(level: str) -> dict[str, Any]:
     """Logs go to stderr, a line each, stamped in local time."""
     return {
-        "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+        "formatters": {
+            "line": {"()": "llmgw.logs.Formatter", "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s"}
+        },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "loggers": {
             "_granian": {"handlers": ["stderr"], "propagate": False},

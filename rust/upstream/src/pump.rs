@@ -200,7 +200,7 @@ impl<'task> Pump<'task> {
                 State::Open => {}
                 State::Done => {
                     finish_reading(&mut connection).await;
-                    self.endpoint.client.keep(connection);
+                    self.endpoint.client.keep_settled(connection).await;
                     return Ok(());
                 }
                 State::Failed => return Ok(()),

@@ -18,6 +18,10 @@ use crate::error::ErrorKind;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Idle connections cost a file descriptor each; a burst of streams should find them all again.
 const MAX_IDLE: usize = 1024;
+/// A connection rests for so long behind a stream. A server may promise keep-alive and close all the same, right behind
+/// its last chunk (llama.cpp's does); a request that overtook that end would be reset, and nobody could say whether it
+/// was seen.
+const SETTLE: Duration = Duration::from_millis(10);
 /// How often idle connections are looked through for those that ended: one system call each.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -61,6 +65,14 @@ impl Client {
     /// Keep a connection whose exchange has ended, if it can be used again.
     pub(crate) fn keep(&self, connection: Connection) {
         if connection.is_reusable() {
+            Pool::put(&self.pool, connection);
+        }
+    }
+
+    /// The same behind a stream, see [`SETTLE`]. The exchange has ended; nobody waits for this.
+    pub(crate) async fn keep_settled(&self, connection: Connection) {
+        if connection.is_reusable() {
+            sleep(SETTLE).await;
             Pool::put(&self.pool, connection);
         }
     }

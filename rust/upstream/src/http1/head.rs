@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 
 use super::body::{BodyDecoder, Malformed};
 
-/// The whole head, informational ones not counted. nginx allows 4 to 8 KiB, browsers 256 KiB.
+/// The whole head; informational ones before it may have as much again. nginx allows 4 to 8 KiB, browsers 256 KiB.
 pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HEADERS: usize = 128;
 
@@ -89,6 +89,8 @@ impl ResponseHead {
             match code {
                 // Nobody asked to switch.
                 101 => return Err(Malformed),
+                // A peer must not keep us reading these either.
+                100..200 if start + length > MAX_HEAD_BYTES => return Err(Malformed),
                 100..200 => start += length,
                 _ => return Ok(Some((Self::new(code, &response)?, start + length))),
             }
@@ -255,6 +257,7 @@ mod tests {
     fn no_heads() {
         let long = format!("HTTP/1.1 200 OK\r\nx: {}", "x".repeat(MAX_HEAD_BYTES));
         let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(MAX_HEADERS + 1));
+        let informational = "HTTP/1.1 100 Continue\r\n\r\n".repeat(MAX_HEAD_BYTES / 25 + 1);
         for head in [
             "SSH-2.0-OpenSSH\r\n\r\n",
             "HTTP/2 200 OK\r\n\r\n",
@@ -265,6 +268,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\nx: \0\r\n\r\n",
             &long,
             &many,
+            &informational,
         ] {
             assert!(matches!(ResponseHead::parse(head.as_bytes()), Err(Malformed)), "{head:.40}");
         }

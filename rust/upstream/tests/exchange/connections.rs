@@ -1,10 +1,13 @@
 //! What goes to the upstream, and over which connection.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use llmgw_core::request::AnswerMode;
 use llmgw_upstream::{ErrorKind, Exchange, Upstream};
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;
+use tokio::time::sleep;
 
 use crate::support::{
     API_KEY, BODY, COMPLETION, DONE, FIRST, LAST, Peer, SHORT, STREAM, STREAM_HEAD, Server, block, chunk,
@@ -12,6 +15,8 @@ use crate::support::{
 };
 
 const JSON: &str = "content-type: application/json\r\n";
+/// Behind a stream, a connection rests before it is used again; not for so long.
+const SETTLED: Duration = Duration::from_millis(200);
 
 async fn answer_stream(peer: &mut Peer, exchange: &Exchange) {
     peer.begin(FIRST).await;
@@ -74,6 +79,7 @@ async fn a_connection_is_used_again() {
         peer.request().await;
         if mode == STREAM {
             answer_stream(peer, &exchange).await;
+            sleep(SETTLED).await;
         } else {
             peer.send(response("200 OK", JSON, COMPLETION)).await;
             assert_eq!(rest(&exchange).await, COMPLETION);
@@ -109,12 +115,30 @@ async fn a_pooled_connection_that_was_closed_meanwhile_is_not_used() {
     }
 }
 
+/// As llama.cpp's server does: keep-alive is promised, and the connection ends a moment behind the stream.
+#[tokio::test]
+async fn a_connection_that_is_closed_behind_a_stream_is_not_used() {
+    let server = Server::start();
+    let upstream = Upstream::new(server.config()).unwrap();
+    let mut closing: Option<Peer> = None;
+    for _ in 0..20 {
+        let exchange = start(&upstream, STREAM);
+        if let Some(peer) = closing.take() {
+            sleep(Duration::from_millis(2)).await;
+            drop(peer);
+        }
+        let (mut peer, _) = server.request().await;
+        answer_stream(&mut peer, &exchange).await;
+        closing = Some(peer);
+    }
+}
+
 #[tokio::test]
 async fn a_pooled_connection_that_is_closed_just_now() {
     let server = Server::start();
     let upstream = Upstream::new(server.config()).unwrap();
     for _ in 0..20 {
-        let exchange = start(&upstream, STREAM);
+        let exchange = start(&upstream, AnswerMode::Plain);
         let accepted = tokio::select! {
             (peer, _) = server.request() => Some(peer),
             error = failure(&exchange) => {
@@ -124,7 +148,8 @@ async fn a_pooled_connection_that_is_closed_just_now() {
             }
         };
         if let Some(mut peer) = accepted {
-            answer_stream(&mut peer, &exchange).await;
+            peer.send(response("200 OK", JSON, COMPLETION)).await;
+            assert_eq!(rest(&exchange).await, COMPLETION);
         }
     }
 }
@@ -195,7 +220,7 @@ async fn an_upstream_that_does_not_read_is_cut_off() {
         }
         drop(exchange);
         // To look is to read, which would let the rest of the body come.
-        tokio::time::sleep(4 * SHORT).await;
+        sleep(4 * SHORT).await;
         let received = peer.closed().await;
         assert!(received < length, "all of the request went out, after {said:?}");
     }

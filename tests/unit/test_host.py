@@ -1,0 +1,45 @@
+"""The Host header: not more than one, and a well-formed one (RFC 9112, 3.2; RFC 9110, 7.2)."""
+
+import pytest
+
+from llmgw.asgi import check_host
+from llmgw.errors import ApiError
+
+
+@pytest.mark.parametrize(
+    ("hosts", "good"),
+    [
+        ([], True),
+        ([b""], True),
+        ([b":80"], True),
+        ([b"example.com"], True),
+        ([b"example.com:8000"], True),
+        ([b"example.com:"], True),
+        ([b"llmgw_1"], True),
+        ([b"127.0.0.1:1"], True),
+        ([b"[::1]"], True),
+        ([b"[::ffff:10.0.0.1]:65535"], True),
+        ([b"a", b"a"], False),
+        ([b"a, b"], False),
+        ([b"a/b"], False),
+        ([b"a b"], False),
+        ([b"a\tb"], False),
+        ([b"a?b"], False),
+        ([b"a#b"], False),
+        ([b"user@a"], False),
+        ([b"a:80x"], False),
+        ([b"a:123456"], False),
+        ([b"a\n"], False),
+        ([b"[::1"], False),
+        ([b"[x]"], False),
+        (["é".encode()], False),
+    ],
+)
+def test_host(hosts: list[bytes], *, good: bool) -> None:
+    scope = {"headers": [(b"x", b"y"), *((b"host", host) for host in hosts)]}
+    if good:
+        check_host(scope)
+        return
+    with pytest.raises(ApiError) as caught:
+        check_host(scope)
+    assert (caught.value.code, caught.value.status) == ("invalid_host", 400)

@@ -1,0 +1,77 @@
+"""No secret in a line of the log, wherever in it one may stand."""
+
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+
+from llmgw import logs
+from llmgw.config import Config
+from llmgw.gateway import hide_secrets
+
+SECRET = "upstream-key-2b6e"
+CLIENT_KEY = "sk-gtw-AbCd0123456789_-efghijklmnopqrst"
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """What a logger writes that has the formatter."""
+    monkeypatch.setattr(logs, "_secrets", set())
+    logs.hide([SECRET, "short"])
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logs.Formatter("%(levelname)s %(message)s"))
+    logger = logging.getLogger("test-logs")
+    logger.addHandler(handler)
+    logger.propagate = False
+    yield stream
+    logger.removeHandler(handler)
+
+
+def test_in_the_message_and_its_arguments(lines: io.StringIO) -> None:
+    headers = {"authorization": f"Bearer {SECRET}"}
+    logging.getLogger("test-logs").warning("got %s and %s", headers, CLIENT_KEY)
+    assert lines.getvalue() == "WARNING got {'authorization': 'Bearer [redacted]'} and sk-gtw-AbCd…\n"
+
+
+def test_in_an_exception_and_its_cause(lines: io.StringIO) -> None:
+    error = RuntimeError(SECRET)
+    error.__cause__ = ValueError(CLIENT_KEY)
+    logging.getLogger("test-logs").error("a defect", exc_info=error)
+    text = lines.getvalue()
+    assert "RuntimeError: [redacted]" in text
+    assert "ValueError: sk-gtw-AbCd…" in text
+    assert SECRET not in text
+    assert CLIENT_KEY not in text
+
+
+def test_short_placeholders_hide_nothing(lines: io.StringIO) -> None:
+    logging.getLogger("test-logs").warning("a short line")
+    assert lines.getvalue() == "WARNING a short line\n"
+
+
+def test_secrets_add_up(lines: io.StringIO) -> None:
+    """After a reload the old key may still be in somebody's message."""
+    logs.hide(["another-key-77aa"])
+    logging.getLogger("test-logs").warning("%s another-key-77aa", SECRET)
+    assert lines.getvalue() == "WARNING [redacted] [redacted]\n"
+
+
+def test_all_secrets_of_the_config_are_hidden(lines: io.StringIO) -> None:
+    """Keys of upstreams, and the cache's URL and password: clients of Redis put either into their errors."""
+    config = Config.model_validate(
+        {
+            "upstreams": {
+                "a": {"base_url": "http://a", "api_key": SecretStr("first-key-1")},
+                "b": {"base_url": "b"},
+            },
+            "models": [{"id": "m", "upstream": "a"}],
+            "cache": {"url": SecretStr("redis://user:pass%2Fword1@host/0")},
+        }
+    )
+    hide_secrets(config)
+    logger = logging.getLogger("test-logs")
+    logger.warning("%s | %s | %s", "first-key-1", "redis://user:pass%2Fword1@host/0", "pass/word1")
+    assert lines.getvalue() == "WARNING [redacted] | [redacted] | [redacted]\n"
