@@ -9,8 +9,6 @@ from llmgw.errors import ApiError
 @pytest.mark.parametrize(
     ("hosts", "good"),
     [
-        ([], True),
-        ([b""], True),
         ([b":80"], True),
         ([b"example.com"], True),
         ([b"example.com:8000"], True),
@@ -19,6 +17,8 @@ from llmgw.errors import ApiError
         ([b"127.0.0.1:1"], True),
         ([b"[::1]"], True),
         ([b"[::ffff:10.0.0.1]:65535"], True),
+        ([], False),
+        ([b""], False),
         ([b"a", b"a"], False),
         ([b"a, b"], False),
         ([b"a/b"], False),
@@ -36,10 +36,15 @@ from llmgw.errors import ApiError
     ],
 )
 def test_host(hosts: list[bytes], *, good: bool) -> None:
-    scope = {"headers": [(b"x", b"y"), *((b"host", host) for host in hosts)]}
+    scope = {"http_version": "1.1", "headers": [(b"x", b"y"), *((b"host", host) for host in hosts)]}
     if good:
         check_host(scope)
         return
     with pytest.raises(ApiError) as caught:
         check_host(scope)
     assert (caught.value.code, caught.value.status) == ("invalid_host", 400)
+
+
+def test_versions_that_may_do_without() -> None:
+    for version in ("1.0", "2"):
+        check_host({"http_version": version, "headers": []})
