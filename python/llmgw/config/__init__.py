@@ -1,0 +1,80 @@
+"""The configuration: one TOML file, checked as a whole.
+
+`load_config` either returns a `Config` that the gateway can run with, or raises one `ConfigError` that
+lists every fault with its path in the file and what would be right. Secrets are resolved on the way
+(`env:NAME`, `file:PATH` or the secret itself) and kept as `SecretStr`, so that no repr, log line or error
+shows them.
+
+    TOML ──► resolve ──► tables ──► Config
+             secrets,    pydantic      │ faults of all three together
+             paths       checks        ▼
+                                   ConfigError
+
+Durations are in seconds and say so in their names. This package uses nothing else of llmgw.
+"""
+
+from llmgw.config.faults import (
+    ConfigError,
+    Fault,
+)
+from llmgw.config.load import (
+    MINIMAL_EXAMPLE,
+    find_config,
+    load_config,
+    parse_config,
+    parse_text,
+    restart_faults,
+)
+from llmgw.config.tables import (
+    BOTH_MODES,
+    CONFIG_ENV,
+    DEFAULT_CONFIG,
+    DEFAULT_STORE_URL,
+    DIALECTS,
+    MAX_DURATION_S,
+    SQLITE_PREFIX,
+    CacheConfig,
+    Capability,
+    Config,
+    Dialect,
+    LedgerConfig,
+    Modality,
+    ModelConfig,
+    RoutingConfig,
+    ServerConfig,
+    StoreConfig,
+    TargetConfig,
+    ThinkingMode,
+    UpstreamConfig,
+)
+
+__all__ = [
+    "BOTH_MODES",
+    "CONFIG_ENV",
+    "DEFAULT_CONFIG",
+    "DEFAULT_STORE_URL",
+    "DIALECTS",
+    "MAX_DURATION_S",
+    "MINIMAL_EXAMPLE",
+    "SQLITE_PREFIX",
+    "CacheConfig",
+    "Capability",
+    "Config",
+    "ConfigError",
+    "Dialect",
+    "Fault",
+    "LedgerConfig",
+    "Modality",
+    "ModelConfig",
+    "RoutingConfig",
+    "ServerConfig",
+    "StoreConfig",
+    "TargetConfig",
+    "ThinkingMode",
+    "UpstreamConfig",
+    "find_config",
+    "load_config",
+    "parse_config",
+    "parse_text",
+    "restart_faults",
+]

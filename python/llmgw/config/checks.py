@@ -1,0 +1,95 @@
+"""Faults that concern more than one value, found on the raw tables: nothing need have the right type."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from llmgw.config.faults import EXAMPLES, Fault, one_of, path_of
+from llmgw.config.tables import ServerConfig
+
+
+def unprintable_faults(value: object, *location: int | str) -> Iterator[Fault]:
+    """Names and strings with line breaks and the like, which could forge a header or a line of the log."""
+    match value:
+        case str() if not value.isprintable():
+            problem = "holds a line break or another character that can't be seen"
+            yield Fault(path_of(location), problem, "write one line of visible characters")
+        case Mapping():
+            for name, inner in value.items():
+                yield from unprintable_faults(name, *location, name)
+                yield from unprintable_faults(inner, *location, name)
+        case list():
+            for index, inner in enumerate(value):
+                yield from unprintable_faults(inner, *location, index)
+
+
+_INDISPENSABLE: Final = ("messages", "model", "stream")
+
+
+def cross_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """Faults that concern more than one value, found without relying on the types of anything."""
+    yield from _server_faults(data.get("server"))
+    upstreams = data.get("upstreams")
+    names = list(upstreams) if isinstance(upstreams, dict) else []
+    models = data.get("models")
+    first_at: dict[str, int] = {}
+    for index, model in enumerate(models if isinstance(models, list) else []):
+        if not isinstance(model, dict):
+            continue
+        path = f"models[{index}]"
+        yield from _target_faults(path, model, names)
+        model_id = model.get("id")
+        if isinstance(model_id, str):
+            if not model_id or any(c.isspace() or not c.isprintable() for c in model_id):
+                yield Fault(f"{path}.id", "is empty or holds spaces", "write one word, such as qwen3.6-plus")
+            first = first_at.setdefault(model_id, index)
+            if first != index:
+                problem = f"{model_id!r} is taken by models[{first}]"
+                yield Fault(f"{path}.id", problem, "give each model its own id")
+        yield from _drop_faults(path, model)
+
+
+def _target_faults(path: str, model: Mapping[str, Any], names: list[str]) -> Iterator[Fault]:
+    """Faults of `upstream` and `targets`, of which a model has one."""
+    name, targets = model.get("upstream"), model.get("targets")
+    if isinstance(name, str) and name not in names:
+        yield Fault(f"{path}.upstream", f"there is no upstream {name!r}", one_of(name, names))
+    if name is None and targets is None:
+        yield Fault(f"{path}.upstream", "is missing", EXAMPLES["upstream"])
+    if name is not None and targets is not None:
+        yield Fault(f"{path}.targets", "stands beside upstream", "keep one of the two")
+    if targets == []:
+        yield Fault(f"{path}.targets", "is empty", "name at least one upstream, or write upstream instead")
+    first_at: dict[tuple[str, str], int] = {}
+    for index, target in enumerate(targets if isinstance(targets, list) else []):
+        if not isinstance(target, dict):
+            continue
+        name = target.get("upstream")
+        called = target.get("upstream_model", model.get("upstream_model", model.get("id")))
+        yield from _drop_faults(f"{path}.targets[{index}]", target)
+        if not isinstance(name, str) or not isinstance(called, str):
+            continue
+        if name not in names:
+            problem = f"there is no upstream {name!r}"
+            yield Fault(f"{path}.targets[{index}].upstream", problem, one_of(name, names))
+        first = first_at.setdefault((name, called), index)
+        if first != index:
+            problem = f"asks the same upstream for the same model as targets[{first}]"
+            yield Fault(f"{path}.targets[{index}]", problem, "keep one of them, with a higher weight")
+
+
+def _drop_faults(path: str, table: Mapping[str, Any]) -> Iterator[Fault]:
+    dropped = table.get("drop")
+    for field in dropped if isinstance(dropped, list) else []:
+        if field in _INDISPENSABLE:
+            problem = f"no request works without {field!r}"
+            yield Fault(f"{path}.drop", problem, "name optional fields only")
+
+
+def _server_faults(server: object) -> Iterator[Fault]:
+    if not isinstance(server, dict):
+        return
+    fields = ServerConfig.model_fields
+    one, all_ = (server.get(name, fields[name].default) for name in ("max_body_bytes", "max_in_flight_bytes"))
+    if isinstance(one, int) and isinstance(all_, int) and 0 < all_ < one:
+        problem = f"is less than max_body_bytes ({one}), so that the largest bodies could never be taken"
+        yield Fault("server.max_in_flight_bytes", problem, "raise it, or lower max_body_bytes")

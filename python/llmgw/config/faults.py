@@ -1,0 +1,137 @@
+"""What can be wrong with a config, and the words for it."""
+
+import difflib
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pydantic_core import ErrorDetails
+
+from llmgw.config.tables import (
+    CacheConfig,
+    Config,
+    LedgerConfig,
+    ModelConfig,
+    RoutingConfig,
+    ServerConfig,
+    StoreConfig,
+    Table,
+    TargetConfig,
+    UpstreamConfig,
+)
+
+
+class Fault(NamedTuple):
+    """One thing wrong with the configuration."""
+
+    path: str
+    """Where in the file, such as `models[3].upstream`; empty for the file as a whole."""
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        """`path: what is wrong; what would be right`."""
+        where = f"{self.path}: " if self.path else ""
+        return f"{where}{self.problem}; {self.remedy}"
+
+
+class ConfigError(Exception):
+    """The configuration can't be used. `faults` lists everything that is wrong with it."""
+
+    def __init__(self, source: Path, faults: list[Fault]) -> None:
+        """`faults` must not be empty."""
+        self.source = source
+        self.faults = faults
+        noun = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        super().__init__("\n".join([f"{source}: {noun}", *(f"  {fault}" for fault in faults)]))
+
+
+_TABLES: Final[dict[str, type[Table]]] = {
+    "server": ServerConfig,
+    "store": StoreConfig,
+    "ledger": LedgerConfig,
+    "routing": RoutingConfig,
+    "cache": CacheConfig,
+    "upstreams": UpstreamConfig,
+    "models": ModelConfig,
+}
+
+
+def is_echo(details: ErrorDetails) -> bool:
+    """True for "too short" of a list with items: pydantic counts the good ones and reports the bad ones."""
+    return details["type"] == "too_short" and bool(details["input"])
+
+
+def fault_of(details: ErrorDetails) -> Fault:  # noqa: PLR0911  (one return for each kind of error)
+    """A pydantic error in the words of this file. Never shows the input, which may be a secret."""
+    location = details["loc"]
+    path = path_of(location)
+    context = details.get("ctx", {})
+    match details["type"]:
+        case "extra_forbidden":
+            table = _TABLES.get(str(location[0]), Config) if len(location) > 1 else Config
+            if location[0] == "models" and "targets" in location[:-1]:
+                table = TargetConfig
+            return Fault(path, "is not a known key", one_of(str(location[-1]), list(table.model_fields)))
+        case "missing":
+            return Fault(path, "is missing", EXAMPLES.get(str(location[-1]), "add it"))
+        case "too_short" if path in EXAMPLES:
+            return Fault(path, "is empty", EXAMPLES[path])
+        case "literal_error":
+            expected = str(context["expected"]).replace(" or ", ", ")
+            return Fault(path, "is not a known value", f"it must be one of {expected}")
+        case "too_short" | "string_too_short":
+            return Fault(path, "is empty", "write at least one value or leave the line out")
+        case kind if kind in _WRONG_TYPE:
+            return Fault(path, "has the wrong type", _WRONG_TYPE[kind])
+        case _:
+            message = details["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+            return Fault(path, "is out of range", f"it must be {message}")
+
+
+_WRONG_TYPE: Final = {
+    "string_type": "it must be a string in quotes",
+    "string_sub_type": "it must be a string in quotes",
+    "int_type": "it must be a whole number",
+    "int_from_float": "it must be a whole number",
+    "float_type": "it must be a number (of seconds)",
+    "bool_type": "it must be true or false",
+    "dict_type": "it must be a table",
+    "model_type": "it must be a table",
+    "model_attributes_type": "it must be a table",
+    "tuple_type": "it must be a list in brackets",
+    "list_type": "it must be a list in brackets",
+}
+EXAMPLES: Final = {
+    "upstreams": "add at least one [upstreams.NAME] table with a base_url",
+    "models": "add at least one [[models]] table with an id and an upstream",
+    "base_url": 'write it like "https://host/v1"',
+    "id": "write the name that clients use",
+    "upstream": "name one of the [upstreams.NAME] tables",
+}
+
+
+def path_of(location: tuple[int | str, ...]) -> str:
+    """`("models", 3, "upstream")` → `models[3].upstream`."""
+    path = ""
+    for part in location:
+        if part == "[key]":  # pydantic's mark for a bad key of a dict, whose name is the part before it
+            continue
+        shown = part if isinstance(part, int) or part.isprintable() else repr(part)
+        path += f"[{shown}]" if isinstance(part, int) else f".{shown}" if path else str(shown)
+    return path
+
+
+def file_order(path: str) -> tuple[int, str, int, str]:
+    """Sort key: the order of the contract's tables, models by number."""
+    head, _, rest = path.partition(".")
+    name, _, index = head.partition("[")
+    rank = list(_TABLES).index(name) if name in _TABLES else -1
+    return rank, name, int(index.rstrip("]") or 0) if index else 0, rest
+
+
+def one_of(wrong: str, right: list[str]) -> str:
+    """The remedy for a name that is none of `right`."""
+    close = difflib.get_close_matches(wrong, right, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"it must be one of {', '.join(map(repr, right))}" if right else "add its [upstreams.NAME] table"

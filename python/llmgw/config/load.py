@@ -1,0 +1,118 @@
+"""From a file to a `Config`, or to all that is wrong with it."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from llmgw.config.checks import cross_faults, unprintable_faults
+from llmgw.config.faults import ConfigError, Fault, fault_of, file_order, is_echo
+from llmgw.config.resolve import Resolver
+from llmgw.config.tables import CONFIG_ENV, DEFAULT_CONFIG, Config
+
+MINIMAL_EXAMPLE: Final = """\
+[upstreams.dashscope]
+base_url = "https://dashscope.aliyuncs.com/compatible-mode/v1"
+api_key = "env:DASHSCOPE_API_KEY"
+
+[[models]]
+id = "qwen3.6-plus"
+upstream = "dashscope"
+"""
+
+
+def find_config(option: str | None, environ: Mapping[str, str] = os.environ) -> Path:
+    """The config file to use: `--config`, else `$LLMGW_CONFIG`, else `./llmgw.toml`.
+
+    Raises ConfigError, with a minimal example, if there is no such file.
+    """
+    named = option or environ.get(CONFIG_ENV)
+    path = Path(named or DEFAULT_CONFIG)
+    if path.is_file():
+        return path.resolve()
+    origin = "named by --config" if option else f"named by ${CONFIG_ENV}" if named else "the default"
+    example = "\n".join(f"      {line}" if line else "" for line in MINIMAL_EXAMPLE.splitlines())
+    remedy = f"name one with --config or ${CONFIG_ENV}, or write this into {path}:\n\n{example}\n"
+    raise ConfigError(path, [Fault("", f"there is no such config file ({origin})", remedy)])
+
+
+def load_config(path: Path, environ: Mapping[str, str] = os.environ, *, secrets: bool = True) -> Config:
+    """Read and check a config file.
+
+    `secrets` False leaves `env:` and `file:` unresolved (every `api_key` is None), for commands that need
+    only the database and may run where the secrets are not. Raises ConfigError with all faults at once.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+        changed_s = int(path.stat().st_mtime)
+    except OSError as error:
+        problem = f"can't be read ({error.strerror})"
+        raise ConfigError(path, [Fault("", problem, "check its path and permissions")]) from error
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 (byte {error.start})"
+        raise ConfigError(path, [Fault("", problem, "TOML is always UTF-8: convert the file")]) from error
+    return parse_text(text, path, environ, changed_s=changed_s, secrets=secrets)
+
+
+def parse_text(
+    text: str, source: Path, environ: Mapping[str, str] = os.environ, *, changed_s: int, secrets: bool = True
+) -> Config:
+    """Check the text of a config file that was last changed at `changed_s`. Else as `parse_config`."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(source, [Fault("", f"is not TOML: {error}", "mend the syntax there")]) from error
+    config = parse_config(data, source, environ, secrets=secrets)
+    config._created_s = changed_s  # noqa: SLF001  (set once, here)
+    config._text = text  # noqa: SLF001  (the same)
+    return config
+
+
+def parse_config(
+    data: Mapping[str, Any],
+    source: Path,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    secrets: bool = True,
+) -> Config:
+    """Check a parsed config file. Relative paths in it are taken from the folder of `source`.
+
+    `secrets` as for `load_config`. Raises ConfigError with all faults at once.
+    """
+    faults: list[Fault] = []
+    # The checks that pydantic can't express run on the raw tables, so that they are reported beside its own.
+    resolved = Resolver(source.resolve().parent, environ if secrets else None, faults).resolve(data)
+    faults.extend(cross_faults(resolved))
+    blamed = {fault.path for fault in faults}
+    faults.extend(fault for fault in unprintable_faults(data) if fault.path not in blamed)
+    config = None
+    try:
+        config = Config.model_validate(resolved)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        faults.extend(fault_of(detail) for detail in details if not is_echo(detail))
+    if config is None or faults:
+        raise ConfigError(source, sorted(set(faults), key=lambda fault: file_order(fault.path)))
+    config._source = source.resolve()  # noqa: SLF001  (set once, here)
+    return config
+
+
+_RELOADABLE_TABLES: Final = frozenset({"routing", "upstreams", "models"})
+_NEEDS_RESTART: Final = frozenset({"host", "port", "workers"})
+"""Of `[server]`."""
+
+
+def restart_faults(running: Config, new: Config) -> list[Fault]:
+    """What differs between two configs and can't be taken over by a gateway that runs."""
+    tables = set(Config.model_fields) - _RELOADABLE_TABLES - {"server"}
+    changed = [name for name in sorted(tables) if getattr(running, name) != getattr(new, name)]
+    changed += [
+        f"server.{name}"
+        for name in sorted(_NEEDS_RESTART)
+        if getattr(running.server, name) != getattr(new.server, name)
+    ]
+    problem, remedy = "can't change while the gateway runs", "restart the gateway, or undo this change"
+    return [Fault(path, problem, remedy) for path in sorted(changed, key=file_order)]

@@ -1,0 +1,140 @@
+"""Secrets, URLs and paths of the raw tables, replaced by what they stand for."""
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from llmgw.config.faults import Fault
+from llmgw.config.tables import DEFAULT_STORE_URL, SQLITE_PREFIX
+
+_REDIS_SCHEMES: Final = frozenset({"redis", "rediss"})
+
+
+class Resolver:
+    """Replaces secrets, URLs and paths by what they stand for, and notes what can't be resolved.
+
+    What has the wrong type is left as it is: pydantic reports it.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str] | None, faults: list[Fault]) -> None:
+        self._folder = folder
+        self._environ = environ
+        self._faults = faults
+
+    def resolve(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The file's tables, resolved."""
+        resolved = dict(data)
+        store = resolved.get("store", {})
+        if isinstance(store, dict) and isinstance(url := store.get("url", DEFAULT_STORE_URL), str):
+            resolved["store"] = store | {"url": self._store_url(url)}
+        ledger = resolved.get("ledger")
+        if isinstance(ledger, dict) and isinstance(journal := ledger.get("journal"), str) and journal:
+            resolved["ledger"] = ledger | {"journal": str(self._folder / Path(journal).expanduser())}
+        cache = resolved.get("cache")
+        if isinstance(cache, dict) and isinstance(url := cache.get("url"), str):
+            resolved["cache"] = cache | {"url": self._cache_url(url)}
+        upstreams = resolved.get("upstreams")
+        if isinstance(upstreams, dict):
+            resolved["upstreams"] = {
+                name: self._upstream(f"upstreams.{name}", table) if isinstance(table, dict) else table
+                for name, table in upstreams.items()
+            }
+        return resolved
+
+    def _fault(self, path: str, problem: str, remedy: str) -> None:
+        self._faults.append(Fault(path, problem, remedy))
+
+    def _store_url(self, url: str) -> str:
+        path = url.removeprefix(SQLITE_PREFIX)
+        if path == url or not path or path == ":memory:" or "?" in path:
+            right = f'write "{DEFAULT_STORE_URL}" (beside this file) or "sqlite:////absolute/path.db"'
+            self._fault("store.url", "is not the URL of a SQLite file", right)
+            return url
+        return SQLITE_PREFIX + str(self._folder / path)
+
+    def _cache_url(self, reference: str) -> SecretStr | None:
+        path = "cache.url"
+        if importlib.util.find_spec("redis") is None:
+            problem = "the package redis is not installed"
+            self._fault(path, problem, "install llmgw[redis], or leave the line out")
+        if self._environ is None:
+            return None
+        url = self._referred(path, reference, self._environ)
+        if url is None:
+            return None
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in _REDIS_SCHEMES and bool(parts.hostname) and parts.port != 0
+            usable = usable and url.isascii() and url.isprintable() and " " not in url
+        except ValueError:  # a bad port or a bad IPv6 address
+            usable = False
+        if not usable:
+            right = 'write it like "redis://127.0.0.1:6379/0" (rediss:// with TLS), or "env:NAME"'
+            self._fault(path, "is not the URL of a Redis server", right)
+        return SecretStr(url)
+
+    def _upstream(self, path: str, table: dict[str, Any]) -> dict[str, Any]:
+        resolved = dict(table)
+        if isinstance(url := table.get("base_url"), str):
+            resolved["base_url"] = self._base_url(f"{path}.base_url", url)
+        if isinstance(reference := table.get("api_key"), str):
+            secret = None
+            if self._environ is not None:
+                secret = self._secret(f"{path}.api_key", reference, self._environ)
+            resolved["api_key"] = SecretStr(secret) if secret is not None else None
+        return resolved
+
+    def _base_url(self, path: str, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a bad port or a bad IPv6 address
+            usable = False
+            parts = urlsplit("")
+        right = 'write it like "https://host/v1"'
+        if not usable or any(character.isspace() for character in url):
+            self._fault(path, "is not an http or https URL", right)
+        elif parts.username is not None or parts.password is not None:
+            self._fault(path, "carries credentials", f"put the secret into api_key and {right}")
+        elif parts.query or parts.fragment:
+            self._fault(path, "has a query or a fragment", right)
+        elif parts.path.rstrip("/").endswith("/chat/completions"):
+            self._fault(path, "names an endpoint", "leave out /chat/completions: the gateway adds it")
+        return url.rstrip("/")
+
+    def _secret(self, path: str, reference: str, environ: Mapping[str, str]) -> str | None:
+        secret = self._referred(path, reference, environ)
+        if secret is not None and not (secret.isascii() and secret.isprintable() and " " not in secret):
+            self._fault(path, "can't stand in a header", "a key is one word of visible ASCII characters")
+            return None
+        return secret
+
+    def _referred(self, path: str, reference: str, environ: Mapping[str, str]) -> str | None:
+        kind, _, name = reference.partition(":")
+        if kind == "env":
+            secret = environ.get(name, "").strip()
+            if not secret:
+                state = "empty" if name in environ else "not set"
+                self._fault(path, f"the environment variable {name!r} is {state}", "set it before the start")
+                return None
+        elif kind == "file":
+            try:
+                secret = (self._folder / Path(name).expanduser()).read_text("utf-8").strip()
+            except (OSError, ValueError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+                problem = f"the file {name!r} can't be read ({reason})"
+                self._fault(path, problem, "check its path and permissions")
+                return None
+            if not secret:
+                self._fault(path, f"the file {name!r} is empty", "put the key into it")
+                return None
+        else:
+            secret = reference.strip()
+            if not secret:
+                self._fault(path, "is empty", 'write "env:NAME", "file:PATH" or the key, or leave it out')
+                return None
+        return secret
