@@ -1,0 +1,355 @@
+"""The words for what is wrong with a config file, a row for each fault."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.configs import SECRET, faults, with_model, with_targets, with_upstream
+
+NOT_A_URL = 'upstreams.local.base_url: is not an http or https URL; write it like "https://host/v1"'
+NOT_REDIS = (
+    "cache.url: is not the URL of a Redis server; "
+    'write it like "redis://127.0.0.1:6379/0" (rediss:// with TLS), or "env:NAME"'
+)
+NOT_SQLITE = (
+    "store.url: is not the URL of a SQLite file; "
+    'write "sqlite:///llmgw.db" (beside this file) or "sqlite:////absolute/path.db"'
+)
+
+
+UNPRINTABLE = (
+    "holds a line break or another character that can't be seen; write one line of visible characters"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Keys
+        (f"serevr = {{}}\n{with_upstream('')}", "serevr: is not a known key; did you mean 'server'?"),
+        (
+            with_upstream("idle_timeout = 3"),
+            "upstreams.local.idle_timeout: is not a known key; did you mean 'idle_timeout_s'?",
+        ),
+        (with_model("stream = 1"), "models[0].stream: is not a known key; did you mean 'upstream'?"),
+        (
+            f"{with_upstream('')}[server]\nzzz = 1",
+            (
+                "server.zzz: is not a known key; it must be one of 'host', 'port', 'workers', "
+                "'max_body_bytes', 'max_in_flight_requests', 'max_in_flight_bytes', 'body_timeout_s', "
+                "'client_write_timeout_s', 'heartbeat_s', 'drain_timeout_s', 'log_level'"
+            ),
+        ),
+        # What is missing
+        (
+            '[upstreams.a]\nbase_url = "http://h"',
+            "models: is missing; add at least one [[models]] table with an id and an upstream",
+        ),
+        (
+            'models = []\n[upstreams.a]\nbase_url = "http://h"',
+            "models: is empty; add at least one [[models]] table with an id and an upstream",
+        ),
+        (
+            '[upstreams.a]\n[[models]]\nid="m"\nupstream="a"',
+            'upstreams.a.base_url: is missing; write it like "https://host/v1"',
+        ),
+        # References
+        (
+            with_model("").replace('upstream = "local"', 'upstream = "locl"'),
+            "models[0].upstream: there is no upstream 'locl'; did you mean 'local'?",
+        ),
+        (
+            with_model("").replace('upstream = "local"', 'upstream = "zzz"'),
+            "models[0].upstream: there is no upstream 'zzz'; it must be one of 'local'",
+        ),
+        (
+            with_model('[[models]]\nid = "m"\nupstream = "local"'),
+            "models[1].id: 'm' is taken by models[0]; give each model its own id",
+        ),
+        # Targets
+        (
+            with_targets('[{upstream = "local"}, {upstream = "locl"}]'),
+            "models[0].targets[1].upstream: there is no upstream 'locl'; did you mean 'local'?",
+        ),
+        (
+            with_targets("[{weight = 2}]"),
+            "models[0].targets[0].upstream: is missing; name one of the [upstreams.NAME] tables",
+        ),
+        (
+            with_targets('[{upstream = "local", wieght = 2}]'),
+            "models[0].targets[0].wieght: is not a known key; did you mean 'weight'?",
+        ),
+        (
+            with_targets('[{upstream = "local", weight = 0}]'),
+            "models[0].targets[0].weight: is out of range; it must be greater than or equal to 1",
+        ),
+        (
+            with_targets('[{upstream = "local", priority = 1.5}]'),
+            "models[0].targets[0].priority: has the wrong type; it must be a whole number",
+        ),
+        (
+            with_targets('[{upstream = "local", drop = ["model"]}]'),
+            "models[0].targets[0].drop: no request works without 'model'; name optional fields only",
+        ),
+        (
+            with_targets('[{upstream = "local"}, {upstream = "local", upstream_model = "m"}]'),
+            (
+                "models[0].targets[1]: asks the same upstream for the same model as targets[0]; "
+                "keep one of them, with a higher weight"
+            ),
+        ),
+        (
+            with_targets("[]"),
+            "models[0].targets: is empty; name at least one upstream, or write upstream instead",
+        ),
+        (with_targets('"local"'), "models[0].targets: has the wrong type; it must be a list in brackets"),
+        (
+            with_model('targets = [{upstream = "local"}]'),
+            "models[0].targets: stands beside upstream; keep one of the two",
+        ),
+        (
+            with_model("").replace('upstream = "local"', ""),
+            "models[0].upstream: is missing; name one of the [upstreams.NAME] tables",
+        ),
+        (
+            f"[routing]\nmax_attempts = 0\n{with_upstream('')}",
+            "routing.max_attempts: is out of range; it must be greater than or equal to 1",
+        ),
+        # Secrets
+        (
+            with_upstream('api_key = "env:NOT_SET"'),
+            "upstreams.local.api_key: the environment variable 'NOT_SET' is not set; set it before the start",
+        ),
+        (
+            with_upstream('api_key = "env:EMPTY"'),
+            "upstreams.local.api_key: the environment variable 'EMPTY' is empty; set it before the start",
+        ),
+        (
+            with_upstream('api_key = "env:SPLIT"'),
+            "upstreams.local.api_key: can't stand in a header; a key is one word of visible ASCII characters",
+        ),
+        (
+            with_upstream('api_key = "file:none.txt"'),
+            (
+                "upstreams.local.api_key: the file 'none.txt' can't be read (No such file or directory); "
+                "check its path and permissions"
+            ),
+        ),
+        (
+            with_upstream('api_key = ""'),
+            'upstreams.local.api_key: is empty; write "env:NAME", "file:PATH" or the key, or leave it out',
+        ),
+        # URLs
+        (with_upstream('base_url = "ftp://host/v1"'), NOT_A_URL),
+        (with_upstream('base_url = "host/v1"'), NOT_A_URL),
+        (with_upstream('base_url = "https://"'), NOT_A_URL),
+        (with_upstream('base_url = "http://[::1"'), NOT_A_URL),
+        (with_upstream('base_url = "http://host:99999/"'), NOT_A_URL),
+        (with_upstream('base_url = "http://ho st/"'), NOT_A_URL),
+        (
+            with_upstream(f'base_url = "http://user:{SECRET}@host/v1"'),
+            (
+                "upstreams.local.base_url: carries credentials; "
+                'put the secret into api_key and write it like "https://host/v1"'
+            ),
+        ),
+        (
+            with_upstream('base_url = "http://host/v1?a=b"'),
+            'upstreams.local.base_url: has a query or a fragment; write it like "https://host/v1"',
+        ),
+        (
+            with_upstream('base_url = "http://host/v1/chat/completions/"'),
+            "upstreams.local.base_url: names an endpoint; leave out /chat/completions: the gateway adds it",
+        ),
+        (f'[store]\nurl = "postgresql://host/db"\n{with_upstream("")}', NOT_SQLITE),
+        (f'[store]\nurl = "sqlite://"\n{with_upstream("")}', NOT_SQLITE),
+        (f'[store]\nurl = "sqlite:///:memory:"\n{with_upstream("")}', NOT_SQLITE),
+        (
+            f"[store]\nstale_keys_s = 2592001\n{with_upstream('')}",
+            "store.stale_keys_s: is out of range; it must be less than or equal to 2592000",
+        ),
+        (
+            f'[ledger]\ndurability = "always"\n{with_upstream("")}',
+            "ledger.durability: is not a known value; it must be one of 'relaxed', 'strict'",
+        ),
+        (
+            f'[ledger]\njournal_folder = "x"\n{with_upstream("")}',
+            "ledger.journal_folder: is not a known key; did you mean 'journal'?",
+        ),
+        (
+            f"[ledger]\njournal_max_bytes = -1\n{with_upstream('')}",
+            "ledger.journal_max_bytes: is out of range; it must be greater than or equal to 0",
+        ),
+        # The cache
+        (f'[cache]\nurl = "http://host"\n{with_upstream("")}', NOT_REDIS),
+        (f'[cache]\nurl = "redis://"\n{with_upstream("")}', NOT_REDIS),
+        (f'[cache]\nurl = "redis://host:99999"\n{with_upstream("")}', NOT_REDIS),
+        (f'[cache]\nurl = "redis://ho st"\n{with_upstream("")}', NOT_REDIS),
+        (
+            f'[cache]\nurl = "env:NOT_SET"\n{with_upstream("")}',
+            "cache.url: the environment variable 'NOT_SET' is not set; set it before the start",
+        ),
+        (
+            f"[cache]\nreasoning_ttl_s = 0\n{with_upstream('')}",
+            "cache.reasoning_ttl_s: is out of range; it must be greater than 0",
+        ),
+        (
+            f"[cache]\nreasoning_ttl = 1\n{with_upstream('')}",
+            "cache.reasoning_ttl: is not a known key; did you mean 'reasoning_ttl_s'?",
+        ),
+        # Line breaks, which could forge a header, a metric or a line of the log
+        (with_upstream(r'base_url = "http://host/v1\r\nx: y"'), NOT_A_URL),
+        (with_upstream(r'base_url = "http://host/v1\u0000"'), f"upstreams.local.base_url: {UNPRINTABLE}"),
+        (
+            with_upstream(r'api_key = "a\r\nx: y"'),
+            "upstreams.local.api_key: can't stand in a header; a key is one word of visible ASCII characters",
+        ),
+        (
+            with_upstream('api_key = "env:FORGED"'),
+            "upstreams.local.api_key: can't stand in a header; a key is one word of visible ASCII characters",
+        ),
+        (with_model(r'upstream_model = "m\nx"'), f"models[0].upstream_model: {UNPRINTABLE}"),
+        (with_model(r'owned_by = "a\u2028b"'), f"models[0].owned_by: {UNPRINTABLE}"),
+        (with_model(r'drop = ["seed", "a\u007f"]'), f"models[0].drop[1]: {UNPRINTABLE}"),
+        (
+            with_model("").replace('id = "m"', r'id = "m\n"'),
+            "models[0].id: is empty or holds spaces; write one word, such as qwen3.6-plus",
+        ),
+        (
+            with_upstream("") + r'[upstreams."a\nb"]' + '\nbase_url = "http://host/v1"\n',
+            f"upstreams.'a\\nb': {UNPRINTABLE}",
+        ),
+        (
+            f'[server]\nhost = "127.0.0.1\\r"\n{with_upstream("")}',
+            f"server.host: {UNPRINTABLE}",
+        ),
+        (
+            f'[store]\nurl = "sqlite:///a\\tb.db"\n{with_upstream("")}',
+            f"store.url: {UNPRINTABLE}",
+        ),
+        # Values
+        (
+            with_model('thinking_modes = ["maybe"]'),
+            "models[0].thinking_modes[0]: is not a known value; it must be one of 'on', 'off'",
+        ),
+        (
+            with_model("thinking_modes = []"),
+            "models[0].thinking_modes: is empty; write at least one value or leave the line out",
+        ),
+        (
+            with_model('thinking_fallback = "ignore"'),
+            "models[0].thinking_fallback: is not a known value; it must be one of 'error', 'drop'",
+        ),
+        (
+            with_model('thinking = "enable_thinkin"'),
+            (
+                "models[0].thinking: is not a known value; it must be one of 'enable_thinking', 'directive', "
+                "'thinking_object', 'native', 'chat_template_kwargs'"
+            ),
+        ),
+        (
+            with_model('upstream_stream = "sometimes"'),
+            "models[0].upstream_stream: is not a known value; it must be one of 'auto', 'always', 'never'",
+        ),
+        (
+            with_model('input_modalities = ["smell"]'),
+            (
+                "models[0].input_modalities[0]: is not a known value; "
+                "it must be one of 'text', 'image', 'audio', 'video'"
+            ),
+        ),
+        (
+            with_model("input_modalities = []"),
+            "models[0].input_modalities: is empty; write at least one value or leave the line out",
+        ),
+        (
+            with_model("capabilities = { smell = true }"),
+            (
+                "models[0].capabilities.smell: is not a known value; "
+                "it must be one of 'streaming', 'tools', 'vision', 'reasoning', 'json_mode'"
+            ),
+        ),
+        (
+            with_model('drop = ["seed", "messages"]'),
+            "models[0].drop: no request works without 'messages'; name optional fields only",
+        ),
+        (
+            with_model("").replace('id = "m"', 'id = "my model"'),
+            "models[0].id: is empty or holds spaces; write one word, such as qwen3.6-plus",
+        ),
+        (
+            with_upstream("idle_timeout_s = 0"),
+            "upstreams.local.idle_timeout_s: is out of range; it must be greater than 0",
+        ),
+        (
+            with_upstream("idle_timeout_s = inf"),
+            "upstreams.local.idle_timeout_s: is out of range; it must be a finite number",
+        ),
+        (
+            f"[server]\nport = 65536\n{with_upstream('')}",
+            "server.port: is out of range; it must be less than or equal to 65535",
+        ),
+        # Limits
+        (
+            f"[server]\nmax_in_flight_requests = 0\n{with_upstream('')}",
+            "server.max_in_flight_requests: is out of range; it must be greater than or equal to 1",
+        ),
+        (
+            f"[server]\nmax_body_bytes = 1000\nmax_in_flight_bytes = 999\n{with_upstream('')}",
+            (
+                "server.max_in_flight_bytes: is less than max_body_bytes (1000), so that the largest bodies "
+                "could never be taken; raise it, or lower max_body_bytes"
+            ),
+        ),
+        (
+            with_upstream("max_in_flight = 0"),
+            "upstreams.local.max_in_flight: is out of range; it must be greater than or equal to 1",
+        ),
+        # Types
+        (
+            f"[server]\nworkers = true\n{with_upstream('')}",
+            "server.workers: has the wrong type; it must be a whole number",
+        ),
+        (
+            with_upstream('idle_timeout_s = "3s"'),
+            "upstreams.local.idle_timeout_s: has the wrong type; it must be a number (of seconds)",
+        ),
+        (
+            with_upstream("api_key = 5"),
+            "upstreams.local.api_key: has the wrong type; it must be a string in quotes",
+        ),
+        (with_model('drop = "seed"'), "models[0].drop: has the wrong type; it must be a list in brackets"),
+        (f"server = 3\n{with_upstream('')}", "server: has the wrong type; it must be a table"),
+    ],
+)
+def test_one_fault(tmp_path: Path, text: str, expected: str) -> None:
+    assert faults(tmp_path, text) == [expected]
+
+
+def test_all_faults_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = """
+extra = 1
+[server]
+port = "x"
+[store]
+url = "mysql://h"
+[upstreams.a]
+base_url = "gopher://h"
+api_key = "env:NOT_SET"
+[[models]]
+upstream = "b"
+[[models]]
+id = "m"
+upstream = "a"
+thinking = "no"
+"""
+    assert [fault.partition(":")[0] for fault in faults(tmp_path, text)] == [
+        "extra",
+        "server.port",
+        "store.url",
+        "upstreams.a.api_key",
+        "upstreams.a.base_url",
+        "models[0].id",
+        "models[0].upstream",
+        "models[1].thinking",
+    ]
