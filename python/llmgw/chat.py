@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from llmgw._core import ChatRequest, CoreError, Exchange, RequestError, Summary, UpstreamError
 from llmgw.admission import Ticket
-from llmgw.asgi import JSON, ClientGone, Headers, Receive, Responder, Scope, read_body
+from llmgw.asgi import JSON, ClientGone, Headers, Message, Receive, Responder, Scope, read_body
 from llmgw.attempts import CLIENT_GONE, Attempts
 from llmgw.errors import ApiError, render_body, upstream_error
 from llmgw.gateway import Gateway
@@ -62,6 +62,7 @@ class ChatCompletion:
         self._stream = False
         self._model: Model | None = None
         self._attempts: Attempts | None = None
+        self._watcher: asyncio.Future[Message] | None = None
         self._client_gone = False
         self._client_stalled = False
         self._error_kind: str | None = None
@@ -94,14 +95,17 @@ class ChatCompletion:
 
     async def _serve(self, scope: Scope, receive: Receive, responder: Responder, ticket: Ticket) -> None:
         attempts = self._attempts = await self._prepare(scope, receive, ticket)
-        # Only `receive` tells that a client left: granian neither cancels this task nor fails a `send`.
-        watcher = asyncio.ensure_future(self._watch(receive, attempts))
+        client_gone = asyncio.get_running_loop().create_future()
+        self._watch(receive, client_gone)
         self._gateway.stalls.add(responder, scope, self._stalled)
         try:
-            await self._answer(attempts, watcher, responder)
+            await self._answer(attempts, client_gone, responder)
         finally:
             self._gateway.stalls.discard(responder)
-            watcher.cancel()
+            client_gone.cancel()
+            if self._watcher is not None:
+                self._watcher.cancel()
+                self._watcher = None  # it holds this object
 
     async def _prepare(self, scope: Scope, receive: Receive, ticket: Ticket) -> Attempts:
         """Read the request and find who may serve it. Only `Attempts` holds the body from here on."""
@@ -126,11 +130,13 @@ class ChatCompletion:
             rewrite = await self._gateway.reasoning.rewriter(request, model.routes, self._key)
         return Attempts(self._gateway, model, request, rewrite, ticket=ticket, request_id=self._request_id)
 
-    async def _answer(self, attempts: Attempts, watcher: asyncio.Future[None], responder: Responder) -> None:
+    async def _answer(
+        self, attempts: Attempts, client_gone: asyncio.Future[None], responder: Responder
+    ) -> None:
         try:
             # Nothing is sent before an upstream's first good event: up to here any status can be told, and
             # another upstream can be asked.
-            exchange, block = await attempts.first_answer(watcher)
+            exchange, block = await attempts.first_answer(client_gone)
         except UpstreamError as error:
             if self._client_gone:
                 raise ClientGone from None
@@ -194,13 +200,26 @@ class ChatCompletion:
             headers.append((b"x-llmgw-thinking", attempts.thinking.encode("ascii")))
         return headers
 
-    async def _watch(self, receive: Receive, attempts: Attempts) -> None:
-        message = await receive()
-        while message["type"] != "http.disconnect":
-            message = await receive()
-        self._client_gone = True
-        if attempts.exchange is not None:
-            attempts.exchange.abort()
+    def _watch(self, receive: Receive, client_gone: asyncio.Future[None]) -> None:
+        """Abort the exchange when the client leaves.
+
+        Only `receive` tells: granian neither cancels this task nor fails a `send`. It returns a future, so no
+        task is made for it.
+        """
+
+        def received(message: asyncio.Future[Message]) -> None:
+            if message.cancelled() or client_gone.done():
+                return
+            if message.result()["type"] != "http.disconnect":
+                self._watch(receive, client_gone)
+                return
+            self._client_gone = True
+            client_gone.set_result(None)
+            if self._attempts is not None and self._attempts.exchange is not None:
+                self._attempts.exchange.abort()
+
+        self._watcher = asyncio.ensure_future(receive())
+        self._watcher.add_done_callback(received)
 
     def _stalled(self) -> None:
         self._client_stalled = True
