@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -115,7 +115,7 @@ class Rig:
         self.redis.append(_start_redis(self._redis_port, self.folder))
 
     def jump_clock(self, seconds: int) -> None:
-        """The gateway's wall clock is so far ahead of where it now is. Needs `Setup.fake_clock`."""
+        """Set the gateway's wall clock forward, or back. Needs `Setup.fake_clock`."""
         clock = self.folder / _CLOCK_FILE
         ahead = struct.unpack("q", clock.read_bytes())[0] + seconds
         with clock.open("r+b") as file:  # in place: the gateway has it mapped
@@ -283,17 +283,6 @@ async def wait_for(
             raise TimeoutError(f"not within {timeout_s:g} s: {what}")
         await asyncio.sleep(interval_s)
     return time.monotonic() - begun
-
-
-@contextlib.asynccontextmanager
-async def cancelled_at_end(*tasks: "asyncio.Task[Any]") -> AsyncIterator[None]:
-    """The tasks do not outlive the block."""
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def config_text(setup: Setup, ports: Mapping[str, int], blackhole: int) -> str:

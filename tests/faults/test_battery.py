@@ -1,6 +1,7 @@
 """The battery's seconds: some cases by themselves, and a short mix of all. `make faults` plays all of it."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,9 @@ from tests.faults.rig import Rig
 from tests.faults.runner import Rigs, run_case
 
 MODULES = (upstream, clients, operations)  # importing them has registered their cases
+LINUX = pytest.mark.skipif(
+    sys.platform != "linux", reason="looks into /proc, and sets limits of other processes"
+)
 QUICK = (1, 5, 6, 7, 9, 10, 12, 13, 14, 15, 18, 19, 20, 22, 23, 24, 26, 28, 29, 32, 35, 38)
 MIX_S = 6.0
 USERS = 12
@@ -28,12 +32,14 @@ def test_there_are_forty() -> None:
     assert sorted(CASES) == list(range(1, 41))
 
 
+@LINUX
 @pytest.mark.parametrize("number", QUICK, ids=lambda number: f"{number}: {CASES[number].fault}")
 def test_alone(rigs: Rigs, number: int) -> None:
     result = run_case(CASES[number], rigs)
     assert result.ok, result.figure
 
 
+@LINUX
 def test_all_at_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     with Rig.running(tmp_path_factory.mktemp("mix"), soak.MIX) as rig:
         found = asyncio.run(soak.mixed(rig, seconds=MIX_S, seed=1, users=USERS, disturbed=False))
