@@ -194,14 +194,16 @@ class Rig:
         for model in ("even-0", "solo-0"):
             await self.client.ask(model, Act())
         await self.account()
-        held = self.resources()
-        for _ in range(20):  # until two looks agree
+        looks: list[Resources] = []
+
+        async def steady() -> bool:
+            # The gateway sweeps out closed connections twice a second.
             await self.close_idle()
-            await asyncio.sleep(0.1)
-            before, held = held, self.resources()
-            if (before.descriptors, before.threads) == (held.descriptors, held.threads):
-                break
-        return held
+            looks.append(self.resources())
+            return len(looks) >= _LOOKS and len({look.descriptors for look in looks[-_LOOKS:]}) == 1
+
+        await wait_for(steady, "the gateway comes to rest", interval_s=0.1)
+        return looks[-1]
 
     async def quiet(self) -> None:
         """Wait until nothing is under way any more. TimeoutError says what still is."""
@@ -265,6 +267,7 @@ class Rig:
         return now
 
 
+_LOOKS = 10
 _POOL_THREADS = 34
 """asyncio's executor makes up to 32 threads at need and keeps them; so may the runtime of the exchanges."""
 

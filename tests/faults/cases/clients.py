@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from tests.faults.case import case
-from tests.faults.cases.upstream import answered_by, billed, failed, ms
+from tests.faults.cases.upstream import answered_by, billed, failed, ms, until_closed
 from tests.faults.client import Connection, Seen, new_mark, request_body
 from tests.faults.rig import Rig, Setup, wait_for
 from tests.faults.script import Act
@@ -27,18 +27,6 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
-async def seconds_until_closed(rig: Rig, seen: Seen, left_s: float) -> float:
-    """From the client's leaving until the upstream saw its connection close."""
-    gone: list[float] = []
-
-    async def closed() -> bool:
-        gone[:] = [e.gone_s for e in await rig.exchanges_of(seen) if e.gone_s is not None]
-        return bool(gone)
-
-    await wait_for(closed, "the upstream's connection is closed", timeout_s=5)
-    return max(0.0, gone[-1] - left_s)
-
-
 async def departures(rig: Rig, model: str, act: Act, *, stream: bool, after_frames: int = 0) -> str:
     """Clients that leave, one after the other: how soon the upstream's connection is closed."""
     took = []
@@ -52,7 +40,7 @@ async def departures(rig: Rig, model: str, act: Act, *, stream: bool, after_fram
             assert seen.body.count(b"\n\n") >= after_frames, seen.body
         await rig.asked(seen.mark)
         left_s = connection.leave()
-        took.append(await seconds_until_closed(rig, seen, left_s))
+        took.append(await until_closed(rig, seen, left_s))
         seen.verify()
     median = statistics.median(took)
     assert median <= CLOSED_WITHIN_S, f"median {ms(median)}"
