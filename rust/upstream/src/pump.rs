@@ -89,11 +89,11 @@ impl<'task> Pump<'task> {
         }
         let head = self.endpoint.head.with(&headers, body.len());
         drop(headers);
-        // In boxes of their own: connecting and refusals need room that a stream should not hold for minutes.
+        // In boxes of their own: each phase needs room that a stream should not hold for minutes.
         let answered = self.wait(Box::pin(self.endpoint.client.request(head, body)).as_mut()).await??;
         let connection = Box::pin(self.accepted(answered, mode)).await?;
         if mode == AnswerMode::Plain {
-            self.whole(connection, &context).await
+            Box::pin(self.whole(connection, &context)).await
         } else {
             self.events(connection, mode).await
         }
@@ -199,8 +199,7 @@ impl<'task> Pump<'task> {
             match progress.state {
                 State::Open => {}
                 State::Done => {
-                    finish_reading(&mut connection).await;
-                    self.endpoint.client.keep_settled(connection).await;
+                    Box::pin(self.settle(connection)).await;
                     return Ok(());
                 }
                 State::Failed => return Ok(()),
@@ -219,6 +218,12 @@ impl<'task> Pump<'task> {
                 self.deadlines.idle = Some(now + self.endpoint.config.timeouts.idle);
             }
         }
+    }
+
+    /// A stream has ended: its connection can be used again.
+    async fn settle(&self, mut connection: Connection) {
+        finish_reading(&mut connection).await;
+        self.endpoint.client.keep_settled(connection).await;
     }
 
     /// A plain answer, whole.
