@@ -5,14 +5,15 @@ are run by `rust/upstream`; this module hands their types to Python. All classes
 Rust) and safe to share between threads; an exchange belongs to the event loop on which it was started.
 """
 
-from collections.abc import Awaitable, Sequence
-from typing import Final, NoReturn, final
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from typing import Any, Final, NoReturn, final
 
 __all__ = [
     "DEBUG_BUILD",
     "ChatRequest",
     "CoreError",
     "Exchange",
+    "Forward",
     "PreparedRequest",
     "RequestError",
     "Route",
@@ -204,6 +205,14 @@ class Exchange:
         Only the first call raises UpstreamError. Later failures are in the last block, as an error frame.
         One task at a time may wait, on the loop that started the exchange; another one gets RuntimeError.
         """
+    def forward(self, send: Callable[[dict[str, Any]], Awaitable[None]]) -> Forward:
+        """Give every block but the last to an ASGI server's `send`, the last one to whoever awaits this.
+
+        The last block ends the answer (`finished` is True then); None: it ended without one, aborted
+        perhaps. To be awaited at once, after the first block, and instead of `next_block`. `send` is called
+        on the loop, by the loop itself wherever nothing has to wait: it must not depend on the task that
+        it is called in. Raises what `send` raises.
+        """
     def abort(self) -> None:
         """Close the connection to the upstream now.
 
@@ -230,6 +239,20 @@ class Exchange:
         string, or None if there were more than 256 KiB in the answer. Empty unless the route wants reasoning
         back, the answer is complete (its last frame may be handed out), and the model reasoned.
         """
+
+@final
+class Forward(Awaitable[bytes | None]):
+    """What `Exchange.forward` returns. To be awaited once."""
+
+    @property
+    def writes(self) -> int:
+        """Grows by one when a write begins and when it ends: odd while `send` waits."""
+    def __await__(self) -> Generator[Any, None, bytes | None]: ...
+    def __iter__(self) -> Generator[Any, None, bytes | None]: ...
+    def __next__(self) -> Any: ...  # noqa: ANN401  (whatever the loop is to wait for)
+    def send(self, _value: None) -> Any: ...  # noqa: ANN401
+    def throw(self, exception: BaseException, value: object = None, traceback: object = None) -> NoReturn: ...
+    def close(self) -> None: ...
 
 @final
 class Summary:

@@ -52,6 +52,8 @@ class Admission:
         self.max_bytes = max_bytes
         self.requests = 0
         """Being served."""
+        self.served = 0
+        """Since the start; whoever was turned away is not among them."""
         self.bytes = 0
         """Of their bodies: announced, or come already where nothing was announced."""
         self._on_shed = on_shed
@@ -122,6 +124,7 @@ class Ticket:
         self.vacate()
         self.release()
         self._admission.requests -= 1
+        self._admission.served += 1
 
 
 def raise_file_limit() -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
+from llmgw._core import Exchange, Forward
 from llmgw.errors import ApiError, render_body, render_headers
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -40,8 +41,13 @@ class Responder:
         self._id_header = (b"x-request-id", request_id.encode("ascii"))
         self.status: int | None = None
         """The HTTP status, once the answer has begun."""
-        self.writes = 0
+        self._writes = 0
+        self._forward: Forward | None = None
+
+    @property
+    def writes(self) -> int:
         """Grows by one when a write begins and when it ends: odd while the client has to take something."""
+        return self._writes if self._forward is None else self._writes + self._forward.writes
 
     async def start(self, status: int, headers: Headers) -> None:
         """Send the head. granian flushes it at once, so do not send it before it is certain."""
@@ -51,9 +57,14 @@ class Responder:
 
     async def body(self, body: bytes, *, more: bool) -> None:
         """Send a piece of the body. Waits while the client is slow to take it."""
-        self.writes += 1
+        self._writes += 1
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
-        self.writes += 1
+        self._writes += 1
+
+    async def forward(self, exchange: Exchange) -> bytes | None:
+        """Send what comes of an exchange, as it comes. Returns the block that ends it, which is not sent."""
+        self._forward = exchange.forward(self._send)
+        return await self._forward
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a whole answer."""
@@ -88,49 +99,128 @@ def check_host(scope: Scope) -> None:
         raise ApiError("invalid_host", "The Host header is missing.")
 
 
-async def read_body(
-    scope: Scope, receive: Receive, *, limit_bytes: int, timeout_s: float, hold: Callable[[int], None]
-) -> bytes:
-    """The request's body.
+class RequestBody:
+    """A request's body, as it comes: bounded in size, and in time as soon as somebody says so."""
 
-    `hold(size)` is called before so many bytes are kept: once with the announced length, else for each
-    piece. Raises ApiError: `unsupported_encoding`, `body_too_large`, `request_timeout`; ClientGone; what
-    `hold` raises.
-    """
-    if any(value.strip().lower() != b"identity" for value in headers(scope, b"content-encoding")):
-        raise ApiError("unsupported_encoding", "Compressed request bodies are not supported. Send it plain.")
-    too_large = ApiError("body_too_large", f"The request body exceeds the limit of {limit_bytes} bytes.")
-    # granian refuses a request with two different lengths, or with one that is no 64-bit number.
-    lengths = [int(value) for value in headers(scope, b"content-length") if value.isdigit()]
-    announced = max(lengths, default=None)
-    if announced is not None:
-        if announced > limit_bytes:
-            raise too_large
-        hold(announced)
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await _collect(receive, limit_bytes, too_large, hold if announced is None else None)
-    except TimeoutError:
-        message = f"The request body did not arrive within {timeout_s:g} s."
-        raise ApiError("request_timeout", message) from None
+    def __init__(
+        self, scope: Scope, receive: Receive, *, limit_bytes: int, hold: Callable[[int], None]
+    ) -> None:
+        """`hold(size)` is called before so many bytes are kept: with the announced length, else by piece."""
+        self._scope = scope
+        self._receive = receive
+        self._limit_bytes = limit_bytes
+        self._hold = hold
+        self._waiting: asyncio.Future[Message] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._expired = False
+
+    async def read(self) -> bytes:
+        """All of it.
+
+        Raises ApiError: `unsupported_encoding`, `body_too_large`, `request_timeout`; ClientGone; what `hold`
+        raises.
+        """
+        announced = self._announced()
+        if announced is not None:
+            self._check(announced)
+            self._hold(announced)
+        try:
+            return await self._collect(announced)
+        except asyncio.CancelledError:
+            if not self._expired:
+                raise
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+        raise ApiError("request_timeout", "The request body did not arrive in time.")
+
+    def expire_in(self, timeout_s: float) -> None:
+        """Wait for what is missing no longer than this."""
+        self._timer = asyncio.get_running_loop().call_later(timeout_s, self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def _announced(self) -> int | None:
+        if any(value.strip().lower() != b"identity" for value in headers(self._scope, b"content-encoding")):
+            message = "Compressed request bodies are not supported. Send it plain."
+            raise ApiError("unsupported_encoding", message)
+        # granian refuses a request with two different lengths, or with one that is no 64-bit number.
+        lengths = [int(value) for value in headers(self._scope, b"content-length") if value.isdigit()]
+        return max(lengths, default=None)
+
+    def _check(self, size: int) -> None:
+        if size > self._limit_bytes:
+            message = f"The request body exceeds the limit of {self._limit_bytes} bytes."
+            raise ApiError("body_too_large", message)
+
+    async def _collect(self, announced: int | None) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            # granian returns a future: no task is made of it, and it can be given up alone.
+            self._waiting = asyncio.ensure_future(self._receive())
+            message = await self._waiting
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            piece: bytes = message.get("body", b"")
+            size += len(piece)
+            self._check(size)
+            if announced is None:
+                self._hold(len(piece))
+            # granian only learns at the next call that there is no more, and a call takes three threads.
+            if size == announced or not message.get("more_body", False):
+                # Nearly every body comes in one piece, which is then not copied.
+                return b"".join((*pieces, piece)) if pieces else piece
+            pieces.append(piece)
 
 
-async def _collect(
-    receive: Receive, limit_bytes: int, too_large: ApiError, hold: Callable[[int], None] | None
-) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        piece: bytes = message.get("body", b"")
-        size += len(piece)
-        if size > limit_bytes:
-            raise too_large
-        if hold is not None:
-            hold(len(piece))
-        if not message.get("more_body", False):
-            # Nearly every body comes in one piece, which is then not copied.
-            return b"".join((*pieces, piece)) if pieces else piece
-        pieces.append(piece)
+class Client:
+    """Whether whoever asked is still there."""
+
+    def __init__(self, receive: Receive, on_gone: Callable[[], None]) -> None:
+        """`on_gone` is called once, as soon as it is known. Nothing is known before `watch`."""
+        self._receive = receive
+        self._on_gone: Callable[[], None] | None = on_gone
+        self._waiting: asyncio.Future[Message] | None = None
+        self._told: asyncio.Future[None] | None = None
+        self.gone = False
+
+    def watch(self) -> None:
+        """Begin to look. Only once the body has been read.
+
+        Only `receive` tells: granian neither cancels a task nor fails a `send`. It returns a future, so no
+        task is made for it.
+        """
+        if self._waiting is None and self._on_gone is not None:
+            self._waiting = asyncio.ensure_future(self._receive())
+            self._waiting.add_done_callback(self._received)
+
+    def unwatch(self) -> None:
+        """Nobody wants to know any more."""
+        self._on_gone = None  # which holds the request
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    async def gone_within(self, timeout_s: float) -> bool:
+        """Wait so long, or until it is gone."""
+        self.watch()
+        if not self.gone:
+            self._told = asyncio.get_running_loop().create_future()
+            await asyncio.wait((self._told,), timeout=timeout_s)
+        return self.gone
+
+    def _received(self, message: asyncio.Future[Message]) -> None:
+        if message.cancelled() or self._on_gone is None:
+            return
+        self._waiting = None
+        if message.result()["type"] != "http.disconnect":
+            self.watch()
+            return
+        self.gone = True
+        on_gone, self._on_gone = self._on_gone, None
+        on_gone()
+        if self._told is not None and not self._told.done():
+            self._told.set_result(None)

@@ -9,17 +9,16 @@ Never two at a time: a second upstream that runs beside the first costs its toke
 the first is taken from the worker's budget, and the total timeout counts from the first one.
 """
 
-import asyncio
 import logging
 import random
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from llmgw._core import ChatRequest, Exchange, PreparedRequest, Route, Summary, UpstreamError
 from llmgw.admission import Ticket
-from llmgw.asgi import ClientGone
+from llmgw.asgi import Client, ClientGone
 from llmgw.errors import Blame, Retry, upstream_verdict
 from llmgw.gateway import Gateway
 from llmgw.routing import Model
@@ -92,12 +91,11 @@ class Attempts:
         """What the attempts before the last one failed with: `a: first_event_timeout, b: status 503`."""
         return ", ".join(self._errors) if self._errors else None
 
-    async def first_answer(self, client_gone: "asyncio.Future[Any]") -> tuple[Exchange, bytes | None]:
+    async def first_answer(self, client: Client) -> tuple[Exchange, bytes | None]:
         """The first attempt that has something to show: the exchange and its first block.
 
-        `client_gone` is done once the client has left; whoever sees to that aborts `exchange` too. Raises
-        UpstreamError where an attempt failed and there is no further one; ApiError (`overloaded`) where its
-        upstream has no slot left; ClientGone.
+        Whoever sees `client` leave aborts `exchange`. Raises UpstreamError where an attempt failed and there
+        is no further one; ApiError (`overloaded`) where its upstream has no slot left; ClientGone.
         """
         target = self._model.targets.first()
         while True:
@@ -105,13 +103,11 @@ class Attempts:
             try:
                 block = await exchange.next_block()
             except UpstreamError as error:
-                if client_gone.done():
+                if client.gone:
                     raise ClientGone from None
                 target, pause_s = self._after(target, exchange, error)
-                if pause_s:
-                    await asyncio.wait((client_gone,), timeout=pause_s)
-                    if client_gone.done():
-                        raise ClientGone from None
+                if pause_s and await client.gone_within(pause_s):
+                    raise ClientGone from None
             else:
                 if self._probe:
                     self._probe_answered(target, exchange)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from llmgw._core import ChatRequest, CoreError, Exchange, RequestError, Summary, UpstreamError
 from llmgw.admission import Ticket
-from llmgw.asgi import JSON, ClientGone, Headers, Message, Receive, Responder, Scope, read_body
+from llmgw.asgi import JSON, Client, ClientGone, Headers, Receive, RequestBody, Responder, Scope
 from llmgw.attempts import CLIENT_GONE, Attempts
 from llmgw.errors import ApiError, render_body, upstream_error
 from llmgw.gateway import Gateway
@@ -51,31 +51,48 @@ _LEDGER_RETRY_AFTER_S: Final = 5
 class ChatCompletion:
     """One request for a completion. Made for it, used once."""
 
-    def __init__(self, gateway: Gateway, key: Key, request_id: str) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        key: Key,
+        request_id: str,
+        *,
+        scope: Scope,
+        receive: Receive,
+        responder: Responder,
+    ) -> None:
         """`key` is authenticated; what it may use is decided here."""
         self._gateway = gateway
         self._key = key
         self._request_id = request_id
+        self._scope = scope
+        self._receive = receive
+        self._responder = responder
+        self._task = asyncio.current_task()
         self._time_s = time.time()
         self._started_s = time.perf_counter()
+        self._client = Client(receive, self._abort)
+        self._body: RequestBody | None = None
+        """While it is read."""
+        self._lasts = False
         # What the ledger will say, as far as the request has come.
         self._stream = False
         self._model: Model | None = None
         self._attempts: Attempts | None = None
-        self._watcher: asyncio.Future[Message] | None = None
-        self._client_gone = False
         self._client_stalled = False
         self._error_kind: str | None = None
         self._committed: LedgerEntry | None = None
 
-    async def run(self, scope: Scope, receive: Receive, responder: Responder) -> None:
+    async def run(self) -> None:
         """Serve the request and write it into the ledger, whatever becomes of it."""
-        self._gateway.metrics.started()
+        gateway, responder = self._gateway, self._responder
+        gateway.metrics.started()
+        gateway.patience.begin(self)
         try:
-            with self._gateway.admission.admit() as ticket:
-                await self._serve(scope, receive, responder, ticket)
+            with gateway.admission.admit() as ticket:
+                await self._answer(await self._prepare(ticket))
         except ClientGone:
-            self._client_gone = True
+            self._client.gone = True
         except ApiError as error:
             self._error_kind = self._error_kind or error.code
             await responder.error(error, self._headers())
@@ -83,40 +100,42 @@ class ChatCompletion:
             if error.errno not in NO_FILES_LEFT:
                 self._error_kind = "internal_error"
                 raise
-            shed = self._gateway.admission.shed("files", "The gateway has no file descriptors left.")
+            shed = gateway.admission.shed("files", "The gateway has no file descriptors left.")
             self._error_kind = shed.code
             await responder.error(shed)
         except BaseException:
             self._error_kind = self._error_kind or "internal_error"
             raise
         finally:
-            self._gateway.metrics.ended()
+            gateway.patience.end(self)
+            if self._lasts:
+                gateway.stalls.discard(responder)
+            self._client.unwatch()
             self._account(responder.status)
+            gateway.metrics.ended()
 
-    async def _serve(self, scope: Scope, receive: Receive, responder: Responder, ticket: Ticket) -> None:
-        attempts = self._attempts = await self._prepare(scope, receive, ticket)
-        client_gone = asyncio.get_running_loop().create_future()
-        self._watch(receive, client_gone)
-        self._gateway.stalls.add(responder, scope, self._stalled)
-        try:
-            await self._answer(attempts, client_gone, responder)
-        finally:
-            self._gateway.stalls.discard(responder)
-            client_gone.cancel()
-            if self._watcher is not None:
-                self._watcher.cancel()
-                self._watcher = None  # it holds this object
+    def lasts(self) -> None:
+        """The request has been there for a moment (see `Patience`): somebody must look after its client."""
+        self._lasts = True
+        if self._body is not None:
+            self._body.expire_in(self._gateway.config.server.body_timeout_s)
+        elif self._attempts is not None:
+            self._look_after_client()
 
-    async def _prepare(self, scope: Scope, receive: Receive, ticket: Ticket) -> Attempts:
+    def _look_after_client(self) -> None:
+        self._client.watch()
+        self._gateway.stalls.add(self._responder, self._scope, self._stalled, self._task)
+
+    async def _prepare(self, ticket: Ticket) -> Attempts:
         """Read the request and find who may serve it. Only `Attempts` holds the body from here on."""
-        server = self._gateway.config.server
-        body = await read_body(
-            scope,
-            receive,
-            limit_bytes=server.max_body_bytes,
-            timeout_s=server.body_timeout_s,
+        self._body = RequestBody(
+            self._scope,
+            self._receive,
+            limit_bytes=self._gateway.config.server.max_body_bytes,
             hold=ticket.hold,
         )
+        body = await self._body.read()
+        self._body = None
         request = scan(body)
         self._stream = request.stream
         model = self._model = self._gateway.router.resolve(request.model, self._key)
@@ -128,17 +147,21 @@ class ChatCompletion:
         if model.wants_reasoning:
             # The client may have lost reasoning that an upstream insists on, and the gateway have kept it.
             rewrite = await self._gateway.reasoning.rewriter(request, model.routes, self._key)
-        return Attempts(self._gateway, model, request, rewrite, ticket=ticket, request_id=self._request_id)
+        attempts = self._attempts = Attempts(
+            self._gateway, model, request, rewrite, ticket=ticket, request_id=self._request_id
+        )
+        if self._lasts:
+            self._look_after_client()
+        return attempts
 
-    async def _answer(
-        self, attempts: Attempts, client_gone: asyncio.Future[None], responder: Responder
-    ) -> None:
+    async def _answer(self, attempts: Attempts) -> None:
+        responder = self._responder
         try:
             # Nothing is sent before an upstream's first good event: up to here any status can be told, and
             # another upstream can be asked.
-            exchange, block = await attempts.first_answer(client_gone)
+            exchange, block = await attempts.first_answer(self._client)
         except UpstreamError as error:
-            if self._client_gone:
+            if self._client.gone:
                 raise ClientGone from None
             self._error_kind = error.kind
             raise upstream_error(
@@ -157,15 +180,15 @@ class ChatCompletion:
             return
         headers += EVENT_STREAM
         await responder.start(200, headers)
-        while block is not None:
-            # Whoever has seen the end may send the next request at once, to another worker too.
-            if attempts.keeps_reasoning and block.endswith(DONE):
-                await self._keep_reasoning(attempts, exchange)
+        if block is not None and not exchange.finished:
             await responder.body(block, more=True)
-            block = await exchange.next_block()
-            if strict and block is not None and exchange.finished:
+            block = await responder.forward(exchange)
+            if strict and block is not None:
                 block = await self._committed_end(exchange, block)
-        await responder.body(b"", more=False)
+        # Whoever has seen the end may send the next request at once, to another worker too.
+        if attempts.keeps_reasoning and block is not None and block.endswith(DONE):
+            await self._keep_reasoning(attempts, exchange)
+        await responder.body(block or b"", more=False)
 
     async def _keep_reasoning(self, attempts: Attempts, exchange: Exchange) -> None:
         if attempts.request is not None:
@@ -200,36 +223,18 @@ class ChatCompletion:
             headers.append((b"x-llmgw-thinking", attempts.thinking.encode("ascii")))
         return headers
 
-    def _watch(self, receive: Receive, client_gone: asyncio.Future[None]) -> None:
-        """Abort the exchange when the client leaves.
-
-        Only `receive` tells: granian neither cancels this task nor fails a `send`. It returns a future, so no
-        task is made for it.
-        """
-
-        def received(message: asyncio.Future[Message]) -> None:
-            if message.cancelled() or client_gone.done():
-                return
-            if message.result()["type"] != "http.disconnect":
-                self._watch(receive, client_gone)
-                return
-            self._client_gone = True
-            client_gone.set_result(None)
-            if self._attempts is not None and self._attempts.exchange is not None:
-                self._attempts.exchange.abort()
-
-        self._watcher = asyncio.ensure_future(receive())
-        self._watcher.add_done_callback(received)
-
     def _stalled(self) -> None:
         self._client_stalled = True
+        self._abort()
+
+    def _abort(self) -> None:
         if self._attempts is not None and self._attempts.exchange is not None:
             self._attempts.exchange.abort()
 
     def _account(self, status: int | None) -> None:
         """Write the ledger's entry and count it. No I/O."""
         attempts = self._attempts
-        summary = attempts.close(client_gone=self._client_gone or self._client_stalled) if attempts else None
+        summary = attempts.close(client_gone=self._client.gone or self._client_stalled) if attempts else None
         entry = self._committed
         if entry is None:
             entry = self._entry(status, summary)
@@ -248,7 +253,7 @@ class ChatCompletion:
         if attempts is not None and first_event_s is not None:
             first_event_s += attempts.earlier_s
         asked, sent = attempts.thinking.split("; ") if attempts and attempts.thinking else (None, None)
-        error_kind = CLIENT_GONE if self._client_gone else self._error_kind
+        error_kind = CLIENT_GONE if self._client.gone else self._error_kind
         if self._client_stalled:
             error_kind = CLIENT_STALLED
         return LedgerEntry(

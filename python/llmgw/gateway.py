@@ -5,6 +5,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
+from llmgw import allocator
 from llmgw.admission import Admission, possible_requests
 from llmgw.catalog import Catalog
 from llmgw.config import Config
@@ -14,6 +15,7 @@ from llmgw.keys import KeyRing
 from llmgw.ledger import Ledger
 from llmgw.logs import hide
 from llmgw.metrics import Metrics
+from llmgw.patience import Patience
 from llmgw.reasoning import Reasoning
 from llmgw.reasoning import open_store as open_reasoning
 from llmgw.routing import Router
@@ -25,8 +27,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+TICKS_TO_IDLE: Final = 10
+"""After so many ticks without a request, memory that is free goes back to the system."""
 LAST_WORD_S: Final = 1.0
 """At the end of a drain, a slow client gets so long to take its error frame."""
+_FINISH_INTERVAL_S: Final = 0.01
 
 
 class Gateway:
@@ -47,6 +52,7 @@ class Gateway:
             on_shed=self.metrics.shed,
         )
         self.stalls = StallWatch()
+        self.patience = Patience()
         self.reasoning = Reasoning(open_reasoning(config.cache), self.metrics.reasoning)
         self.keyring = KeyRing(store, stale_keys_s=config.store.stale_keys_s, observe=self.metrics.keys_state)
         limit_bytes = config.ledger.journal_max_bytes
@@ -58,6 +64,8 @@ class Gateway:
         """What is under way with the upstreams."""
         self.draining = False
         """True from the moment of an orderly stop: `/readyz` then says so."""
+        self._served = 0
+        self._quiet_ticks = 0
 
     @classmethod
     def open(cls, config: Config) -> "Gateway":
@@ -112,6 +120,17 @@ class Gateway:
         timeout_s = self.config.server.client_write_timeout_s
         self.stalls.look(asyncio.get_running_loop().time(), timeout_s)
         self.metrics.held(self.admission.bytes)
+        self.metrics.fold()
+        self._trim_if_idle()
+
+    def _trim_if_idle(self) -> None:
+        served = self.admission.served
+        if self.admission.requests or served != self._served:
+            self._served, self._quiet_ticks = served, 0
+            return
+        self._quiet_ticks += 1
+        if self._quiet_ticks == TICKS_TO_IDLE:
+            allocator.trim()
 
     def drain(self) -> None:
         """A stop was asked for: what is under way gets `drain_timeout_s` to finish. Call it on the loop."""
@@ -125,9 +144,17 @@ class Gateway:
             exchange.drain()
         asyncio.get_running_loop().call_later(LAST_WORD_S, self.stalls.cut_waiting)
 
+    async def _finish_requests(self) -> None:
+        """Requests whose connections are gone may still have to write their rows."""
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + LAST_WORD_S
+        while self.metrics.in_flight and loop.time() < deadline_s:
+            await asyncio.sleep(_FINISH_INTERVAL_S)
+
     async def close(self) -> None:
         """Write what the ledger holds and stop. Without blocking the loop."""
         self.draining = True
+        await self._finish_requests()
         await self.ledger.close()
         await self.reasoning.close()
         await asyncio.to_thread(self.keyring.close)

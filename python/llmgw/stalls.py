@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from llmgw.asgi import Responder, Scope
 
@@ -22,9 +22,9 @@ _FILES: Final = Path("/dev/fd")
 class _Watched:
     __slots__ = ("cut", "on_stall", "scope", "since_s", "task", "writes")
 
-    def __init__(self, scope: Scope, on_stall: Callable[[], None]) -> None:
+    def __init__(self, scope: Scope, on_stall: Callable[[], None], task: "asyncio.Task[Any] | None") -> None:
         self.scope = scope
-        self.task = asyncio.current_task()
+        self.task = task
         self.on_stall = on_stall
         self.writes = 0
         self.since_s = 0.0
@@ -38,9 +38,15 @@ class StallWatch:
         """Watches nothing yet."""
         self._watched: dict[Responder, _Watched] = {}
 
-    def add(self, responder: Responder, scope: Scope, on_stall: Callable[[], None]) -> None:
-        """Watch what the current task writes. `on_stall` is called before its client is cut off."""
-        self._watched[responder] = _Watched(scope, on_stall)
+    def add(
+        self,
+        responder: Responder,
+        scope: Scope,
+        on_stall: Callable[[], None],
+        task: "asyncio.Task[Any] | None",
+    ) -> None:
+        """Watch what a task writes. `on_stall` is called before its client is cut off."""
+        self._watched[responder] = _Watched(scope, on_stall, task)
 
     def discard(self, responder: Responder) -> None:
         """Watch it no longer."""

@@ -349,13 +349,19 @@ def test_few_file_descriptors(start: Start, scripted: ScriptedUpstream) -> None:
 
     idle = [gateway.connect() for _ in range(100)]
     wait_until(lambda: len(list(Path(f"/proc/{worker}/fd").iterdir())) > 60, "connections", timeout_s=SOON_S)
-    with idle[0] as first:
-        first.sendall(gateway.chat_head(len(content)).encode() + content)
-        assert first.recv(65_536).startswith(b"HTTP/1.1 200")
+    unused = iter(idle)
+
+    def served() -> bool:
+        with next(unused) as connection:
+            connection.sendall(gateway.chat_head(len(content)).encode() + content)
+            return connection.recv(65_536).startswith(b"HTTP/1.1 200")
+
+    # It takes a moment until those that have left are known to have.
+    wait_until(served, "a request is served", timeout_s=SOON_S)
     before = cpu_ticks(worker)
     time.sleep(1)  # an interval to be measured, nothing that is waited for
     assert cpu_ticks(worker) - before < 30
-    for connection in idle[1:]:
+    for connection in idle:
         connection.close()
     with gateway.connect(gateway.chat_head(len(content)), content) as after:
         assert after.recv(65_536).startswith(b"HTTP/1.1 200")

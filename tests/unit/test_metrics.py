@@ -14,6 +14,7 @@ ENTRY = LedgerEntry(0.0, "r", 200, 2.0, model="m", finish_reason="stop", first_e
 
 def lines(metrics: Metrics) -> dict[str, float]:
     """Every sample, by its name and labels as Prometheus writes them."""
+    metrics.fold()
     samples = [line.rpartition(" ") for line in metrics.render().decode().splitlines() if line[0] != "#"]
     return {name: float(value) for name, _, value in samples}
 
@@ -116,7 +117,9 @@ def test_ledger_state(metrics: Metrics) -> None:
 
 
 def test_each_process_has_its_own_registry() -> None:
-    Metrics(["m"]).started()
+    other = Metrics(["m"])
+    other.started()
+    other.fold()
     assert lines(Metrics(["m"]))["llmgw_requests_in_flight"] == 0
 
 
@@ -128,6 +131,7 @@ from llmgw.metrics import Metrics
 metrics = Metrics(["m"])
 metrics.started()
 metrics.finished(LedgerEntry(0.0, "r", 200, 2.0, model="m"))
+metrics.fold()
 print("counted", flush=True)
 sys.stdin.read()
 sys.stdout.buffer.write(metrics.render())

@@ -34,9 +34,9 @@ def test_who_is_cut_off(name: str, steps: list[tuple[int, int | None]], cut_at_s
         responder = Responder(blocked, "req")
         now_s = 0
         task = asyncio.create_task(asyncio.Event().wait())
-        watch.add(responder, HTTP_2, lambda: cut.append(now_s))
+        watch.add(responder, HTTP_2, lambda: cut.append(now_s), asyncio.current_task())
         for now_s in range(40):
-            responder.writes += sum((now_s == begin) + (now_s == end) for begin, end in steps)
+            responder._writes += sum((now_s == begin) + (now_s == end) for begin, end in steps)
             watch.look(float(now_s), 10.0)
             if cut:
                 break
@@ -59,8 +59,8 @@ def test_at_the_end_of_a_drain_whoever_waits_is_cut_off() -> None:
         scope = {"http_version": "1.1", "client": ("127.0.0.1", "1")}
         for name, writes in (("idle", 4), ("waiting", 5)):
             responder = Responder(blocked, name)
-            responder.writes = writes
-            watch.add(responder, scope, lambda name=name: cut.append(name))  # type: ignore[misc]
+            responder._writes = writes
+            watch.add(responder, scope, lambda name=name: cut.append(name), None)  # type: ignore[misc]
         watch.cut_waiting()
         return cut
 

@@ -1,8 +1,5 @@
 """Running the gateway under granian, for `serve` and `demo`."""
 
-import asyncio
-import ctypes
-import functools
 import http.client
 import logging
 import math
@@ -12,11 +9,10 @@ import socket
 import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any, Final
 
-from granian import Granian, _signals
-from granian._granian import WorkerSignal
+from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
@@ -25,6 +21,7 @@ from granian.server.common import AbstractServer
 from llmgw.admission import possible_connections, raise_file_limit
 from llmgw.commands.common import CommandError, opened_store
 from llmgw.commands.reloader import Reloader
+from llmgw.commands.worker import STOP_SIGNALS, load_app
 from llmgw.config import Config
 from llmgw.control import RUN_FOLDER_ENV, RunFolder
 
@@ -34,10 +31,6 @@ MAX_HEAD_BYTES: Final = 131_072
 """Of a request's line and headers together; a longer head is answered with 431."""
 _KILL_GRACE_S: Final = 5
 """What a worker gets beyond `drain_timeout_s` to write its ledger."""
-_M_MMAP_THRESHOLD: Final = -3
-"""Of mallopt(3)."""
-_BIG_BLOCK_BYTES: Final = 1 << 23
-_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _POLL_INTERVAL_S: Final = 0.02
 _REMIND_INTERVAL_S: Final = 0.5
 _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (compared with, not bound to)
@@ -65,7 +58,7 @@ def run_gateway(
             metrics = tempfile.TemporaryDirectory(prefix="llmgw-metrics-")
             os.environ[MULTIPROC_ENV] = stack.enter_context(metrics)
         server = _Server(
-            "llmgw.app:create_app",  # by its name only, see _load_app
+            "llmgw.app:create_app",  # by its name only, see load_app
             address=host,
             port=port,
             interface=Interfaces.ASGI,
@@ -95,7 +88,7 @@ def run_gateway(
         threading.Thread(target=_mind, args=arguments, name="llmgw-minder", daemon=True).start()
         _let_young_workers_be_stopped()
         try:
-            server.serve(target_loader=_load_app, wrap_loader=False)
+            server.serve(target_loader=load_app, wrap_loader=False)
         except SystemExit:
             # A worker that stops before its parent does counts as failed there; but the stop was asked for.
             if not server.interrupt_signal:
@@ -161,49 +154,6 @@ def base_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _load_app() -> Any:  # noqa: ANN401  (an ASGI application, in granian's words)
-    """Make the application. granian calls this in each worker, before it sets the worker's signals."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it means the parent, even if the whole group gets it
-    _return_big_blocks()
-    from llmgw.app import create_app
-
-    app = create_app()
-    _signals.set_loop_signals = functools.partial(_set_loop_signals, on_stop=app.drain)
-    return app
-
-
-def _return_big_blocks() -> None:
-    """Have glibc give big blocks of memory back to the system as soon as they are freed.
-
-    Left alone, it stops doing so at the first one: it then keeps blocks of up to 32 MiB in its heap, where
-    they leave gaps. After 180 events of 16 MiB, ten at a time, a worker held 366 MiB; with this, 166.
-    """
-    with suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _BIG_BLOCK_BYTES)
-
-
-def _set_loop_signals(loop: asyncio.AbstractEventLoop, *, on_stop: Callable[[], None]) -> WorkerSignal:
-    """Stands in for granian's function of this name, with which a worker survives only one signal.
-
-    Its second `WorkerSignal.set` waits for a place in a channel that nobody empties, with the GIL held: the
-    worker hangs, streams and all, until it is killed (2.8.7). Ctrl-C and systemd signal whole groups, so
-    there always is a second: the parent's.
-    """
-    stop = WorkerSignal()
-    heard = False
-
-    def hear() -> None:
-        nonlocal heard
-        if not heard:
-            heard = True
-            on_stop()
-            stop.set()
-
-    for number in _STOP_SIGNALS:
-        loop.add_signal_handler(number, hear)
-    return stop
-
-
 def _let_young_workers_be_stopped() -> None:
     """See to it that a stop during the start is not lost.
 
@@ -212,13 +162,13 @@ def _let_young_workers_be_stopped() -> None:
     """
 
     def restore() -> None:
-        for number in _STOP_SIGNALS:
+        for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     os.register_at_fork(
-        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS),
-        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS),
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS),
         after_in_child=restore,
     )
 

@@ -19,6 +19,7 @@ use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use pyo3::{PyTypeInfo, intern};
 
 use crate::errors::guard;
+use crate::forward::Forward;
 
 /// The bridges of all loops that have any. Python's own weak dictionary would do, for ten times the price of a look-up.
 static BRIDGES: Mutex<Vec<Py<Bridge>>> = Mutex::new(Vec::new());
@@ -80,8 +81,16 @@ pub(crate) struct Bridge {
     event_loop: Py<PyWeakrefReference>,
     queue: Arc<ReadyQueue>,
     reader: Mutex<Option<UnixStream>>,
-    /// The asyncio future that each waiting exchange's reader is suspended on.
-    waiting: Mutex<HashMap<u64, Py<PyAny>>>,
+    /// By exchange.
+    waiting: Mutex<HashMap<u64, Waiting>>,
+}
+
+/// Who waits for an exchange.
+struct Waiting {
+    /// The asyncio future that the reader's task is suspended on.
+    future: Py<PyAny>,
+    /// Sees to what there is to read without that task, as far as it can.
+    forward: Option<Py<Forward>>,
 }
 
 /// `asyncio.get_running_loop()`.
@@ -152,8 +161,8 @@ impl Bridge {
     fn release(&self) {
         lock(&self.queue.state).writer = None;
         *lock(&self.reader) = None;
-        let futures = std::mem::take(&mut *lock(&self.waiting));
-        drop(futures);
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        drop(waiting);
     }
 
     /// A waker for one exchange, and the token that it pushes.
@@ -167,12 +176,17 @@ impl Bridge {
     ///
     /// To be called after the waker has been registered: a wake-up in between waits in the queue, and the queue is only
     /// drained by this thread.
-    pub(crate) fn wait<'py>(&self, py: Python<'py>, token: u64) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn wait<'py>(
+        &self,
+        py: Python<'py>,
+        token: u64,
+        forward: Option<&Bound<'py, Forward>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let event_loop = running_loop(py)?;
         if !self.serves(&event_loop) {
             return Err(PyRuntimeError::new_err("this exchange was started on another event loop"));
         }
-        let other = lock(&self.waiting).get(&token).map(|future| future.clone_ref(py));
+        let other = lock(&self.waiting).get(&token).map(|other| other.future.clone_ref(py));
         if let Some(other) = other
             && !other.bind(py).call_method0(intern!(py, "done"))?.is_truthy()?
         {
@@ -181,15 +195,17 @@ impl Bridge {
         let future = event_loop.call_method0(intern!(py, "create_future"))?;
         // What `Future.__await__` does before it yields itself: asyncio's sign that the task is to be suspended on it.
         future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
-        let replaced = lock(&self.waiting).insert(token, future.clone().unbind());
+        let waiting =
+            Waiting { future: future.clone().unbind(), forward: forward.map(|forward| forward.clone().unbind()) };
+        let replaced = lock(&self.waiting).insert(token, waiting);
         drop(replaced);
         Ok(future)
     }
 
     /// Nobody waits for the token any more.
     pub(crate) fn forget(&self, token: u64) {
-        let future = lock(&self.waiting).remove(&token);
-        drop(future);
+        let waiting = lock(&self.waiting).remove(&token);
+        drop(waiting);
     }
 
     fn drain(&self, py: Python<'_>) -> PyResult<()> {
@@ -198,8 +214,14 @@ impl Bridge {
             let _ = reader.read(&mut [0; 8]);
         }
         for token in self.queue.take() {
-            let Some(future) = lock(&self.waiting).remove(&token) else { continue };
-            let future = future.bind(py);
+            let forward = lock(&self.waiting)
+                .get(&token)
+                .and_then(|waiting| waiting.forward.as_ref().map(|forward| forward.clone_ref(py)));
+            if forward.is_some_and(|forward| !forward.get().advance(py)) {
+                continue;
+            }
+            let Some(waiting) = lock(&self.waiting).remove(&token) else { continue };
+            let future = waiting.future.bind(py);
             if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
                 future.call_method1(intern!(py, "set_result"), (py.None(),))?;
             }

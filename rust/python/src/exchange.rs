@@ -13,6 +13,7 @@ use pyo3::types::PyBytes;
 
 use crate::bridge::Bridge;
 use crate::errors::{guard, upstream_error};
+use crate::forward::Forward;
 use crate::process::{OfProcess, runtime};
 use crate::request::{ChatRequest, PreparedRequest};
 
@@ -128,6 +129,10 @@ impl Exchange {
         NextBlock { exchange: slf }
     }
 
+    fn forward(slf: Py<Self>, send: Py<PyAny>) -> Forward {
+        Forward::new(slf, send)
+    }
+
     fn abort(&self) -> PyResult<()> {
         guard(|| {
             self.here()?.abort();
@@ -144,7 +149,7 @@ impl Exchange {
 
     #[getter]
     fn finished(&self) -> PyResult<bool> {
-        guard(|| Ok(self.here()?.is_finished()))
+        guard(|| self.is_finished())
     }
 
     fn summary(&self) -> PyResult<Summary> {
@@ -176,21 +181,31 @@ impl Exchange {
         self.inner.get().ok_or_else(|| PyRuntimeError::new_err("this exchange was started before a fork"))
     }
 
-    /// One step of the awaitable: suspends on a future, or ends with the block.
-    fn step<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    /// What is there to read, if anything. None: the end.
+    pub(crate) fn poll_block<'py>(&self, py: Python<'py>) -> PyResult<Poll<Option<Bound<'py, PyBytes>>>> {
         match self.here()?.poll_block(&mut Context::from_waker(&self.waker)) {
-            Poll::Pending => self.bridge.get().wait(py, self.token),
+            Poll::Pending => Ok(Poll::Pending),
             // The second and last copy of an answer's bytes on its way: from the slot into Python's bytes.
-            Poll::Ready(Ok(Some(block))) => {
-                Err(PyStopIteration::new_err((PyBytes::new(py, &block).unbind(),)))
-            }
-            Poll::Ready(Ok(None)) => Err(PyStopIteration::new_err((py.None(),))),
+            Poll::Ready(Ok(block)) => Ok(Poll::Ready(block.map(|block| PyBytes::new(py, &block)))),
             Poll::Ready(Err(error)) => Err(upstream_error(py, &error)),
         }
     }
 
+    pub(crate) fn is_finished(&self) -> PyResult<bool> {
+        Ok(self.here()?.is_finished())
+    }
+
+    /// The future to suspend on until there is something to read; with `forward`, until that needs its task.
+    pub(crate) fn wait<'py>(
+        &self,
+        py: Python<'py>,
+        forward: Option<&Bound<'py, Forward>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.bridge.get().wait(py, self.token, forward)
+    }
+
     /// The task that waited was cancelled, or its coroutine closed.
-    fn give_up(&self) {
+    pub(crate) fn give_up(&self) {
         if let Some(exchange) = self.inner.get() {
             exchange.abort();
         }
@@ -215,7 +230,13 @@ impl NextBlock {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        guard(|| self.exchange.get().step(py))
+        guard(|| {
+            let exchange = self.exchange.get();
+            match exchange.poll_block(py)? {
+                Poll::Pending => exchange.wait(py, None),
+                Poll::Ready(block) => Err(PyStopIteration::new_err((block.map(Bound::unbind),))),
+            }
+        })
     }
 
     fn send<'py>(&self, py: Python<'py>, _value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {

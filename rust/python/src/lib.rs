@@ -2,7 +2,8 @@
 //! is `python/llmgw/_core.pyi`; each class here is one of its classes.
 //!
 //! * `request`: scan and rewrite a body. `bytes`: whole streams and answers without a socket.
-//! * `exchange`: an upstream, an exchange with it, and the awaitable for its next block.
+//! * `exchange`: an upstream, an exchange with it, and the awaitable for its next block. `forward`: all its blocks,
+//!   from there into the server's `send`.
 //! * `bridge`: how a tokio task wakes an asyncio loop. `process`: what must not outlive a fork.
 //! * `errors`: every Python exception is made there, and panics become one.
 
@@ -10,6 +11,7 @@ mod bridge;
 mod bytes;
 mod errors;
 mod exchange;
+mod forward;
 mod process;
 mod request;
 
@@ -18,6 +20,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
+    process::follow_forks(module)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("DEBUG_BUILD", cfg!(debug_assertions))?;
     module.add("RequestError", py.get_type::<errors::RequestError>())?;
@@ -29,6 +32,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<exchange::Upstream>()?;
     module.add_class::<exchange::Exchange>()?;
     module.add_class::<exchange::Summary>()?;
+    module.add_class::<forward::Forward>()?;
     module.add_function(wrap_pyfunction!(request::dialect_for, module)?)?;
     module.add_function(wrap_pyfunction!(bytes::transform, module)?)?;
     module.add_function(wrap_pyfunction!(bytes::merge, module)?)?;

@@ -1,12 +1,41 @@
 //! What belongs to one process: granian's workers may be forked, and no tokio runtime survives a fork.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Exchanges are I/O and short bursts of parsing; the other cores belong to the other workers.
 const WORKER_THREADS: usize = 1;
+
+/// The id of this process. Asking the system each time takes as long as a dozen look-ups, and every call asks.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+fn process() -> u32 {
+    PROCESS.load(Ordering::Relaxed)
+}
+
+/// To be called in each new process: see [`follow_forks`].
+#[pyfunction]
+fn note_process() {
+    PROCESS.store(std::process::id(), Ordering::Relaxed);
+}
+
+/// Know this process, and its children as soon as they are forked. A fork that bypasses Python's hooks leaves an
+/// interpreter that can't be used anyway.
+pub(crate) fn follow_forks(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    note_process();
+    let hooks = PyDict::new(py);
+    hooks.set_item("after_in_child", wrap_pyfunction!(note_process, module)?)?;
+    let os = py.import("os")?;
+    if os.hasattr("register_at_fork")? {
+        os.call_method("register_at_fork", (), Some(&hooks))?;
+    }
+    Ok(())
+}
 
 /// A value that only the process that made it may drop: its destructor would wake tasks of a runtime whose threads, and
 /// whoever held its locks, did not come along through the fork. A forked child leaks it instead.
@@ -17,18 +46,18 @@ pub(crate) struct OfProcess<T> {
 
 impl<T> OfProcess<T> {
     pub(crate) fn new(value: T) -> Self {
-        Self { pid: std::process::id(), value: Some(value) }
+        Self { pid: process(), value: Some(value) }
     }
 
     /// The value, unless this is another process.
     pub(crate) fn get(&self) -> Option<&T> {
-        self.value.as_ref().filter(|_| self.pid == std::process::id())
+        self.value.as_ref().filter(|_| self.pid == process())
     }
 }
 
 impl<T> Drop for OfProcess<T> {
     fn drop(&mut self) {
-        if self.pid != std::process::id() {
+        if self.pid != process() {
             std::mem::forget(self.value.take());
         }
     }
