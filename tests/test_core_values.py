@@ -238,3 +238,19 @@ def test_clean_completion() -> None:
 def test_the_version_is_the_package_s() -> None:
     assert _core.__version__.count(".") == 2
     assert isinstance(_core.DEBUG_BUILD, bool)
+
+
+def test_a_body_in_pieces_is_the_same_body() -> None:
+    """Long enough to be sent as slices of what came: see `assembled` in rust/python/src/request.rs."""
+    message = {"role": "user", "content": 'x\n"你' * 5_000}
+    members = {"model": "a", "enable_thinking": False, "messages": [message], "stream": True}
+    body = json.dumps(members, ensure_ascii=False).encode()
+    route = _core.Route("a-longer-name", dialect="thinking_object")
+    whole = _core.ChatRequest(body).rewrite(route).body
+    sent = json.loads(whole)
+    assert (sent["model"], sent["thinking"]) == ("a-longer-name", {"type": "disabled"})
+    assert "enable_thinking" not in sent
+    assert sent["messages"] == [message]
+    assert f'"messages": {json.dumps([message], ensure_ascii=False)}'.encode() in whole
+    for cut in (0, 1, 11, 40, len(body) // 2, len(body)):
+        assert _core.ChatRequest([body[:cut], b"", body[cut:]]).rewrite(route).body == whole

@@ -98,8 +98,8 @@ class Route:
 class ChatRequest:
     """One scan of a chat-completions body: what the gateway reads, and where it stands."""
 
-    def __new__(cls, body: bytes) -> ChatRequest:
-        """Raises RequestError."""
+    def __new__(cls, body: bytes | Sequence[bytes]) -> ChatRequest:
+        """`body`: whole, or the pieces in which it came. It is copied. Raises RequestError."""
     @property
     def model(self) -> str: ...
     @property
@@ -137,10 +137,11 @@ class ChatRequest:
 
 @final
 class PreparedRequest:
-    """A rewritten body, ready to be sent. The bytes stay in Rust; `body` copies them out."""
+    """A rewritten body, ready to be sent. A long one shares its bytes with the `ChatRequest`."""
 
     @property
-    def body(self) -> bytes: ...
+    def body(self) -> bytes:
+        """A copy."""
     @property
     def mode(self) -> str:
         """`stream` (SSE to the client), `merged` (SSE from the upstream, JSON to the client) or `plain`."""

@@ -7,7 +7,7 @@ how it streams.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from llmgw._core import Exchange, Forward
@@ -114,8 +114,8 @@ class RequestBody:
         self._timer: asyncio.TimerHandle | None = None
         self._expired = False
 
-    async def read(self) -> bytes:
-        """All of it.
+    async def read(self) -> Sequence[bytes]:
+        """All of it, in the pieces in which it came.
 
         Raises ApiError: `unsupported_encoding`, `body_too_large`, `request_timeout`; ClientGone; what `hold`
         raises.
@@ -156,7 +156,7 @@ class RequestBody:
             message = f"The request body exceeds the limit of {self._limit_bytes} bytes."
             raise ApiError("body_too_large", message)
 
-    async def _collect(self, announced: int | None) -> bytes:
+    async def _collect(self, announced: int | None) -> Sequence[bytes]:
         pieces: list[bytes] = []
         size = 0
         while True:
@@ -170,11 +170,10 @@ class RequestBody:
             self._check(size)
             if announced is None:
                 self._hold(len(piece))
+            pieces.append(piece)
             # granian only learns at the next call that there is no more, and a call takes three threads.
             if size == announced or not message.get("more_body", False):
-                # Nearly every body comes in one piece, which is then not copied.
-                return b"".join((*pieces, piece)) if pieces else piece
-            pieces.append(piece)
+                return pieces
 
 
 class Client:

@@ -25,7 +25,7 @@ from llmgw.keys import Key
 from llmgw.ledger import LedgerEntry, NotDurableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from llmgw._core import PreparedRequest, Route
     from llmgw.routing import Model
@@ -134,9 +134,10 @@ class ChatCompletion:
             limit_bytes=self._gateway.config.server.max_body_bytes,
             hold=ticket.hold,
         )
-        body = await self._body.read()
+        pieces = await self._body.read()
         self._body = None
-        request = scan(body)
+        request = scan(pieces)
+        del pieces
         self._stream = request.stream
         model = self._model = self._gateway.router.resolve(request.model, self._key)
         if request.first_image is not None and not model.accepts_images:
@@ -281,10 +282,10 @@ class ChatCompletion:
         )
 
 
-def scan(body: bytes) -> ChatRequest:
+def scan(pieces: "Sequence[bytes]") -> ChatRequest:
     """Read a request body. Raises ApiError with the field that is to blame."""
     try:
-        return ChatRequest(body)
+        return ChatRequest(pieces)
     except RequestError as error:
         raise ApiError(error.code, error.message, param=error.param) from None
     except CoreError:

@@ -148,7 +148,7 @@ class Gateway:
         """Requests whose connections are gone may still have to write their rows."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + LAST_WORD_S
-        while self.metrics.in_flight and loop.time() < deadline_s:
+        while self.metrics.in_flight and loop.time() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(_FINISH_INTERVAL_S)
 
     async def close(self) -> None:

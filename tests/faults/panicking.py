@@ -4,6 +4,7 @@ Nothing in the gateway itself can be told to panic, and nothing should be.
 """
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import llmgw.chat
@@ -13,11 +14,11 @@ from llmgw.cli import main
 MARK = b'"panic": "please"'
 
 
-def scan(body: bytes) -> Any:  # noqa: ANN401  (a ChatRequest, if it comes to that)
+def scan(pieces: Sequence[bytes]) -> Any:  # noqa: ANN401  (a ChatRequest, if it comes to that)
     """Stands in for `ChatRequest`."""
-    if MARK in body:
+    if MARK in b"".join(pieces):
         _core._panic_for_tests()
-    return _core.ChatRequest(body)
+    return _core.ChatRequest(pieces)
 
 
 if __name__ == "__main__":

@@ -195,8 +195,10 @@ impl Bridge {
         let future = event_loop.call_method0(intern!(py, "create_future"))?;
         // What `Future.__await__` does before it yields itself: asyncio's sign that the task is to be suspended on it.
         future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
-        let waiting =
-            Waiting { future: future.clone().unbind(), forward: forward.map(|forward| forward.clone().unbind()) };
+        let waiting = Waiting {
+            future: future.clone().unbind(),
+            forward: forward.map(|forward| forward.clone().unbind()),
+        };
         let replaced = lock(&self.waiting).insert(token, waiting);
         drop(replaced);
         Ok(future)

@@ -9,9 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator};
-use pyo3::intern;
 
 use crate::errors::guard;
 use crate::exchange::Exchange;
@@ -56,7 +56,8 @@ impl Forward {
     pub(crate) fn advance(&self, py: Python<'_>) -> bool {
         match self.replace(State::Running) {
             State::Running => {
-                let Some(state) = guard(|| Ok(self.pump(py))).unwrap_or_else(|error| Some(State::Ended(Err(error))))
+                let Some(state) =
+                    guard(|| Ok(self.pump(py))).unwrap_or_else(|error| Some(State::Ended(Err(error))))
                 else {
                     return false;
                 };

@@ -1,14 +1,17 @@
 //! `Route`, `ChatRequest`, `PreparedRequest`, `dialect_for`.
 
+use std::borrow::Cow;
+
 use ::bytes::Bytes;
 use llmgw_core::dialect::Dialect;
+use llmgw_core::json::edit::Piece;
 use llmgw_core::request::{self as core, AnswerMode, ThinkingModes, UpstreamStream};
 use llmgw_core::think::ReasoningTags;
 use llmgw_core::turn::{FirstCall, TurnKey};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyBytesMethods};
 
 use crate::bytes::without_gil_if_large;
 use crate::errors::{guard, request_error};
@@ -79,23 +82,55 @@ impl Route {
     }
 }
 
+/// A body as ASGI brings it.
+#[derive(FromPyObject)]
+enum Body<'py> {
+    Whole(Bound<'py, PyBytes>),
+    Pieces(Vec<Bound<'py, PyBytes>>),
+}
+
+/// Below this, a copy costs less than the pieces.
+const LONG_BODY_BYTES: usize = 16 * 1024;
+
+/// A rewritten body: slices of the client's and what comes between them; short ones joined.
+fn assembled(body: &Bytes, pieces: Vec<Piece>) -> Vec<Bytes> {
+    if body.len() < LONG_BODY_BYTES {
+        let joined: Vec<_> = pieces.iter().map(|piece| piece.bytes(body)).collect();
+        return vec![Bytes::from(joined.concat())];
+    }
+    let bytes = |piece| match piece {
+        Piece::Kept(span) => body.slice(span.start..span.end),
+        Piece::New(Cow::Borrowed(text)) => Bytes::from_static(text),
+        Piece::New(Cow::Owned(text)) => Bytes::from(text),
+    };
+    pieces.into_iter().map(bytes).collect()
+}
+
 /// One scan of a chat-completions body: what the gateway reads, and where it stands.
 #[pyclass(frozen, module = "llmgw._core")]
 pub(crate) struct ChatRequest {
-    /// Not copied: the scan and the rewrite both read Python's bytes.
-    body: Py<PyBytes>,
+    /// Not Python's own: tokio sends slices of it, and the last reference to a Python object must not be dropped on a
+    /// thread that must never wait for the interpreter.
+    body: Bytes,
     request: core::ChatRequest,
 }
 
 #[pymethods]
 impl ChatRequest {
     #[new]
-    fn new(py: Python<'_>, body: Bound<'_, PyBytes>) -> PyResult<Self> {
+    fn new(py: Python<'_>, body: Body<'_>) -> PyResult<Self> {
         guard(|| {
-            let bytes = body.as_bytes();
-            let request = without_gil_if_large(py, bytes.len(), || core::ChatRequest::scan(bytes));
+            // The second copy of a body on its way, and the last: the first made Python's bytes of what came.
+            let body = match body {
+                Body::Whole(body) => Bytes::copy_from_slice(body.as_bytes()),
+                Body::Pieces(pieces) => {
+                    let pieces: Vec<_> = pieces.iter().map(PyBytesMethods::as_bytes).collect();
+                    Bytes::from(pieces.concat())
+                }
+            };
+            let request = without_gil_if_large(py, body.len(), || core::ChatRequest::scan(&body));
             let request = request.map_err(|error| request_error(py, &error))?;
-            Ok(Self { body: body.unbind(), request })
+            Ok(Self { body, request })
         })
     }
 
@@ -124,13 +159,13 @@ impl ChatRequest {
         self.request.thinking_field()
     }
 
-    fn lost_turns(&self, py: Python<'_>, route: &Route) -> usize {
-        self.request.lost_turns(self.body.bind(py).as_bytes(), &route.route)
+    fn lost_turns(&self, route: &Route) -> usize {
+        self.request.lost_turns(&self.body, &route.route)
     }
 
     fn lost_turn_keys<'py>(&self, py: Python<'py>, scope: &[u8]) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         guard(|| {
-            let body = self.body.bind(py).as_bytes();
+            let body = &self.body;
             let keys = without_gil_if_large(py, body.len(), || self.request.lost_turn_keys(body, scope));
             Ok(keys.iter().map(|key| PyBytes::new(py, key)).collect())
         })
@@ -150,14 +185,12 @@ impl ChatRequest {
         reasoning: Vec<Option<PyBackedBytes>>,
     ) -> PyResult<PreparedRequest> {
         guard(|| {
-            let body = self.body.bind(py).as_bytes();
+            let body = &self.body;
             let reasoning: Vec<_> = reasoning.iter().map(Option::as_deref).collect();
             let size = body.len() + reasoning.iter().flatten().map(|text| text.len()).sum::<usize>();
             let rewrite =
-                without_gil_if_large(py, size, || self.request.rewrite_with(body, &route.route, &reasoning));
-            // The one copy of a body on its way: the splice, or this. Python's bytes are not lent to tokio, since
-            // their last reference would then be dropped on a thread that must never wait for the interpreter.
-            let body = rewrite.body.map_or_else(|| Bytes::copy_from_slice(body), Bytes::from);
+                without_gil_if_large(py, size, || self.request.splice(body, &route.route, &reasoning));
+            let body = rewrite.body.map_or_else(|| vec![body.clone()], |pieces| assembled(body, pieces));
             Ok(PreparedRequest {
                 body,
                 mode: rewrite.mode,
@@ -174,8 +207,7 @@ impl ChatRequest {
 impl ChatRequest {
     /// What a turn of the answer to this request is kept under.
     pub(crate) fn turn_key(&self, py: Python<'_>, scope: &[u8], call: &FirstCall) -> TurnKey {
-        let body = self.body.bind(py).as_bytes();
-        without_gil_if_large(py, body.len(), || self.request.turn_key(body, scope, call))
+        without_gil_if_large(py, self.body.len(), || self.request.turn_key(&self.body, scope, call))
     }
 }
 
@@ -183,7 +215,7 @@ impl ChatRequest {
 #[pyclass(frozen, module = "llmgw._core")]
 pub(crate) struct PreparedRequest {
     /// Shared with every exchange that sends it: a retry copies nothing.
-    pub(crate) body: Bytes,
+    pub(crate) body: Vec<Bytes>,
     pub(crate) mode: AnswerMode,
     thinking: Option<String>,
     pub(crate) upstream_model: String,
@@ -196,7 +228,7 @@ pub(crate) struct PreparedRequest {
 impl PreparedRequest {
     #[getter]
     fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.body)
+        PyBytes::new(py, &self.body.concat())
     }
 
     #[getter]

@@ -37,8 +37,8 @@ pub(crate) struct Endpoint {
 
 /// What is to be sent, and in what form the answer is wanted.
 pub struct ExchangeRequest {
-    /// The rewritten request body; not copied again on its way to the socket.
-    pub body: Bytes,
+    /// The rewritten request body, in pieces; not copied again on its way to the socket.
+    pub body: Vec<Bytes>,
     /// Stream, merged or plain.
     pub mode: AnswerMode,
     /// `request_id` is sent as `x-request-id` too, where it can stand in a header.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use llmgw_core::completion;
@@ -19,7 +20,7 @@ use crate::config::MAX_TIMEOUT;
 use crate::deadlines::{Deadlines, Due};
 use crate::error::{ErrorKind, ExchangeError};
 use crate::exchange::{Endpoint, ExchangeRequest};
-use crate::http1::{Connection, ResponseHead};
+use crate::http1::{Connection, Outgoing, ResponseHead};
 use crate::refusal::{Refusal, retry_after_s};
 use crate::shared::Shared;
 
@@ -87,10 +88,12 @@ impl<'task> Pump<'task> {
         if let Ok(request_id) = HeaderValue::from_str(&context.request_id) {
             headers.push((X_REQUEST_ID, request_id));
         }
-        let head = self.endpoint.head.with(&headers, body.len());
+        let body_length = body.iter().map(Bytes::len).sum();
+        let head = self.endpoint.head.with(&headers, body_length);
         drop(headers);
         // In boxes of their own: each phase needs room that a stream should not hold for minutes.
-        let answered = self.wait(Box::pin(self.endpoint.client.request(head, body)).as_mut()).await??;
+        let request = Outgoing::new(head, body);
+        let answered = self.wait(Box::pin(self.endpoint.client.request(request)).as_mut()).await??;
         let connection = Box::pin(self.accepted(answered, mode)).await?;
         if mode == AnswerMode::Plain {
             Box::pin(self.whole(connection, &context)).await

@@ -13,6 +13,26 @@ pub struct Edit {
     pub text: Cow<'static, [u8]>,
 }
 
+/// A piece of an edited document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// These bytes of the input.
+    Kept(Span),
+    /// Others. Not empty.
+    New(Cow<'static, [u8]>),
+}
+
+impl Piece {
+    /// The bytes themselves; `input` is the document that was edited.
+    #[must_use]
+    pub fn bytes<'a>(&'a self, input: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Kept(span) => &input[span.start..span.end],
+            Self::New(text) => text,
+        }
+    }
+}
+
 /// Edits of one document, collected in any order and applied at once.
 #[derive(Debug, Default)]
 pub struct Edits {
@@ -92,6 +112,31 @@ impl Edits {
             }
         }
         Some(span.start + added - removed)
+    }
+
+    /// The edited document as its pieces, none of them copied. For an input of that length.
+    ///
+    /// Edits must not overlap; a removal and an insertion may touch.
+    #[must_use]
+    pub fn pieces(mut self, input_length: usize) -> Vec<Piece> {
+        self.edits.sort_by_key(|edit| edit.span.start);
+        let mut pieces = Vec::with_capacity(2 * self.edits.len() + 1);
+        let mut position = 0;
+        let keep = |start: usize, end: usize, pieces: &mut Vec<Piece>| {
+            if start < end {
+                pieces.push(Piece::Kept(Span { start, end }));
+            }
+        };
+        for Edit { span, text } in self.edits {
+            debug_assert!(span.start >= position, "edits overlap");
+            keep(position, span.start, &mut pieces);
+            if !text.is_empty() {
+                pieces.push(Piece::New(text));
+            }
+            position = position.max(span.end);
+        }
+        keep(position, input_length, &mut pieces);
+        pieces
     }
 
     /// Append the edited document to `output`.

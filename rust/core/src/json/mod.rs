@@ -437,15 +437,24 @@ impl<'a> Scanner<'a> {
     #[inline]
     fn string(&mut self) -> Result<Text<'a>, JsonError> {
         let start = self.position + 1;
-        self.position = start;
+        // Most strings are short, and none of their bytes is special.
+        self.position = text::find_special(self.input, start);
+        if self.input.get(self.position) != Some(&b'"') {
+            self.rest_of_string()?;
+        }
+        let raw = &self.input[start..self.position];
+        self.position += 1;
+        Ok(Text::new(raw))
+    }
+
+    /// From a special byte of a string to its closing quote.
+    #[inline(never)]
+    fn rest_of_string(&mut self) -> Result<(), JsonError> {
+        self.skip_text()?;
         loop {
             self.position = text::find_special(self.input, self.position);
             match self.input.get(self.position) {
-                Some(b'"') => {
-                    let raw = &self.input[start..self.position];
-                    self.position += 1;
-                    return Ok(Text::new(raw));
-                }
+                Some(b'"') => return Ok(()),
                 // Escapes come in runs (Chinese as `\u4f60\u597d`, a line feed and a quote).
                 Some(b'\\') => {
                     while self.input.get(self.position) == Some(&b'\\') {
@@ -456,6 +465,35 @@ impl<'a> Scanner<'a> {
                 None => return self.error(JsonErrorKind::UnexpectedEnd),
             }
         }
+    }
+
+    /// Go on in a string, a block at a time; up to its closing quote, or to less than a block before the input's end.
+    ///
+    /// Prompts have an escape every line or two: a search that begins anew behind each is slower than the text is long.
+    fn skip_text(&mut self) -> Result<(), JsonError> {
+        while let Some(block) = self.input[self.position..].first_chunk() {
+            let begin = self.position;
+            self.position += block.len();
+            let mut special = text::special_bits(block);
+            let mut read = begin;
+            while special != 0 {
+                let at = begin + special.trailing_zeros() as usize;
+                special &= special - 1;
+                if at < read {
+                    continue; // what a backslash has escaped
+                }
+                self.position = at;
+                match self.input[at] {
+                    b'"' => return Ok(()),
+                    b'\\' => self.escape()?,
+                    _ => return self.error(JsonErrorKind::ControlCharacter),
+                }
+                read = self.position;
+                // An escape may reach into the next block.
+                self.position = self.position.max(begin + block.len());
+            }
+        }
+        Ok(())
     }
 
     fn escape(&mut self) -> Result<(), JsonError> {

@@ -160,3 +160,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn each_byte_of_a_block_has_its_bit() {
+    for byte in 0..=u8::MAX {
+        let is_special = byte < b' ' || byte == b'"' || byte == b'\\';
+        for at in 0..64 {
+            let mut block = [b'a'; 64];
+            block[at] = byte;
+            assert_eq!(text::special_bits(&block), u64::from(is_special) << at, "{byte:#x} at {at}");
+        }
+        assert_eq!(text::special_bits(&[byte; 64]), if is_special { u64::MAX } else { 0 });
+    }
+}
+
+proptest! {
+    /// Longer than any block, with escapes across their borders.
+    #[test]
+    fn long_strings(parts in prop::collection::vec(
+        prop_oneof![
+            8 => (0_usize..80).prop_map(|length| "x".repeat(length)),
+            4 => prop::sample::select(vec!["\\n", "\\\"", "\\\\", "\\u4f60", "\\ud83d\\ude42", "你", "/"]).prop_map(str::to_owned),
+            1 => prop::sample::select(vec!["\"", "\\x", "\\u12", "\n", "\u{1f}", "\u{7f}"]).prop_map(str::to_owned),
+        ],
+        0..12,
+    )) {
+        let input = format!("\"{}\"", parts.concat());
+        let expected = serde_json::from_str::<IgnoredAny>(&input).is_ok();
+        prop_assert_eq!(verdict(input.as_bytes()).is_ok(), expected, "{}", input);
+        if expected {
+            let mut scanner = Scanner::new(input.as_bytes());
+            let value = scanner.value().unwrap();
+            prop_assert_eq!(value.span, Span { start: 0, end: input.len() });
+        }
+    }
+}

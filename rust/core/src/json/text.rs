@@ -173,6 +173,20 @@ const fn special_bytes(word: u64) -> u64 {
     (control | quotes | backslashes) & HIGHS
 }
 
+/// A bit for each byte of a block, the lowest for the first: whether it is special.
+#[inline]
+pub(super) fn special_bits(block: &[u8; 64]) -> u64 {
+    // Multiplied with a word of zeros and ones, it gathers them in the highest byte.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    // The compiler turns this line into vector instructions.
+    let special = block.map(|byte| u8::from(is_special(byte)));
+    let mut bits = 0;
+    for (index, word) in special.as_chunks().0.iter().enumerate() {
+        bits |= (u64::from_le_bytes(*word).wrapping_mul(GATHER) >> 56) << (WORD * index);
+    }
+    bits
+}
+
 /// Append `text` as a JSON string, quotes and all.
 pub fn write_string(text: &str, output: &mut Vec<u8>) {
     output.push(b'"');

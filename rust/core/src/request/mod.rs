@@ -183,9 +183,9 @@ pub struct AnswerContext {
 
 /// A request as the upstream gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rewrite {
+pub struct Rewrite<Body = Vec<u8>> {
     /// The upstream's body; none where it is the client's, byte for byte.
-    pub body: Option<Vec<u8>>,
+    pub body: Option<Body>,
     /// What became of the thinking switch, where the client gave one.
     pub thinking: Option<ThinkingOutcome>,
     /// What the client gets, and how the upstream is asked.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::dialect::Dialect;
-use crate::json::edit::Edits;
+use crate::json::edit::{Edits, Piece};
 use crate::json::{JsonError, Member, Scanner, Value, text};
 use crate::turn::is_escaped_text;
 
@@ -11,9 +11,6 @@ use super::scan::{FIELDS, Field};
 use super::{
     AnswerMode, ChatRequest, Object, Rewrite, Route, ThinkingOutcome, ThinkingSent, UpstreamStream, directive,
 };
-
-/// What comes in is shorter than this, unless the model has a very long name: one allocation is enough.
-const ROOM: usize = 256;
 
 /// A request grows by no more than this: a few bytes of a message that stands in it again and again would otherwise
 /// bring as many copies of its reasoning.
@@ -33,6 +30,15 @@ impl ChatRequest {
     /// quotes of a JSON string (what can't stand there is passed over).
     #[must_use]
     pub fn rewrite_with(&self, body: &[u8], route: &Route, reasoning: &[Option<&[u8]>]) -> Rewrite {
+        let Rewrite { body: pieces, thinking, mode, restored } = self.splice(body, route, reasoning);
+        let output =
+            pieces.map(|pieces| pieces.iter().map(|piece| piece.bytes(body)).collect::<Vec<_>>().concat());
+        Rewrite { body: output, thinking, mode, restored }
+    }
+
+    /// The same in pieces, for a body that is too long to be copied.
+    #[must_use]
+    pub fn splice(&self, body: &[u8], route: &Route, reasoning: &[Option<&[u8]>]) -> Rewrite<Vec<Piece>> {
         let mut plan = Plan::new(self, body);
         plan.model(&route.upstream_model);
         let thinking = self.thinking_outcome(route);
@@ -45,7 +51,7 @@ impl ChatRequest {
         }
         let restored = if self.lost_turns(body, route) > 0 { plan.restore(reasoning) } else { 0 };
         plan.drop_fields(&route.drop);
-        Rewrite { body: plan.apply(), thinking, mode, restored }
+        Rewrite { body: plan.pieces(), thinking, mode, restored }
     }
 
     /// What becomes of the switch, where the client gave one.
@@ -293,15 +299,10 @@ impl<'a> Plan<'a> {
     }
 
     /// The rewritten body, if it differs.
-    fn apply(mut self) -> Option<Vec<u8>> {
+    fn pieces(mut self) -> Option<Vec<Piece>> {
         let Object { span, members, .. } = self.request.body;
         self.edits.members(self.body, span, members, &mut self.removed, &self.added, COMMA);
-        if self.edits.is_empty() {
-            return None;
-        }
-        let mut output = Vec::with_capacity(self.body.len() + ROOM);
-        self.edits.apply(self.body, &mut output);
-        Some(output)
+        (!self.edits.is_empty()).then(|| self.edits.pieces(self.body.len()))
     }
 }
 

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Uri;
 use tokio::time::{Instant, sleep};
 
 use super::connect::Connector;
 use super::connection::Connection;
 use super::head::ResponseHead;
+use super::outgoing::Outgoing;
 use crate::config::{ConfigError, Timeouts};
 use crate::error::ErrorKind;
 
@@ -44,13 +44,9 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorKind::Unreachable`], [`ErrorKind::ConnectTimeout`], [`ErrorKind::Reset`], [`ErrorKind::Protocol`].
-    pub(crate) async fn request(
-        &self,
-        head: Bytes,
-        body: Bytes,
-    ) -> Result<(Connection, ResponseHead), ErrorKind> {
+    pub(crate) async fn request(&self, request: Outgoing) -> Result<(Connection, ResponseHead), ErrorKind> {
         while let Some(mut connection) = self.pool.take() {
-            match connection.request(head.clone(), body.clone()).await {
+            match connection.request(request.clone()).await {
                 Ok(answer) => return Ok((connection, answer)),
                 // It had been closed, and no upstream has seen the request: no retry in the sense of the contract.
                 Err(_) if !connection.has_sent() => {}
@@ -58,7 +54,7 @@ impl Client {
             }
         }
         let mut connection = Connection::new(self.connector.connect().await?, self.stall);
-        let answer = connection.request(head, body).await?;
+        let answer = connection.request(request).await?;
         Ok((connection, answer))
     }
 

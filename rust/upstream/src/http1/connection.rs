@@ -7,18 +7,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::buf::Chain;
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::body::BodyDecoder;
 use super::connect::Stream;
 use super::head::ResponseHead;
+use super::outgoing::Outgoing;
 use crate::error::ErrorKind;
 
 /// What one read can bring.
 const READ_BYTES: usize = 64 * 1024;
+/// How many pieces of a request one write takes. A rewritten body has a dozen.
+const MAX_SLICES: usize = 16;
 
 thread_local! {
     /// Where all sockets of a thread are read into: what was read is used up before the next one's turn.
@@ -45,8 +47,8 @@ impl Connection {
     ///
     /// # Errors
     /// [`ErrorKind::Reset`] and [`ErrorKind::Protocol`]; then nothing more can be done with the connection.
-    pub(super) async fn request(&mut self, head: Bytes, body: Bytes) -> Result<ResponseHead, ErrorKind> {
-        self.socket.send(head.chain(body));
+    pub(super) async fn request(&mut self, outgoing: Outgoing) -> Result<ResponseHead, ErrorKind> {
+        self.socket.send(outgoing);
         let mut read = Vec::new();
         loop {
             let mut take = |bytes: &mut [u8]| read.extend_from_slice(bytes);
@@ -132,7 +134,7 @@ impl Connection {
 /// The socket, and what is still to be sent on it.
 struct Socket {
     stream: Stream,
-    outgoing: Option<Chain<Bytes, Bytes>>,
+    outgoing: Option<Outgoing>,
     sent_any: bool,
     send_failed: bool,
     /// A request that makes no progress for so long fails.
@@ -142,7 +144,7 @@ struct Socket {
 }
 
 impl Socket {
-    fn send(&mut self, outgoing: Chain<Bytes, Bytes>) {
+    fn send(&mut self, outgoing: Outgoing) {
         self.sent_any = false;
         self.outgoing = Some(outgoing);
     }
@@ -200,7 +202,7 @@ fn poll_write_all(
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
     while outgoing.has_remaining() {
-        let mut slices = [IoSlice::new(&[]); 2];
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
         let count = outgoing.chunks_vectored(&mut slices);
         let written = ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &slices[..count]))?;
         if written == 0 {

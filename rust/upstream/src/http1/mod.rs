@@ -19,7 +19,9 @@ mod client;
 mod connect;
 mod connection;
 mod head;
+mod outgoing;
 
 pub(crate) use client::Client;
 pub(crate) use connection::Connection;
 pub(crate) use head::{RequestHead, ResponseHead};
+pub(crate) use outgoing::Outgoing;

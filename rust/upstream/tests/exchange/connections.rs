@@ -190,7 +190,7 @@ async fn an_answer_before_the_body_was_read() {
     for (name, mode, said, expected) in rows {
         let server = Server::start();
         let mut asked = request(mode);
-        asked.body = large_body();
+        asked.body = vec![large_body()];
         let exchange = Upstream::new(server.config()).unwrap().start(&Handle::current(), asked);
         let mut peer = server.accept().await;
         peer.head().await;
@@ -209,8 +209,8 @@ async fn an_upstream_that_does_not_read_is_cut_off() {
         let mut config = server.config();
         config.timeouts.idle = SHORT;
         let mut asked = request(STREAM);
-        asked.body = large_body();
-        let length = asked.body.len();
+        asked.body = vec![large_body()];
+        let length = large_body().len();
         let exchange = Upstream::new(config).unwrap().start(&Handle::current(), asked);
         let mut peer = server.accept().await;
         peer.head().await;

@@ -257,7 +257,7 @@ pub(crate) fn request(mode: AnswerMode) -> ExchangeRequest {
         created_s: 7,
         ..AnswerContext::default()
     };
-    ExchangeRequest { body: Bytes::from_static(BODY), mode, context, heartbeat: NEVER, total: None }
+    ExchangeRequest { body: vec![Bytes::from_static(BODY)], mode, context, heartbeat: NEVER, total: None }
 }
 
 pub(crate) fn start(upstream: &Upstream, mode: AnswerMode) -> Exchange {

@@ -1,0 +1,121 @@
+"""A request's body in pieces, and a client that leaves: rules that a socket can't be made to show at will."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from llmgw.asgi import Client, ClientGone, Message, Receive, RequestBody, Scope
+from llmgw.errors import ApiError
+
+LIMIT_BYTES = 10
+
+
+def received(*messages: Message) -> Receive:
+    """An ASGI `receive`; behind the last message it waits for ever."""
+    left = list(messages)
+
+    async def receive() -> Message:
+        if not left:
+            await asyncio.Event().wait()
+        return left.pop(0)
+
+    return receive
+
+
+def piece(body: bytes, *, more: bool = True) -> Message:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+def scope(*headers: tuple[bytes, bytes]) -> Scope:
+    return {"type": "http", "headers": list(headers)}
+
+
+async def read(scope: Scope, receive: Receive, held: list[int]) -> Sequence[bytes]:
+    return await RequestBody(scope, receive, limit_bytes=LIMIT_BYTES, hold=held.append).read()
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "messages", "pieces", "held"),
+    [
+        # Nobody asks for more than was announced: the next message never comes.
+        ("announced", b"4", [piece(b"ab"), piece(b"cd")], [b"ab", b"cd"], [4]),
+        ("announced, and its end said", b"2", [piece(b"ab", more=False)], [b"ab"], [2]),
+        ("announced as empty", b"0", [piece(b"", more=False)], [b""], [0]),
+        ("not announced", None, [piece(b"ab"), piece(b"", more=False)], [b"ab", b""], [2, 0]),
+        ("as long as allowed", b"10", [piece(b"x" * 10)], [b"x" * 10], [10]),
+    ],
+)  # fmt: skip
+def test_a_body(
+    name: str, length: bytes | None, messages: list[Message], pieces: list[bytes], held: list[int]
+) -> None:
+    headers = [] if length is None else [(b"content-length", length)]
+    counted: list[int] = []
+    body = asyncio.run(asyncio.wait_for(read(scope(*headers), received(*messages), counted), 5))
+    assert (list(body), counted) == (pieces, held), name
+
+
+@pytest.mark.parametrize(
+    ("headers", "messages", "code"),
+    [
+        ([(b"content-encoding", b"gzip")], [], "unsupported_encoding"),
+        ([(b"content-length", b"11")], [], "body_too_large"),
+        ([], [piece(b"x" * 6), piece(b"x" * 5)], "body_too_large"),
+    ],
+)
+def test_a_body_that_is_refused(
+    headers: list[tuple[bytes, bytes]], messages: list[Message], code: str
+) -> None:
+    with pytest.raises(ApiError) as raised:
+        asyncio.run(asyncio.wait_for(read(scope(*headers), received(*messages), []), 5))
+    assert raised.value.code == code
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body() -> None:
+    receive = received(piece(b"ab"), {"type": "http.disconnect"})
+    with pytest.raises(ClientGone):
+        asyncio.run(asyncio.wait_for(read(scope(), receive, []), 5))
+
+
+def test_a_body_that_does_not_come() -> None:
+    async def main() -> None:
+        body = RequestBody(scope(), received(piece(b"ab")), limit_bytes=LIMIT_BYTES, hold=lambda _: None)
+        body.expire_in(0.01)
+        with pytest.raises(ApiError) as raised:
+            await asyncio.wait_for(body.read(), 5)
+        assert raised.value.code == "request_timeout"
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_task_is_no_body_that_does_not_come() -> None:
+    async def main() -> None:
+        task = asyncio.ensure_future(read(scope(), received(), []))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
+def test_who_is_gone() -> None:
+    async def main() -> None:
+        gone: list[str] = []
+        rest_of_body = piece(b"", more=False)
+        client = Client(received(rest_of_body, {"type": "http.disconnect"}), lambda: gone.append("left"))
+        assert await client.gone_within(5)
+        assert await client.gone_within(5)
+        assert gone == ["left"]
+
+        there = Client(received(rest_of_body), lambda: gone.append("there"))
+        assert not await there.gone_within(0.01)
+        there.unwatch()
+
+        unwatched = Client(received({"type": "http.disconnect"}), lambda: gone.append("unwatched"))
+        unwatched.watch()
+        unwatched.unwatch()
+        await asyncio.sleep(0)
+        assert gone == ["left"]
+
+    asyncio.run(main())

@@ -1,0 +1,51 @@
+"""What is told that it lasts, and what is not."""
+
+import asyncio
+
+from llmgw.patience import Patience
+
+MOMENT_S = 0.01
+
+
+class Item:
+    """Something that may last."""
+
+    def __init__(self) -> None:
+        self.told = asyncio.Event()
+
+    def lasts(self) -> None:
+        """See `Lasting`."""
+        assert not self.told.is_set(), "told twice"
+        self.told.set()
+
+
+def test_what_lasts_is_told_once() -> None:
+    async def main() -> None:
+        patience, items = Patience(MOMENT_S), [Item() for _ in range(3)]
+        begun_s = asyncio.get_running_loop().time()
+        for item in items:
+            patience.begin(item)
+        for item in items:
+            await item.told.wait()
+        assert asyncio.get_running_loop().time() - begun_s >= MOMENT_S
+        await asyncio.sleep(4 * MOMENT_S)  # nothing more may come, and there is no event for that
+        for item in items:
+            patience.end(item)
+
+    asyncio.run(main())
+
+
+def test_what_is_over_is_not_told() -> None:
+    async def main() -> None:
+        patience, short, long = Patience(MOMENT_S), Item(), Item()
+        patience.begin(short)
+        patience.begin(long)
+        patience.end(short)
+        await long.told.wait()
+        assert not short.told.is_set()
+        # It goes on after it had nothing to do.
+        later = Item()
+        patience.begin(later)
+        await later.told.wait()
+
+    asyncio.run(main())
