@@ -10,11 +10,12 @@ import json
 import logging
 import os
 import time
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import parse_qs
 
-from llmgw.asgi import JSON, Receive, Responder, Scope, Send, check_host
-from llmgw.auth import authenticate
+from llmgw.asgi import JSON, Receive, Responder, Scope, Send, check_host, read_fields
+from llmgw.auth import authenticate, known_key
 from llmgw.chat import ChatCompletion
 from llmgw.config import Config, ConfigError, find_config, load_config
 from llmgw.control import Report, RunFolder
@@ -135,16 +136,23 @@ class App:
 
     async def _route(self, scope: Scope, receive: Receive, responder: Responder, request_id: str) -> None:
         path: str = scope["path"]
-        check_host(scope)
+        fields = read_fields(scope)
+        check_host(fields, scope["http_version"])
         if path in _OPEN_PATHS:
             _allow(scope, *_READ)
             await self._operations(path, scope["query_string"], responder)
             return
-        key = await self._authenticate(scope)
+        key = await self._authenticate(fields.get(b"authorization", ()))
         if path == CHAT_COMPLETIONS:
             _allow(scope, "POST")
             completion = ChatCompletion(
-                self._gateway, key, request_id, scope=scope, receive=receive, responder=responder
+                self._gateway,
+                key,
+                request_id,
+                scope=scope,
+                fields=fields,
+                receive=receive,
+                responder=responder,
             )
             await completion.run()
             return
@@ -152,9 +160,10 @@ class App:
         _allow(scope, *_READ)
         await responder.whole(200, [JSON], body)
 
-    async def _authenticate(self, scope: Scope) -> Key:
+    async def _authenticate(self, values: Sequence[bytes]) -> Key:
+        keyring = self._gateway.keyring
         try:
-            return await authenticate(scope["headers"], self._gateway.keyring)
+            return known_key(values, keyring) or await authenticate(values, keyring)
         except ApiError as error:
             self._gateway.metrics.auth_failed(error.code)
             raise

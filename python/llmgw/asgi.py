@@ -81,21 +81,30 @@ class Responder:
         await self.whole(error.status, render_headers(error) + (headers or []), render_body(error))
 
 
-def headers(scope: Scope, name: bytes) -> list[bytes]:
-    """The values of all headers of that name (lower case), in their order."""
-    return [value for key, value in scope["headers"] if key == name]
+Fields: TypeAlias = dict[bytes, list[bytes]]
+"""The values of each header, in their order, by its name in lower case."""
+_READ_FIELDS: Final = frozenset({b"host", b"authorization", b"content-encoding", b"content-length"})
 
 
-def check_host(scope: Scope) -> None:
+def read_fields(scope: Scope) -> Fields:
+    """The headers that the gateway reads. An SDK sends a dozen others."""
+    fields: Fields = {}
+    for name, value in scope["headers"]:
+        if name in _READ_FIELDS:
+            fields.setdefault(name, []).append(value)
+    return fields
+
+
+def check_host(fields: Fields, http_version: str) -> None:
     """RFC 9112, section 3.2: exactly one `host` in HTTP/1.1, and a well-formed one.
 
     granian puts an empty one where there is none, so one that was sent empty is refused too. Raises ApiError:
     `invalid_host`.
     """
-    hosts = headers(scope, b"host")
+    hosts = fields.get(b"host", ())
     if len(hosts) > 1 or (hosts and not _HOST.fullmatch(hosts[0])):
         raise ApiError("invalid_host", "The Host header is repeated or malformed.")
-    if scope["http_version"] == "1.1" and not (hosts and hosts[0]):
+    if http_version == "1.1" and not (hosts and hosts[0]):
         raise ApiError("invalid_host", "The Host header is missing.")
 
 
@@ -103,10 +112,10 @@ class RequestBody:
     """A request's body, as it comes: bounded in size, and in time as soon as somebody says so."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, *, limit_bytes: int, hold: Callable[[int], None]
+        self, fields: Fields, receive: Receive, *, limit_bytes: int, hold: Callable[[int], None]
     ) -> None:
         """`hold(size)` is called before so many bytes are kept: with the announced length, else by piece."""
-        self._scope = scope
+        self._fields = fields
         self._receive = receive
         self._limit_bytes = limit_bytes
         self._hold = hold
@@ -144,12 +153,13 @@ class RequestBody:
             self._waiting.cancel()
 
     def _announced(self) -> int | None:
-        if any(value.strip().lower() != b"identity" for value in headers(self._scope, b"content-encoding")):
+        encodings = self._fields.get(b"content-encoding", ())
+        if encodings and any(value.strip().lower() != b"identity" for value in encodings):
             message = "Compressed request bodies are not supported. Send it plain."
             raise ApiError("unsupported_encoding", message)
         # granian refuses a request with two different lengths, or with one that is no 64-bit number.
-        lengths = [int(value) for value in headers(self._scope, b"content-length") if value.isdigit()]
-        return max(lengths, default=None)
+        lengths = self._fields.get(b"content-length", ())
+        return max((int(value) for value in lengths if value.isdigit()), default=None) if lengths else None
 
     def _check(self, size: int) -> None:
         if size > self._limit_bytes:

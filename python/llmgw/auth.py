@@ -1,6 +1,6 @@
 """Who is asking: `Authorization: Bearer sk-gtw-…` → `Key`. Whatever is not plainly right is refused."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from llmgw.errors import ApiError
@@ -10,9 +10,8 @@ _STALE_RETRY_AFTER_S: Final = 10
 _HOW: Final = "Send it as 'Authorization: Bearer sk-gtw-...'."
 
 
-def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The token of an ASGI scope's headers. Raises ApiError (`missing_api_key`, `invalid_api_key`)."""
-    values = [value for name, value in headers if name == b"authorization"]
+def bearer_token(values: Sequence[bytes]) -> str:
+    """The token of the `authorization` headers. Raises ApiError (`missing_api_key`, `invalid_api_key`)."""
     if not values:
         raise ApiError("missing_api_key", f"No API key was given. {_HOW}")
     scheme, _, token = values[0].strip().partition(b" ")
@@ -24,13 +23,22 @@ def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str:
     return token.decode("ascii")
 
 
-async def authenticate(headers: Iterable[tuple[bytes, bytes]], keyring: KeyRing) -> Key:
-    """The key that a request carries.
+def known_key(values: Sequence[bytes], keyring: KeyRing) -> Key | None:
+    """`authenticate` in the usual case: None if there is more to find out.
+
+    Raises ApiError: `missing_api_key`, `invalid_api_key`.
+    """
+    key = keyring.lookup(bearer_token(values))
+    return None if key is None or key.expired() else key
+
+
+async def authenticate(values: Sequence[bytes], keyring: KeyRing) -> Key:
+    """The key that the `authorization` headers hold. One that is unknown may have been made a moment ago.
 
     Raises ApiError: `missing_api_key`, `invalid_api_key` (unknown or revoked), `expired_api_key`,
     `overloaded` (the keys can't be read, and were not for too long).
     """
-    token = bearer_token(headers)
+    token = bearer_token(values)
     key = keyring.lookup(token)
     if key is None:
         await keyring.refresh_if_stale()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from llmgw._core import ChatRequest, CoreError, Exchange, RequestError, Summary, UpstreamError
 from llmgw.admission import Ticket
-from llmgw.asgi import JSON, Client, ClientGone, Headers, Receive, RequestBody, Responder, Scope
+from llmgw.asgi import JSON, Client, ClientGone, Fields, Headers, Receive, RequestBody, Responder, Scope
 from llmgw.attempts import CLIENT_GONE, Attempts
 from llmgw.errors import ApiError, render_body, upstream_error
 from llmgw.gateway import Gateway
@@ -58,6 +58,7 @@ class ChatCompletion:
         request_id: str,
         *,
         scope: Scope,
+        fields: Fields,
         receive: Receive,
         responder: Responder,
     ) -> None:
@@ -66,6 +67,7 @@ class ChatCompletion:
         self._key = key
         self._request_id = request_id
         self._scope = scope
+        self._fields = fields
         self._receive = receive
         self._responder = responder
         self._task = asyncio.current_task()
@@ -129,7 +131,7 @@ class ChatCompletion:
     async def _prepare(self, ticket: Ticket) -> Attempts:
         """Read the request and find who may serve it. Only `Attempts` holds the body from here on."""
         self._body = RequestBody(
-            self._scope,
+            self._fields,
             self._receive,
             limit_bytes=self._gateway.config.server.max_body_bytes,
             hold=ticket.hold,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from llmgw.asgi import Client, ClientGone, Message, Receive, RequestBody, Scope
+from llmgw.asgi import Client, ClientGone, Message, Receive, RequestBody, Scope, read_fields
 from llmgw.errors import ApiError
 
 LIMIT_BYTES = 10
@@ -32,7 +32,7 @@ def scope(*headers: tuple[bytes, bytes]) -> Scope:
 
 
 async def read(scope: Scope, receive: Receive, held: list[int]) -> Sequence[bytes]:
-    return await RequestBody(scope, receive, limit_bytes=LIMIT_BYTES, hold=held.append).read()
+    return await RequestBody(read_fields(scope), receive, limit_bytes=LIMIT_BYTES, hold=held.append).read()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_body() -> None:
 
 def test_a_body_that_does_not_come() -> None:
     async def main() -> None:
-        body = RequestBody(scope(), received(piece(b"ab")), limit_bytes=LIMIT_BYTES, hold=lambda _: None)
+        body = RequestBody({}, received(piece(b"ab")), limit_bytes=LIMIT_BYTES, hold=lambda _: None)
         body.expire_in(0.01)
         with pytest.raises(ApiError) as raised:
             await asyncio.wait_for(body.read(), 5)

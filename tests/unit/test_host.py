@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmgw.asgi import check_host
+from llmgw.asgi import check_host, read_fields
 from llmgw.errors import ApiError
 
 
@@ -37,14 +37,16 @@ from llmgw.errors import ApiError
 )
 def test_host(hosts: list[bytes], *, good: bool) -> None:
     scope = {"http_version": "1.1", "headers": [(b"x", b"y"), *((b"host", host) for host in hosts)]}
+    fields = read_fields(scope)
+    assert fields.get(b"host", []) == hosts
     if good:
-        check_host(scope)
+        check_host(fields, "1.1")
         return
     with pytest.raises(ApiError) as caught:
-        check_host(scope)
+        check_host(fields, "1.1")
     assert (caught.value.code, caught.value.status) == ("invalid_host", 400)
 
 
 def test_versions_that_may_do_without() -> None:
     for version in ("1.0", "2"):
-        check_host({"http_version": version, "headers": []})
+        check_host({}, version)
