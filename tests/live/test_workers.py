@@ -39,6 +39,18 @@ def two(tmp_path: Path, simulator: SimulatorProcess, scripted: ScriptedUpstream)
         yield gateway
 
 
+def policies(process: int) -> set[int]:
+    """How the system schedules a process's threads."""
+    return {os.sched_getscheduler(int(thread.name)) for thread in Path(f"/proc/{process}/task").iterdir()}
+
+
+def test_threads_of_a_worker_do_not_interrupt_each_other(two: Gateway) -> None:
+    assert statuses(two, "glm-5", 1) == [200]  # the threads are there
+    for worker in two.workers():
+        assert policies(worker) == {os.SCHED_BATCH}
+    assert policies(two.process.process.pid) == {os.SCHED_OTHER}
+
+
 def statuses(gateway: Gateway, model: str, number: int = 12) -> list[int]:
     """Of so many requests, each on a connection of its own."""
     url = f"{gateway.url}/v1/chat/completions"

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from llmgw import _core, chat
-from llmgw.app import App
+from llmgw.app import App, RequestIds
 from llmgw.asgi import Message
 from llmgw.config import load_config
 from llmgw.gateway import Gateway
@@ -90,3 +92,14 @@ def test_one_request_fails_and_the_next_is_served(
         await app._gateway.close()
 
     asyncio.run(run())
+
+
+def test_request_ids_are_unique_and_in_the_order_of_time() -> None:
+    ids = RequestIds()
+    made = [ids.next() for _ in range(1000)]
+    assert all(re.fullmatch(r"req_[0-9a-f]{32}", request_id) for request_id in made)
+    assert len(set(made)) == len(made)
+    times_ms = [int(request_id[4:16], 16) for request_id in made]
+    assert times_ms == sorted(times_ms)
+    assert abs(times_ms[-1] / 1000 - time.time()) < 60
+    assert len({request_id[16:] for request_id in made}) == len(made)

@@ -259,3 +259,15 @@ def test_the_file_is_whole_afterwards(store: Store, tmp_path: Path) -> None:
     ledger.close_blocking()
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize(
+    "time_s", [0.0, 1.5, 1_764_000_000.000001, 1_764_000_000.9999994, 1_764_000_000.9999996, 1_764_000_001.0]
+)
+def test_the_time_is_written_as_its_column_writes_it(store: Store, time_s: float) -> None:
+    """Rows are made by picking, their time with less work than SQLAlchemy's: it must read the same."""
+    ledger = Ledger(store)
+    ledger.record(LedgerEntry(time_s, f"req_{time_s}", 200, 1.0))
+    ledger.close_blocking()
+    [row] = rows(store)
+    assert row.time == datetime.fromtimestamp(round(time_s * 1e6) / 1e6, UTC)
