@@ -46,11 +46,6 @@ def start(tmp_path: Path, simulator: SimulatorProcess, scripted: ScriptedUpstrea
         yield start
 
 
-def asked(scripted: ScriptedUpstream, script: str) -> int:
-    """How many requests have named a script."""
-    return sum(json.loads(request.body).get("script") == script for request in scripted.requests)
-
-
 def chunk(content: str) -> bytes:
     """A chunk of a stream, in HTTP's chunked framing."""
     delta = [{"index": 0, "delta": {"content": content}, "finish_reason": None}]
@@ -63,7 +58,7 @@ def hold(gateway: Gateway, scripted: ScriptedUpstream, number: int) -> list[sock
     """So many streams whose upstream says nothing; they are under way when this returns."""
     script = scripted.script(Hold())
     held = [gateway.ask(streamed("scripted", script=script)) for _ in range(number)]
-    wait_until(lambda: asked(scripted, script) == number, "requests at the upstream", timeout_s=SOON_S)
+    wait_until(lambda: scripted.number(script) == number, "requests at the upstream", timeout_s=SOON_S)
     return held
 
 
@@ -237,7 +232,7 @@ def test_a_client_that_reads_nothing(start: Start, scripted: ScriptedUpstream) -
     script = scripted.script(EVENT_STREAM_HEAD, *events, Hold())
     before = memory_bytes(worker)
     with gateway.ask(streamed("scripted", script=script), receive_buffer=65_536) as connection:
-        wait_until(lambda: asked(scripted, script) == 1, "the request at the upstream", timeout_s=SOON_S)
+        wait_until(lambda: scripted.number(script) == 1, "the request at the upstream", timeout_s=SOON_S)
         request = scripted.received(script)
         most = 0
 
