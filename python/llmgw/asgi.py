@@ -83,7 +83,9 @@ class Responder:
 
 Fields: TypeAlias = dict[bytes, list[bytes]]
 """The values of each header, in their order, by its name in lower case."""
-_READ_FIELDS: Final = frozenset({b"host", b"authorization", b"content-encoding", b"content-length"})
+_READ_FIELDS: Final = frozenset(
+    {b"host", b"authorization", b"content-encoding", b"content-length", b"transfer-encoding"}
+)
 
 
 def read_fields(scope: Scope) -> Fields:
@@ -111,30 +113,26 @@ def check_host(fields: Fields, http_version: str) -> None:
 class RequestBody:
     """A request's body, as it comes: bounded in size, and in time as soon as somebody says so."""
 
-    def __init__(
-        self, fields: Fields, receive: Receive, *, limit_bytes: int, hold: Callable[[int], None]
-    ) -> None:
-        """`hold(size)` is called before so many bytes are kept: with the announced length, else by piece."""
+    def __init__(self, fields: Fields, receive: Receive) -> None:
+        """Reads nothing yet."""
         self._fields = fields
         self._receive = receive
-        self._limit_bytes = limit_bytes
-        self._hold = hold
         self._waiting: asyncio.Future[Message] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._expired = False
 
-    async def read(self) -> Sequence[bytes]:
+    async def read(self, *, limit_bytes: int, hold: Callable[[int], None]) -> Sequence[bytes]:
         """All of it, in the pieces in which it came.
 
-        Raises ApiError: `unsupported_encoding`, `body_too_large`, `request_timeout`; ClientGone; what `hold`
-        raises.
+        `hold(size)` is called before so many bytes are kept: with the announced length, else by piece. Raises
+        ApiError: `unsupported_encoding`, `body_too_large`, `request_timeout`; ClientGone; what `hold` raises.
         """
         announced = self._announced()
         if announced is not None:
-            self._check(announced)
-            self._hold(announced)
+            _check_size(announced, limit_bytes)
+            hold(announced)
         try:
-            return await self._collect(announced)
+            return await self._collect(announced, limit_bytes, hold)
         except asyncio.CancelledError:
             if not self._expired:
                 raise
@@ -157,16 +155,16 @@ class RequestBody:
         if encodings and any(value.strip().lower() != b"identity" for value in encodings):
             message = "Compressed request bodies are not supported. Send it plain."
             raise ApiError("unsupported_encoding", message)
+        # Where both stand, the body ends where the transfer coding says (RFC 9112, section 6.3).
+        if b"transfer-encoding" in self._fields:
+            return None
         # granian refuses a request with two different lengths, or with one that is no 64-bit number.
         lengths = self._fields.get(b"content-length", ())
         return max((int(value) for value in lengths if value.isdigit()), default=None) if lengths else None
 
-    def _check(self, size: int) -> None:
-        if size > self._limit_bytes:
-            message = f"The request body exceeds the limit of {self._limit_bytes} bytes."
-            raise ApiError("body_too_large", message)
-
-    async def _collect(self, announced: int | None) -> Sequence[bytes]:
+    async def _collect(
+        self, announced: int | None, limit_bytes: int, hold: Callable[[int], None]
+    ) -> Sequence[bytes]:
         pieces: list[bytes] = []
         size = 0
         while True:
@@ -177,13 +175,18 @@ class RequestBody:
                 raise ClientGone
             piece: bytes = message.get("body", b"")
             size += len(piece)
-            self._check(size)
+            _check_size(size, limit_bytes)
             if announced is None:
-                self._hold(len(piece))
+                hold(len(piece))
             pieces.append(piece)
             # granian only learns at the next call that there is no more, and a call takes three threads.
             if size == announced or not message.get("more_body", False):
                 return pieces
+
+
+def _check_size(size: int, limit_bytes: int) -> None:
+    if size > limit_bytes:
+        raise ApiError("body_too_large", f"The request body exceeds the limit of {limit_bytes} bytes.")
 
 
 class Client:

@@ -67,15 +67,13 @@ class ChatCompletion:
         self._key = key
         self._request_id = request_id
         self._scope = scope
-        self._fields = fields
-        self._receive = receive
         self._responder = responder
         self._task = asyncio.current_task()
         self._time_s = time.time()
         self._started_s = time.perf_counter()
         self._client = Client(receive, self._abort)
-        self._body: RequestBody | None = None
-        """While it is read."""
+        self._body: RequestBody | None = RequestBody(fields, receive)
+        """Until it has been read."""
         self._lasts = False
         # What the ledger will say, as far as the request has come.
         self._stream = False
@@ -128,18 +126,19 @@ class ChatCompletion:
         self._client.watch()
         self._gateway.stalls.add(self._responder, self._scope, self._stalled, self._task)
 
+    async def _read(self, ticket: Ticket) -> ChatRequest:
+        body = self._body
+        if body is None:
+            message = "a body can be read once"
+            raise RuntimeError(message)
+        limit_bytes = self._gateway.config.server.max_body_bytes
+        pieces = await body.read(limit_bytes=limit_bytes, hold=ticket.hold)
+        self._body = None
+        return scan(pieces)
+
     async def _prepare(self, ticket: Ticket) -> Attempts:
         """Read the request and find who may serve it. Only `Attempts` holds the body from here on."""
-        self._body = RequestBody(
-            self._fields,
-            self._receive,
-            limit_bytes=self._gateway.config.server.max_body_bytes,
-            hold=ticket.hold,
-        )
-        pieces = await self._body.read()
-        self._body = None
-        request = scan(pieces)
-        del pieces
+        request = await self._read(ticket)
         self._stream = request.stream
         model = self._model = self._gateway.router.resolve(request.model, self._key)
         if request.first_image is not None and not model.accepts_images:

@@ -216,6 +216,25 @@ def test_a_smuggled_request_is_no_request(guarded: Gateway) -> None:
     assert "content-length" in fields
 
 
+@pytest.mark.parametrize("coding_first", [False, True])
+def test_a_body_under_two_lengths_ends_where_its_chunks_end(
+    guarded: Gateway, scripted: ScriptedUpstream, *, coding_first: bool
+) -> None:
+    """RFC 9112, section 6.3: the transfer coding wins. Taken at its length, the body would be cut off."""
+    script = scripted.script(json_answer(COMPLETION))
+    content = json.dumps(body("m", script=script)).encode()
+    pieces = content[:20], content[20:]
+    coding, length = b"transfer-encoding: chunked\r\n", b"content-length: 20\r\n"
+    key = guarded.headers()["authorization"].encode()
+    head = (
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: %b\r\n" % key
+    )
+    head += coding + length if coding_first else length + coding
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    status, _, answer = raw(guarded, head + b"\r\n" + chunks + b"0\r\n\r\n")
+    assert status == 200, answer
+
+
 # Headers, both ways.
 
 ABUSED_HEADERS = (

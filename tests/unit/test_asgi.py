@@ -32,7 +32,7 @@ def scope(*headers: tuple[bytes, bytes]) -> Scope:
 
 
 async def read(scope: Scope, receive: Receive, held: list[int]) -> Sequence[bytes]:
-    return await RequestBody(read_fields(scope), receive, limit_bytes=LIMIT_BYTES, hold=held.append).read()
+    return await RequestBody(read_fields(scope), receive).read(limit_bytes=LIMIT_BYTES, hold=held.append)
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,10 @@ def test_a_client_that_leaves_in_the_middle_of_its_body() -> None:
 
 def test_a_body_that_does_not_come() -> None:
     async def main() -> None:
-        body = RequestBody({}, received(piece(b"ab")), limit_bytes=LIMIT_BYTES, hold=lambda _: None)
+        body = RequestBody({}, received(piece(b"ab")))
         body.expire_in(0.01)
         with pytest.raises(ApiError) as raised:
-            await asyncio.wait_for(body.read(), 5)
+            await asyncio.wait_for(body.read(limit_bytes=LIMIT_BYTES, hold=lambda _: None), 5)
         assert raised.value.code == "request_timeout"
 
     asyncio.run(main())
@@ -119,3 +119,11 @@ def test_who_is_gone() -> None:
         assert gone == ["left"]
 
     asyncio.run(main())
+
+
+def test_a_transfer_coding_decides_where_a_body_ends_and_no_length_beside_it() -> None:
+    both = scope((b"content-length", b"2"), (b"transfer-encoding", b"chunked"))
+    held: list[int] = []
+    receive = received(piece(b"ab"), piece(b"cd"), piece(b"", more=False))
+    body = asyncio.run(asyncio.wait_for(read(both, receive, held), 5))
+    assert (b"".join(body), held) == (b"abcd", [2, 2, 0])
