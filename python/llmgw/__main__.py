@@ -1,6 +1,6 @@
 """`python -m llmgw` is `llmgw`."""
 
-from llmgw.cli import main
+from llmgw.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

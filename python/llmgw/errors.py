@@ -1,18 +1,38 @@
-"""Every error that the gateway answers with, in one table.
+"""Every error that the gateway answers with, and the tree of all its exceptions.
 
-Each code of the contract stands once in `ERRORS` with its HTTP status, its OpenAI-like type and whether the
-same request can succeed if it is sent again. Handlers raise `ApiError`; the app turns it into bytes with
-`render_body` and `render_headers`. What went wrong with an upstream comes in as a kind and a status
-(`_core.UpstreamError`) and becomes an `ApiError` through `upstream_error`, again by table; the same table
-says through `upstream_verdict` whether another attempt may be made and whose fault it was.
+Each code of the contract (docs/contract.md, Errors) is in `ERRORS` once, with its HTTP status, its
+OpenAI-like type and whether the same request can succeed later. Handlers raise `ApiError`; the app turns it
+into bytes with `render_body` and `render_headers`. `routing.verdict` makes one of an upstream's failure.
+
+    Exception
+     ├── LlmgwError                    every exception that Python code of llmgw defines
+     │    ├── ApiError                 an answer other than success
+     │    ├── ClientGone               asgi.client: the client left before its answer began
+     │    ├── CommandError             a command line verb can't do its work
+     │    ├── ConfigError              config: the config file can't be used
+     │    ├── StoreError               store: the database can't be opened
+     │    ├── StoreGoneError           store: also SQLAlchemyError; its file was deleted or moved
+     │    ├── NotDurableError          ledger: a row is neither in the database nor in the journal
+     │    ├── JournalFullError         ledger: also OSError; the journal has reached its limit
+     │    └── CacheError               reasoning: the cache can't be used right now
+     ├── _core.RequestError            the request body breaks a rule of the contract
+     ├── _core.UpstreamError           an exchange failed before anything went to the client
+     └── _core.CoreError               a defect in the Rust core
 
 This module uses no other module of the package.
 """
 
 import json
 import math
-from enum import Enum
 from typing import Final, NamedTuple
+
+
+class LlmgwError(Exception):
+    """The base of all exceptions of llmgw's Python code."""
+
+
+class CommandError(LlmgwError):
+    """A command line verb can't do its work. The message says why, and the way out."""
 
 
 class ErrorSpec(NamedTuple):
@@ -55,11 +75,8 @@ ERRORS: Final[dict[str, ErrorSpec]] = {
 RETRY_AFTER_CAP_S: Final = 86_400
 """No client is told to wait longer than a day, whatever an upstream says."""
 
-_CLIENT_ERRORS: Final = range(400, 500)
-_RETRIABLE_STATUSES: Final = frozenset({408, 409, 429})
 
-
-class ApiError(Exception):
+class ApiError(LlmgwError):
     """An answer other than success. Its message is for the client's eyes: no key, no upstream body.
 
     Raises KeyError for a code that `ERRORS` does not list.
@@ -102,169 +119,3 @@ def render_headers(error: ApiError) -> list[tuple[bytes, bytes]]:
         seconds = min(max(math.ceil(error.retry_after_s), 0), RETRY_AFTER_CAP_S)
         headers.append((b"retry-after", b"%d" % seconds))
     return headers
-
-
-class Retry(Enum):
-    """Whether a failed attempt may be followed by another one, as long as nothing has gone to the client."""
-
-    NEVER = "never"
-    OTHER = "other"
-    """At another target; this one would fail again."""
-    SAME = "same"
-    """At another target, or where there is none at this one after a pause: such failures pass."""
-
-
-class Blame(Enum):
-    """What a failed attempt says of its target."""
-
-    UPSTREAM = "upstream"
-    PACE = "pace"
-    """It is well, but asks to be left alone for a while."""
-    REQUEST = "request"
-    """It is well: the request was at fault."""
-    NOBODY = "nobody"
-
-
-class _UpstreamFault(NamedTuple):
-    code: str
-    message: str
-    retriable: bool = True
-    retry: Retry = Retry.OTHER
-    blame: Blame = Blame.UPSTREAM
-
-
-# `_core.UpstreamError.kind`, where no HTTP status decides. A change of `_core.pyi` changes this table.
-_BY_KIND: Final[dict[str, _UpstreamFault]] = {
-    "unreachable": _UpstreamFault(
-        "upstream_unreachable", "The upstream could not be reached.", retry=Retry.SAME
-    ),
-    "connect_timeout": _UpstreamFault(
-        "upstream_timeout", "The upstream did not accept a connection in time."
-    ),
-    "first_event_timeout": _UpstreamFault(
-        "upstream_timeout", "The upstream did not begin to answer in time."
-    ),
-    "idle_timeout": _UpstreamFault(
-        "upstream_timeout", "The upstream fell silent in the middle of its answer."
-    ),
-    "total_timeout": _UpstreamFault(
-        "upstream_timeout", "The upstream did not finish its answer in time.", retry=Retry.NEVER
-    ),
-    "redirect": _UpstreamFault("upstream_error", "The upstream answered with a redirect.", retriable=False),
-    "content_type": _UpstreamFault(
-        "upstream_error", "The upstream answered with an unexpected content type."
-    ),
-    "content_encoding": _UpstreamFault(
-        "upstream_error", "The upstream answered with an unexpected encoding."
-    ),
-    "protocol": _UpstreamFault("upstream_error", "The upstream does not speak HTTP."),
-    "error_event": _UpstreamFault("upstream_error", "The upstream reported an error instead of an answer."),
-    "invalid_event": _UpstreamFault("upstream_error", "The upstream's answer is no valid completion."),
-    "event_too_large": _UpstreamFault(
-        "upstream_error",
-        "The upstream's answer exceeds the gateway's limit.",
-        retry=Retry.NEVER,
-        blame=Blame.NOBODY,
-    ),
-    "reset": _UpstreamFault("upstream_error", "The connection to the upstream broke.", retry=Retry.SAME),
-    "draining": _UpstreamFault(
-        "overloaded", "The gateway is restarting. Try again.", retry=Retry.NEVER, blame=Blame.NOBODY
-    ),
-    "truncated": _UpstreamFault("upstream_error", "The upstream's answer ended before it was complete."),
-    "too_large": _UpstreamFault(
-        "upstream_error",
-        "The upstream's answer exceeds the gateway's limit.",
-        retry=Retry.NEVER,
-        blame=Blame.NOBODY,
-    ),
-    "aborted": _UpstreamFault(
-        "upstream_error",
-        "The request was aborted before the upstream answered.",
-        retry=Retry.NEVER,
-        blame=Blame.NOBODY,
-    ),
-    "panic": _UpstreamFault(
-        "internal_error", "The gateway failed on this request.", retry=Retry.NEVER, blame=Blame.NOBODY
-    ),
-}
-
-_REFUSED: Final = _UpstreamFault(
-    "upstream_error",
-    "The upstream refused the gateway itself, not this request. The gateway's operator must look at it.",
-    retriable=False,
-)
-_OVERLOADED: Final = _UpstreamFault(
-    "overloaded", "The upstream is overloaded. Try again later.", retry=Retry.SAME
-)
-_TIMED_OUT: Final = _UpstreamFault(
-    "upstream_timeout", "The upstream gave up on the request after too long a time."
-)
-_RATE_LIMITED: Final = _UpstreamFault(
-    "upstream_rate_limited",
-    "The upstream limits the rate of requests.",
-    retry=Retry.SAME,
-    blame=Blame.PACE,
-)
-_FAILED: Final = _UpstreamFault("upstream_error", "The upstream failed on this request.")
-
-_BY_STATUS: Final[dict[int, _UpstreamFault]] = {
-    401: _REFUSED,
-    402: _REFUSED,
-    403: _REFUSED,
-    404: _REFUSED,
-    407: _REFUSED,
-    408: _TIMED_OUT,
-    429: _RATE_LIMITED,
-    # A proxy's word for a connection that broke behind it.
-    502: _FAILED._replace(retry=Retry.SAME),
-    503: _OVERLOADED,
-    504: _TIMED_OUT,
-    529: _OVERLOADED,
-}
-
-_DECIDED_BY_STATUS: Final = frozenset({"status", "error_event"})
-_ABOUT_THE_REQUEST: Final = frozenset({400, 409, 413, 415, 422, 451})
-"""Statuses by which an upstream refuses what the client asked for; they reach the client as they are."""
-
-
-def _fault(kind: str, status: int | None) -> _UpstreamFault:
-    """The row of an upstream's failure: by its status where that decides, else by its kind."""
-    if status is None or kind not in _DECIDED_BY_STATUS:
-        return _BY_KIND.get(kind, _FAILED)
-    if status in _ABOUT_THE_REQUEST:
-        message = f"The upstream refused the request with status {status}."
-        retriable = status in _RETRIABLE_STATUSES
-        return _UpstreamFault("upstream_error", message, retriable, Retry.NEVER, Blame.REQUEST)
-    return _BY_STATUS.get(status, _REFUSED if status in _CLIENT_ERRORS else _FAILED)
-
-
-def upstream_error(
-    kind: str,
-    *,
-    status: int | None = None,
-    retry_after_s: float | None = None,
-    message: str | None = None,
-) -> ApiError:
-    """What the client is told when the exchange with an upstream failed before anything was shown.
-
-    The arguments are the attributes of `_core.UpstreamError`. The upstream's own `message` goes out only with
-    a 4xx about the request itself; nothing else that an upstream says is ever echoed.
-    """
-    fault = _fault(kind, status)
-    about_the_request = fault.blame is Blame.REQUEST
-    return ApiError(
-        fault.code,
-        message if about_the_request and message else fault.message,
-        status=status if about_the_request else None,
-        retry_after_s=retry_after_s,
-        retriable=fault.retriable,
-    )
-
-
-def upstream_verdict(kind: str, *, status: int | None = None) -> tuple[Retry, Blame]:
-    """What follows from a failed exchange: may there be another attempt, and what does it say of the target?
-
-    The arguments are as for `upstream_error`.
-    """
-    fault = _fault(kind, status)
-    return fault.retry, fault.blame

@@ -5,21 +5,20 @@ import logging
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from llmgw import allocator
-from llmgw.admission import Admission, possible_requests
-from llmgw.catalog import Catalog
+from llmgw.access.keyring import KeyRing
+from llmgw.asgi.grace import Patience
+from llmgw.asgi.stalls import StallWatch
 from llmgw.config import Config
-from llmgw.health import RetryBudget
-from llmgw.journal import Journal
-from llmgw.keys import KeyRing
-from llmgw.ledger import Ledger
-from llmgw.logs import hide
-from llmgw.metrics import Metrics
-from llmgw.patience import Patience
-from llmgw.reasoning import Reasoning
-from llmgw.reasoning import open_store as open_reasoning
-from llmgw.routing import Router
-from llmgw.stalls import StallWatch
+from llmgw.ledger.journal import Journal
+from llmgw.ledger.writer import Ledger
+from llmgw.limits.admission import Admission
+from llmgw.limits.files import possible_requests
+from llmgw.observe.logs import hide
+from llmgw.observe.metrics import Metrics
+from llmgw.reasoning.turns import Reasoning, open_cache
+from llmgw.routing.catalog import Catalog
+from llmgw.routing.retries import RetryBudget
+from llmgw.routing.router import Router
 from llmgw.store import Store, StoreError, store_at
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TICKS_TO_IDLE: Final = 10
-"""After so many ticks without a request, memory that is free goes back to the system."""
 LAST_WORD_S: Final = 1.0
 """At the end of a drain, a slow client gets so long to take its error frame."""
 _FINISH_INTERVAL_S: Final = 0.01
@@ -53,7 +50,7 @@ class Gateway:
         )
         self.stalls = StallWatch()
         self.patience = Patience()
-        self.reasoning = Reasoning(open_reasoning(config.cache), self.metrics.reasoning)
+        self.reasoning = Reasoning(open_cache(config.cache), self.metrics.reasoning)
         self.keyring = KeyRing(store, stale_keys_s=config.store.stale_keys_s, observe=self.metrics.keys_state)
         limit_bytes = config.ledger.journal_max_bytes
         journal = Journal(config.journal_folder, max_bytes=limit_bytes) if limit_bytes else None
@@ -64,8 +61,6 @@ class Gateway:
         """What is under way with the upstreams."""
         self.draining = False
         """True from the moment of an orderly stop: `/readyz` then says so."""
-        self._served = 0
-        self._quiet_ticks = 0
 
     @classmethod
     def open(cls, config: Config) -> "Gateway":
@@ -121,16 +116,6 @@ class Gateway:
         self.stalls.look(asyncio.get_running_loop().time(), timeout_s)
         self.metrics.held(self.admission.bytes)
         self.metrics.fold()
-        self._trim_if_idle()
-
-    def _trim_if_idle(self) -> None:
-        served = self.admission.served
-        if self.admission.requests or served != self._served:
-            self._served, self._quiet_ticks = served, 0
-            return
-        self._quiet_ticks += 1
-        if self._quiet_ticks == TICKS_TO_IDLE:
-            allocator.trim()
 
     def drain(self) -> None:
         """A stop was asked for: what is under way gets `drain_timeout_s` to finish. Call it on the loop."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmgw.simulator import FAMILIES, MODELS
+from llmgw.simulator import MODELS, PROVIDERS
 from llmgw.simulator.request import ChatRequest
 from tests.support.chat import CLOCK, PNG, WEATHER
 
@@ -125,8 +125,8 @@ class Promise:
 def promise(body: dict[str, Any], *, stream: bool, text_after_tools: str | None = None) -> Promise:
     """What the provider says to this body, its `simulate` apart, and so what a client is to see."""
     asked = {name: value for name, value in body.items() if name != "simulate"} | {"stream": True}
-    family = next(model.family for model in MODELS if model.id == body["model"])
-    turn = FAMILIES[family].answer(ChatRequest.parse(json.dumps(asked).encode(), delay_ms=0))
+    family = next(model.provider for model in MODELS if model.id == body["model"])
+    turn = PROVIDERS[family].answer(ChatRequest.parse(json.dumps(asked).encode(), delay_ms=0))
     [answer] = turn.answers
     options = body.get("stream_options") or {}
     usage = {

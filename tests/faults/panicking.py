@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import llmgw.chat
 from llmgw import _core
-from llmgw.cli import main
+from llmgw.cli.main import main
+from llmgw.pipeline import request
 
 MARK = b'"panic": "please"'
 
@@ -22,5 +22,5 @@ def scan(pieces: Sequence[bytes]) -> Any:  # noqa: ANN401  (a ChatRequest, if it
 
 
 if __name__ == "__main__":
-    llmgw.chat.ChatRequest = scan  # type: ignore[assignment,attr-defined]  # workers are forked, so they have it too
+    request.ChatRequest = scan  # type: ignore[assignment,attr-defined]  # workers are forked, so they have it too
     sys.exit(main())

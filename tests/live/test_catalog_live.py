@@ -43,10 +43,10 @@ def test_the_lists(gateway: Gateway) -> None:
 def test_an_entry(gateway: Gateway, model: Model) -> None:
     entry = gateway.get(f"/v1/model-catalog/{model.id}").json()
     assert set(entry) >= MEMBERS
-    assert (entry["id"], entry["family"]) == (model.id, model.family)
+    assert (entry["id"], entry["family"]) == (model.id, model.provider)
     assert entry["modalities"] == {"input": model.input_modalities, "output": ["text"]}
     assert (entry["context_window"], entry["max_output_tokens"]) == (model.context_window, None)
-    dialect = DIALECTS[model.family]
+    dialect = DIALECTS[model.provider]
     modes = ["on"] if model.id in ALWAYS_THINKING else ["on", "off"]
     effective = dialect != "native" and len(modes) == 2
     assert entry["thinking"] == {"dialect": dialect, "switch_effective": effective, "modes": modes}

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from llmgw.journal import pending
+from llmgw.ledger.journal import pending
 from tests.support.chat import body, streamed
 from tests.support.frames import check_stream
 from tests.support.gateway import Gateway, config_text

@@ -33,7 +33,7 @@ LONG: list[dict[str, Any]] = [
     {"role": "system", "content": "Be brief. " * 20},
     {"role": "user", "content": "Say hello."},
 ]
-FAMILIES = {
+PROVIDERS = {
     "qwen3.6-plus": "qwen",
     "deepseek-v4-pro": "deepseek",
     "glm-5": "glm",
@@ -42,7 +42,7 @@ FAMILIES = {
 }
 
 
-@pytest.mark.parametrize(("model", "upstream"), FAMILIES.items())
+@pytest.mark.parametrize(("model", "upstream"), PROVIDERS.items())
 @pytest.mark.parametrize("include_usage", [True, False])
 def test_a_streamed_answer(
     gateway: Gateway,

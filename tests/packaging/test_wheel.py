@@ -110,7 +110,7 @@ def gateway(scripts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         "llmgw/__init__.py",
         "llmgw/_core.abi3.so",
         "llmgw/_core.pyi",
-        "llmgw/cli.py",
+        "llmgw/cli/main.py",
         "llmgw/py.typed",
         "llmgw/simulator/__init__.py",
         "llmgw/store/migrations/env.py",

@@ -13,8 +13,8 @@ from typing import Any, Self
 
 import httpx
 
-from llmgw.keys import create_key, revoke_keys
-from llmgw.simulator import FAMILIES, MODELS
+from llmgw.access.admin import create_key, revoke_keys
+from llmgw.simulator import MODELS, PROVIDERS
 from llmgw.store import open_store
 from tests.support.processes import Process, free_port, wait_until
 from tests.support.validated import ValidatedTransport
@@ -72,7 +72,7 @@ def config_text(simulator_url: str, scripted_url: str, *, server: str = "") -> s
     unreachable = f"http://127.0.0.1:{free_port()}/v1"
     hasty = "first_event_timeout_s = 0.5\nidle_timeout_s = 0.5"
     parts = [f"[server]\n{server}", '[store]\nurl = "sqlite:///gateway.db"']
-    parts += [_upstream(name, f"{simulator_url}/{name}/v1", f"sim-{name}") for name in FAMILIES]
+    parts += [_upstream(name, f"{simulator_url}/{name}/v1", f"sim-{name}") for name in PROVIDERS]
     parts += [
         _upstream("scripted", scripted_url, "scripted-key"),
         _upstream("hasty", scripted_url, "scripted-key", hasty),
@@ -82,7 +82,7 @@ def config_text(simulator_url: str, scripted_url: str, *, server: str = "") -> s
     ]
     for model in MODELS:
         facts = f"input_modalities = {model.input_modalities}\ncontext_window = {model.context_window}"
-        parts.append(_model(Model(model.id, model.family, model.id, facts)))
+        parts.append(_model(Model(model.id, model.provider, model.id, facts)))
     parts += map(_model, MORE_MODELS)
     return "\n\n".join(parts) + "\n"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from llmgw import cli
+from llmgw.cli.main import main
 from tests.support.cli import Outcome, Run, write_config
 from tests.support.processes import free_port
 
@@ -18,7 +18,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
 
     def command(*arguments: str) -> Outcome:
         try:
-            status = cli.main(arguments)
+            status = main(arguments)
         except SystemExit as stop:  # argparse
             status = int(stop.code or 0)
         return Outcome(status, *capsys.readouterr())

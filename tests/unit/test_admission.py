@@ -4,9 +4,10 @@ import resource
 
 import pytest
 
-from llmgw.admission import Admission, Slots, possible_connections, possible_requests
 from llmgw.config import ServerConfig
 from llmgw.errors import ApiError
+from llmgw.limits.admission import Admission, Slots
+from llmgw.limits.files import possible_connections, possible_requests
 
 
 def admission(shed: list[str], *, max_requests: int = 2, max_bytes: int = 100) -> Admission:

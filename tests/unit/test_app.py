@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from llmgw import _core, chat
-from llmgw.app import App, RequestIds
-from llmgw.asgi import Message
+from llmgw import _core
+from llmgw.access.admin import create_key
+from llmgw.app import App
+from llmgw.asgi.request_id import RequestIds
+from llmgw.asgi.types import Message
 from llmgw.config import load_config
 from llmgw.gateway import Gateway
-from llmgw.keys import create_key
+from llmgw.pipeline import request as pipeline_request
 from llmgw.store import open_store
 
 CONFIG = """
@@ -84,7 +86,7 @@ def test_one_request_fails_and_the_next_is_served(
         app._gateway = await asyncio.to_thread(Gateway.open, config)
         token = create_key(app._gateway.store, name="test").token
         with monkeypatch.context() as patch:
-            patch.setattr(chat, "ChatRequest", defect)
+            patch.setattr(pipeline_request, "ChatRequest", defect)
             answered, error = await ask(token)
         assert (answered, error["code"]) == (status, code), name
         assert (await ask(token))[0] == 404

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from llmgw.asgi import Client, ClientGone, Message, Receive, RequestBody, Scope, read_fields
+from llmgw.asgi.client import Client, ClientGone
+from llmgw.asgi.request import RequestBody, read_fields
+from llmgw.asgi.types import Message, Receive, Scope
 from llmgw.errors import ApiError
 
 LIMIT_BYTES = 10

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from llmgw.catalog import Catalog
+from llmgw.access.key import Key
 from llmgw.config import Config, ModelConfig, parse_config
-from llmgw.families import family_of
-from llmgw.keys import Key
+from llmgw.routing.catalog import Catalog
 
 Json = dict[str, Any]
 
@@ -52,12 +51,12 @@ def entry(model: Json, dialect: str = "native") -> Json:
     ],
 )
 def test_families(name: str, family: str) -> None:
-    assert family_of(ModelConfig(id=name, upstream="u")).name == family
+    assert ModelConfig(id=name, upstream="u").family.name == family
 
 
 def test_the_id_tells_where_the_upstream_s_name_is_opaque() -> None:
-    assert family_of(ModelConfig(id="kimi-k3", upstream="u", upstream_model="ep-20261123")).name == "kimi"
-    assert family_of(ModelConfig(id="kimi-k3", upstream="u", upstream_model="glm-5")).name == "glm"
+    assert ModelConfig(id="kimi-k3", upstream="u", upstream_model="ep-20261123").family.name == "kimi"
+    assert ModelConfig(id="kimi-k3", upstream="u", upstream_model="glm-5").family.name == "glm"
 
 
 def test_an_entry_of_which_nothing_is_known() -> None:

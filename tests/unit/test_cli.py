@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from llmgw import cli
-from llmgw.commands.common import CommandError
-from llmgw.commands.demo import demo_config
-from llmgw.commands.gateway import base_url, claim_port
-from llmgw.commands.keys import parse_duration
+from llmgw.access.admin import list_keys
+from llmgw.access.keyring import KeyRing
+from llmgw.cli.demo import demo_config
+from llmgw.cli.keys import parse_duration
+from llmgw.cli.main import VERBS
 from llmgw.config import load_config
-from llmgw.journal import Journal
-from llmgw.keys import KeyRing, list_keys
-from llmgw.ledger import Ledger, LedgerEntry
+from llmgw.errors import CommandError
+from llmgw.ledger.entry import LedgerEntry
+from llmgw.ledger.journal import Journal
+from llmgw.ledger.writer import Ledger
+from llmgw.serving.server import base_url, claim_port
 from llmgw.simulator import MODELS
 from llmgw.store import open_store
 from tests.support.cli import Run, write_config
@@ -29,11 +31,11 @@ def test_help_names_every_verb(run: Run) -> None:
     assert "start here:" in out
 
 
-@pytest.mark.parametrize("verb", cli.VERBS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself(run: Run, verb: str) -> None:
     status, out, _ = run(verb, "--help")
     assert status == 0
-    assert cli.VERBS[verb][1:] in " ".join(out.split())
+    assert VERBS[verb][1:] in " ".join(out.split())
     assert "examples:" in out or verb == "simulate"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llmgw.commands.check import judge
+from llmgw.cli.check import judge
 from tests.support.cli import UPSTREAM_SECRET, Canned, Outcome, Run, serving, write_config
 from tests.support.processes import free_port
 

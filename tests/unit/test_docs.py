@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from llmgw.cli import VERBS
+from llmgw.cli.main import VERBS
 from llmgw.config import (
     DIALECTS,
     CacheConfig,
@@ -29,7 +29,7 @@ from llmgw.config import (
     parse_config,
 )
 from llmgw.errors import ERRORS
-from llmgw.metrics import Metrics
+from llmgw.observe.metrics import Metrics
 from llmgw.simulator.faults import Simulation
 from llmgw.store import LedgerRow
 from tests.support.processes import ROOT

@@ -7,16 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from llmgw.errors import (
-    ERRORS,
-    ApiError,
-    Blame,
-    Retry,
-    render_body,
-    render_headers,
-    upstream_error,
-    upstream_verdict,
-)
+from llmgw.errors import ERRORS, ApiError, render_body, render_headers
+from llmgw.routing.verdict import Blame, Retry, upstream_error, upstream_verdict
 
 CONTRACT = {
     400: {

@@ -3,7 +3,6 @@
 import pytest
 
 from llmgw.config import ModelConfig, TargetConfig
-from llmgw.families import model_modes, thinking_modes, wants_reasoning
 
 BOTH = ("on", "off")
 
@@ -36,9 +35,9 @@ BOTH = ("on", "off")
     ],
 )
 def test_modes_by_name(name: str, modes: tuple[str, ...]) -> None:
-    assert model_modes(ModelConfig(id="m", upstream="u", upstream_model=name)) == modes
+    assert ModelConfig(id="m", upstream="u", upstream_model=name).modes == modes
     # The name under which clients know it counts where the upstream's is opaque.
-    assert model_modes(ModelConfig(id=name, upstream="u", upstream_model="ep-2026")) == modes
+    assert ModelConfig(id=name, upstream="u", upstream_model="ep-2026").modes == modes
 
 
 @pytest.mark.parametrize(
@@ -54,7 +53,7 @@ def test_a_model_has_the_modes_that_all_its_targets_have(
     names: tuple[str, ...], modes: tuple[str, ...]
 ) -> None:
     targets = tuple(TargetConfig(upstream="u", upstream_model=name) for name in names)
-    assert model_modes(ModelConfig(id="m", targets=targets)) == modes
+    assert ModelConfig(id="m", targets=targets).modes == modes
 
 
 def test_a_target_s_own_word_wins_over_its_model_s() -> None:
@@ -62,8 +61,8 @@ def test_a_target_s_own_word_wins_over_its_model_s() -> None:
     model = ModelConfig(
         id="m", targets=(own, TargetConfig(upstream="u")), thinking_modes=("off",), restore_reasoning=True
     )
-    assert [thinking_modes(model, target) for target in model.targets] == [("on",), ("off",)]
-    assert [wants_reasoning(model, target) for target in model.targets] == [False, True]
+    assert [model.modes_at(target) for target in model.targets] == [("on",), ("off",)]
+    assert [model.wants_reasoning_at(target) for target in model.targets] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -82,4 +81,4 @@ def test_a_target_s_own_word_wins_over_its_model_s() -> None:
 def test_who_wants_reasoning_back(name: str, *, wanted: bool) -> None:
     for word, expected in ((None, wanted), (True, True), (False, False)):
         model = ModelConfig(id="m", upstream="u", upstream_model=name, restore_reasoning=word)
-        assert wants_reasoning(model, model.targets[0]) is expected
+        assert model.wants_reasoning_at(model.targets[0]) is expected

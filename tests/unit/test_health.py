@@ -4,14 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmgw.errors import Blame
-from llmgw.health import (
-    BUDGET_WINDOW_S,
-    JITTER,
-    CoolDown,
-    Health,
-    RetryBudget,
-)
+from llmgw.routing.health import JITTER, CoolDown, Health
+from llmgw.routing.retries import BUDGET_WINDOW_S, RetryBudget
+from llmgw.routing.verdict import Blame
 
 RETRIES_PER_REQUEST = 0.2
 RETRIES_PER_S = 3

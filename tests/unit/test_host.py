@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmgw.asgi import check_host, read_fields
+from llmgw.asgi.request import check_host, read_fields
 from llmgw.errors import ApiError
 
 

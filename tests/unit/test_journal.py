@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llmgw.journal import Journal, JournalFullError, Pending, pending
+from llmgw.ledger.journal import Journal, JournalFullError, Pending, pending
 
 MAX_BYTES = 1_000_000
 ROWS: list[dict[str, Any]] = [
@@ -131,7 +131,7 @@ def test_the_file_of_a_living_process_is_not_adopted(folder: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from llmgw.journal import Journal
+from llmgw.ledger.journal import Journal
 
 journal = Journal(Path(sys.argv[1]), max_bytes=1_000_000)
 for number in range(3):
@@ -175,7 +175,7 @@ def test_without_its_folder_it_says_so_and_goes_on_later(tmp_path: Path) -> None
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from llmgw.journal import Journal
+from llmgw.ledger.journal import Journal
 
 journal = Journal(Path(sys.argv[1]), max_bytes=1_000_000)
 journal.append([{"request_id": "before"}])

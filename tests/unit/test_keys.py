@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from llmgw import keys
-from llmgw.keys import KeyRing, create_key, list_keys, revoke_keys
+from llmgw.access.admin import create_key, list_keys, revoke_keys
+from llmgw.access.key import Key
+from llmgw.access.keyring import MISS_INTERVAL_S, KeyRing
 from llmgw.store import Store, open_store, store_at
 from tests.support.processes import wait_until
 
@@ -103,7 +104,7 @@ def test_revoke_nothing(store: Store, reference: str) -> None:
 
 
 def test_an_ambiguous_prefix_revokes_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "_DISPLAY_LENGTH", len("sk-gtw-"))
+    monkeypatch.setattr("llmgw.access.admin._DISPLAY_LENGTH", len("sk-gtw-"))
     create_key(store, name="a")
     create_key(store, name="b")
     assert len(revoke_keys(store, "sk-gtw-")) == 2
@@ -135,7 +136,7 @@ def test_the_last_word_is_a_comparison_in_constant_time(
         compared.append((one, other))
         return False
 
-    monkeypatch.setattr("llmgw.keys.hmac.compare_digest", deny)
+    monkeypatch.setattr("llmgw.access.keyring.hmac.compare_digest", deny)
     assert ring.lookup(new.token) is None
     assert compared == [(hashlib.sha256(new.token.encode()).digest(),) * 2]
 
@@ -189,7 +190,7 @@ def test_misses_share_their_looks(store: Store) -> None:
         return time.monotonic() - begun
 
     elapsed_s = asyncio.run(attack())
-    assert 5 <= ring.looks <= 1 + elapsed_s / keys.MISS_INTERVAL_S
+    assert 5 <= ring.looks <= 1 + elapsed_s / MISS_INTERVAL_S
     assert ring.looks <= 10
 
 
@@ -212,7 +213,7 @@ def test_a_key_made_during_a_look_is_found_by_the_next(store: Store) -> None:
 
 
 def test_a_hanging_database_does_not_hold_up_a_request(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "MISS_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("llmgw.access.keyring.MISS_TIMEOUT_S", 0.05)
     ring = CountingRing(store)
     ring.hang = threading.Event()
 
@@ -291,6 +292,6 @@ def test_an_unchanged_epoch_costs_no_reload(store: Store, monkeypatch: pytest.Mo
     create_key(store, name="a")
     ring = KeyRing(store)
     calls: list[object] = []
-    monkeypatch.setattr(keys, "_key_of", calls.append)
+    monkeypatch.setattr(Key, "of", calls.append)
     ring.refresh()
     assert calls == []

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from llmgw.keys import create_key
-from llmgw.ledger import Ledger, LedgerEntry, LedgerState, UsageBy, UsageSum, sum_usage
+from llmgw.access.admin import create_key
+from llmgw.ledger.entry import LedgerEntry, LedgerState
+from llmgw.ledger.usage import UsageBy, UsageSum, sum_usage
+from llmgw.ledger.writer import Ledger
 from llmgw.store import LedgerRow, Store, open_store
 from tests.support.processes import wait_until
 

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, text
 
-from llmgw.journal import Journal, pending
-from llmgw.keys import create_key
-from llmgw.ledger import Ledger, LedgerEntry, LedgerState, NotDurableError, UsageSum, sum_usage
+from llmgw.access.admin import create_key
+from llmgw.ledger.entry import LedgerEntry, LedgerState, NotDurableError
+from llmgw.ledger.journal import Journal, pending
+from llmgw.ledger.usage import UsageSum, sum_usage
+from llmgw.ledger.writer import Ledger
 from llmgw.store import Store, StoreGoneError, open_store
 from tests.support.processes import wait_until
 
@@ -29,8 +31,8 @@ Fault = Callable[[Store, Path], Callable[[], None]]
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Locks are hardly waited for, and failures tried again soon."""
-    monkeypatch.setattr("llmgw.ledger.BUSY_TIMEOUT_S", 0.01)
-    monkeypatch.setattr("llmgw.ledger._RETRY_INTERVAL_S", 0.02)
+    monkeypatch.setattr("llmgw.ledger.writer.BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("llmgw.ledger.writer._RETRY_INTERVAL_S", 0.02)
 
 
 @pytest.fixture
@@ -231,7 +233,7 @@ def test_a_row_that_was_committed_and_journaled_counts_once(store: Store, file: 
 def test_the_rows_of_a_process_that_dies_later_are_taken_over(
     store: Store, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llmgw.ledger._ADOPT_INTERVAL_S", 0.02)
+    monkeypatch.setattr("llmgw.ledger.writer._ADOPT_INTERVAL_S", 0.02)
     dying = Journal(journal_of(file), max_bytes=10_000_000)
     dying.append(entry._asdict() for entry in entries(0, 10))
     ledger = ledger_of(store, file)
@@ -333,7 +335,7 @@ def test_a_commit_of_a_row_that_can_never_be_stored_fails(store: Store, file: Pa
 
 
 def test_a_commit_that_hangs_is_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llmgw.ledger.COMMIT_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("llmgw.ledger.writer.COMMIT_TIMEOUT_S", 0.05)
     ledger = Ledger(store)  # nobody writes
     with pytest.raises(NotDurableError):
         asyncio.run(ledger.commit(entries(0, 1)[0]))
@@ -342,8 +344,9 @@ def test_a_commit_that_hangs_is_given_up(store: Store, monkeypatch: pytest.Monke
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from llmgw.journal import Journal
-from llmgw.ledger import Ledger, LedgerEntry
+from llmgw.ledger.journal import Journal
+from llmgw.ledger.writer import Ledger
+from llmgw.ledger.entry import LedgerEntry
 from llmgw.store import open_store
 
 file, first = Path(sys.argv[1]), int(sys.argv[2])

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from pydantic import SecretStr
 
-from llmgw import logs
 from llmgw.config import Config
 from llmgw.gateway import hide_secrets
+from llmgw.observe import logs
 
 SECRET = "upstream-key-2b6e"
 CLIENT_KEY = "sk-gtw-AbCd0123456789_-efghijklmnopqrst"

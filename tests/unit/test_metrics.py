@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from llmgw.ledger import LedgerEntry, LedgerState
-from llmgw.metrics import Metrics
+from llmgw.ledger.entry import LedgerEntry, LedgerState
+from llmgw.observe.metrics import Metrics
 
 ENTRY = LedgerEntry(0.0, "r", 200, 2.0, model="m", finish_reason="stop", first_event_s=0.4)
 
@@ -125,8 +125,8 @@ def test_each_process_has_its_own_registry() -> None:
 
 WORKER = """
 import sys
-from llmgw.ledger import LedgerEntry, LedgerState
-from llmgw.metrics import Metrics
+from llmgw.ledger.entry import LedgerEntry, LedgerState
+from llmgw.observe.metrics import Metrics
 
 metrics = Metrics(["m"])
 metrics.started()

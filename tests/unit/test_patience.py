@@ -2,7 +2,7 @@
 
 import asyncio
 
-from llmgw.patience import Patience
+from llmgw.asgi.grace import Patience
 
 MOMENT_S = 0.01
 

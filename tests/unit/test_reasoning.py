@@ -10,18 +10,11 @@ from typing import Any
 import pytest
 
 from llmgw import _core
+from llmgw.access.key import Key
 from llmgw.config import CacheConfig, Config, parse_config
-from llmgw.keys import Key
-from llmgw.reasoning import (
-    ENTRY_OVERHEAD_BYTES,
-    REDIS_PAUSE_S,
-    CacheError,
-    MemoryStore,
-    Reasoning,
-    RedisStore,
-    open_store,
-    sharing_problem,
-)
+from llmgw.reasoning.redis import REDIS_PAUSE_S, RedisStore
+from llmgw.reasoning.store import ENTRY_OVERHEAD_BYTES, CacheError, MemoryStore
+from llmgw.reasoning.turns import Reasoning, open_cache, sharing_problem
 from tests.support.processes import free_port
 
 KEYS = [bytes([number]) * 32 for number in range(4)]
@@ -109,7 +102,7 @@ def test_memory_is_bounded_and_the_least_used_goes_first() -> None:
 @pytest.mark.parametrize(("url", "kind"), [(None, MemoryStore), ("redis://127.0.0.1:1/0", RedisStore)])
 def test_the_config_chooses(url: str | None, kind: type) -> None:
     async def run() -> None:
-        store = open_store(CacheConfig.model_validate({"url": url}))
+        store = open_cache(CacheConfig.model_validate({"url": url}))
         assert isinstance(store, kind)
         await store.close()
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from llmgw.access.key import Key
 from llmgw.config import parse_config
-from llmgw.errors import ApiError, Blame
-from llmgw.keys import Key
-from llmgw.routing import Router
+from llmgw.errors import ApiError
+from llmgw.routing.router import Router
+from llmgw.routing.verdict import Blame
 
 UPSTREAMS: dict[str, dict[str, Any]] = {
     "one": {"base_url": "http://127.0.0.1:1/v1", "api_key": "sk-upstream"},

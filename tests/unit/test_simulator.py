@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from llmgw.simulator import FAMILIES, MODELS, Model, tokens
+from llmgw.simulator import MODELS, PROVIDERS, Model, tokens
 from llmgw.simulator.app import Simulator
 from llmgw.simulator.recorder import Recorder
 from llmgw.simulator.values import value_for
@@ -57,7 +57,7 @@ def call(method: str, path: str, *, app: Simulator | None = None, **options: Any
 
 
 def chat(model: str, *, app: Simulator | None = None, **body: Any) -> httpx.Response:  # noqa: ANN401 - JSON values
-    family = next(m.family for m in MODELS if m.id == model)
+    family = next(m.provider for m in MODELS if m.id == model)
     return call(
         "POST",
         f"/{family}/v1/chat/completions",
@@ -201,10 +201,10 @@ def test_wrong_keys_and_unknown_models_are_refused_in_the_family_s_shape(
     assert call("GET", f"/{family}/v1/models").status_code == 401
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", PROVIDERS)
 def test_models_are_listed(family: str) -> None:
     listed = call("GET", f"/{family}/v1/models", headers={"authorization": f"Bearer sim-{family}"}).json()
-    assert [m["id"] for m in listed["data"]] == [m.id for m in FAMILIES[family].models]
+    assert [m["id"] for m in listed["data"]] == [m.id for m in PROVIDERS[family].models]
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
@@ -212,7 +212,7 @@ def test_models_are_listed(family: str) -> None:
 def test_every_model_names_itself_a_simulator(model: Model, stream: bool) -> None:  # noqa: FBT001
     response = chat(model.id, stream=stream)
     if response.status_code == 400:
-        assert (model.family, stream) == ("qwen", False)
+        assert (model.provider, stream) == ("qwen", False)
         return
     text = content(response) if stream else response.json()["choices"][0]["message"]["content"]
     assert f"llmgw's simulator speaking as {model.id}" in text

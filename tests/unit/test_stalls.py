@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from llmgw.asgi import PIECE_BYTES, Message, Responder
-from llmgw.stalls import StallWatch, cut_connection
+from llmgw.asgi.responder import PIECE_BYTES, Responder
+from llmgw.asgi.stalls import StallWatch, cut_connection
+from llmgw.asgi.types import Message
 
 HTTP_2: dict[str, Any] = {"http_version": "2", "client": ("127.0.0.1", "1")}
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmgw.admission import Slots
-from llmgw.errors import Blame
-from llmgw.health import CoolDown, Health
-from llmgw.targets import Target, Targets
+from llmgw.limits.admission import Slots
+from llmgw.routing.health import CoolDown, Health
+from llmgw.routing.targets import Target, Targets
+from llmgw.routing.verdict import Blame
 
 NOTHING: Any = None
 """In place of what a choice does not look at."""

@@ -10,9 +10,10 @@ shows them.
              paths       checks        ▼
                                    ConfigError
 
-Durations are in seconds and say so in their names. This package uses nothing else of llmgw.
+Durations are in seconds and say so in their names. Of llmgw, this package uses only `errors`.
 """
 
+from llmgw.config.families import BOTH_MODES, ThinkingMode
 from llmgw.config.faults import (
     ConfigError,
     Fault,
@@ -26,12 +27,12 @@ from llmgw.config.load import (
     restart_faults,
 )
 from llmgw.config.tables import (
-    BOTH_MODES,
     CONFIG_ENV,
     DEFAULT_CONFIG,
     DEFAULT_STORE_URL,
     DIALECTS,
     MAX_DURATION_S,
+    MULTIPROC_ENV,
     SQLITE_PREFIX,
     CacheConfig,
     Capability,
@@ -44,7 +45,6 @@ from llmgw.config.tables import (
     ServerConfig,
     StoreConfig,
     TargetConfig,
-    ThinkingMode,
     UpstreamConfig,
 )
 
@@ -56,6 +56,7 @@ __all__ = [
     "DIALECTS",
     "MAX_DURATION_S",
     "MINIMAL_EXAMPLE",
+    "MULTIPROC_ENV",
     "SQLITE_PREFIX",
     "CacheConfig",
     "Capability",

@@ -18,6 +18,7 @@ from llmgw.config.tables import (
     TargetConfig,
     UpstreamConfig,
 )
+from llmgw.errors import LlmgwError
 
 
 class Fault(NamedTuple):
@@ -34,7 +35,7 @@ class Fault(NamedTuple):
         return f"{where}{self.problem}; {self.remedy}"
 
 
-class ConfigError(Exception):
+class ConfigError(LlmgwError):
     """The configuration can't be used. `faults` lists everything that is wrong with it."""
 
     def __init__(self, source: Path, faults: list[Fault]) -> None:

@@ -1,25 +1,25 @@
 """The tables of the file, as the gateway sees them once they have been checked and resolved."""
 
-import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, Strict
 
+from llmgw.config.families import BOTH_MODES, Family, ThinkingMode, family_of, reasons_inline, thinking_modes
+
 CONFIG_ENV: Final = "LLMGW_CONFIG"
 DEFAULT_CONFIG: Final = "llmgw.toml"
 DEFAULT_STORE_URL: Final = "sqlite:///llmgw.db"
 SQLITE_PREFIX: Final = "sqlite:///"
+MULTIPROC_ENV: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""The folder in which several workers share their metrics; prometheus_client reads it at its import."""
 MAX_DURATION_S: Final = 86_400.0
 """A day: longer than any request, and far from what a timer can't hold."""
 
 MAX_STALE_KEYS_S: Final = 30 * 86_400.0
 
-_INLINE_REASONING: Final = re.compile(r"minimax-m[23](?!\d)", re.IGNORECASE)
-"""MiniMax's models write their reasoning into the content unless `reasoning_split` is sent."""
 Dialect = Literal["enable_thinking", "directive", "thinking_object", "native", "chat_template_kwargs"]
 Modality = Literal["text", "image", "audio", "video"]
-ThinkingMode = Literal["on", "off"]
 Capability = Literal["streaming", "tools", "vision", "reasoning", "json_mode"]
 Seconds = Annotated[float, Field(gt=0, le=MAX_DURATION_S, allow_inf_nan=False)]
 Strings = Annotated[tuple[str, ...], Strict(strict=False)]
@@ -141,7 +141,7 @@ class TargetConfig(Table):
     def inline_reasoning(self) -> Literal["think"] | None:
         """How the content marks reasoning inside; None: not at all, as far as is known."""
         if self.reasoning_tags is None:
-            return "think" if _INLINE_REASONING.match(self.upstream_model) else None
+            return "think" if reasons_inline(self.upstream_model) else None
         return "think" if self.reasoning_tags == "think" else None
 
 
@@ -197,6 +197,29 @@ class ModelConfig(Table):
             object.__setattr__(self, "upstream_model", targets[0].upstream_model)
         object.__setattr__(self, "targets", targets)
 
+    @property
+    def family(self) -> Family:
+        """By the name at the first target, else by its id."""
+        return family_of(self.upstream_model, self.id)
+
+    @property
+    def modes(self) -> tuple[ThinkingMode, ...]:
+        """The modes that every target has, so that the switch can be honoured whichever one is asked."""
+        of_targets = [self.modes_at(target) for target in self.targets]
+        return tuple(mode for mode in BOTH_MODES if all(mode in modes for modes in of_targets))
+
+    def modes_at(self, target: TargetConfig) -> tuple[ThinkingMode, ...]:
+        """What the switch may ask of a target: as configured, else as its name tells, else both."""
+        if target.thinking_modes is not None:
+            return tuple(mode for mode in BOTH_MODES if mode in target.thinking_modes)
+        return thinking_modes(target.upstream_model, self.id)
+
+    def wants_reasoning_at(self, target: TargetConfig) -> bool:
+        """Whether reasoning of tool calls is kept for a target, and put back where it is missing."""
+        if target.restore_reasoning is not None:
+            return target.restore_reasoning
+        return family_of(target.upstream_model, self.id).wants_reasoning
+
 
 class Config(Table):
     """The whole file."""
@@ -233,7 +256,5 @@ class Config(Table):
         return self._text
 
 
-BOTH_MODES: Final[tuple[ThinkingMode, ...]] = get_args(ThinkingMode)
-"""What a thinking switch may ask for."""
 DIALECTS: Final[tuple[str, ...]] = get_args(Dialect)
 """The known thinking dialects, as `_core.Route` takes them."""

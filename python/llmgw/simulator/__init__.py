@@ -26,7 +26,7 @@ other unknown member, so an operator can rehearse slow and failing providers end
 See `faults.Simulation` for all of its members.
 """
 
-from llmgw.simulator.families import FAMILIES, MODELS
 from llmgw.simulator.model import Model
+from llmgw.simulator.providers import MODELS, PROVIDERS
 
-__all__ = ["FAMILIES", "MODELS", "Model"]
+__all__ = ["MODELS", "PROVIDERS", "Model"]

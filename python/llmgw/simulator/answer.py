@@ -1,4 +1,4 @@
-"""What is said: the simulated answer to a request, the same for every family."""
+"""What is said: the simulated answer to a request, the same for every provider."""
 
 # Chinese sentences have Chinese punctuation.
 # ruff: noqa: RUF001
@@ -82,7 +82,7 @@ class Answer:
 def compose(request: ChatRequest, model: Model, *, thinking: bool, question: str, choice: int) -> Answer:
     """The answer of one choice, before limits.
 
-    `question` is the user's text without what the family reads as a switch. The same `seed` gives the same
+    `question` is the user's text without what the provider reads as a switch. The same `seed` gives the same
     text; without one it varies.
     """
     seed = request.body.get("seed")

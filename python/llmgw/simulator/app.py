@@ -5,10 +5,10 @@ import secrets
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
-from llmgw.simulator.families import FAMILIES
-from llmgw.simulator.family import Family
 from llmgw.simulator.faults import Simulation
 from llmgw.simulator.model import Fault, JsonObject, RefusalError
+from llmgw.simulator.provider import Provider
+from llmgw.simulator.providers import PROVIDERS
 from llmgw.simulator.recorder import Received, Recorder
 from llmgw.simulator.request import ChatRequest
 from llmgw.simulator.turn import Turn
@@ -69,10 +69,10 @@ class Simulator:
             await exchange.json(200, {"status": "ok"})
         elif path == "/_requests" and method == "GET":
             await exchange.json(200, self._recorded(scope["query_string"].decode()))
-        elif mount in FAMILIES and (method, rest) == ("GET", "v1/models"):
-            await self._guarded(FAMILIES[mount], scope, exchange, self._models)
-        elif mount in FAMILIES and (method, rest) == ("POST", "v1/chat/completions"):
-            await self._guarded(FAMILIES[mount], scope, exchange, self._chat)
+        elif mount in PROVIDERS and (method, rest) == ("GET", "v1/models"):
+            await self._guarded(PROVIDERS[mount], scope, exchange, self._models)
+        elif mount in PROVIDERS and (method, rest) == ("POST", "v1/chat/completions"):
+            await self._guarded(PROVIDERS[mount], scope, exchange, self._chat)
         else:
             await exchange.json(404, NOT_FOUND)
 
@@ -85,23 +85,23 @@ class Simulator:
 
     async def _guarded(
         self,
-        family: Family,
+        provider: Provider,
         scope: Message,
         exchange: Exchange,
-        handler: Callable[[Family, Exchange, Received], Awaitable[None]],
+        handler: Callable[[Provider, Exchange, Received], Awaitable[None]],
     ) -> None:
-        """Record the request, check its key, and word a refusal as the family does."""
+        """Record the request, check its key, and word a refusal as the provider does."""
         body = await exchange.body()
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         received = self.recorder.add(scope["path"], headers, body)
         try:
-            _check_key(family, headers)
-            await handler(family, exchange, received)
+            _check_key(provider, headers)
+            await handler(provider, exchange, received)
         except RefusalError as refusal:
             extra = []
             if refusal.retry_after_s is not None:
                 extra.append((b"retry-after", f"{refusal.retry_after_s:g}".encode()))
-            await exchange.json(refusal.status, family.error(refusal, secrets.token_hex(16)), extra)
+            await exchange.json(refusal.status, provider.error(refusal, secrets.token_hex(16)), extra)
         except ClientLeftError:
             received.state = "client_left"
             raise
@@ -110,50 +110,50 @@ class Simulator:
             raise
         received.state = "answered"
 
-    async def _models(self, family: Family, exchange: Exchange, _: Received) -> None:
+    async def _models(self, provider: Provider, exchange: Exchange, _: Received) -> None:
         data = [
-            {"id": model.id, "object": "model", "created": 1_767_225_600, "owned_by": family.owner}
-            for model in family.models
+            {"id": model.id, "object": "model", "created": 1_767_225_600, "owned_by": provider.owner}
+            for model in provider.models
         ]
         await exchange.json(200, {"object": "list", "data": data})
 
-    async def _chat(self, family: Family, exchange: Exchange, received: Received) -> None:
+    async def _chat(self, provider: Provider, exchange: Exchange, received: Received) -> None:
         request = ChatRequest.parse(received.body, delay_ms=self._delay_ms)
         simulation = request.simulation
-        if not (family.waits_with_comments and request.stream):
+        if not (provider.waits_with_comments and request.stream):
             await exchange.pause(simulation.first_delay_ms / 1000)
-        turn = family.answer(request)
+        turn = provider.answer(request)
         if request.stream:
-            await self._stream(family, turn, exchange, received)
+            await self._stream(provider, turn, exchange, received)
             return
         await exchange.pause(simulation.delay_ms / 1000)
-        await exchange.json(200, family.completion(turn))
+        await exchange.json(200, provider.completion(turn))
 
-    async def _stream(self, family: Family, turn: Turn, exchange: Exchange, received: Received) -> None:
+    async def _stream(self, provider: Provider, turn: Turn, exchange: Exchange, received: Received) -> None:
         simulation = turn.request.simulation
         await exchange.start(200, EVENT_STREAM, [(b"cache-control", b"no-cache")])
-        if family.waits_with_comments and simulation.first_delay_ms:
+        if provider.waits_with_comments and simulation.first_delay_ms:
             await exchange.write(COMMENT)
             await exchange.pause(simulation.first_delay_ms / 1000)
-        ended = await _fail_after(0, simulation, family, exchange)
-        for chunk in family.chunks(turn):
+        ended = await _fail_after(0, simulation, provider, exchange)
+        for chunk in provider.chunks(turn):
             if ended:
                 return
             await exchange.pause(simulation.delay_ms / 1000)
             await exchange.write(frame(chunk))
             received.chunks += 1
-            ended = await _fail_after(received.chunks, simulation, family, exchange)
+            ended = await _fail_after(received.chunks, simulation, provider, exchange)
         if not ended:
             await exchange.write(DONE, more=False)
 
 
-def _check_key(family: Family, headers: list[tuple[str, str]]) -> None:
+def _check_key(provider: Provider, headers: list[tuple[str, str]]) -> None:
     """Raises RefusalError."""
-    if ("authorization", f"Bearer {family.api_key}") not in headers:
+    if ("authorization", f"Bearer {provider.api_key}") not in headers:
         raise RefusalError(Fault.INVALID_KEY, "The API key is wrong: see llmgw.simulator for the right one.")
 
 
-async def _fail_after(chunks: int, simulation: Simulation, family: Family, exchange: Exchange) -> bool:
+async def _fail_after(chunks: int, simulation: Simulation, provider: Provider, exchange: Exchange) -> bool:
     """Whatever fault is due after so many chunks. True: the answer has ended."""
     if chunks == simulation.stall_after_chunks:
         await exchange.pause(STALL_S)
@@ -161,7 +161,7 @@ async def _fail_after(chunks: int, simulation: Simulation, family: Family, excha
         raise BrokenOnPurposeError("this request asked for a broken connection")
     if chunks == simulation.error_after_chunks:
         refusal = RefusalError(Fault.SERVER_ERROR, "simulated failure in the middle of the stream")
-        await exchange.write(frame(family.error(refusal, secrets.token_hex(16))), more=False)
+        await exchange.write(frame(provider.error(refusal, secrets.token_hex(16))), more=False)
         return True
     if chunks == simulation.end_after_chunks:
         await exchange.write(b"", more=False)

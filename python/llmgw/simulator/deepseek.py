@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
-from llmgw.simulator.family import Family, as_uuid, message, tool_call
 from llmgw.simulator.model import Fault, JsonObject, Model, RefusalError, Thinking
+from llmgw.simulator.provider import Provider, as_uuid, message, tool_call
 from llmgw.simulator.request import ChatRequest, text_of
 from llmgw.simulator.turn import CallArguments, CallStart, Content, Piece, Reasoning, Turn
 
@@ -27,7 +27,7 @@ _TYPES = {
 }
 
 
-class DeepSeek(Family):
+class DeepSeek(Provider):
     """See the module."""
 
     name: ClassVar[str] = "deepseek"

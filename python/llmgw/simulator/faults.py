@@ -12,13 +12,13 @@ class Simulation:
     delay_ms: float = 0
     """Pause before every chunk; a not-streaming answer takes this once."""
     first_delay_ms: float = 0
-    """Pause before the response headers (where a family waits with comments: after headers and a comment)."""
+    """Pause before the response headers (or after headers and a comment, where a provider sends those)."""
     chunk_chars: int = 4
     """Characters of text or arguments in one chunk."""
     repeat: int = 1
     """Say the content this many times: for long answers."""
     status: int | None = None
-    """Refuse with this HTTP status, in the family's own words."""
+    """Refuse with this HTTP status, in the provider's own words."""
     retry_after_s: float | None = None
     """A `retry-after` header beside `status`."""
     fail_after_chunks: int | None = None

@@ -9,8 +9,8 @@ level.
 from collections.abc import Iterator
 from typing import ClassVar
 
-from llmgw.simulator.family import Family, message, tool_call
 from llmgw.simulator.model import Fault, JsonObject, Model, RefusalError, Thinking
+from llmgw.simulator.provider import Provider, message, tool_call
 from llmgw.simulator.request import ChatRequest
 from llmgw.simulator.turn import CallArguments, CallStart, Content, Piece, Reasoning, Turn
 
@@ -24,7 +24,7 @@ _TYPES = {
 }
 
 
-class Kimi(Family):
+class Kimi(Provider):
     """See the module."""
 
     name: ClassVar[str] = "kimi"

@@ -9,8 +9,8 @@ the chunk with the finish reason has `delta: null` and a `message` instead, and 
 from collections.abc import Iterator
 from typing import ClassVar
 
-from llmgw.simulator.family import Family, tool_call
 from llmgw.simulator.model import Fault, JsonObject, Model, RefusalError, Thinking
+from llmgw.simulator.provider import Provider, tool_call
 from llmgw.simulator.request import ChatRequest
 from llmgw.simulator.turn import CallArguments, CallStart, Content, Piece, Reasoning, Turn
 
@@ -26,7 +26,7 @@ _OPEN = "<think>\n"
 _CLOSE = "\n</think>\n\n"
 
 
-class MiniMax(Family):
+class MiniMax(Provider):
     """See the module."""
 
     name: ClassVar[str] = "minimax"

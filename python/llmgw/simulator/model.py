@@ -13,7 +13,7 @@ class Thinking(Enum):
     ON = "on"
     OFF = "off"
     ALWAYS = "always"
-    """The switch has no effect, or is refused; which of the two is the family's business."""
+    """The switch has no effect, or is refused; which of the two is the provider's business."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Model:
     """One simulated model."""
 
     id: str
-    family: str
+    provider: str
     thinking: Thinking
     images: bool = False
     context_window: int = 131_072
@@ -34,7 +34,7 @@ class Model:
 
 
 class Fault(Enum):
-    """Kinds of refusal. A family maps each to its own `type` and `code`."""
+    """Kinds of refusal. A provider maps each to its own `type` and `code`."""
 
     INVALID_KEY = 401
     INVALID_REQUEST = 400

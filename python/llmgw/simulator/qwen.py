@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from llmgw.simulator import tokens
 from llmgw.simulator.answer import Answer
-from llmgw.simulator.family import Family, as_uuid, message, tool_call
 from llmgw.simulator.model import Fault, JsonObject, Model, RefusalError, Thinking
+from llmgw.simulator.provider import Provider, as_uuid, message, tool_call
 from llmgw.simulator.request import ChatRequest
 from llmgw.simulator.turn import CallArguments, CallStart, Content, Finish, Piece, Reasoning, Turn
 
@@ -25,7 +25,7 @@ _TYPES = {
 }
 
 
-class Qwen(Family):
+class Qwen(Provider):
     """See the module."""
 
     name: ClassVar[str] = "qwen"

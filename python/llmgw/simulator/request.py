@@ -13,7 +13,7 @@ _CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """The parsed body. Members that one family alone reads stay in `body`."""
+    """The parsed body. Members that one provider alone reads stay in `body`."""
 
     body: JsonObject
     messages: list[JsonObject]

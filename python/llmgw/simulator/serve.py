@@ -13,7 +13,7 @@ from granian.log import LogLevels
 from granian.server.common import AbstractServer
 
 from llmgw.simulator.app import DELAY_VARIABLE
-from llmgw.simulator.families import FAMILIES
+from llmgw.simulator.providers import PROVIDERS
 
 DEFAULT_PORT = 9100
 DEFAULT_DELAY_MS = 15.0
@@ -55,7 +55,7 @@ def _announce(server: AbstractServer[Any], host: str, port: int, stopped: thread
     while not server.wrks or not _answers(host, port):
         if stopped.wait(POLL_INTERVAL_S):
             return
-    mounts = ", ".join(f"/{name}/v1" for name in FAMILIES)
+    mounts = ", ".join(f"/{name}/v1" for name in PROVIDERS)
     print(f"llmgw simulator: http://{host}:{port} ({mounts})", flush=True)  # noqa: T201 - for the terminal
 
 

@@ -1,4 +1,4 @@
-"""One answer on its way out: the choices cut into pieces, which each family dresses as its own chunks."""
+"""One answer on its way out: the choices cut into pieces, which each provider dresses as its own chunks."""
 
 import secrets
 import time
@@ -53,7 +53,7 @@ Piece = Reasoning | Content | CallStart | CallArguments | Finish
 
 @dataclass(frozen=True)
 class Turn:
-    """Everything that a family needs to put an answer on the wire."""
+    """Everything that a provider needs to put an answer on the wire."""
 
     request: ChatRequest
     model: Model
@@ -61,7 +61,7 @@ class Turn:
     answers: tuple[Answer, ...]
     created_s: int = field(default_factory=lambda: int(time.time()))
     token: str = field(default_factory=lambda: secrets.token_hex(16))
-    """32 hexadecimal digits from which the family makes the answer's id and the ids of its calls."""
+    """32 hexadecimal digits from which the provider makes the answer's id and the ids of its calls."""
 
     @property
     def prompt_tokens(self) -> int:

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from llmgw.config import SQLITE_PREFIX
+from llmgw.errors import LlmgwError
 
 BUSY_TIMEOUT_S: Final = 5.0
 """How long a statement waits for another process's lock before it fails."""
@@ -28,11 +29,11 @@ _BUSY_TIMEOUT: Final = "llmgw_busy_timeout_s"
 _PRIVATE: Final = 0o600
 
 
-class StoreError(Exception):
+class StoreError(LlmgwError):
     """The database can't be opened. The message says which and why."""
 
 
-class StoreGoneError(SQLAlchemyError):
+class StoreGoneError(LlmgwError, SQLAlchemyError):
     """The database's file was deleted or moved. SQLite would go on and write what nobody can find again."""
 
 

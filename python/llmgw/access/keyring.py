@@ -1,0 +1,150 @@
+"""The active keys in memory: one hash and one dict lookup per request."""
+
+import asyncio
+import hmac
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy import select
+
+from llmgw.access.key import KEY_PREFIX, Key, digest_of
+from llmgw.store import ApiKey, KeyEpoch, Store
+
+logger = logging.getLogger(__name__)
+
+POLL_INTERVAL_S: Final = 0.5
+"""A revocation must be seen within 1 s."""
+
+MISS_INTERVAL_S: Final = 0.05
+"""Unknown keys make the gateway look into the database at most so often."""
+
+MISS_TIMEOUT_S: Final = 1.0
+"""A request with an unknown key waits at most so long for that look."""
+
+STALE_KEYS_S: Final = 86_400.0
+"""While the database can't be read, the keys known so far stay in force for so long."""
+
+_MAX_TOKEN_LENGTH: Final = 128
+
+
+class KeyRing:
+    """The keys that are in force, in memory.
+
+    `lookup` belongs on the hot path. A thread polls the database; while the database fails, the last known
+    keys stay in force, `healthy` is False, and after `stale_keys_s` no key is in force any more.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        poll_interval_s: float = POLL_INTERVAL_S,
+        stale_keys_s: float = STALE_KEYS_S,
+        observe: Callable[[bool], None] | None = None,
+    ) -> None:
+        """Loads the keys once, blocking; where that fails, none is in force until they can be read.
+
+        Make it in the process that uses it. `observe(healthy)` is called by whichever thread has read the
+        keys, or failed to.
+        """
+        self._store = store
+        self._poll_interval_s = poll_interval_s
+        self._stale_keys_s = stale_keys_s
+        self._observe = observe
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._epoch: tuple[int, int] | None = None
+        self._by_digest: dict[bytes, Key] = {}
+        self._gate = asyncio.Lock()
+        self._next_look: asyncio.Task[None] | None = None
+        self._last_look_s = float("-inf")
+        self._read_s = float("-inf")
+        self.healthy = True
+        """False: the keys could not be read when that was last tried."""
+        self.stale = False
+        """True: they could not be read for so long, or ever, that none is in force."""
+        self.refresh()
+
+    def lookup(self, token: str) -> Key | None:
+        """The key with this text; None if there is none or it was revoked. Expiry the caller checks."""
+        if not token.startswith(KEY_PREFIX) or len(token) > _MAX_TOKEN_LENGTH:
+            return None
+        digest = digest_of(token)
+        key = self._by_digest.get(digest)
+        if key is None or not hmac.compare_digest(key.digest, digest):
+            return None
+        return key
+
+    def refresh(self) -> None:
+        """Reload the keys if they have changed. Blocking; never raises."""
+        try:
+            self._load()
+        except Exception:  # besides SQLAlchemyError: whatever a damaged file makes of the values in it
+            if self.healthy:
+                logger.exception("the keys can't be read; the ones known so far stay in force for a time")
+            self.healthy = False
+            self._expire()
+        else:
+            if not self.healthy:
+                logger.warning("the keys can be read again")
+            self.healthy, self.stale = True, False
+        if self._observe is not None:
+            self._observe(self.healthy)
+
+    def _expire(self) -> None:
+        """A revocation must count some day, even if nobody can read it."""
+        with self._lock:
+            if self.stale or time.monotonic() - self._read_s < self._stale_keys_s:
+                return
+            logger.error("the last known keys are older than %g s; no key is in force", self._stale_keys_s)
+            self.stale = True
+            self._by_digest = {}
+            self._epoch = None
+
+    async def refresh_if_stale(self) -> None:
+        """After a miss: look for keys made a moment ago, without blocking the loop.
+
+        The look begins after this call. Callers that wait together share one, and there are at most
+        1 / `MISS_INTERVAL_S` a second. Returns after `MISS_TIMEOUT_S` at the latest.
+        """
+        if self._next_look is None:
+            self._next_look = asyncio.ensure_future(self._look())
+        await asyncio.wait({self._next_look}, timeout=MISS_TIMEOUT_S)
+
+    def start(self) -> None:
+        """Begin to poll."""
+        self._thread = threading.Thread(target=self._poll, name="llmgw-keys", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop polling. Waits for a poll under way."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _load(self) -> None:
+        with self._lock, self._store.read() as session:
+            # One transaction, so that the epoch and the keys are of the same moment.
+            epoch = self._store.generation, session.scalars(select(KeyEpoch.epoch)).one()
+            if epoch == self._epoch:
+                self._read_s = time.monotonic()
+                return
+            rows = session.scalars(select(ApiKey).where(ApiKey.revoked_at.is_(None)))
+            self._by_digest = {row.digest: Key.of(row) for row in rows}
+            self._epoch = epoch
+            self._read_s = time.monotonic()
+
+    def _poll(self) -> None:
+        while not self._stop.wait(self._poll_interval_s):
+            self.refresh()
+
+    async def _look(self) -> None:
+        async with self._gate:
+            await asyncio.sleep(self._last_look_s + MISS_INTERVAL_S - time.monotonic())
+            self._next_look = None  # whoever comes from here on needs a look that begins later
+            self._last_look_s = time.monotonic()
+            await asyncio.to_thread(self.refresh)

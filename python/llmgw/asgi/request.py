@@ -1,0 +1,121 @@
+"""A request's headers and body, bounded in size and time."""
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+from llmgw.asgi.client import ClientGone
+from llmgw.asgi.types import Message, Receive, Scope
+from llmgw.errors import ApiError
+
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+"""`uri-host [ ":" port ]` of RFC 9110, section 7.2; it may be empty."""
+
+Fields: TypeAlias = dict[bytes, list[bytes]]
+"""The values of each header, in their order, by its name in lower case."""
+
+_READ_FIELDS: Final = frozenset(
+    {b"host", b"authorization", b"content-encoding", b"content-length", b"transfer-encoding"}
+)
+
+
+def read_fields(scope: Scope) -> Fields:
+    """The headers that the gateway reads. An SDK sends a dozen others."""
+    fields: Fields = {}
+    for name, value in scope["headers"]:
+        if name in _READ_FIELDS:
+            fields.setdefault(name, []).append(value)
+    return fields
+
+
+def check_host(fields: Fields, http_version: str) -> None:
+    """RFC 9112, section 3.2: exactly one `host` in HTTP/1.1, and a well-formed one.
+
+    granian puts an empty one where there is none, so one that was sent empty is refused too. Raises ApiError:
+    `invalid_host`.
+    """
+    hosts = fields.get(b"host", ())
+    if len(hosts) > 1 or (hosts and not _HOST.fullmatch(hosts[0])):
+        raise ApiError("invalid_host", "The Host header is repeated or malformed.")
+    if http_version == "1.1" and not (hosts and hosts[0]):
+        raise ApiError("invalid_host", "The Host header is missing.")
+
+
+class RequestBody:
+    """A request's body, as it comes: bounded in size, and in time as soon as somebody says so."""
+
+    def __init__(self, fields: Fields, receive: Receive) -> None:
+        """Reads nothing yet."""
+        self._fields = fields
+        self._receive = receive
+        self._waiting: asyncio.Future[Message] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._expired = False
+
+    async def read(self, *, limit_bytes: int, hold: Callable[[int], None]) -> Sequence[bytes]:
+        """All of it, in the pieces in which it came.
+
+        `hold(size)` is called before so many bytes are kept: with the announced length, else by piece. Raises
+        ApiError: `unsupported_encoding`, `body_too_large`, `request_timeout`; ClientGone; what `hold` raises.
+        """
+        announced = self._announced()
+        if announced is not None:
+            _check_size(announced, limit_bytes)
+            hold(announced)
+        try:
+            return await self._collect(announced, limit_bytes, hold)
+        except asyncio.CancelledError:
+            if not self._expired:
+                raise
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+        raise ApiError("request_timeout", "The request body did not arrive in time.")
+
+    def expire_in(self, timeout_s: float) -> None:
+        """Wait for what is missing no longer than this."""
+        self._timer = asyncio.get_running_loop().call_later(timeout_s, self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def _announced(self) -> int | None:
+        encodings = self._fields.get(b"content-encoding", ())
+        if encodings and any(value.strip().lower() != b"identity" for value in encodings):
+            message = "Compressed request bodies are not supported. Send it plain."
+            raise ApiError("unsupported_encoding", message)
+        # Where both stand, the body ends where the transfer coding says (RFC 9112, section 6.3).
+        if b"transfer-encoding" in self._fields:
+            return None
+        # granian refuses a request with two different lengths, or with one that is no 64-bit number.
+        lengths = self._fields.get(b"content-length", ())
+        return max((int(value) for value in lengths if value.isdigit()), default=None) if lengths else None
+
+    async def _collect(
+        self, announced: int | None, limit_bytes: int, hold: Callable[[int], None]
+    ) -> Sequence[bytes]:
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            # granian returns a future: no task is made of it, and it can be given up alone.
+            self._waiting = asyncio.ensure_future(self._receive())
+            message = await self._waiting
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            piece: bytes = message.get("body", b"")
+            size += len(piece)
+            _check_size(size, limit_bytes)
+            if announced is None:
+                hold(len(piece))
+            pieces.append(piece)
+            # granian only learns at the next call that there is no more, and a call takes three threads.
+            if size == announced or not message.get("more_body", False):
+                return pieces
+
+
+def _check_size(size: int, limit_bytes: int) -> None:
+    if size > limit_bytes:
+        raise ApiError("body_too_large", f"The request body exceeds the limit of {limit_bytes} bytes.")

@@ -1,0 +1,66 @@
+"""One request's answer.
+
+`Responder` stands between a handler and the server: it knows whether an answer has begun, and puts
+`x-request-id` on each. In-process test clients buffer what passes here; only a real socket shows how it
+streams.
+"""
+
+from typing import Final
+
+from llmgw._core import Exchange, Forward
+from llmgw.asgi.types import Headers, Send
+from llmgw.errors import ApiError, render_body, render_headers
+
+PIECE_BYTES: Final = 262_144
+"""A longer body is sent in pieces, so that a client which takes none of it is noticed like any other."""
+
+JSON: Final = (b"content-type", b"application/json")
+
+
+class Responder:
+    """One request's answer."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        """`request_id` goes into the headers of whatever is answered."""
+        self._send = send
+        self._id_header = (b"x-request-id", request_id.encode("ascii"))
+        self.status: int | None = None
+        """The HTTP status, once the answer has begun."""
+        self._writes = 0
+        self._forward: Forward | None = None
+
+    @property
+    def writes(self) -> int:
+        """Grows by one when a write begins and when it ends: odd while the client has to take something."""
+        return self._writes if self._forward is None else self._writes + self._forward.writes
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Send the head. granian flushes it at once, so do not send it before it is certain."""
+        self.status = status
+        headers.append(self._id_header)
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def body(self, body: bytes, *, more: bool) -> None:
+        """Send a piece of the body. Waits while the client is slow to take it."""
+        self._writes += 1
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        self._writes += 1
+
+    async def forward(self, exchange: Exchange) -> bytes | None:
+        """Send what comes of an exchange, as it comes. Returns the block that ends it, which is not sent."""
+        self._forward = exchange.forward(self._send)
+        return await self._forward
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole answer."""
+        headers.append((b"content-length", b"%d" % len(body)))
+        await self.start(status, headers)
+        sent = 0
+        while len(body) - sent > PIECE_BYTES:
+            await self.body(body[sent : sent + PIECE_BYTES], more=True)
+            sent += PIECE_BYTES
+        await self.body(body[sent:] if sent else body, more=False)
+
+    async def error(self, error: ApiError, headers: Headers | None = None) -> None:
+        """Send an error as a whole answer, with these headers besides its own."""
+        await self.whole(error.status, render_headers(error) + (headers or []), render_body(error))

@@ -1,0 +1,127 @@
+"""`llmgw keys create|list|revoke`."""
+
+import argparse
+import difflib
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from llmgw.access.admin import create_key, list_keys, revoke_keys
+from llmgw.access.key import Key
+from llmgw.cli.common import add_config_option, configured_store, format_time, print_table
+from llmgw.config import Config
+from llmgw.errors import CommandError
+
+EPILOG: Final = """\
+examples:
+  llmgw keys create --name ci                        a key for every model, until it is revoked
+  llmgw keys create --models glm-5,kimi-k3 --expires-in 30d
+  KEY=$(llmgw keys create --name script)             only the key goes to stdout
+  llmgw keys list
+  llmgw keys revoke 3                                by id, by its first characters, or by the key itself
+"""
+
+_DURATION: Final = re.compile(r"(\d{1,6})([smhdw])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.epilog = EPILOG
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    create = verbs.add_parser("create", help="make a key; it is shown this once")
+    create.add_argument("--name", default="", help="who or what it is for")
+    create.add_argument(
+        "--models", type=_list, metavar="A,B", help="ids of the models that it may use (default: all)"
+    )
+    create.add_argument(
+        "--expires-in", type=parse_duration, metavar="30d", help="a number and s, m, h, d or w"
+    )
+    listing = verbs.add_parser("list", help="show all keys, never their secret part")
+    revoke = verbs.add_parser("revoke", help="end a key; running gateways refuse it within a second")
+    revoke.add_argument(
+        "key", metavar="KEY", help="its id, its first characters as listed, or the key itself"
+    )
+    for verb in (create, listing, revoke):
+        add_config_option(verb)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    verbs = {"create": _create, "list": _list_all, "revoke": _revoke}
+    return verbs[options.verb](options)
+
+
+def parse_duration(text: str) -> timedelta:
+    """`90s`, `45m`, `12h`, `30d`, `2w`. Raises ArgumentTypeError."""
+    match = _DURATION.fullmatch(text)
+    if match is None or int(match[1]) == 0:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no duration: write a number and s, m, h, d or w, such as 30d"
+        )
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _list(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("name at least one model")
+    return names
+
+
+def _create(options: argparse.Namespace) -> int:
+    with configured_store(options.config) as (store, config):
+        _check_models(options.models or [], config)
+        expires_at = None if options.expires_in is None else datetime.now(UTC) + options.expires_in
+        new = create_key(store, name=options.name, models=options.models, expires_at=expires_at)
+    print(new.token)
+    until = f" It expires at {format_time(expires_at)}." if expires_at else ""
+    print(f"Key {new.key.id} was made. Keep it now, it is not shown again.{until}", file=sys.stderr)
+    return 0
+
+
+def _check_models(names: list[str], config: Config) -> None:
+    known = [model.id for model in config.models]
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"the config has {', '.join(known)}"
+            raise CommandError(f"there is no model {name!r}: {hint}")
+
+
+def _list_all(options: argparse.Namespace) -> int:
+    with configured_store(options.config) as (store, _config):
+        keys = list_keys(store)
+    rows = [
+        (
+            str(key.id),
+            key.name or "-",
+            f"{key.prefix}…",
+            "all" if key.models is None else ",".join(sorted(key.models)),
+            format_time(key.created_at),
+            format_time(key.expires_at),
+            _state(key),
+        )
+        for key in keys
+    ]
+    print_table(("ID", "NAME", "KEY", "MODELS", "CREATED", "EXPIRES", "STATE"), rows, right=(0,))
+    return 0
+
+
+def _state(key: Key) -> str:
+    if key.revoked_at is not None:
+        return f"revoked {format_time(key.revoked_at)}"
+    return "expired" if key.expired() else "active"
+
+
+def _revoke(options: argparse.Namespace) -> int:
+    with configured_store(options.config) as (store, _config):
+        keys = revoke_keys(store, options.key)
+    if not keys:
+        raise CommandError("no key is known by that; llmgw keys list shows them all")
+    if len(keys) > 1:
+        ids = ", ".join(str(key.id) for key in keys)
+        raise CommandError(f"several keys begin so (ids {ids}); revoke one by its id")
+    print(f"Key {keys[0].id} ({keys[0].prefix}…) is revoked.")
+    return 0

@@ -1,0 +1,112 @@
+"""`llmgw reload`: a running gateway takes another config over."""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from typing import Final
+
+from llmgw.cli.common import add_config_option
+from llmgw.config import Config, ConfigError, find_config, load_config
+from llmgw.errors import CommandError
+from llmgw.serving.run_folder import Request, Result, RunFolder
+
+EPILOG: Final = """\
+The gateway is found by the database of the config. It checks the file with its own environment and secrets;
+if there is nothing wrong, every worker takes it over within a second or so. No request is lost: what is under
+way ends as it began, on the old upstreams. If something is wrong, nothing changes, the faults are shown and
+the exit status is 1. Secrets that stand in files (api_key = "file:...") are read again too.
+
+server.host, server.port, server.workers, store and ledger need a restart. A worker that has to be replaced
+gets the config in force, not what stands in the file by then.
+
+SIGHUP to the gateway (kill -HUP, systemctl reload) does the same; the outcome is then in its log.
+
+examples:
+  llmgw reload
+  llmgw reload --config /etc/llmgw.toml
+"""
+_POLL_INTERVAL_S: Final = 0.02
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.epilog = EPILOG
+    add_config_option(parser)
+    parser.add_argument(
+        "--timeout-s", type=float, default=15.0, help="wait so long for the outcome (default: %(default)g)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    file = find_config(options.config)
+    try:
+        # The secrets are those of the gateway, which may not be to be had here.
+        config = load_config(file, secrets=False)
+    except ConfigError as error:
+        _refused(error)
+        return 1
+    folders = RunFolder.running(config.store.url)
+    if not folders:
+        raise CommandError(
+            f"no gateway runs with the database {config.store.url}; llmgw serve starts one with {file}"
+        )
+    done = [_reload(folder, config, time.monotonic() + options.timeout_s) for folder in folders]
+    return 0 if all(done) else 1
+
+
+def _reload(folder: RunFolder, config: Config, deadline_s: float) -> bool:
+    try:
+        request = folder.ask(config.source)
+        os.kill(folder.pid, signal.SIGHUP)
+    except (PermissionError, ProcessLookupError, FileNotFoundError) as error:
+        raise CommandError(
+            f"the gateway with process id {folder.pid} can't be told: {error.strerror}"
+        ) from error
+    result = _result(folder, request, deadline_s)
+    if result.faults:
+        _refused(ConfigError(config.source, result.faults))
+        return False
+    problems = [
+        f"worker {pid}: {problem}"
+        for pid in result.workers
+        if (problem := _problem(folder, pid, result.generation, deadline_s)) is not None
+    ]
+    for problem in problems:
+        print(f"llmgw: {problem}", file=sys.stderr)
+    if not problems:
+        workers = "1 worker" if len(result.workers) == 1 else f"{len(result.workers)} workers"
+        print(
+            f"{config.source} is in force in {workers} (process {folder.pid}, generation {result.generation})"
+        )
+    return not problems
+
+
+def _result(folder: RunFolder, request: Request, deadline_s: float) -> Result:
+    while (result := folder.result(request)) is None:
+        _wait(f"the gateway with process id {folder.pid} does not answer", deadline_s)
+    return result
+
+
+def _problem(folder: RunFolder, pid: int, generation: int, deadline_s: float) -> str | None:
+    """Wait for a worker. None: it has the config, or it is gone and its successor has it."""
+    while (report := folder.report_of(pid)) is None or report.generation < generation:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return None
+        _wait(f"worker {pid} has not taken the config over yet", deadline_s)
+    return report.problem
+
+
+def _wait(what: str, deadline_s: float) -> None:
+    """A moment, and no longer than until the deadline. Raises CommandError."""
+    if time.monotonic() > deadline_s:
+        raise CommandError(f"{what}; its log may say why")
+    time.sleep(_POLL_INTERVAL_S)
+
+
+def _refused(error: ConfigError) -> None:
+    print(f"{error}\nllmgw: refused; a gateway that runs keeps its config", file=sys.stderr)

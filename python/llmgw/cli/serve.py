@@ -1,0 +1,43 @@
+"""`llmgw serve`: the gateway."""
+
+import argparse
+import sys
+from typing import Final
+
+from llmgw.cli.common import add_config_option, read_config
+from llmgw.cli.version import version
+from llmgw.reasoning.turns import sharing_problem
+from llmgw.serving.server import run_gateway
+
+EPILOG: Final = """\
+examples:
+  llmgw serve                                   ./llmgw.toml, on the address that it names
+  llmgw serve --config /etc/llmgw.toml --host 0.0.0.0 --port 80 --workers 4
+
+A wrong config stops the start and lists every fault; llmgw check also tries the upstreams.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.epilog = EPILOG
+    add_config_option(parser)
+    parser.add_argument("--host", help="address to listen on (default: server.host of the config)")
+    parser.add_argument("--port", type=int, help="0: any free one (default: server.port of the config)")
+    parser.add_argument("--workers", type=int, help="processes (default: server.workers of the config)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    config = read_config(options.config)
+    workers = config.server.workers if options.workers is None else options.workers
+    if problem := sharing_problem(config, workers):
+        print(f"warning: {problem}", file=sys.stderr, flush=True)
+    run_gateway(
+        config,
+        host=config.server.host if options.host is None else options.host,
+        port=config.server.port if options.port is None else options.port,
+        workers=workers,
+        on_ready=lambda url: print(f"llmgw {version()} listening on {url}", flush=True),
+    )
+    return 0

@@ -1,0 +1,86 @@
+"""What a model's name tells: who makes it, whether it thinks, and what it wants back.
+
+This is the one place that knows model names, beside the thinking dialects (`_core.dialect_for`). A family
+states only what is true of all its members. Each function takes the name that the upstream knows the model
+by and, where that name may be opaque (an endpoint's id), the model's id.
+"""
+
+import re
+from typing import Final, Literal, NamedTuple, get_args
+
+ThinkingMode = Literal["on", "off"]
+BOTH_MODES: Final[tuple[ThinkingMode, ...]] = get_args(ThinkingMode)
+"""What a thinking switch may ask for."""
+
+
+class Family(NamedTuple):
+    """Models of one maker."""
+
+    name: str
+    owned_by: str
+    pattern: re.Pattern[str]
+    """Found anywhere in a model's name."""
+    always_reasons: re.Pattern[str] | None = None
+    """Names of members that are known to reason."""
+    wants_reasoning: bool = False
+    """While it thinks, it refuses an assistant message that called tools and lost its `reasoning_content`."""
+
+
+def _named(pattern: str) -> re.Pattern[str]:
+    # A name begins at the start or after a separator, so that `vendor/qwen3-max` is Qwen and `sqwen` is not.
+    return re.compile(rf"(?:^|[/_.:-])(?:{pattern})", re.IGNORECASE)
+
+
+OTHER: Final = Family("other", "unknown", _named(""))
+FAMILIES: Final = (
+    # Distilled models name two families (`deepseek-r1-distill-qwen-32b`); their maker comes first.
+    Family(
+        "deepseek",
+        "deepseek",
+        _named("deepseek"),
+        _named("deepseek-v4-|deepseek-r1|deepseek-reasoner"),
+        wants_reasoning=True,
+    ),
+    Family("qwen", "alibaba", _named("qwen|qwq|qvq"), _named("qwq|qvq|qwen3(?:\\.\\d+)?-[^/]*thinking")),
+    Family("glm", "zhipu", _named("glm|chatglm")),
+    Family(
+        "kimi",
+        "moonshotai",
+        _named("kimi|moonshot"),
+        _named("kimi-[^/]*thinking"),
+        wants_reasoning=True,
+    ),
+    Family("minimax", "minimax", _named("minimax|abab"), _named("minimax-m2")),
+)
+
+_ALWAYS_THINKS: Final = _named(
+    r"qwq|qvq|qwen3(?:\.\d+)?-[^/]*thinking|deepseek-r1|kimi-[^/]*thinking|minimax-m2(?!\d)"
+)
+_NEVER_THINKS: Final = _named(r"qwen3-(?:[^/]*-)?instruct|qwen3-coder")
+_REASONS_INLINE: Final = re.compile(r"minimax-m[23](?!\d)", re.IGNORECASE)
+
+
+def family_of(upstream_model: str, model_id: str) -> Family:
+    """By the upstream's name for the model, else by its id."""
+    return _family_and_name(upstream_model, model_id)[0]
+
+
+def thinking_modes(upstream_model: str, model_id: str) -> tuple[ThinkingMode, ...]:
+    """The modes that a model has by its name; both where the name does not tell."""
+    _, name = _family_and_name(upstream_model, model_id)
+    if _ALWAYS_THINKS.search(name):
+        return ("on",)
+    return ("off",) if _NEVER_THINKS.search(name) else BOTH_MODES
+
+
+def reasons_inline(upstream_model: str) -> bool:
+    """Whether its reasoning is in the content (MiniMax's is, unless `reasoning_split` is sent)."""
+    return _REASONS_INLINE.match(upstream_model) is not None
+
+
+def _family_and_name(upstream_model: str, model_id: str) -> tuple[Family, str]:
+    for name in (upstream_model, model_id):
+        for family in FAMILIES:
+            if family.pattern.search(name):
+                return family, name
+    return OTHER, upstream_model

@@ -1,0 +1,56 @@
+"""`GET /healthz`, `/readyz` and `/metrics`: for the operator's programs, without a key."""
+
+import asyncio
+import json
+from typing import Final
+from urllib.parse import parse_qs
+
+from llmgw.asgi.responder import JSON, Responder
+from llmgw.asgi.types import Scope
+from llmgw.gateway import Gateway
+from llmgw.observe.metrics import CONTENT_TYPE
+
+HEALTHZ: Final = "/healthz"
+READYZ: Final = "/readyz"
+METRICS: Final = "/metrics"
+
+
+async def healthz(gateway: Gateway, scope: Scope, responder: Responder) -> None:  # noqa: ARG001
+    """The process answers."""
+    await _report(responder, problems=[], warnings=[])
+
+
+async def readyz(gateway: Gateway, scope: Scope, responder: Responder) -> None:
+    """503 while this worker drains or has no keys, so that it gets no traffic. `?verbose` adds upstreams."""
+    problems: list[str] = []
+    warnings: list[str] = []
+    if gateway.draining:
+        problems.append("draining")
+    if gateway.keyring.stale:
+        problems.append("no key is in force: the keys can't be read")
+    elif not gateway.keyring.healthy:
+        warnings.append("the keys can't be read; the last known stay in force")
+    if warning := gateway.ledger.warning:
+        warnings.append(warning)
+    verbose = b"verbose" in parse_qs(scope["query_string"], keep_blank_values=True)
+    # A target that cools down is not a reason to be unready: other models may be well.
+    upstreams = {"upstreams": gateway.upstream_report()} if verbose else {}
+    await _report(responder, problems=problems, warnings=warnings, **upstreams)
+
+
+async def metrics(gateway: Gateway, scope: Scope, responder: Responder) -> None:  # noqa: ARG001
+    """Prometheus text, of all workers."""
+    gateway.metrics.fold()
+    body = await asyncio.to_thread(gateway.metrics.render)
+    await responder.whole(200, [(b"content-type", CONTENT_TYPE.encode("ascii"))], body)
+
+
+async def _report(responder: Responder, *, problems: list[str], warnings: list[str], **more: object) -> None:
+    report: dict[str, object] = {"status": "unavailable" if problems else "degraded" if warnings else "ok"}
+    report |= {"problems": problems} if problems else {}
+    report |= {"warnings": warnings} if warnings else {}
+    report |= more
+    await responder.whole(503 if problems else 200, [JSON], json.dumps(report).encode())
+
+
+OPERATIONS: Final = {HEALTHZ: healthz, READYZ: readyz, METRICS: metrics}

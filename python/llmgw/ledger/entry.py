@@ -1,0 +1,53 @@
+"""What the ledger keeps of a request, and how the ledger itself is doing."""
+
+from typing import Final, NamedTuple
+
+from llmgw.errors import LlmgwError
+
+TOKEN_COUNTS: Final = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
+"""Those of the fields that count tokens."""
+
+
+class LedgerEntry(NamedTuple):
+    """One finished request. The fields are the columns of `LedgerRow`, explained there."""
+
+    time_s: float
+    """When it came in, in seconds since the epoch."""
+    request_id: str
+    status: int
+    total_s: float
+    key_id: int | None = None
+    model: str | None = None
+    upstream: str | None = None
+    stream: bool = False
+    finish_reason: str | None = None
+    error_kind: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    usage_source: str = "none"
+    thinking_asked: str | None = None
+    thinking_sent: str | None = None
+    thinking_observed: bool = False
+    first_event_s: float | None = None
+    attempts: int = 0
+    attempt_errors: str | None = None
+
+
+class LedgerState(NamedTuple):
+    """How the ledger is doing."""
+
+    queued: int
+    """Rows in memory only."""
+    dropped: int
+    """Rows that were lost, since the start."""
+    journal_rows: int
+    """Rows on disk that the database does not have yet."""
+    journal_bytes: int
+    healthy: bool
+    """False: the database took no rows when it was last tried."""
+
+
+class NotDurableError(LlmgwError):
+    """Neither the database nor the journal took the row."""

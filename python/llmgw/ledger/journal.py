@@ -1,0 +1,300 @@
+"""Where ledger rows wait on disk while the database can't take them: append-only files, one for each process.
+
+A folder belongs to one database. Each process that needs one writes a file of its own in it and holds a lock
+(`flock`) on that file. A file without a lock is one whose process has died: any other may adopt it. A file is
+removed only after the database has committed its rows. Who dies in between leaves rows that are replayed
+twice, which the unique `ledger.request_id` makes harmless. So each row arrives exactly once.
+
+A line is the CRC-32 of a row's JSON, a space, and the JSON: `5d41402a {"request_id":"req_…",…}`. A torn last
+line is the mark of a crash in the middle of a write that nobody was told had succeeded.
+"""
+
+import errno
+import fcntl
+import json
+import logging
+import os
+import secrets
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from llmgw.errors import LlmgwError
+
+logger = logging.getLogger(__name__)
+
+SUFFIX: Final = ".journal"
+DAMAGED_SUFFIX: Final = ".damaged"
+_PRIVATE_FOLDER: Final = 0o700
+_PRIVATE: Final = 0o600
+_READ_BYTES: Final = 1 << 20
+_CRC_LENGTH: Final = 8
+# Linux need not write back a file's times; the size that an append changes is written by both.
+_sync = getattr(os, "fdatasync", os.fsync)
+
+
+class JournalFullError(LlmgwError, OSError):
+    """The journal has reached its bound."""
+
+
+class Pending(NamedTuple):
+    """What waits in the journals of a folder."""
+
+    rows: int
+    size_bytes: int
+
+
+class Journal:
+    """One process's journal, and those that it has adopted. For one thread; open it after any fork."""
+
+    def __init__(self, folder: Path, *, max_bytes: int) -> None:
+        """Touches nothing yet: the folder is made when there is something to write."""
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._own: _File | None = None
+        self._others: list[_File] = []
+        self._batch: _Batch | None = None  # what `read` gave last
+        self.damaged = 0
+        """Lines that could not be read, since the start."""
+
+    @property
+    def rows(self) -> int:
+        """Rows that wait, in all files of this process."""
+        return sum(file.rows for file in self._files())
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the files that they wait in."""
+        return sum(file.size for file in self._files())
+
+    def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write these rows, all or none. They are on disk when this returns.
+
+        Raises OSError (JournalFullError beyond `max_bytes`).
+        """
+        lines = b"".join(map(_line, rows))
+        if self._own is not None and not self._own.is_sound():
+            # Moved, deleted, or ending in half a line. Its rows can still be read, through the descriptor.
+            self._others.append(self._own)
+            self._own = None
+        size = self._own.size if self._own else 0
+        if size + len(lines) > self._max_bytes:
+            raise JournalFullError(errno.EDQUOT, f"the journal is full ({self._max_bytes} bytes)")
+        own = self._own = self._own or _File.create(self._folder)
+        own.append(lines)
+        if not own.is_in_place():
+            raise FileNotFoundError(errno.ENOENT, f"the journal {own.path} was moved or deleted")
+
+    def adopt(self) -> None:
+        """Take over the files of processes that have died. Raises OSError."""
+        held = {file.path for file in self._files()}
+        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+            if path not in held and (file := _File.adopt(path)):
+                logger.warning("%d ledger rows of a process that died are in %s", file.rows, path)
+                self._others.append(file)
+
+    def read(self, max_rows: int) -> list[dict[str, Any]]:
+        """The next rows that wait, none if there are none. They stay until `forget`. Raises OSError."""
+        for file in list(self._files()):
+            batch = self._batch = file.read(max_rows)
+            if batch.rows:
+                return batch.rows
+            self.forget()
+        self._batch = None
+        return []
+
+    def forget(self) -> None:
+        """The database has what `read` gave last. A file that has no more is removed. Raises OSError."""
+        batch, self._batch = self._batch, None
+        if batch is None:
+            return
+        file = batch.file
+        if batch.damaged:
+            logger.error("%s has %d lines that can't be read; it is kept", file.path, batch.damaged)
+            self.damaged += batch.damaged
+        file.advance(batch)
+        if file.offset >= file.size:
+            if file is self._own:
+                self._own = None
+            else:
+                self._others.remove(file)
+            file.remove()
+
+    def close(self) -> None:
+        """Let go of the files. What waits in them is for the next process."""
+        for file in self._files():
+            file.close()
+        self._own, self._others = None, []
+
+    def _files(self) -> Iterator["_File"]:
+        yield from self._others
+        if self._own is not None:
+            yield self._own
+
+
+class _Batch(NamedTuple):
+    """Some rows of a file, and where they end."""
+
+    file: "_File"
+    rows: list[dict[str, Any]]
+    offset: int
+    damaged: int
+    """Lines among them that could not be read."""
+
+
+class _File:
+    """An open journal file with the lock that says so."""
+
+    def __init__(self, path: Path, descriptor: int, *, size: int = 0, rows: int = 0) -> None:
+        self.path = path
+        self._descriptor = descriptor
+        self.size = size
+        self.rows = rows
+        self.offset = 0
+        """Up to here the database has it."""
+        self.damaged = False
+
+    @classmethod
+    def create(cls, folder: Path) -> "_File":
+        folder.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+        path = folder / f"{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
+        # Under its name only once it is locked: others must not take it for a dead process's.
+        young = path.with_suffix(".new")
+        descriptor = os.open(young, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, _PRIVATE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            young.rename(path)
+            _sync_folder(folder)
+        except OSError:
+            young.unlink(missing_ok=True)
+            os.close(descriptor)
+            raise
+        return cls(path, descriptor)
+
+    @classmethod
+    def adopt(cls, path: Path) -> "_File | None":
+        """None if its process lives, or another one was faster."""
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        file = cls(path, descriptor, size=os.fstat(descriptor).st_size, rows=_count(descriptor))
+        if not file.is_in_place():
+            file.close()
+            return None
+        return file
+
+    def is_in_place(self) -> bool:
+        """False if the name leads to another file by now, or to none."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
+        except OSError:
+            return False
+
+    def is_sound(self) -> bool:
+        """True if it is in place and ends where it should."""
+        return self.is_in_place() and os.fstat(self._descriptor).st_size == self.size
+
+    def append(self, lines: bytes) -> None:
+        """All or nothing. Raises OSError."""
+        try:
+            rest = memoryview(lines)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+            _sync(self._descriptor)
+        except OSError:
+            # Half a batch must not stay: its rows are tried elsewhere, or again.
+            os.ftruncate(self._descriptor, self.size)
+            raise
+        self.size += len(lines)
+        self.rows += lines.count(b"\n")
+
+    def read(self, max_rows: int) -> _Batch:
+        """The rows from `offset` on. Reads on over damaged lines; no rows: there are none up to the end."""
+        rows: list[dict[str, Any]] = []
+        offset, damaged, wanted = self.offset, 0, _READ_BYTES
+        while len(rows) < max_rows and offset < self.size:
+            piece = os.pread(self._descriptor, min(wanted, self.size - offset), offset)
+            whole, end, _ = piece.rpartition(b"\n")
+            if not end:
+                if len(piece) == wanted:
+                    wanted *= 2  # a line that is longer than that
+                    continue
+                logger.warning("the last row in %s was not written to its end", self.path)
+                offset = self.size
+                break
+            for line in whole.split(b"\n")[: max_rows - len(rows)]:
+                offset += len(line) + 1
+                if (row := _row(line)) is None:
+                    damaged += 1
+                else:
+                    rows.append(row)
+        return _Batch(self, rows, offset, damaged)
+
+    def advance(self, batch: _Batch) -> None:
+        """The database has this batch."""
+        self.offset = batch.offset
+        self.rows = max(self.rows - len(batch.rows) - batch.damaged, 0)
+        self.damaged = self.damaged or batch.damaged > 0
+
+    def remove(self) -> None:
+        """Nothing in it is needed any more; but what could not be read is kept for somebody to look at."""
+        if self.is_in_place():
+            if self.damaged:
+                self.path.rename(self.path.with_suffix(DAMAGED_SUFFIX))
+            else:
+                self.path.unlink()
+        self.close()
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def pending(folder: Path) -> Pending:
+    """What waits in the journals of all processes, living or dead. Raises OSError."""
+    rows = size_bytes = 0
+    for path in folder.glob(f"*{SUFFIX}"):
+        try:
+            with path.open("rb") as file:
+                rows += _count(file.fileno())
+                size_bytes += os.fstat(file.fileno()).st_size
+        except FileNotFoundError:  # replayed at this very moment
+            continue
+    return Pending(rows, size_bytes)
+
+
+def _line(row: Mapping[str, Any]) -> bytes:
+    text = json.dumps(row, separators=(",", ":")).encode("ascii")  # escaped, so there is no newline in it
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    checksum, text = line[:_CRC_LENGTH], line[_CRC_LENGTH + 1 :]
+    if checksum != b"%08x" % zlib.crc32(text):
+        return None
+    row: dict[str, Any] = json.loads(text)
+    return row
+
+
+def _count(descriptor: int) -> int:
+    """Whole lines."""
+    rows = offset = 0
+    while piece := os.pread(descriptor, _READ_BYTES, offset):
+        rows += piece.count(b"\n")
+        offset += len(piece)
+    return rows
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new name must survive a power failure like the rows under it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

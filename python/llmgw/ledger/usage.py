@@ -1,0 +1,52 @@
+"""Sums over the ledger, for `llmgw usage`."""
+
+from typing import Any, Final, Literal, NamedTuple
+
+from sqlalchemy import String, cast, func, or_, select
+
+from llmgw.ledger.entry import TOKEN_COUNTS
+from llmgw.store import ApiKey, LedgerRow, Store
+
+UsageBy = Literal["key", "model", "day"]
+
+
+class UsageSum(NamedTuple):
+    """The sums of one group of the ledger. Tokens that no upstream reported are not in them."""
+
+    group: str
+    """The key's id and name, the model's id, or the day (UTC, `2026-11-23`)."""
+    requests: int
+    errors: int
+    """Requests that failed, with an error status or in the middle of a stream."""
+    prompt_tokens: int
+    completion_tokens: int
+    reasoning_tokens: int
+    cached_tokens: int
+
+
+def sum_usage(store: Store, by: UsageBy) -> list[UsageSum]:
+    """The ledger's sums, ordered by what they are grouped by. Raises SQLAlchemyError."""
+    group, label = _GROUPS[by]
+    failed = or_(LedgerRow.error_kind.is_not(None), LedgerRow.status >= _FIRST_ERROR_STATUS)
+    tokens = [func.coalesce(func.sum(getattr(LedgerRow, name)), 0) for name in TOKEN_COUNTS]
+    query = (
+        select(func.coalesce(label, "-"), func.count(), func.count().filter(failed), *tokens)
+        .select_from(LedgerRow)
+        .outerjoin(ApiKey, ApiKey.id == LedgerRow.key_id)
+        .group_by(group)
+        .order_by(group)
+    )
+    with store.read() as session:
+        return [UsageSum(*row) for row in session.execute(query)]
+
+
+_FIRST_ERROR_STATUS: Final = 400
+
+_DAY: Final = func.date(LedgerRow.time)
+
+# What is grouped by, and what stands for it in the answer.
+_GROUPS: Final[dict[UsageBy, tuple[Any, Any]]] = {
+    "key": (LedgerRow.key_id, cast(LedgerRow.key_id, String) + func.coalesce(" " + ApiKey.name, "")),
+    "model": (LedgerRow.model, LedgerRow.model),
+    "day": (_DAY, _DAY),
+}

@@ -1,0 +1,371 @@
+"""The ledger: one row per request, written in batches by a thread, far from the hot path.
+
+`Ledger.record` only appends to a queue in memory; `Ledger.commit` waits until the row is on disk. What the
+database can't take goes to the journal (`ledger.journal`) and from there into the database once it can. Where
+the journal fails as well, rows stay in the queue, which is bounded; what it can't hold is counted and logged.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    ProgrammingError,
+    SQLAlchemyError,
+    StatementError,
+)
+
+from llmgw.ledger.entry import LedgerEntry, LedgerState, NotDurableError
+from llmgw.ledger.journal import Journal
+from llmgw.ledger.rows import insertion
+from llmgw.store import Store
+
+logger = logging.getLogger(__name__)
+
+FLUSH_INTERVAL_S: Final = 0.5
+
+BATCH_ROWS: Final = 500
+
+CAPACITY_ROWS: Final = 100_000
+
+CLOSE_TIMEOUT_S: Final = 10.0
+"""At a stop, rows that neither the database nor the journal takes are tried again for so long."""
+
+BUSY_TIMEOUT_S: Final = 1.0
+"""Another process's lock on the database is waited for so long before rows go to the journal."""
+
+COMMIT_TIMEOUT_S: Final = 10.0
+"""`Ledger.commit` gives up after so long."""
+
+_RETRY_INTERVAL_S: Final = 0.5
+
+_RETRY_BUSY_TIMEOUT_S: Final = 0.05
+
+_CLOSE_INTERVAL_S: Final = 0.1
+
+_ADOPT_INTERVAL_S: Final = 5.0
+"""Journals of processes that have died are looked for so often: a listing of a folder that hardly ever is."""
+
+
+class _Commit(NamedTuple):
+    """A row that somebody waits for."""
+
+    entry: LedgerEntry
+    loop: asyncio.AbstractEventLoop
+    durable: asyncio.Future[bool]
+
+
+class Ledger:
+    """Takes entries from the event loop and writes them from a thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        journal: Journal | None = None,
+        flush_interval_s: float = FLUSH_INTERVAL_S,
+        batch_rows: int = BATCH_ROWS,
+        capacity_rows: int = CAPACITY_ROWS,
+        close_timeout_s: float = CLOSE_TIMEOUT_S,
+        observe: Callable[[LedgerState], None] | None = None,
+    ) -> None:
+        """`journal` None: what the database can't take stays in memory.
+
+        `observe` is called by the thread after each round.
+        """
+        self._store = store
+        self._journal = journal
+        self._flush_interval_s = flush_interval_s
+        self._batch_rows = batch_rows
+        self._capacity_rows = capacity_rows
+        self._close_timeout_s = close_timeout_s
+        self._observe = observe
+        self._queue: deque[LedgerEntry] = deque()
+        self._commits: deque[_Commit] = deque()
+        self._batch: list[LedgerEntry] = []  # taken from the queue, neither committed nor in the journal yet
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._healthy = True
+        self._journaling = True
+        self._retry_at_s = float("-inf")
+        self._adopt_at_s = float("-inf")
+        self._overflowed = 0  # counted on the event loop
+        self._lost = 0  # counted by the thread
+        self._refused: set[str] = set()  # of the rows just written: those that the database will never take
+
+    @property
+    def dropped(self) -> int:
+        """Rows that were lost, since the start."""
+        return self._overflowed + self._lost + (self._journal.damaged if self._journal else 0)
+
+    @property
+    def queued(self) -> int:
+        """Rows that are in memory only."""
+        return len(self._queue) + len(self._batch)
+
+    @property
+    def state(self) -> LedgerState:
+        """As of now, where the thread asks; else of about now."""
+        journal = self._journal
+        rows, size_bytes = (journal.rows, journal.size_bytes) if journal else (0, 0)
+        return LedgerState(self.queued, self.dropped, rows, size_bytes, self._healthy)
+
+    @property
+    def warning(self) -> str | None:
+        """What an operator should know; None: all is well."""
+        if self._healthy:
+            return None
+        refuge = "the journal" if self._journal and self._journaling else "memory only"
+        return f"the database can't be written; ledger rows wait in {refuge}"
+
+    def start(self) -> None:
+        """Begin to write. Call it in the process that records."""
+        self._thread = threading.Thread(target=self._run, name="llmgw-ledger", daemon=True)
+        self._thread.start()
+
+    def record(self, entry: LedgerEntry) -> None:
+        """Take an entry. No I/O, never raises; when the queue is full the entry is dropped and counted."""
+        if self.queued >= self._capacity_rows:
+            if self._overflowed == 0:
+                logger.error("the ledger's queue is full (%d rows); entries are lost", self._capacity_rows)
+            self._overflowed += 1
+            return
+        self._queue.append(entry)
+        if len(self._queue) >= self._batch_rows:
+            self._wake.set()
+
+    async def commit(self, entry: LedgerEntry) -> None:
+        """Take an entry, and return when it is on disk: in the database, or in the journal while that fails.
+
+        All that wait at the same time share one transaction. Raises NotDurableError: the entry is not kept
+        then. (After a time-out it may be on disk all the same; recording another one with its request id is
+        harmless, for the first one stays.)
+        """
+        loop = asyncio.get_running_loop()
+        durable: asyncio.Future[bool] = loop.create_future()
+        self._commits.append(_Commit(entry, loop, durable))
+        self._wake.set()
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT_S):
+                on_disk = await durable
+        except TimeoutError:
+            on_disk = False
+        if not on_disk:
+            raise NotDurableError
+
+    async def close(self) -> None:
+        """Write what is queued and stop. Without blocking the loop; record nothing afterwards."""
+        await asyncio.to_thread(self.close_blocking)
+
+    def close_blocking(self) -> None:
+        """The same, for callers without a loop."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+        deadline = time.monotonic() + self._close_timeout_s
+        self._retry_at_s = float("-inf")
+        while (self._guarded_round() or self.queued) and time.monotonic() < deadline:
+            if self.queued:
+                time.sleep(_CLOSE_INTERVAL_S)
+                self._retry_at_s = float("-inf")
+        if self.queued:
+            logger.error("the database can't be written; %d ledger entries are lost", self.queued)
+            self._lost += self.queued
+            self._queue.clear()
+            self._batch = []
+        if self._journal is not None:
+            if self._journal.rows:
+                logger.warning("%d ledger entries wait in the journal for the next start", self._journal.rows)
+            self._journal.close()
+        self._report()
+
+    def _run(self) -> None:
+        more = True
+        while not self._stop.is_set():
+            if time.monotonic() >= self._adopt_at_s:
+                self._adopt()
+            # A full queue wakes this thread at once; a failing disk must not make it spin, see `_round`.
+            if not more:
+                self._wake.wait(self._flush_interval_s)
+            self._wake.clear()
+            more = self._guarded_round()
+            self._report()
+
+    def _report(self) -> None:
+        if self._observe is not None:
+            self._observe(self.state)
+
+    def _guarded_round(self) -> bool:
+        try:
+            return self._round()
+        except Exception:
+            # Without its thread the ledger would be a memory leak.
+            logger.exception("a defect in the ledger")
+            self._settle(self._take_commits(), on_disk=False)
+            self._stop.wait(self._flush_interval_s)
+            return False
+
+    def _round(self) -> bool:
+        """Get what is in memory on disk, then some of the journal into the database. True: there is more."""
+        # What comes meanwhile waits for the next round, unless it fills a batch or somebody waits for it: a
+        # transaction costs as much as a hundred rows, and under load there are always a few new ones.
+        fullest = 1
+        while self._batch or self._commits or len(self._queue) >= fullest:
+            fullest = self._batch_rows
+            commits = self._take_commits()
+            waited_for = [commit.entry for commit in commits]
+            if not self._batch:
+                count = min(len(self._queue), self._batch_rows)
+                self._batch = [self._queue.popleft() for _ in range(count)]
+            rows = waited_for + self._batch
+            # While the database fails, the journal comes first: the database is tried with what is in there.
+            on_disk = (self._healthy and self._insert(rows)) or self._append(rows) or self._try_again(rows)
+            self._settle(commits, on_disk=on_disk)
+            if not on_disk:
+                # The queue keeps what nobody waits for. The next try is the next round's.
+                self._stop.wait(min(self._flush_interval_s, _RETRY_INTERVAL_S))
+                return False
+            self._batch = []
+        return self._replay()
+
+    def _take_commits(self) -> list[_Commit]:
+        return [self._commits.popleft() for _ in range(min(len(self._commits), self._batch_rows))]
+
+    def _settle(self, commits: list[_Commit], *, on_disk: bool) -> None:
+        """Tell those who wait."""
+        if not commits:
+            return
+
+        refused, self._refused = self._refused, set()
+
+        def settle() -> None:
+            for commit in commits:
+                if not commit.durable.done():  # its request may have been cancelled, or have given up
+                    commit.durable.set_result(on_disk and commit.entry.request_id not in refused)
+
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            commits[0].loop.call_soon_threadsafe(settle)
+
+    def _try_again(self, rows: list[LedgerEntry]) -> bool:
+        """`_insert`, but only now and then."""
+        return time.monotonic() >= self._retry_at_s and self._insert(rows)
+
+    def _insert(self, rows: list[LedgerEntry]) -> bool:
+        """Rows into the database. False if that fails; what it will never take is dropped and counted."""
+        try:
+            self._write(rows)
+        except (SQLAlchemyError, ValueError, OverflowError) as error:
+            if _is_of_the_database(error) or not self._insert_one_by_one(rows):
+                self._fail(error)
+                return False
+        if not self._healthy:
+            logger.warning("the ledger can be written again")
+            self._healthy = True
+        return True
+
+    def _insert_one_by_one(self, rows: list[LedgerEntry]) -> bool:
+        """One row that the database will never take must not keep back the others."""
+        refused: set[str] = set()
+        for entry in rows:
+            try:
+                self._write([entry])
+            except (SQLAlchemyError, ValueError, OverflowError) as error:
+                if _is_of_the_database(error):
+                    return False
+                logger.exception("the ledger entry of request %s can't be stored", entry.request_id)
+                refused.add(entry.request_id)
+        self._lost += len(refused)
+        self._refused = refused
+        return True
+
+    def _fail(self, error: Exception) -> None:
+        if self._healthy:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            refuge = "in the journal" if self._journal else "in memory"
+            logger.error("the ledger can't be written, it is kept %s: %s", refuge, cause)
+        self._healthy = False
+        self._retry_at_s = time.monotonic() + _RETRY_INTERVAL_S
+
+    def _write(self, batch: list[LedgerEntry]) -> None:
+        busy_timeout_s = BUSY_TIMEOUT_S if self._healthy else _RETRY_BUSY_TIMEOUT_S
+        with self._store.write(busy_timeout_s=busy_timeout_s) as session:
+            connection = session.connection()
+            statement = insertion(connection.dialect)
+            if batch:
+                connection.exec_driver_sql(statement.sql, [statement.row(entry) for entry in batch])
+
+    def _append(self, rows: list[LedgerEntry]) -> bool:
+        """Rows into the journal. False if that fails too."""
+        if self._journal is None:
+            return False
+        try:
+            self._journal.append(entry._asdict() for entry in rows)
+        except OSError as error:
+            if self._journaling:
+                logger.error("the ledger's journal can't be written either: %s", error)  # noqa: TRY400
+            self._journaling = False
+            return False
+        if not self._journaling:
+            logger.warning("the ledger's journal can be written again")
+            self._journaling = True
+        return True
+
+    def _adopt(self) -> None:
+        self._adopt_at_s = time.monotonic() + _ADOPT_INTERVAL_S
+        if self._journal is not None:
+            try:
+                self._journal.adopt()
+            except OSError:
+                logger.exception("the journals of other processes can't be read")
+
+    def _replay(self) -> bool:
+        """Some rows of the journal into the database. True: there are more.
+
+        While the database fails this also is what finds out whether it still does.
+        """
+        if not self._healthy and time.monotonic() < self._retry_at_s:
+            return False
+        if self._journal is None:
+            if not self._healthy:
+                self._insert([])
+            return False
+        try:
+            rows = self._journal.read(self._batch_rows)
+            if self._healthy and not rows:
+                return False
+            entries = [entry for row in rows if (entry := _entry(row))]
+            if not self._insert(entries):
+                return False
+            self._lost += len(rows) - len(entries)
+            self._journal.forget()
+        except OSError:
+            logger.exception("the ledger's journal can't be read")
+            return False
+        return bool(rows)
+
+
+def _is_of_the_database(error: Exception) -> bool:
+    """True: it failed; False: it refused these values, and would do so again."""
+    if isinstance(error, DBAPIError):
+        return not isinstance(error, (IntegrityError, DataError, InterfaceError, ProgrammingError))
+    return isinstance(error, SQLAlchemyError) and not isinstance(error, StatementError)
+
+
+def _entry(row: dict[str, Any]) -> LedgerEntry | None:
+    """A row of the journal, which another version of llmgw may have written."""
+    try:
+        return LedgerEntry(**{name: row[name] for name in LedgerEntry._fields if name in row})
+    except TypeError:
+        logger.error("a journal's row lacks what every ledger entry has: %s", sorted(row))  # noqa: TRY400
+        return None

@@ -1,0 +1,1 @@
+"""What one worker accepts at once."""

@@ -1,0 +1,276 @@
+"""Prometheus metrics of the gateway, on a registry of their own.
+
+The labels of a metric come from the config and from fixed tables, never from a request, so their number is
+bounded. With several workers (`PROMETHEUS_MULTIPROC_DIR` is set before this module is imported) each worker
+counts in files of that folder, and any worker answers for all.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from llmgw.config import MULTIPROC_ENV
+from llmgw.ledger.entry import LedgerEntry, LedgerState
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+NO_MODEL: Final = ""
+"""The label of requests that named no configured model."""
+
+_FIRST_EVENT_BUCKETS_S: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
+_TOTAL_BUCKETS_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
+
+# One more series for each counter, of no use to anyone here. The library has this as a global switch only.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types here
+
+
+class Metrics:
+    """All metrics of one process."""
+
+    def __init__(self, model_ids: Iterable[str]) -> None:
+        """`model_ids`: the configured models; any other becomes `NO_MODEL`."""
+        self._model_ids = frozenset(model_ids)
+        self.registry = CollectorRegistry()
+        by_model = ("model",)
+        self._requests = Counter(
+            "llmgw_requests", "Finished requests.", ("model", "status"), registry=self.registry
+        )
+        self._in_flight = Gauge(
+            "llmgw_requests_in_flight",
+            "Requests being served.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._tokens = Counter(
+            "llmgw_tokens",
+            "Tokens as the upstreams reported them.",
+            ("model", "kind"),
+            registry=self.registry,
+        )
+        self._first_event = Histogram(
+            "llmgw_first_event_seconds",
+            "Time from a request to the upstream's first event.",
+            by_model,
+            buckets=_FIRST_EVENT_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._total = Histogram(
+            "llmgw_request_seconds",
+            "Time from a request to the end of its answer.",
+            by_model,
+            buckets=_TOTAL_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._errors = Counter(
+            "llmgw_request_errors", "Requests that failed.", ("model", "kind"), registry=self.registry
+        )
+        self._thinking = Counter(
+            "llmgw_thinking",
+            "Requests with an answer, by what was asked (on, off, none), sent and observed.",
+            ("model", "asked", "sent", "observed"),
+            registry=self.registry,
+        )
+        self._attempts = Counter(
+            "llmgw_upstream_attempts",
+            "Requests sent to upstreams, by what came of them.",
+            ("upstream", "outcome"),
+            registry=self.registry,
+        )
+        self._retries = Counter(
+            "llmgw_retries",
+            "Attempts beyond a request's first, by what the one before had failed with.",
+            ("reason",),
+            registry=self.registry,
+        )
+        self._retries_refused = Counter(
+            "llmgw_retries_refused",
+            "Attempts that could have been made, but for the budget.",
+            registry=self.registry,
+        )
+        self._cooling = Gauge(
+            "llmgw_upstream_cooling",
+            "Workers in which a model at an upstream cools down, or has not been let back yet.",
+            ("upstream", "upstream_model"),
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._auth_failures = Counter(
+            "llmgw_auth_failures", "Requests refused for their key.", ("code",), registry=self.registry
+        )
+        self._shed = Counter(
+            "llmgw_shed",
+            "Requests turned away because of a limit (requests, bytes, upstream, files).",
+            ("reason",),
+            registry=self.registry,
+        )
+        self._in_flight_bytes = Gauge(
+            "llmgw_in_flight_bytes",
+            "Bytes of request bodies held.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._reasoning = Counter(
+            "llmgw_reasoning_turns",
+            "Answers and messages that called tools, by what became of their reasoning.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self._ledger_queue = Gauge(
+            "llmgw_ledger_queue_rows",
+            "Ledger entries that are in memory only.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._journal_rows = Gauge(
+            "llmgw_ledger_journal_rows",
+            "Ledger entries in journals that the database does not have yet.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._journal_bytes = Gauge(
+            "llmgw_ledger_journal_bytes",
+            "Size of the journals in use.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
+        self._store_healthy = Gauge(
+            "llmgw_store_healthy",
+            "1 if the database could be used when it was last tried, for this purpose, by every worker.",
+            ("purpose",),
+            registry=self.registry,
+            multiprocess_mode="livemin",
+        )
+        for purpose in ("keys", "ledger"):
+            self._store_healthy.labels(purpose).set(1)
+        self._ledger_dropped = Counter(
+            "llmgw_ledger_dropped_rows", "Ledger entries that were lost.", registry=self.registry
+        )
+        self._dropped_seen = 0
+        self._timers: dict[str, tuple[Histogram, Histogram]] = {}
+        # What every request counts is gathered here first: the library's own objects take ten times as long.
+        self.in_flight = 0
+        """Requests being served."""
+        self._counts: dict[tuple[Counter, tuple[object, ...]], int] = {}
+
+    def know(self, model_ids: Iterable[str]) -> None:
+        """More models have been configured. Those that are gone stay known: their last requests still end."""
+        self._model_ids |= frozenset(model_ids)
+
+    def started(self) -> None:
+        """A request came in. Every call is followed by one of `ended`."""
+        self.in_flight += 1
+
+    def ended(self) -> None:
+        """A request has left, whatever became of it."""
+        self.in_flight -= 1
+
+    def finished(self, entry: LedgerEntry) -> None:
+        """Count a completion request by its ledger entry."""
+        model = entry.model if entry.model in self._model_ids else NO_MODEL
+        self._count(self._requests, (model, entry.status))
+        if entry.prompt_tokens:
+            self._count(self._tokens, (model, "prompt"), entry.prompt_tokens)
+        if entry.completion_tokens:
+            self._count(self._tokens, (model, "completion"), entry.completion_tokens)
+        if entry.reasoning_tokens:
+            self._count(self._tokens, (model, "reasoning"), entry.reasoning_tokens)
+        if entry.cached_tokens:
+            self._count(self._tokens, (model, "cached"), entry.cached_tokens)
+        if entry.error_kind is not None:
+            self._count(self._errors, (model, entry.error_kind))
+        timers = self._timers.get(model)
+        if timers is None:
+            timers = self._timers[model] = (self._first_event.labels(model), self._total.labels(model))
+        timers[1].observe(entry.total_s)
+        if entry.first_event_s is not None:
+            timers[0].observe(entry.first_event_s)
+        if entry.finish_reason is not None:
+            asked, sent = entry.thinking_asked or "none", entry.thinking_sent or "none"
+            self._count(self._thinking, (model, asked, sent, entry.thinking_observed))
+
+    def attempted(self, upstream: str, outcome: str) -> None:
+        """Count an attempt: `ok`, `client_gone` or what `pipeline.attempts` makes of its error."""
+        self._count(self._attempts, (upstream, outcome))
+
+    def fold(self) -> None:
+        """Put what was gathered where `render` finds it. On the thread that counts; now and then."""
+        self._in_flight.set(self.in_flight)
+        counts, self._counts = self._counts, {}
+        for (metric, labels), amount in counts.items():
+            metric.labels(*labels).inc(amount)
+
+    def retried(self, reason: str) -> None:
+        """Count another attempt. `reason`: the outcome of the one before."""
+        self._retries.labels(reason).inc()
+
+    def retry_refused(self) -> None:
+        """Count one that the budget did not allow."""
+        self._retries_refused.inc()
+
+    def cooling(self, upstream: str, upstream_model: str, cooling: bool) -> None:  # noqa: FBT001  (see Health)
+        """Take a change of a target's state. Made to be `Health`'s `observe`."""
+        self._cooling.labels(upstream, upstream_model).set(cooling)
+
+    def auth_failed(self, code: str) -> None:
+        """Count a refusal by its code (`missing_api_key` and so on)."""
+        self._auth_failures.labels(code).inc()
+
+    def shed(self, reason: str) -> None:
+        """Count a request that was turned away."""
+        self._shed.labels(reason).inc()
+
+    def held(self, size: int) -> None:
+        """Take the bytes of request bodies that are held now."""
+        self._in_flight_bytes.set(size)
+
+    def reasoning(self, outcome: str, turns: int) -> None:
+        """Count what became of the reasoning of tool calls. Made to be `Reasoning`'s `count`."""
+        self._reasoning.labels(outcome).inc(turns)
+
+    def ledger_state(self, state: LedgerState) -> None:
+        """Take the ledger's figures. Made to be `Ledger`'s `observe`."""
+        self._ledger_queue.set(state.queued)
+        self._journal_rows.set(state.journal_rows)
+        self._journal_bytes.set(state.journal_bytes)
+        self._store_healthy.labels("ledger").set(state.healthy)
+        self._ledger_dropped.inc(state.dropped - self._dropped_seen)
+        self._dropped_seen = state.dropped
+
+    def keys_state(self, healthy: bool) -> None:  # noqa: FBT001  (made to be `KeyRing`'s `observe`)
+        """Take whether the keys could be read."""
+        self._store_healthy.labels("keys").set(healthy)
+
+    def render(self) -> bytes:
+        """Prometheus text, of all workers. Reads files where there are several: call it in a thread."""
+        folder = os.environ.get(MULTIPROC_ENV)
+        if not folder:
+            return generate_latest(self.registry)
+        _forget_dead_workers(Path(folder))
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]  # the library has no types here
+        return generate_latest(registry)
+
+    def _count(self, metric: Counter, labels: tuple[object, ...], amount: int = 1) -> None:
+        at = (metric, labels)
+        self._counts[at] = self._counts.get(at, 0) + amount
+
+
+def _forget_dead_workers(folder: Path) -> None:
+    """Drop the live gauges of workers that were killed: their requests are in flight no more."""
+    for file in folder.glob("gauge_live*_*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]  # as above

@@ -1,0 +1,1 @@
+"""What happens to one request that an upstream answers. Read `request` first."""

@@ -1,0 +1,90 @@
+"""What each model is and can do, for `/v1/models` and `/v1/model-catalog`.
+
+What a model's name tells (`families`) comes first; the config's facts go on top. Where neither knows, the
+catalog says null. Every object is rendered once, at the start.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from llmgw.access.key import Key
+from llmgw.config import Config, ModelConfig
+
+NATIVE: Final = "native"
+"""The one dialect with which the gateway's boolean switch has no effect."""
+
+
+class Catalog:
+    """The answers to `/v1/models` and `/v1/model-catalog`, as JSON bytes."""
+
+    def __init__(self, config: Config, dialects: Mapping[str, str]) -> None:
+        """`dialects`: the thinking dialect of each model id, as `_core.Route.dialect` says."""
+        self._models: dict[str, bytes] = {}
+        self._entries: dict[str, bytes] = {}
+        for model in config.models:
+            self._models[model.id] = _json(_model_object(model, config.created_s))
+            self._entries[model.id] = _json(_entry(model, dialects[model.id]))
+        self._all_models = _list(self._models.values())
+        self._all_entries = _list(self._entries.values())
+
+    def models(self, key: Key) -> bytes:
+        """OpenAI's list of models: those that the key may use."""
+        if key.models is None:
+            return self._all_models
+        return _list(body for model_id, body in self._models.items() if key.may_use(model_id))
+
+    def model(self, model_id: str) -> bytes:
+        """OpenAI's model object. Raises KeyError: ask the router first."""
+        return self._models[model_id]
+
+    def entries(self, key: Key) -> bytes:
+        """The list of catalog entries: those of the models that the key may use."""
+        if key.models is None:
+            return self._all_entries
+        return _list(body for model_id, body in self._entries.items() if key.may_use(model_id))
+
+    def entry(self, model_id: str) -> bytes:
+        """One catalog entry. Raises KeyError: ask the router first."""
+        return self._entries[model_id]
+
+
+def _model_object(model: ModelConfig, created_s: int) -> dict[str, Any]:
+    owned_by = model.owned_by or model.family.owned_by
+    return {"id": model.id, "object": "model", "created": created_s, "owned_by": owned_by}
+
+
+def _entry(model: ModelConfig, dialect: str) -> dict[str, Any]:
+    family = model.family
+    modes = model.modes
+    reasons = family.always_reasons is not None and family.always_reasons.search(model.upstream_model)
+    capabilities: dict[str, bool | None] = {
+        "streaming": True,  # the gateway streams from every upstream
+        "tools": None,
+        "vision": "image" in model.input_modalities,
+        "reasoning": True if reasons else None,
+        "json_mode": None,
+    }
+    return {
+        "id": model.id,
+        "object": "model_catalog_entry",
+        "family": family.name,
+        "owned_by": model.owned_by or family.owned_by,
+        "modalities": {"input": model.input_modalities, "output": model.output_modalities},
+        "context_window": model.context_window,
+        "max_output_tokens": model.max_output_tokens,
+        "capabilities": capabilities | model.capabilities,
+        "thinking": {
+            "dialect": dialect,
+            "switch_effective": dialect != NATIVE and len(modes) > 1,
+            "modes": modes,
+        },
+    }
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _list(bodies: Iterable[bytes]) -> bytes:
+    return b'{"object":"list","data":[%b]}' % b",".join(bodies)

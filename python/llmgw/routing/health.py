@@ -1,0 +1,174 @@
+"""Is a target well, and may a request be tried again? Numbers and a clock, no I/O.
+
+`Health` learns from the requests themselves. Consecutive failures, or being told to come later, cool a target
+down: others are asked in its place. When the time is over one request may probe it, and lets it back or
+cools it down for twice as long. `RetryBudget` bounds what all of this may cost.
+
+Both belong to one worker and its event loop, and know only monotonic time: a clock that jumps moves nothing.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from llmgw.routing.verdict import Blame
+
+logger = logging.getLogger(__name__)
+
+JITTER: Final = 0.2
+"""Cool-downs are so much longer or shorter at random, lest all workers come back at once."""
+
+_MAX_DOUBLINGS: Final = 32
+
+State = Literal["up", "cooling", "probing"]
+
+
+@dataclass(frozen=True, slots=True)
+class CoolDown:
+    """When a target cools down, and for how long."""
+
+    failures: int = 5
+    """Consecutive ones."""
+    first_s: float = 1.0
+    max_s: float = 60.0
+
+
+class Health:
+    """What one worker knows of one model at one upstream."""
+
+    __slots__ = (
+        "_clock", "_cool_down", "_doublings", "_observe", "_probes", "_random", "_until_s", "failures",
+        "in_flight", "may_cool", "upstream", "upstream_model",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        upstream: str,
+        upstream_model: str,
+        *,
+        cool_down: CoolDown | None = None,
+        observe: Callable[[str, str, bool], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        rng: Callable[[], float] = random.random,
+    ) -> None:
+        """`observe(upstream, upstream_model, cooling)` is called whenever that changes."""
+        self.upstream = upstream
+        self.upstream_model = upstream_model
+        self.may_cool = False
+        """Only where a request could go elsewhere instead."""
+        self.in_flight = 0
+        """Attempts under way."""
+        self.failures = 0
+        """Consecutive ones."""
+        self._cool_down = cool_down or CoolDown()
+        self._observe = observe
+        self._clock = clock
+        self._random = rng
+        self._until_s: float | None = None  # None: up
+        self._doublings = 0
+        self._probes = 0
+
+    @property
+    def state(self) -> State:
+        """`up`; `cooling`; or `probing`: the cool-down is over, and one request will show or is showing."""
+        if self._until_s is None:
+            return "up"
+        return "cooling" if self._clock() < self._until_s else "probing"
+
+    @property
+    def cooling_s(self) -> float:
+        """How long it still cools down; 0 if it does not."""
+        return 0.0 if self._until_s is None else max(self._until_s - self._clock(), 0.0)
+
+    @property
+    def is_up(self) -> bool:
+        """True unless it cools down or has not been let back yet."""
+        return self._until_s is None
+
+    @property
+    def is_probed(self) -> bool:
+        """True while an attempt is under way that may let it back."""
+        return self._probes > 0
+
+    @property
+    def may_be_asked(self) -> bool:
+        """True if it is up, or if its cool-down is over and nobody probes it yet."""
+        return self._until_s is None or (self._probes == 0 and self._clock() >= self._until_s)
+
+    def retire(self) -> None:
+        """Nobody asks it any more, but for what is still under way: it is not seen cooling from here on."""
+        if self._until_s is not None and self._observe is not None:
+            self._observe(self.upstream, self.upstream_model, False)  # noqa: FBT003  (its one flag)
+        self._observe = None
+
+    def begin(self) -> bool:
+        """An attempt begins; True if it may let the target back. Each is followed by one `end`."""
+        self.in_flight += 1
+        if self._until_s is None:
+            return False
+        self._probes += 1
+        return True
+
+    def answered(self) -> None:
+        """A probe's answer has begun: the target is up. The probe counts as an ordinary attempt from here on.
+
+        It has to finish well for all to be forgotten: one more failure cools the target down again.
+        """
+        self._probes -= 1
+        if self._until_s is not None:
+            self._let_back()
+            self.failures = max(self._cool_down.failures - 1, 0)
+
+    def end(self, blame: Blame | None, *, probe: bool, retry_after_s: float | None = None) -> None:
+        """An attempt is over. `blame` None: it succeeded. `probe`: what `begin` said, unless `answered`."""
+        self.in_flight -= 1
+        if probe:
+            self._probes -= 1
+        if blame is None or blame is Blame.REQUEST:
+            # What was asked before the cool-down and is answered in it proves nothing.
+            if self._until_s is not None and not probe:
+                return
+            self.failures = 0
+            self._doublings = 0
+            if self._until_s is not None:
+                self._let_back()
+        elif blame is not Blame.NOBODY:
+            self.failures += 1
+            if self.may_cool:
+                self._failed(limited=blame is Blame.PACE, probe=probe, retry_after_s=retry_after_s)
+
+    def _failed(self, *, limited: bool, probe: bool, retry_after_s: float | None) -> None:
+        if self._until_s is None:
+            if limited or self.failures >= self._cool_down.failures:
+                self._cool(retry_after_s)
+        elif probe and self._clock() >= self._until_s:
+            self._cool(retry_after_s)
+        elif limited and retry_after_s is not None:
+            # One of those that were under way: it may know of a later time, but is no further failure.
+            self._until_s = max(self._until_s, self._clock() + min(retry_after_s, self._cool_down.max_s))
+
+    def _cool(self, retry_after_s: float | None) -> None:
+        length_s = min(self._cool_down.first_s * 2.0**self._doublings, self._cool_down.max_s)
+        length_s *= 1 - JITTER + 2 * JITTER * self._random()
+        if retry_after_s is not None:
+            # Never sooner than was asked for, within the cap.
+            asked_s = min(retry_after_s, self._cool_down.max_s)
+            length_s = max(length_s, asked_s * (1 + JITTER * self._random()))
+        self._doublings = min(self._doublings + 1, _MAX_DOUBLINGS)
+        was_up = self._until_s is None
+        self._until_s = self._clock() + length_s
+        logger.warning(
+            "upstream %s, model %s: cools down for %.1f s (%d consecutive failures)",
+            self.upstream, self.upstream_model, length_s, self.failures,
+        )  # fmt: skip
+        if was_up and self._observe is not None:
+            self._observe(self.upstream, self.upstream_model, True)  # noqa: FBT003  (its one flag)
+
+    def _let_back(self) -> None:
+        self._until_s = None
+        logger.warning("upstream %s, model %s: is back", self.upstream, self.upstream_model)
+        if self._observe is not None:
+            self._observe(self.upstream, self.upstream_model, False)  # noqa: FBT003  (its one flag)

@@ -1,0 +1,189 @@
+"""Model id → what serves it: its targets, and how requests are rewritten for each."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from llmgw import _core
+from llmgw.access.key import Key
+from llmgw.config import BOTH_MODES, Config, ModelConfig, TargetConfig, ThinkingMode, UpstreamConfig
+from llmgw.errors import ApiError
+from llmgw.limits.admission import Slots
+from llmgw.routing.health import CoolDown, Health
+from llmgw.routing.targets import Target, Targets
+
+_SUGGESTIONS: Final = 3
+_SHOWN_LENGTH: Final = 128
+"""A longer model id is cut before it is compared and shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One configured model, ready to be used."""
+
+    id: str
+    targets: Targets
+    accepts_images: bool
+    thinking_modes: tuple[ThinkingMode, ...] = BOTH_MODES
+    """What the thinking switch may ask for; anything else is refused."""
+
+    wants_reasoning: bool = False
+    """Whether any target wants the reasoning of tool calls back."""
+
+    @property
+    def routes(self) -> list[_core.Route]:
+        """Those of the targets."""
+        return [target.route for target in self.targets.all]
+
+    def check_thinking(self, request: _core.ChatRequest) -> None:
+        """Raises ApiError, `unsupported_thinking_mode`, where the switch asks for what is not there."""
+        asked = request.thinking
+        if asked is None or ("on" if asked else "off") in self.thinking_modes:
+            return
+        does = "always thinks" if asked is False else "never thinks"
+        modes = ", ".join(self.thinking_modes)
+        message = (
+            f"The model {self.id!r} {does} (thinking modes: {modes}). Leave {request.thinking_field} out, "
+            "or choose another model: thinking.modes in GET /v1/model-catalog tells what each can do."
+        )
+        raise ApiError("unsupported_thinking_mode", message, param=request.thinking_field)
+
+
+class Upstream(NamedTuple):
+    """One configured provider endpoint."""
+
+    table: UpstreamConfig
+    client: _core.Upstream
+    slots: Slots
+
+
+class Router:
+    """The configured models by id."""
+
+    def __init__(
+        self,
+        config: Config,
+        previous: "Router | None" = None,
+        *,
+        observe: Callable[[str, str, bool], None] | None = None,
+    ) -> None:
+        """Make it in the worker process, after the fork: upstreams have pooled clients and threads.
+
+        `previous`: the one that this one takes over from. What did not change keeps its connections, and what
+        was learned of it. `observe` is told of each target that may cool down, and when it begins and ends
+        to, as in `Health`. Raises ValueError where the Rust core refuses an upstream or a route;
+        `load_config` checks the same.
+        """
+        self._config = config
+        self._previous = previous
+        self._observe = observe
+        self._health: dict[tuple[str, str], Health] = {}
+        self.upstreams: dict[str, Upstream] = {}
+        for name, table in config.upstreams.items():
+            old = previous.upstreams.get(name) if previous else None
+            client = old.client if old is not None and old.table == table else _client(table)
+            # What is under way there counts, whichever config it began under.
+            self.upstreams[name] = Upstream(table, client, old.slots if old is not None else Slots(None))
+        self._models = {model.id: self._model(model) for model in config.models}
+        for upstream in self.upstreams.values():
+            upstream.slots.limit = upstream.table.max_in_flight
+        self._previous = None
+
+    @property
+    def health(self) -> list[Health]:
+        """What is known of each model at each upstream, in the order of the config."""
+        return list(self._health.values())
+
+    def retire_for(self, successor: "Router") -> None:
+        """Another router takes over: what it does not know any more is no longer seen cooling."""
+        for at, health in self._health.items():
+            if successor._health.get(at) is not health:  # noqa: SLF001  (of the same class)
+                health.retire()
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """All models by id, in the order of the config."""
+        return self._models
+
+    def resolve(self, model_id: str, key: Key) -> Model:
+        """The model that a key asks for. Raises ApiError: `model_not_found`, `model_not_allowed`."""
+        model = self._models.get(model_id)
+        if model is None:
+            raise ApiError("model_not_found", self._not_found(model_id, key), param="model")
+        if not key.may_use(model_id):
+            message = f"This API key may not use the model {model_id!r}."
+            raise ApiError("model_not_allowed", message, param="model")
+        return model
+
+    def _not_found(self, model_id: str, key: Key) -> str:
+        usable = [known for known in self._models if key.may_use(known)]
+        shown = model_id if len(model_id) <= _SHOWN_LENGTH else model_id[:_SHOWN_LENGTH] + "…"
+        close = difflib.get_close_matches(shown, usable, n=_SUGGESTIONS)
+        hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+        return f"The model {shown!r} does not exist.{hint} GET /v1/models lists what this key may use."
+
+    def _model(self, model: ModelConfig) -> Model:
+        targets = [self._target(model, target) for target in model.targets]
+        for health in [target.health for target in targets] if len(targets) > 1 else []:
+            if not health.may_cool and self._observe is not None:
+                self._observe(health.upstream, health.upstream_model, False)  # noqa: FBT003  (its one flag)
+            health.may_cool = True
+        share = self._config.routing.max_cooling_share
+        return Model(
+            id=model.id,
+            targets=Targets(targets, max_cooling_share=share),
+            accepts_images="image" in model.input_modalities,
+            # With "drop", the rewrite takes out what a target lacks.
+            thinking_modes=BOTH_MODES if model.thinking_fallback == "drop" else model.modes,
+            wants_reasoning=any(target.route.restore_reasoning for target in targets),
+        )
+
+    def _target(self, model: ModelConfig, target: TargetConfig) -> Target:
+        table = self._config.routing
+        at = (target.upstream, target.upstream_model)
+        if at not in self._health:
+            cool_down = CoolDown(table.cool_down_failures, table.cool_down_s, table.max_cool_down_s)
+            known = self._known_health(target)
+            self._health[at] = known or Health(*at, cool_down=cool_down, observe=self._observe)
+        modes = model.modes_at(target)
+        route = _core.Route(
+            target.upstream_model,
+            dialect=target.thinking,
+            upstream_stream=target.upstream_stream or "auto",
+            drop=target.drop or (),
+            reasoning_tags=target.inline_reasoning,
+            thinking_on="on" in modes,
+            thinking_off="off" in modes,
+            restore_reasoning=model.wants_reasoning_at(target),
+        )
+        upstream = self.upstreams[target.upstream]
+        return Target(
+            upstream=upstream.client,
+            route=route,
+            health=self._health[at],
+            slots=upstream.slots,
+            weight=target.weight,
+            priority=target.priority,
+            total_timeout_s=upstream.table.total_timeout_s,
+        )
+
+    def _known_health(self, target: TargetConfig) -> Health | None:
+        """What the previous router has learned, where it would have learned the same."""
+        previous, name = self._previous, target.upstream
+        if previous is None or previous._config.routing != self._config.routing:  # noqa: SLF001
+            return None
+        if name not in previous.upstreams or previous.upstreams[name].table != self.upstreams[name].table:
+            return None
+        return previous._health.get((name, target.upstream_model))  # noqa: SLF001  (of the same class)
+
+
+def _client(table: UpstreamConfig) -> _core.Upstream:
+    return _core.Upstream(
+        table.base_url,
+        api_key=None if table.api_key is None else table.api_key.get_secret_value(),
+        connect_timeout_s=table.connect_timeout_s,
+        first_event_timeout_s=table.first_event_timeout_s,
+        idle_timeout_s=table.idle_timeout_s,
+        total_timeout_s=table.total_timeout_s,
+    )

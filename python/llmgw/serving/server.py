@@ -1,0 +1,222 @@
+"""Running the gateway under granian, for `serve` and `demo`."""
+
+import http.client
+import logging
+import math
+import os
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Final
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings, HTTP2Settings
+from granian.log import LogLevels
+from granian.server.common import AbstractServer
+
+from llmgw.config import MULTIPROC_ENV, Config
+from llmgw.errors import CommandError
+from llmgw.limits.files import possible_connections, raise_file_limit
+from llmgw.serving.reloader import Reloader
+from llmgw.serving.run_folder import RUN_FOLDER_ENV, RunFolder
+from llmgw.serving.worker import STOP_SIGNALS, load_app
+from llmgw.store.open import opened_store
+
+BACKLOG: Final = 4096
+MAX_HEAD_BYTES: Final = 131_072
+"""Of a request's line and headers together; a longer head is answered with 431."""
+_KILL_GRACE_S: Final = 5
+"""What a worker gets beyond `drain_timeout_s` to write its ledger."""
+_POLL_INTERVAL_S: Final = 0.02
+_REMIND_INTERVAL_S: Final = 0.5
+_WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (compared with, not bound to)
+
+
+def run_gateway(
+    config: Config, *, host: str, port: int, workers: int, on_ready: Callable[[str], None]
+) -> None:
+    """Serve until SIGINT or SIGTERM; then streams get `drain_timeout_s` to finish.
+
+    `on_ready(url)` is called from a thread once the gateway answers. Raises CommandError where the address or
+    the database can't be used, SystemExit where the workers keep failing.
+    """
+    raise_file_limit()
+    port = claim_port(host, port)
+    with opened_store(config):
+        pass  # a bad database stops the start; a good one is closed again, since it must not cross a fork
+    with ExitStack() as stack:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # whoever sees the folder may send one
+        folder = _run_folder(config)
+        stack.callback(folder.remove)
+        os.environ[RUN_FOLDER_ENV] = str(folder.path)
+        os.environ.pop(MULTIPROC_ENV, None)
+        if workers > 1:
+            metrics = tempfile.TemporaryDirectory(prefix="llmgw-metrics-")
+            os.environ[MULTIPROC_ENV] = stack.enter_context(metrics)
+        server = _Server(
+            "llmgw.app:create_app",  # a name only: load_app makes it
+            address=host,
+            port=port,
+            interface=Interfaces.ASGI,
+            loop=Loops.uvloop,
+            http=HTTPModes.auto,
+            websockets=False,
+            workers=workers,
+            backlog=BACKLOG,
+            # Beyond these, newcomers wait to be accepted; the app sheds load long before. Without file
+            # descriptors left, granian would try to accept over and over and do nothing else.
+            backpressure=possible_connections(config.server),
+            http1_settings=HTTP1Settings(max_buffer_size=MAX_HEAD_BYTES),
+            http2_settings=HTTP2Settings(max_headers_size=MAX_HEAD_BYTES),
+            respawn_failed_workers=True,
+            workers_kill_timeout=_kill_timeout_s(config),
+            log_level=LogLevels.debug if config.server.log_level == "debug" else LogLevels.warning,
+            log_dictconfig=_logging(config.server.log_level),
+        )
+        reloader = Reloader(
+            folder, config, workers=server.pids, on_config=server.take_over, on_stop=server.stop_soon
+        )
+        reloader.start()
+        stack.callback(reloader.stop)
+        stopped = threading.Event()
+        stack.callback(stopped.set)
+        arguments = (server, host, port, stopped, on_ready)
+        threading.Thread(target=_mind, args=arguments, name="llmgw-minder", daemon=True).start()
+        _let_young_workers_be_stopped()
+        try:
+            server.serve(target_loader=load_app, wrap_loader=False)
+        except SystemExit:
+            # A worker that stops before its parent does counts as failed there; but the stop was asked for.
+            if not server.interrupt_signal:
+                raise
+
+
+class _Server(Granian):  # type: ignore[misc, valid-type]  # which class this is depends on the interpreter
+    """granian, but for what its parent process does at a signal."""
+
+    def signal_handler_reload(self, *_: object) -> None:
+        """SIGHUP: `Reloader` hears it. granian would replace its workers, and cut off what they serve."""
+
+    def signal_handler_interrupt(self, *_: object) -> None:
+        """SIGINT, SIGTERM: the same. granian sets the event right here; a signal meanwhile is a deadlock."""
+
+    def stop_soon(self) -> None:
+        """A stop was asked for."""
+        self.interrupt_signal = True
+        self.main_loop_interrupt.set()
+
+    def pids(self) -> list[int]:
+        """The workers' process ids."""
+        return [worker.inner.pid for worker in list(self.wrks)]
+
+    def take_over(self, config: Config) -> None:
+        """What the parent itself has of the config."""
+        self.workers_kill_timeout = _kill_timeout_s(config)
+        logging.getLogger("llmgw").setLevel(config.server.log_level.upper())
+
+
+def _kill_timeout_s(config: Config) -> int:
+    return math.ceil(config.server.drain_timeout_s) + _KILL_GRACE_S
+
+
+def _run_folder(config: Config) -> RunFolder:
+    try:
+        return RunFolder.create(config.store.url)
+    except OSError as error:
+        problem = f"can't write beside the database ({error.filename}: {error.strerror})"
+        raise CommandError(f"{problem}; check the permissions of its folder") from error
+
+
+def claim_port(host: str, port: int) -> int:
+    """`port`, or a free one for 0. Raises CommandError if it can't be listened on.
+
+    granian itself would share the port with whoever listens there already (SO_REUSEPORT), without a word.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            free: int = probe.getsockname()[1]
+            return free
+    except (OSError, OverflowError) as error:  # OverflowError: no 16-bit number
+        reason = error.strerror if isinstance(error, OSError) else "a port is a number up to 65535"
+        problem = f"can't listen on {base_url(host, port)}: {reason}"
+        raise CommandError(f"{problem}; choose another address with --host and --port") from error
+
+
+def base_url(host: str, port: int) -> str:
+    """`http://127.0.0.1:8000`."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _let_young_workers_be_stopped() -> None:
+    """See to it that a stop during the start is not lost.
+
+    A worker inherits its parent's signal handlers, which mean nothing in it, and sets its own after its
+    imports. A signal in between would vanish, and the parent would wait until it may kill.
+    """
+
+    def restore() -> None:
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS),
+        after_in_child=restore,
+    )
+
+
+def _mind(
+    server: AbstractServer[Any],
+    host: str,
+    port: int,
+    stopped: threading.Event,
+    on_ready: Callable[[str], None],
+) -> None:
+    """Say when the server answers, and see to it that every worker hears of its stop."""
+    # granian's hooks run before a worker has bound its socket, so the only true sign is an answer. Until all
+    # workers are forked this thread only sleeps: a fork must not catch it holding a lock.
+    while len(server.wrks) < server.workers or not is_up(host, port):
+        if stopped.wait(_POLL_INTERVAL_S):
+            return
+    on_ready(base_url(host, port))
+    # Between the lifespan's startup and its first request, uvloop is deaf; and granian signals only once.
+    while not stopped.wait(_REMIND_INTERVAL_S):
+        for worker in list(server.wrks) if server.interrupt_signal else []:
+            worker.terminate()
+
+
+def is_up(host: str, port: int) -> bool:
+    """True if `GET /healthz` answers 200."""
+    connection = http.client.HTTPConnection(_WILDCARDS.get(host, host), port, timeout=1.0)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _logging(level: str) -> dict[str, Any]:
+    """Logs go to stderr, a line each, stamped in local time."""
+    return {
+        "formatters": {
+            "line": {
+                "()": "llmgw.observe.logs.Formatter",
+                "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "loggers": {
+            "_granian": {"handlers": ["stderr"], "propagate": False},
+            "llmgw": {"handlers": ["stderr"], "propagate": False, "level": level.upper()},
+        },
+    }

@@ -1,0 +1,97 @@
+"""What a provider is to the simulator: its models, its switch, its refusals, its words on the wire."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar
+
+from llmgw.simulator.answer import ToolCall, compose, limit
+from llmgw.simulator.model import Fault, JsonObject, Model, RefusalError
+from llmgw.simulator.request import ChatRequest
+from llmgw.simulator.turn import Turn
+
+
+class Provider(ABC):
+    """One provider's dialect. Instances hold no state."""
+
+    name: ClassVar[str]
+    owner: ClassVar[str]
+    """`owned_by` in the list of models."""
+    models: ClassVar[tuple[Model, ...]]
+    max_tokens_covers_reasoning: ClassVar[bool] = True
+    waits_with_comments: ClassVar[bool] = False
+    """Does the provider send its headers and a comment while a request waits for its turn?"""
+
+    @property
+    def api_key(self) -> str:
+        """The one key that is accepted."""
+        return f"sim-{self.name}"
+
+    def model(self, request: ChatRequest) -> Model:
+        """The model asked for. Raises RefusalError."""
+        for model in self.models:
+            if model.id == request.model:
+                return model
+        raise RefusalError(Fault.MODEL_NOT_FOUND, f"The model `{request.model}` does not exist.")
+
+    def answer(self, request: ChatRequest) -> Turn:
+        """Take the request or refuse it. Raises RefusalError."""
+        refusal = request.simulation.refusal()
+        if refusal is not None:
+            raise refusal
+        model = self.model(request)
+        if request.images and not model.images:
+            raise RefusalError(Fault.INVALID_REQUEST, f"{model.id} takes text only, but an image was given")
+        thinking = self.thinking(request, model)
+        question = self.question(request)
+        answers = tuple(
+            limit(
+                compose(request, model, thinking=thinking, question=question, choice=choice),
+                request,
+                covers_reasoning=self.max_tokens_covers_reasoning,
+            )
+            for choice in range(request.choices)
+        )
+        return Turn(request, model, thinking, answers)
+
+    def question(self, request: ChatRequest) -> str:
+        """The user's text without what this provider reads as a switch."""
+        return request.question
+
+    @abstractmethod
+    def thinking(self, request: ChatRequest, model: Model) -> bool:
+        """Read this provider's own switch, and no other's. Raises RefusalError as the real provider would."""
+
+    @abstractmethod
+    def error(self, refusal: RefusalError, token: str) -> JsonObject:
+        """The body of an error answer; `token` as in `Turn`."""
+
+    @abstractmethod
+    def chunks(self, turn: Turn) -> Iterator[JsonObject]:
+        """The events of a stream, without `[DONE]`."""
+
+    @abstractmethod
+    def completion(self, turn: Turn) -> JsonObject:
+        """The not-streaming answer."""
+
+
+def message(content: str, reasoning: JsonObject, calls: list[JsonObject]) -> JsonObject:
+    """The assistant message of a not-streaming answer, in the member order that most providers use."""
+    said: JsonObject = {"role": "assistant", "content": content, **reasoning}
+    if calls:
+        said["tool_calls"] = calls
+    return said
+
+
+def tool_call(index: int, call_id: str, call: ToolCall) -> JsonObject:
+    """A whole tool call."""
+    return {
+        "index": index,
+        "id": call_id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
+    }
+
+
+def as_uuid(token: str) -> str:
+    """32 hexadecimal digits, written as a UUID."""
+    return "-".join((token[:8], token[8:12], token[12:16], token[16:20], token[20:]))

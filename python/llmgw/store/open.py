@@ -1,0 +1,25 @@
+"""Opening the database for a command, with errors that a user can act on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError
+
+from llmgw.config import Config
+from llmgw.errors import CommandError
+from llmgw.store.engine import Store, StoreError, open_store
+
+
+@contextmanager
+def opened_store(config: Config) -> Iterator[Store]:
+    """The database, brought up to date. Whatever goes wrong with it becomes a CommandError."""
+    try:
+        store = open_store(config.store.url)
+    except StoreError as error:
+        raise CommandError(f"{error}; mend it, restore a backup, or name another in store.url") from error
+    try:
+        yield store
+    except DBAPIError as error:
+        raise CommandError(f"the database failed: {error.orig}") from error
+    finally:
+        store.close()

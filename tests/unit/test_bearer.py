@@ -1,0 +1,101 @@
+"""`Authorization` → key, or the right refusal."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from llmgw.access.admin import create_key, revoke_keys
+from llmgw.access.bearer import authenticate, bearer_token
+from llmgw.access.keyring import KeyRing
+from llmgw.errors import ApiError
+from llmgw.store import Store, open_store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{tmp_path}/keys.db")
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    "value", [b"Bearer sk-gtw-x", b"bearer sk-gtw-x", b"BEARER   sk-gtw-x ", b" Bearer sk-gtw-x"]
+)
+def test_bearer_token(value: bytes) -> None:
+    assert bearer_token([value]) == "sk-gtw-x"
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ([], "missing_api_key"),
+        ([b"Bearer"], "missing_api_key"),
+        ([b"Bearer  "], "missing_api_key"),
+        ([b""], "invalid_api_key"),
+        ([b"sk-gtw-x"], "invalid_api_key"),
+        ([b"Basic c2s6"], "invalid_api_key"),
+        ([b"Bearer sk-gtw-\xc3\xa9"], "invalid_api_key"),
+        ([b"Bearer sk-gtw-x", b"Bearer sk-gtw-x"], "invalid_api_key"),
+    ],
+)
+def test_no_bearer_token(values: list[bytes], code: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        bearer_token(values)
+    assert (caught.value.code, caught.value.status) == (code, 401)
+    assert "sk-gtw-x" not in caught.value.message
+
+
+def ask(store: Store, token: str) -> int | str:
+    """The key's id, or the code of the refusal."""
+    keyring = KeyRing(store)
+    values = [f"Bearer {token}".encode()]
+    try:
+        return asyncio.run(authenticate(values, keyring)).id
+    except ApiError as error:
+        return error.code
+
+
+def test_a_key_in_force(store: Store) -> None:
+    new = create_key(store, name="a", expires_at=datetime.now(UTC) + timedelta(hours=1))
+    assert ask(store, new.token) == new.key.id
+
+
+def test_a_key_made_after_the_gateway_began(store: Store) -> None:
+    keyring = KeyRing(store)
+    new = create_key(store, name="a")
+    values = [f"Bearer {new.token}".encode()]
+    assert asyncio.run(authenticate(values, keyring)) == new.key
+
+
+def test_refusals(store: Store) -> None:
+    revoked = create_key(store, name="revoked")
+    revoke_keys(store, str(revoked.key.id))
+    expired = create_key(store, name="expired", expires_at=datetime.now(UTC))
+    both = create_key(store, name="both", expires_at=datetime.now(UTC))
+    revoke_keys(store, str(both.key.id))
+    assert ask(store, "sk-gtw-unknown") == "invalid_api_key"
+    assert ask(store, revoked.token) == "invalid_api_key"
+    assert ask(store, expired.token) == "expired_api_key"
+    assert ask(store, both.token) == "invalid_api_key"
+
+
+def test_while_the_keys_can_t_be_checked_nobody_is_admitted(store: Store, tmp_path: Path) -> None:
+    new = create_key(store, name="a")
+    assert ask(store, new.token) == new.key.id
+    next(tmp_path.glob("*.db")).rename(tmp_path / "away")
+    for token in (new.token, "sk-gtw-unknown"):
+        assert ask(store, token) == "overloaded"
+
+
+def test_a_defect_lets_nobody_in(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = create_key(store, name="a")
+
+    def fail(_ring: KeyRing, _token: str) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(KeyRing, "lookup", fail)
+    with pytest.raises(ZeroDivisionError):
+        ask(store, new.token)
