@@ -18,14 +18,17 @@ from llmgw.asgi.responder import JSON, Responder
 from llmgw.asgi.types import Receive, Scope, Send
 from llmgw.config import Config, find_config, load_config
 from llmgw.endpoints import models
+from llmgw.endpoints.chat import CHAT_COMPLETIONS, ChatBody
 from llmgw.endpoints.operations import OPERATIONS
 from llmgw.errors import ApiError
 from llmgw.gateway import Gateway
-from llmgw.pipeline.request import ChatCompletion
+from llmgw.pipeline.body import Endpoint
+from llmgw.pipeline.request import Request
 
 logger = logging.getLogger(__name__)
 
-CHAT_COMPLETIONS: Final = "/v1/chat/completions"
+ENDPOINTS: Final[dict[str, Endpoint]] = {CHAT_COMPLETIONS: ChatBody}
+"""Those that an upstream answers."""
 TICK_S: Final = 0.5
 GC_THRESHOLD: Final = 10_000
 _READ: Final = ("GET", "HEAD")
@@ -122,10 +125,12 @@ class App:
             await operation(gateway, scope, responder)
             return
         key = await self._authenticate(gateway, fields.get(b"authorization", ()))
-        if path == CHAT_COMPLETIONS:
+        endpoint = ENDPOINTS.get(path)
+        if endpoint is not None:
             _allow(scope, "POST")
-            completion = ChatCompletion(
+            request = Request(
                 gateway,
+                endpoint,
                 key,
                 request_id,
                 scope=scope,
@@ -133,7 +138,7 @@ class App:
                 receive=receive,
                 responder=responder,
             )
-            await completion.run()
+            await request.run()
             return
         body = models.look_up(gateway, path, key)
         _allow(scope, *_READ)

@@ -7,7 +7,7 @@ into bytes with `render_body` and `render_headers`. `routing.verdict` makes one 
     Exception
      ├── LlmgwError                    every exception that Python code of llmgw defines
      │    ├── ApiError                 an answer other than success
-     │    ├── ClientGone               asgi.client: the client left before its answer began
+     │    ├── ClientGone               the client left before its answer began
      │    ├── CommandError             a command line verb can't do its work
      │    ├── ConfigError              config: the config file can't be used
      │    ├── StoreError               store: the database can't be opened
@@ -33,6 +33,10 @@ class LlmgwError(Exception):
 
 class CommandError(LlmgwError):
     """A command line verb can't do its work. The message says why, and the way out."""
+
+
+class ClientGone(LlmgwError):  # noqa: N818  (not an error: there is nobody left to tell)
+    """The client closed the connection before its answer began."""
 
 
 class ErrorSpec(NamedTuple):

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from llmgw.access.keyring import KeyRing
-from llmgw.asgi.grace import Patience
-from llmgw.asgi.stalls import StallWatch
+from llmgw.asgi.client import Clients
 from llmgw.config import Config
 from llmgw.ledger.journal import Journal
 from llmgw.ledger.writer import Ledger
@@ -48,8 +47,7 @@ class Gateway:
             max_bytes=config.server.max_in_flight_bytes,
             on_shed=self.metrics.shed,
         )
-        self.stalls = StallWatch()
-        self.patience = Patience()
+        self.clients = Clients()
         self.reasoning = Reasoning(open_cache(config.cache), self.metrics.reasoning)
         self.keyring = KeyRing(store, stale_keys_s=config.store.stale_keys_s, observe=self.metrics.keys_state)
         limit_bytes = config.ledger.journal_max_bytes
@@ -113,7 +111,7 @@ class Gateway:
     def tick(self) -> None:
         """What is due every second or so: find the stalled, update the gauges. Call it on the loop."""
         timeout_s = self.config.server.client_write_timeout_s
-        self.stalls.look(asyncio.get_running_loop().time(), timeout_s)
+        self.clients.cut_stalled(asyncio.get_running_loop().time(), timeout_s)
         self.metrics.held(self.admission.bytes)
         self.metrics.fold()
 
@@ -127,7 +125,7 @@ class Gateway:
         # Each ends with an error for its client and a row in the ledger; a kill would give it neither.
         for exchange in list(self.exchanges):
             exchange.drain()
-        asyncio.get_running_loop().call_later(LAST_WORD_S, self.stalls.cut_waiting)
+        asyncio.get_running_loop().call_later(LAST_WORD_S, self.clients.cut_waiting)
 
     async def _finish_requests(self) -> None:
         """Requests whose connections are gone may still have to write their rows."""

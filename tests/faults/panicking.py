@@ -9,7 +9,7 @@ from typing import Any
 
 from llmgw import _core
 from llmgw.cli.main import main
-from llmgw.pipeline import request
+from llmgw.endpoints import chat
 
 MARK = b'"panic": "please"'
 
@@ -22,5 +22,5 @@ def scan(pieces: Sequence[bytes]) -> Any:  # noqa: ANN401  (a ChatRequest, if it
 
 
 if __name__ == "__main__":
-    request.ChatRequest = scan  # type: ignore[assignment,attr-defined]  # workers are forked, so they have it too
+    chat.ChatRequest = scan  # type: ignore[assignment,attr-defined]  # workers are forked, so they have it too
     sys.exit(main())

@@ -16,8 +16,8 @@ from llmgw.app import App
 from llmgw.asgi.request_id import RequestIds
 from llmgw.asgi.types import Message
 from llmgw.config import load_config
+from llmgw.endpoints import chat
 from llmgw.gateway import Gateway
-from llmgw.pipeline import request as pipeline_request
 from llmgw.store import open_store
 
 CONFIG = """
@@ -86,7 +86,7 @@ def test_one_request_fails_and_the_next_is_served(
         app._gateway = await asyncio.to_thread(Gateway.open, config)
         token = create_key(app._gateway.store, name="test").token
         with monkeypatch.context() as patch:
-            patch.setattr(pipeline_request, "ChatRequest", defect)
+            patch.setattr(chat, "ChatRequest", defect)
             answered, error = await ask(token)
         assert (answered, error["code"]) == (status, code), name
         assert (await ask(token))[0] == 404

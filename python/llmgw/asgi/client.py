@@ -1,60 +1,212 @@
-"""Whether the client of a request is still connected."""
+"""The client of a request, from the first byte of its body to the last byte of its answer.
+
+A client may be slow to send its body, disconnect, or stop reading its answer. `ClientWatch` looks for all
+three, for one request, as soon as the request has lasted for a moment (see `grace`). `Clients` are those of a
+worker.
+"""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Protocol, Self
 
-from llmgw.asgi.types import Message, Receive
-from llmgw.errors import LlmgwError
+from llmgw.asgi.cut import Peer, cut_connections
+from llmgw.asgi.grace import GRACE_S, Grace
+from llmgw.asgi.request import Fields, RequestBody
+from llmgw.asgi.types import Message, Receive, Scope
+from llmgw.errors import ClientGone
 
 
-class ClientGone(LlmgwError):  # noqa: N818  (not an error: there is nobody left to tell)
-    """The client closed the connection before its request was read."""
+class Writes(Protocol):
+    """What is known of an answer that is being written."""
+
+    @property
+    def writes(self) -> int:
+        """Grows by one when a write begins and when it ends, so it is odd while the client must read."""
 
 
-class Client:
-    """Whether whoever asked is still there."""
+class Clients:
+    """The clients of a worker's requests. For the event loop's thread only."""
 
-    def __init__(self, receive: Receive, on_gone: Callable[[], None]) -> None:
-        """`on_gone` is called once, as soon as it is known. Nothing is known before `watch`."""
+    def __init__(self, grace_s: float = GRACE_S) -> None:
+        """`grace_s`: how long a request runs before its client is watched."""
+        self.grace = Grace(grace_s)
+        self.reading: set[ClientWatch] = set()
+        """Those who should read an answer. Only the clients of requests that last."""
+
+    def cut_stalled(self, now_s: float, timeout_s: float) -> None:
+        """Cut off the clients that have read nothing for `timeout_s`.
+
+        `now_s`: of any monotonic clock. Precise to the time between two calls.
+        """
+        self._cut([client for client in self.reading if client.has_stalled(now_s, timeout_s)])
+
+    def cut_waiting(self) -> None:
+        """Cut off every client that keeps a write waiting, however briefly."""
+        self._cut([client for client in self.reading if client.keeps_waiting])
+
+    @staticmethod
+    def _cut(clients: Iterable["ClientWatch"]) -> None:
+        peers = {peer for client in clients if (peer := client.cut()) is not None}
+        if peers:
+            asyncio.get_running_loop().run_in_executor(None, cut_connections, peers)
+
+
+class ClientWatch:
+    """One request's client. Use it as a context; it watches from `grace_s` after it was entered."""
+
+    __slots__ = (
+        "_answer", "_body", "_body_timeout_s", "_clients", "_is_cut", "_lasts", "_on_loss", "_receive",
+        "_scope", "_since_s", "_task", "_told", "_waiting", "_writes", "gone", "stalled",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        clients: Clients,
+        scope: Scope,
+        receive: Receive,
+        answer: Writes,
+        *,
+        fields: Fields,
+        body_timeout_s: float,
+        on_loss: Callable[[], None],
+    ) -> None:
+        """`on_loss` is called once: when the client is known to be gone, or before it is cut off."""
+        self._clients = clients
+        self._scope = scope
         self._receive = receive
-        self._on_gone: Callable[[], None] | None = on_gone
+        self._answer = answer
+        self._body: RequestBody | None = RequestBody(fields, receive)
+        """None once it was read."""
+        self._body_timeout_s = body_timeout_s
+        self._on_loss: Callable[[], None] | None = on_loss
+        self._task: asyncio.Task[Any] | None = None
+        self._lasts = False
         self._waiting: asyncio.Future[Message] | None = None
         self._told: asyncio.Future[None] | None = None
+        # What the last look at the writes of the answer saw, and when.
+        self._writes = 0
+        self._since_s = 0.0
+        self._is_cut = False
         self.gone = False
+        """It closed the connection, or reset the stream."""
+        self.stalled = False
+        """It stopped reading, and was cut off."""
 
-    def watch(self) -> None:
-        """Begin to look. Only once the body has been read.
+    def __enter__(self) -> Self:
+        """The request begins, in the current task."""
+        self._task = asyncio.current_task()
+        self._clients.grace.begin(self)
+        return self
 
-        Only `receive` tells: granian neither cancels a task nor fails a `send`. It returns a future, so no
-        task is made for it.
-        """
-        if self._waiting is None and self._on_gone is not None:
-            self._waiting = asyncio.ensure_future(self._receive())
-            self._waiting.add_done_callback(self._received)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """The request ends."""
+        self._clients.grace.end(self)
+        if self._lasts:
+            self._clients.reading.discard(self)
+        # The server's awaitable holds our callback and takes no part in the collection of cycles.
+        waiting, self._waiting = self._waiting, None
+        self._on_loss = self._task = None
+        if waiting is not None:
+            waiting.cancel()
 
-    def unwatch(self) -> None:
-        """Nobody wants to know any more."""
-        self._on_gone = None  # which holds the request
-        if self._waiting is not None:
-            self._waiting.cancel()
+    async def read_body(self, *, limit_bytes: int, hold: Callable[[int], None]) -> Sequence[bytes]:
+        """The request's body, in the pieces in which it came (see `RequestBody.read`). To be called once."""
+        body = self._body
+        if body is None:
+            message = "a body can be read once"
+            raise RuntimeError(message)
+        try:
+            pieces = await body.read(limit_bytes=limit_bytes, hold=hold)
+        except ClientGone:
+            self.gone = True
+            raise
+        self._body = None
+        if self._lasts:
+            self._watch()
+        return pieces
 
     async def gone_within(self, timeout_s: float) -> bool:
-        """Wait so long, or until it is gone."""
-        self.watch()
+        """Wait for this time, or until the client is gone. Only once the body has been read."""
+        self._listen()
         if not self.gone:
             self._told = asyncio.get_running_loop().create_future()
             await asyncio.wait((self._told,), timeout=timeout_s)
         return self.gone
 
-    def _received(self, message: asyncio.Future[Message]) -> None:
-        if message.cancelled() or self._on_gone is None:
+    def lasts(self) -> None:
+        """See `Lasting`."""
+        self._lasts = True
+        if self._body is None:
+            self._watch()
+        else:
+            self._body.expire_in(self._body_timeout_s)
+
+    def _watch(self) -> None:
+        self._clients.reading.add(self)
+        self._listen()
+
+    def _listen(self) -> None:
+        """Have the server say when the client is gone.
+
+        Only `receive` tells: granian neither cancels a task nor fails a `send`. It returns a future, so no
+        task is made for it.
+        """
+        if self._waiting is None and self._on_loss is not None and not self.gone:
+            self._waiting = asyncio.ensure_future(self._receive())
+            self._waiting.add_done_callback(self._received)
+
+    def _received(self, waiting: asyncio.Future[Message]) -> None:
+        if waiting is not self._waiting:
             return
         self._waiting = None
-        if message.result()["type"] != "http.disconnect":
-            self.watch()
+        if waiting.cancelled():
+            return
+        if waiting.exception() is None and waiting.result()["type"] != "http.disconnect":
+            self._listen()
             return
         self.gone = True
-        on_gone, self._on_gone = self._on_gone, None
-        on_gone()
+        self._lost()
         if self._told is not None and not self._told.done():
             self._told.set_result(None)
+
+    def _lost(self) -> None:
+        on_loss, self._on_loss = self._on_loss, None
+        if on_loss is not None:
+            on_loss()
+
+    @property
+    def keeps_waiting(self) -> bool:
+        """True while a write of the answer waits for the client."""
+        return bool(self._answer.writes % 2)
+
+    def has_stalled(self, now_s: float, timeout_s: float) -> bool:
+        """True if one and the same write has waited for `timeout_s` since the first call that saw it.
+
+        A timer for each write would cost more than the write, so writes only count. Once True, the time
+        begins anew.
+        """
+        writes = self._answer.writes
+        if writes == self._writes and not (writes % 2 and now_s - self._since_s >= timeout_s):
+            return False
+        changed = writes != self._writes
+        self._writes, self._since_s = writes, now_s
+        return not changed
+
+    def cut(self) -> Peer | None:
+        """Give the client up. Returns the peer whose connection is to be cut, None where none can be.
+
+        Other requests may share a connection of HTTP/2: there only this request's task is cancelled.
+        """
+        self.stalled = True
+        self._lost()
+        client = self._scope.get("client")
+        if client and not self._scope["http_version"].startswith("2") and not self._is_cut:
+            # The write then fails by itself. (granian gives the port as a string.)
+            self._is_cut = True
+            return client[0], int(client[1])
+        if self._task is not None:
+            self._task.cancel()
+        return None

@@ -1,41 +1,41 @@
-"""What is not over in a moment.
+"""Calls back what is still running after 20 ms.
 
-A client may leave, stall, or never send its body to the end: somebody must look out for that. But that
-takes a timer, and three threads that wake each other, and what is over within a few milliseconds has no use
-for it. So each request only says that it has begun and that it has ended, and those that last are told.
+A client may leave, stop reading, or never send the end of its body, so each request needs a watch. But a
+watch takes a timer and three threads that wake each other, and most requests are over before it is of use.
+So a request only says that it began and that it ended; those that last are called back.
 """
 
 import asyncio
 from typing import Final, Protocol
 
-MOMENT_S: Final = 0.02
+GRACE_S: Final = 0.02
 
 
 class Lasting(Protocol):
     """Something that may last."""
 
     def lasts(self) -> None:
-        """It was begun between one and two moments ago, and has not ended."""
+        """Called once, 20 to 40 ms after `begin`, unless `end` came first."""
 
 
-class Patience:
-    """What has begun and not ended. For the event loop's thread only."""
+class Grace:
+    """What began and has not ended. For the event loop's thread only."""
 
-    def __init__(self, moment_s: float = MOMENT_S) -> None:
-        """Starts no timer as long as there is nothing to wait for."""
-        self._moment_s = moment_s
+    def __init__(self, grace_s: float = GRACE_S) -> None:
+        """Runs a timer only while something is new."""
+        self._grace_s = grace_s
         self._new: set[Lasting] = set()
         self._old: set[Lasting] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, item: Lasting) -> None:
-        """It begins. To be followed by `end`."""
+        """To be followed by `end`."""
         self._new.add(item)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._moment_s, self._pass)
+            self._timer = asyncio.get_running_loop().call_later(self._grace_s, self._pass)
 
     def end(self, item: Lasting) -> None:
-        """It is over, or was told that it lasts."""
+        """It ended, or was already called back."""
         self._new.discard(item)
         self._old.discard(item)
 
@@ -43,6 +43,6 @@ class Patience:
         lasting, self._old, self._new = self._old, self._new, set()
         self._timer = None
         if self._old:
-            self._timer = asyncio.get_running_loop().call_later(self._moment_s, self._pass)
+            self._timer = asyncio.get_running_loop().call_later(self._grace_s, self._pass)
         for item in lasting:
             item.lasts()

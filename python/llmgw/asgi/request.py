@@ -5,9 +5,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-from llmgw.asgi.client import ClientGone
 from llmgw.asgi.types import Message, Receive, Scope
-from llmgw.errors import ApiError
+from llmgw.errors import ApiError, ClientGone
 
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 """`uri-host [ ":" port ]` of RFC 9110, section 7.2; it may be empty."""
@@ -69,6 +68,7 @@ class RequestBody:
             if not self._expired:
                 raise
         finally:
+            self._waiting = None
             if self._timer is not None:
                 self._timer.cancel()
         raise ApiError("request_timeout", "The request body did not arrive in time.")

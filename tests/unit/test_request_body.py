@@ -1,14 +1,13 @@
-"""A request's body in pieces, and a client that leaves: rules that a socket can't be made to show at will."""
+"""A request's body in pieces: rules that a socket can't be made to show at will."""
 
 import asyncio
 from collections.abc import Sequence
 
 import pytest
 
-from llmgw.asgi.client import Client, ClientGone
 from llmgw.asgi.request import RequestBody, read_fields
 from llmgw.asgi.types import Message, Receive, Scope
-from llmgw.errors import ApiError
+from llmgw.errors import ApiError, ClientGone
 
 LIMIT_BYTES = 10
 
@@ -97,28 +96,6 @@ def test_a_cancelled_task_is_no_body_that_does_not_come() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-
-    asyncio.run(main())
-
-
-def test_who_is_gone() -> None:
-    async def main() -> None:
-        gone: list[str] = []
-        rest_of_body = piece(b"", more=False)
-        client = Client(received(rest_of_body, {"type": "http.disconnect"}), lambda: gone.append("left"))
-        assert await client.gone_within(5)
-        assert await client.gone_within(5)
-        assert gone == ["left"]
-
-        there = Client(received(rest_of_body), lambda: gone.append("there"))
-        assert not await there.gone_within(0.01)
-        there.unwatch()
-
-        unwatched = Client(received({"type": "http.disconnect"}), lambda: gone.append("unwatched"))
-        unwatched.watch()
-        unwatched.unwatch()
-        await asyncio.sleep(0)
-        assert gone == ["left"]
 
     asyncio.run(main())
 

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from llmgw.asgi.grace import Patience
+from llmgw.asgi.grace import Grace
 
-MOMENT_S = 0.01
+GRACE_S = 0.01
 
 
 class Item:
@@ -21,31 +21,31 @@ class Item:
 
 def test_what_lasts_is_told_once() -> None:
     async def main() -> None:
-        patience, items = Patience(MOMENT_S), [Item() for _ in range(3)]
+        grace, items = Grace(GRACE_S), [Item() for _ in range(3)]
         begun_s = asyncio.get_running_loop().time()
         for item in items:
-            patience.begin(item)
+            grace.begin(item)
         for item in items:
             await item.told.wait()
-        assert asyncio.get_running_loop().time() - begun_s >= MOMENT_S
-        await asyncio.sleep(4 * MOMENT_S)  # nothing more may come, and there is no event for that
+        assert asyncio.get_running_loop().time() - begun_s >= GRACE_S
+        await asyncio.sleep(4 * GRACE_S)  # nothing more may come, and there is no event for that
         for item in items:
-            patience.end(item)
+            grace.end(item)
 
     asyncio.run(main())
 
 
 def test_what_is_over_is_not_told() -> None:
     async def main() -> None:
-        patience, short, long = Patience(MOMENT_S), Item(), Item()
-        patience.begin(short)
-        patience.begin(long)
-        patience.end(short)
+        grace, short, long = Grace(GRACE_S), Item(), Item()
+        grace.begin(short)
+        grace.begin(long)
+        grace.end(short)
         await long.told.wait()
         assert not short.told.is_set()
         # It goes on after it had nothing to do.
         later = Item()
-        patience.begin(later)
+        grace.begin(later)
         await later.told.wait()
 
     asyncio.run(main())

@@ -1,0 +1,140 @@
+"""What is known of one request, for the ledger, the metrics and the response headers, as it becomes known."""
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+from llmgw.asgi.types import Headers
+from llmgw.errors import ApiError
+from llmgw.ledger.entry import LedgerEntry, NotDurableError
+
+if TYPE_CHECKING:
+    from llmgw._core import PreparedRequest, Summary
+    from llmgw.asgi.client import ClientWatch
+    from llmgw.gateway import Gateway
+    from llmgw.routing.targets import Target
+
+logger = logging.getLogger(__name__)
+
+CLIENT_CLOSED_REQUEST: Final = 499
+"""The ledger's status where the client left before its answer began (nginx's code; no client sees it)."""
+CLIENT_GONE: Final = "client_gone"
+CLIENT_STALLED: Final = "client_stalled"
+LEDGER_FAILED: Final = "ledger_failed"
+"""The answer was complete, but with `durability = "strict"` its row could not be put on disk."""
+_LEDGER_RETRY_AFTER_S: Final = 5
+
+
+class Account:
+    """The account of one request. Whoever learns something writes it down here; `close` settles it."""
+
+    __slots__ = (
+        "_client", "_committed", "_failures", "_gateway", "_key_id", "_request_id", "_started_s", "_time_s",
+        "attempts", "earlier_s", "error_kind", "model_id", "stream", "target", "thinking_asked",
+        "thinking_sent",
+    )  # fmt: skip
+
+    def __init__(self, gateway: "Gateway", client: "ClientWatch", *, request_id: str, key_id: int) -> None:
+        """Counts the request as in flight until `close`."""
+        self._gateway = gateway
+        self._client = client
+        self._request_id = request_id
+        self._key_id = key_id
+        self._time_s = time.time()
+        self._started_s = time.perf_counter()
+        self._committed: LedgerEntry | None = None
+        self._failures: list[str] = []
+        self.stream = False
+        self.model_id: str | None = None
+        self.target: Target | None = None
+        """The one that was asked last."""
+        self.attempts = 0
+        """How many times an upstream was asked."""
+        self.earlier_s = 0.0
+        """What the attempts before the last one took, pauses included."""
+        self.thinking_asked: str | None = None
+        self.thinking_sent: str | None = None
+        self.error_kind: str | None = None
+        """Why the request failed; an exchange's own kind of failure is in its report."""
+        gateway.metrics.started()
+
+    def attempt(self, target: "Target", prepared: "PreparedRequest") -> None:
+        """A target is asked."""
+        self.attempts += 1
+        self.target = target
+        if prepared.thinking:
+            self.thinking_asked, self.thinking_sent = prepared.thinking.split("; ")
+
+    def failed_attempt(self, target: "Target", reason: str) -> None:
+        """An attempt failed and another one follows."""
+        self._failures.append(f"{target.name}: {reason}")
+
+    def headers(self) -> Headers:
+        """Once an upstream was asked: how often, and what the thinking switch came to."""
+        if not self.attempts:
+            return []
+        headers = [(b"x-llmgw-attempts", b"%d" % self.attempts)]
+        if self.thinking_asked is not None:
+            thinking = f"{self.thinking_asked}; {self.thinking_sent}"
+            headers.append((b"x-llmgw-thinking", thinking.encode("ascii")))
+        return headers
+
+    async def commit(self, report: "Summary") -> None:
+        """Put the row of a complete answer on disk before its end is told. Raises ApiError: `overloaded`."""
+        entry = self._entry(200, report)
+        try:
+            await self._gateway.ledger.commit(entry)
+        except NotDurableError:
+            self.error_kind = LEDGER_FAILED
+            message = "The gateway can't record requests at the moment. Try again later."
+            raise ApiError("overloaded", message, retry_after_s=_LEDGER_RETRY_AFTER_S) from None
+        self._committed = entry
+
+    def close(self, status: int | None, report: "Summary | None") -> None:
+        """Write the ledger's entry and count it. `status` None: no answer began. No I/O."""
+        entry = self._committed
+        if entry is None:
+            entry = self._entry(status, report)
+            self._gateway.ledger.record(entry)
+        metrics = self._gateway.metrics
+        metrics.finished(entry)
+        metrics.ended()
+        if entry.error_kind is not None and report is not None:
+            logger.warning(
+                "%s: model %s, upstream %s: %s after %.3f s (status %d)",
+                self._request_id, entry.model, entry.upstream, entry.error_kind, entry.total_s, entry.status,
+            )  # fmt: skip
+
+    def _entry(self, status: int | None, report: "Summary | None") -> LedgerEntry:
+        client = self._client
+        lost = CLIENT_STALLED if client.stalled else CLIENT_GONE if client.gone else None
+        error_kind = lost or self.error_kind
+        entry = LedgerEntry(
+            time_s=self._time_s,
+            request_id=self._request_id,
+            status=status or CLIENT_CLOSED_REQUEST,
+            total_s=time.perf_counter() - self._started_s,
+            key_id=self._key_id,
+            model=self.model_id,
+            upstream=self.target.name if self.target else None,
+            stream=self.stream,
+            error_kind=error_kind,
+            thinking_asked=self.thinking_asked,
+            thinking_sent=self.thinking_sent,
+            attempts=self.attempts,
+            attempt_errors=", ".join(self._failures) if self._failures else None,
+        )
+        if report is None:
+            return entry
+        first_event_s = report.first_event_s
+        return entry._replace(
+            finish_reason=report.finish_reason,
+            error_kind=error_kind or report.error_kind,
+            prompt_tokens=report.prompt_tokens,
+            completion_tokens=report.completion_tokens,
+            reasoning_tokens=report.reasoning_tokens,
+            cached_tokens=report.cached_tokens,
+            usage_source=report.usage_source,
+            thinking_observed=report.reasoning_seen,
+            first_event_s=None if first_event_s is None else first_event_s + self.earlier_s,
+        )

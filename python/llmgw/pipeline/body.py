@@ -1,0 +1,59 @@
+"""What an endpoint is to the pipeline: a kind of body, and what becomes of it at an upstream.
+
+An endpoint that an upstream answers is a class that fulfils `Body`, made from the pieces of a request's body.
+`app` knows its path. Everything else, from admission to the ledger, is the pipeline's and the same for all.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
+
+from llmgw._core import CoreError, Exchange, PreparedRequest, RequestError, Route
+from llmgw.access.key import Key
+from llmgw.errors import ApiError
+from llmgw.gateway import Gateway
+from llmgw.routing.router import Model
+
+logger = logging.getLogger(__name__)
+
+Scanned = TypeVar("Scanned")
+KeepReasoning: TypeAlias = Callable[[Exchange], Awaitable[None]]
+
+
+class Plan(NamedTuple):
+    """How a request reaches an upstream. It holds the body, so it is dropped as soon as possible."""
+
+    rewrite: Callable[[Route], PreparedRequest]
+    """The body for a target's upstream. Called once per target that is asked."""
+    keep_reasoning: KeepReasoning | None = None
+    """Keeps the reasoning of a complete answer for later turns. Only for prepared requests that say so."""
+
+
+class Body(Protocol):
+    """A request's body after its one scan."""
+
+    @property
+    def model(self) -> str:
+        """The id of the model that the client asks for."""
+
+    @property
+    def stream(self) -> bool:
+        """Whether the client wants an event stream."""
+
+    async def plan(self, gateway: Gateway, model: Model, key: Key) -> Plan:
+        """Check what the model can do, and plan the request. Raises ApiError."""
+
+
+Endpoint: TypeAlias = Callable[[Sequence[bytes]], Body]
+"""Makes a `Body` of the pieces of a request's body. Raises ApiError."""
+
+
+def scan(scanner: Callable[[Sequence[bytes]], Scanned], pieces: Sequence[bytes]) -> Scanned:
+    """Scan a body with one of `_core`'s classes. Raises ApiError, with the field that is at fault."""
+    try:
+        return scanner(pieces)
+    except RequestError as error:
+        raise ApiError(error.code, error.message, param=error.param) from None
+    except CoreError:
+        logger.exception("a defect in the scanner of request bodies")
+        raise ApiError("internal_error", "The gateway failed on this request.") from None
