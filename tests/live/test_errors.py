@@ -12,7 +12,6 @@ import pytest
 from tests.conftest import MAX_BODY_BYTES
 from tests.support.chat import HELLO, body, mark, streamed
 from tests.support.gateway import UPSTREAM_SECRET, Answer, Gateway
-from tests.support.processes import ROOT
 from tests.support.scripted import ScriptedUpstream, event_stream, json_answer
 
 HI = b'"messages":[{"role":"user","content":"Hi"}]'
@@ -347,17 +346,3 @@ def test_bytes_that_are_no_http(gateway: Gateway) -> None:
         raw.sendall(b"\x00\x01 nonsense\r\n\r\n")
         assert raw.recv(1000)[:12] in {b"", b"HTTP/1.1 400"}
     assert gateway.get("/healthz").status == 200
-
-
-def test_every_code_of_the_table_is_known_to_the_gateway() -> None:
-    """The contract's table lies beside the repository; where it is, no code of it may be missing."""
-    contract = ROOT.parent / "shared" / "contract.md"
-    if not contract.is_file():
-        pytest.skip(f"there is no {contract}")
-    from llmgw.errors import ERRORS  # noqa: PLC0415 - only here
-
-    table = contract.read_text("utf-8").split("## Errors")[1].split("## ")[0]
-    rows = [row.split("|") for row in table.splitlines() if row.startswith(("| 4", "| 5"))]
-    codes = {word.strip(" `") for row in rows for word in row[2].split(",")}
-    assert codes
-    assert codes <= set(ERRORS)

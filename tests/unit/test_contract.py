@@ -1,0 +1,166 @@
+"""`docs/contract.md` says what the code does: its tables, its example, the headings that comments cite."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmgw._core import ChatRequest, RequestError, UpstreamError, clean_completion, dialect_for
+from llmgw.config import DIALECTS, parse_config
+from llmgw.errors import ERRORS
+from tests.support.pages import blocks, headings, names, rows, section
+from tests.support.processes import ROOT
+
+CONTRACT = "docs/contract.md"
+MESSAGES = [{"role": "user", "content": "Hi"}]
+# For each type in the table: values that the gateway accepts and refuses. `null` counts as absent.
+VALUES: dict[str, tuple[list[Any], list[Any]]] = {
+    "string": (["x"], [1, True, [], {}]),
+    "number": ([1, 0.5], ["1", True, [], {}]),
+    "integer": ([1, -1], ["1", 1.5, True]),
+    "boolean": ([True, False], ["true", 1, {}]),
+    "array": ([[], [{}]], ["x", {}]),
+    "object": ([{}], ["x", [], True]),
+    "string or object": (["x", {}], [1, []]),
+    "string or array of strings": (["x", [], ["x"]], [1, {}, [1]]),
+    "object with a string `type`": ([{"type": "x"}], ["x", {}, {"type": 1}]),
+    "non-empty array of objects": ([MESSAGES], ["x", {}, [], ["x"]]),
+    "any": (["x", 1, True, [], {}], []),
+}
+FIELDS = [
+    (names(field)[0] if names(field) else "made_up", kind)
+    for field, kind, _ in rows(section(CONTRACT, "Request fields"))
+]
+SOURCES = sorted(
+    path
+    for folder in ("rust", "python", "tests", "benches")
+    for path in (ROOT / folder).rglob("*")
+    if "target" not in path.parts
+)
+
+
+def scan(**members: object) -> ChatRequest:
+    return ChatRequest(json.dumps({"model": "m", "messages": MESSAGES, **members}).encode())
+
+
+@pytest.mark.parametrize(("field", "kind"), FIELDS)
+def test_a_field_has_the_type_that_is_stated(field: str, kind: str) -> None:
+    accepted, refused = VALUES[kind]
+    for value in accepted:
+        scan(**{field: value})
+    for value in refused:
+        with pytest.raises(RequestError) as caught:
+            scan(**{field: value})
+        assert (caught.value.code, str(caught.value.param).startswith(field)) == ("invalid_type", True), value
+
+
+@pytest.mark.parametrize("field", [field for field, _ in FIELDS if field not in {"model", "messages"}])
+def test_null_counts_as_absent(field: str) -> None:
+    assert scan(**{field: None}).thinking is None
+
+
+def test_every_stated_field_is_refused_twice_and_no_other() -> None:
+    for field, kind in FIELDS:
+        value = json.dumps(VALUES[kind][0][0])
+        body = f'{{"model": "m", "messages": {json.dumps(MESSAGES)}, "{field}": {value}, "{field}": {value}}}'
+        if field == "made_up":
+            ChatRequest(body.encode())
+            continue
+        with pytest.raises(RequestError) as caught:
+            ChatRequest(body.encode())
+        assert (caught.value.code, caught.value.param) == ("duplicate_field", field)
+
+
+@pytest.mark.parametrize("field", ["model", "messages"])
+def test_a_required_field(field: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        scan(**{field: None})
+    assert (caught.value.code, caught.value.param) == ("missing_field", field)
+
+
+def test_the_thinking_table_is_the_dialects() -> None:
+    table = rows(section(CONTRACT, "Thinking"))
+    dialects = [names(dialect)[0] for _, _, dialect, _, _ in table]
+    assert list(dict.fromkeys(dialects)) == list(DIALECTS)
+    patterns = [
+        (names(pattern), names(example), dialect)
+        for (pattern, example, *_), dialect in zip(table, dialects, strict=True)
+    ]
+    for pattern, example, dialect in patterns:
+        if not example:
+            continue  # chosen by config only
+        assert dialect_for(example[0]) == dialect
+        for prefix in pattern:
+            assert prefix.endswith("*")
+            assert example[0].lower().startswith(prefix[:-1])
+            assert dialect_for(prefix[:-1]) == dialect
+            assert dialect_for(f"vendor/{example[0]}") == "native"
+
+
+def test_the_error_table_is_the_codes() -> None:
+    table = [
+        (int(status), *names(code), *names(kind)) for status, code, kind in rows(section(CONTRACT, "Errors"))
+    ]
+    assert table == [(spec.status, code, spec.type) for code, spec in ERRORS.items()]
+
+
+def finish_reason(reason: str) -> str:
+    message = {"role": "assistant", "content": "x"}
+    choice = {"index": 0, "message": message, "finish_reason": reason}
+    answer = json.loads(clean_completion(json.dumps({"choices": [choice]}).encode()))
+    return str(answer["choices"][0]["finish_reason"])
+
+
+def test_the_finish_reasons_come_out_as_stated() -> None:
+    *known, (other, same) = rows(section(CONTRACT, "Finish reasons"))
+    assert (other, same) == ("anything else", "the same")
+    for reasons, outcome in known:
+        for reason in names(reasons):
+            if names(outcome):
+                assert finish_reason(reason) == names(outcome)[0]
+            else:
+                with pytest.raises(UpstreamError):
+                    finish_reason(reason)
+    for reason in ("stop", "length", "tool_calls", "content_filter", "function_call", "of_tomorrow"):
+        assert finish_reason(reason) == reason
+
+
+def test_the_depth_limit_is_as_stated() -> None:
+    limits = dict(rows(section(CONTRACT, "Limits")))
+    depth = int(limits["nesting of a request's JSON"].split()[0])
+
+    def body(levels: int) -> bytes:
+        nested = "[" * levels + "]" * levels
+        return f'{{"model": "m", "messages": {json.dumps(MESSAGES)}, "x": {nested}}}'.encode()
+
+    ChatRequest(body(depth - 1))
+    with pytest.raises(RequestError) as caught:
+        ChatRequest(body(depth))
+    assert caught.value.code == "too_deep"
+
+
+def test_the_example_of_a_config_loads() -> None:
+    (example,) = (block.text for block in blocks(CONTRACT) if block.language == "toml")
+    config = parse_config(tomllib.loads(example), Path("/etc/llmgw.toml"), {"DASHSCOPE_API_KEY": "sk-1"})
+    assert f"{config.server.max_body_bytes // 2**20} MiB by default" in section(CONTRACT, "Limits")
+
+
+def citations() -> Iterator[tuple[str, str]]:
+    """Sections of the contract that comments name, with the file."""
+    for path in SOURCES:
+        if path.suffix in {".rs", ".py", ".pyi"} and path.name != Path(__file__).name:
+            for before, after in re.findall(
+                r'"([^"\n]+)" in the contract|the contract\'s "([^"\n]+)"', path.read_text("utf-8")
+            ):
+                yield str(path.relative_to(ROOT)), before or after
+
+
+def test_comments_cite_sections_that_exist() -> None:
+    found = dict(citations())
+    assert found
+    titles = {title for _, title in headings(CONTRACT)}
+    assert {file: title for file, title in found.items() if title.rstrip(".") not in titles} == {}
