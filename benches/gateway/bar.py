@@ -1,4 +1,4 @@
-"""The bar of issue 3: what llmgw must reach, beside what it has reached."""
+"""The targets that the benchmark sets for llmgw, beside what it has reached."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

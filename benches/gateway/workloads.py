@@ -1,4 +1,4 @@
-"""What is asked: the cases of issue 3, the request of each and the mock's way of answering it."""
+"""The benchmark's cases: the request of each and the mock's way of answering it."""
 
 import base64
 import json

@@ -99,7 +99,7 @@ def clients() -> Sequence[Client]:
             "langchain-openai",
             locked("langchain", "langchain-openai"),
             (python_of("langchain"), langchain),
-            {"reasoning": "ChatOpenAI drops what OpenAI's API does not have"},
+            {"reasoning": "ChatOpenAI drops members that OpenAI's API does not have"},
         ),
         Client(
             "LangChain, ChatDeepSeek",
@@ -120,8 +120,8 @@ def clients() -> Sequence[Client]:
             (sys.executable, str(SOURCES / "qwen_code.py"), str(NODE_BIN / "node"), QWEN_CODE),
             {
                 "plain": "it always streams",
-                "finish_reason": "its output does not tell it",
-                "error.code": "its output has status and message",
+                "finish_reason": "its output does not contain it",
+                "error.code": "its output has only status and message",
             },
             agent=True,
         ),

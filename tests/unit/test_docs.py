@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
@@ -32,14 +32,13 @@ from llmgw.errors import ERRORS
 from llmgw.observe.metrics import Metrics
 from llmgw.simulator.faults import Simulation
 from llmgw.store import LedgerRow
+from tests.support.pages import blocks, headings, names, prose, read, rows, section, sections
 from tests.support.processes import ROOT
 
 README = "README.md"
 PAGES = sorted(str(page.relative_to(ROOT)) for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
-TRANSLATIONS = [
-    (page, page.replace(".md", ".zh-CN.md")) for page in (README, "docs/api.md", "docs/config.md")
-]
-READMES, API_PAGES, CONFIG_PAGES = TRANSLATIONS
+TRANSLATIONS = [(page.replace(".zh-CN", ""), page) for page in PAGES if page.endswith(".zh-CN.md")]
+READMES, API_PAGES, CONFIG_PAGES, _, _ = TRANSLATIONS  # and the contract, and operations
 SECRETS = {"DASHSCOPE_API_KEY": "sk-1", "DEEPSEEK_API_KEY": "sk-2"}
 REQUIRED = {"required", "必填"}
 TABLES: dict[str, type[BaseModel]] = {
@@ -52,53 +51,6 @@ TABLES: dict[str, type[BaseModel]] = {
     "[[models]]": ModelConfig,
     "targets": TargetConfig,
 }
-
-
-class Block(NamedTuple):
-    """A fenced block of code."""
-
-    language: str
-    text: str
-
-
-def read(page: str) -> str:
-    return (ROOT / page).read_text("utf-8")
-
-
-def prose(page: str) -> str:
-    """The page without its blocks of code."""
-    return re.sub(r"^```\w*\n.*?^```$", "", read(page), flags=re.DOTALL | re.MULTILINE)
-
-
-def blocks(page: str) -> list[Block]:
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", read(page), re.DOTALL | re.MULTILINE)
-    return [Block(language, text) for language, text in found]
-
-
-def headings(page: str) -> list[tuple[int, str]]:
-    """Level and text of each."""
-    return [(len(marks), text) for marks, text in re.findall(r"^(#+) (.+)$", prose(page), re.MULTILINE)]
-
-
-def section(page: str, title: str) -> str:
-    """What stands under the heading with this text (backticks apart), up to the next heading."""
-    parts = re.split(r"^#+ (.+)$", prose(page), flags=re.MULTILINE)
-    titles = [part.replace("`", "") for part in parts[1::2]]
-    return parts[2 + 2 * titles.index(title)]
-
-
-def rows(text: str) -> list[list[str]]:
-    """The cells of all table rows, headers and rulers left out."""
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    table = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
-    rulers = {number for number, cells in enumerate(table) if set("".join(cells)) <= set("-| ")}
-    heads = {number - 1 for number in rulers}
-    return [cells for number, cells in enumerate(table) if number not in rulers | heads]
-
-
-def names(cell: str) -> list[str]:
-    """What stands between backticks."""
-    return re.findall(r"`([^`]+)`", cell)
 
 
 def anchors(page: str) -> set[str]:
@@ -115,6 +67,12 @@ def links() -> Iterator[tuple[str, str]]:
         for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
             if "://" not in target:
                 yield page, target
+
+
+def terms(text: str) -> set[str]:
+    """What is the same in every language: the words in backticks, and the numbers outside of them."""
+    numbers = re.findall(r"\d+(?:[.,]\d+)*", re.sub(r"`[^`]+`|\]\([^)]+\)", "", text))
+    return {*(re.sub(r"\s+", " ", name) for name in names(text)), *numbers}
 
 
 def without_comments(code: str) -> list[str]:
@@ -194,10 +152,13 @@ def test_the_readme_names_every_command(page: str) -> None:
     assert commands == [f"llmgw {verb}" for verb in VERBS]
 
 
-def test_operations_has_every_metric_with_its_labels() -> None:
+@pytest.mark.parametrize(
+    ("page", "title"), [("docs/operations.md", "Metrics"), ("docs/operations.zh-CN.md", "指标")]
+)
+def test_operations_has_every_metric_with_its_labels(page: str, title: str) -> None:
     stated = {
         names(metric)[0]: (kind, sorted(names(labels)))
-        for metric, kind, labels, _ in rows(section("docs/operations.md", "Metrics"))
+        for metric, kind, labels, _ in rows(section(page, title))
     }
     metrics = vars(Metrics([])).values()
     actual = {}
@@ -209,15 +170,21 @@ def test_operations_has_every_metric_with_its_labels() -> None:
     assert stated == actual
 
 
-def test_operations_has_every_column_of_the_ledger() -> None:
-    stated = [name for column, _ in rows(section("docs/operations.md", "Ledger")) for name in names(column)]
+@pytest.mark.parametrize(
+    ("page", "title"), [("docs/operations.md", "Ledger"), ("docs/operations.zh-CN.md", "用量记录")]
+)
+def test_operations_has_every_column_of_the_ledger(page: str, title: str) -> None:
+    stated = [name for column, _ in rows(section(page, title)) for name in names(column)]
     assert sorted(stated) == sorted(
         column.name for column in LedgerRow.__table__.columns if column.name != "id"
     )
 
 
-def test_operations_has_every_member_of_simulate() -> None:
-    stated = [name for cells in rows(section("docs/operations.md", "Rehearsals")) for name in names(cells[0])]
+@pytest.mark.parametrize(
+    ("page", "title"), [("docs/operations.md", "Rehearsals"), ("docs/operations.zh-CN.md", "故障演练")]
+)
+def test_operations_has_every_member_of_simulate(page: str, title: str) -> None:
+    stated = [name for cells in rows(section(page, title)) for name in names(cells[0])]
     assert sorted(stated) == sorted(field.name for field in fields(Simulation))
 
 
@@ -237,6 +204,15 @@ def test_both_languages_have_the_same_structure(english: str, chinese: str) -> N
     assert levels[0] == levels[1]
     tables = [[(len(cells), names(cells[0])) for cells in rows(prose(page))] for page in (english, chinese)]
     assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize(("english", "chinese"), TRANSLATIONS)
+def test_both_languages_name_the_same_things(english: str, chinese: str) -> None:
+    """In each section and in each row of a table: the same words in backticks, and the same numbers."""
+    for one, other in zip(sections(english), sections(chinese), strict=True):
+        assert terms(one) == terms(other)
+        table = [[terms(" ".join(cells)) for cells in rows(text)] for text in (one, other)]
+        assert table[0] == table[1]
 
 
 @pytest.mark.parametrize(("english", "chinese"), TRANSLATIONS)
