@@ -1,13 +1,17 @@
 """The table of errors, against the contract's own, and what becomes of an upstream's."""
 
+import importlib
 import json
 import math
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
 
-from llmgw.errors import ERRORS, ApiError, render_body, render_headers
+import llmgw
+from llmgw import _core, errors
+from llmgw.errors import ERRORS, ApiError, LlmgwError, render_body, render_headers
 from llmgw.routing.verdict import Blame, Retry, upstream_error, upstream_verdict
 
 CONTRACT = {
@@ -209,3 +213,28 @@ def test_every_kind_of_the_core_has_its_own_message() -> None:
 )
 def test_verdicts(kind: str, status: int | None, retry: Retry, blame: Blame) -> None:
     assert upstream_verdict(kind, status=status) == (retry, blame)
+
+
+def test_the_tree_of_exceptions_is_as_drawn() -> None:
+    """Every exception that the package defines has the one base, and its line in the drawing."""
+    defined = {
+        value
+        for module in pkgutil.walk_packages(llmgw.__path__, "llmgw.")
+        if not module.name.startswith(("llmgw._core", "llmgw.simulator", "llmgw.store.migrations"))
+        for value in vars(importlib.import_module(module.name)).values()
+        if isinstance(value, type)
+        and issubclass(value, BaseException)
+        and value.__module__ == module.name
+        and value is not LlmgwError
+    }
+    drawn = re.findall(r"── ([\w.]+)", errors.__doc__ or "")
+    assert sorted(name for name in drawn if not name.startswith("_core.")) == sorted(
+        ["LlmgwError", *(value.__name__ for value in defined)]
+    )
+    assert all(issubclass(value, LlmgwError) for value in defined)
+    of_the_core = {
+        name
+        for name, value in vars(_core).items()
+        if isinstance(value, type) and issubclass(value, Exception)
+    }
+    assert {name.removeprefix("_core.") for name in drawn if name.startswith("_core.")} == of_the_core
