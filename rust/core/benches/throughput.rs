@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
+use llmgw_core::answer::context::AnswerContext;
+use llmgw_core::answer::merge::Merger;
+use llmgw_core::answer::stream::Transformer;
 use llmgw_core::dialect::Dialect;
-use llmgw_core::merge::Merger;
-use llmgw_core::request::{AnswerContext, ChatRequest, Route, ThinkingModes, UpstreamStream};
+use llmgw_core::request::{ChatRequest, Route, ThinkingModes, UpstreamStream};
 use llmgw_core::sse::SseLimits;
-use llmgw_core::stream::Transformer;
 
 /// How long one case is measured, and how many rounds at least.
 const TIME_PER_CASE: Duration = Duration::from_secs(1);

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use llmgw_core::request::AnswerContext;
-use llmgw_core::stream::State;
-use llmgw_core::think::ReasoningTags;
+use llmgw_core::answer::context::AnswerContext;
+use llmgw_core::answer::stream::State;
+use llmgw_core::answer::think::ReasoningTags;
 use llmgw_oracles::rules::{check_rules, context, merge_for, payloads, transform_for};
 use serde_json::{Value, json};
 

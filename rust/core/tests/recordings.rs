@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use llmgw_core::stream::State;
+use llmgw_core::answer::stream::State;
 use llmgw_oracles::rules::{check_rules, cuts, merge, pieces, transform};
 use serde_json::Value;
 

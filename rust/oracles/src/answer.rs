@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use llmgw_core::completion;
-use llmgw_core::request::AnswerContext;
+use llmgw_core::answer::completion;
+use llmgw_core::answer::context::AnswerContext;
+use llmgw_core::answer::stream::State;
+use llmgw_core::answer::think::ReasoningTags;
 use llmgw_core::sse::{Item, Parser, SseLimits};
-use llmgw_core::stream::State;
-use llmgw_core::think::ReasoningTags;
 use serde_json::Value;
 
 use crate::raw::is_ambiguous;

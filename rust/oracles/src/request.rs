@@ -1,11 +1,10 @@
 //! The scan of a request body against `serde_json` and the contract's table; the rewrite against what it may touch.
 
+use llmgw_core::answer::context::AnswerMode;
 use llmgw_core::dialect::Dialect;
-use llmgw_core::error::RequestErrorCode;
 use llmgw_core::json::MAX_DEPTH;
-use llmgw_core::request::{
-    AnswerMode, ChatRequest, Route, ThinkingModes, ThinkingOutcome, ThinkingSent, UpstreamStream,
-};
+use llmgw_core::request::error::RequestErrorCode;
+use llmgw_core::request::{ChatRequest, Route, ThinkingModes, ThinkingOutcome, ThinkingSent, UpstreamStream};
 
 use serde_json::Value;
 

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use llmgw_core::error::StreamError;
-use llmgw_core::merge::Merger;
-use llmgw_core::request::AnswerContext;
+use llmgw_core::answer::context::AnswerContext;
+use llmgw_core::answer::error::StreamError;
+use llmgw_core::answer::merge::Merger;
+use llmgw_core::answer::stream::{State, Transformer};
+use llmgw_core::answer::summary::Summary;
 use llmgw_core::sse::SseLimits;
-use llmgw_core::stream::{State, Transformer};
-use llmgw_core::summary::Summary;
 use serde_json::Value;
 
 /// The context of every run here.

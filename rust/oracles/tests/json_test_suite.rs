@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use llmgw_core::error::RequestErrorCode;
 use llmgw_core::request::ChatRequest;
+use llmgw_core::request::error::RequestErrorCode;
 use serde::de::IgnoredAny;
 
 /// Name and bytes of each case, as the README there has it.

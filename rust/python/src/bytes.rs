@@ -2,12 +2,12 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "PyO3 extracts a sequence only into an owned one")]
 
-use llmgw_core::completion;
-use llmgw_core::merge::Merger;
-use llmgw_core::request::AnswerContext;
+use llmgw_core::answer::completion;
+use llmgw_core::answer::context::AnswerContext;
+use llmgw_core::answer::merge::Merger;
+use llmgw_core::answer::stream::Transformer;
+use llmgw_core::answer::think::ReasoningTags;
 use llmgw_core::sse::SseLimits;
-use llmgw_core::stream::Transformer;
-use llmgw_core::think::ReasoningTags;
 use llmgw_upstream::ExchangeError;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

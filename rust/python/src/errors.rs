@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use llmgw_core::error::RequestError as CoreRequestError;
+use llmgw_core::request::error::RequestError as CoreRequestError;
 use llmgw_upstream::ExchangeError;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
-use llmgw_core::request::AnswerContext;
+use llmgw_core::answer::context::AnswerContext;
 use llmgw_core::sse::SseLimits;
 use llmgw_upstream::{self as upstream, ErrorKind, ExchangeRequest, Report, Timeouts, UpstreamConfig};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyValueError};

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use ::bytes::Bytes;
+use llmgw_core::answer::context::AnswerMode;
+use llmgw_core::answer::think::ReasoningTags;
 use llmgw_core::dialect::Dialect;
 use llmgw_core::json::edit::Piece;
-use llmgw_core::request::{self as core, AnswerMode, ThinkingModes, UpstreamStream};
-use llmgw_core::think::ReasoningTags;
-use llmgw_core::turn::{FirstCall, TurnKey};
+use llmgw_core::request::{self as core, ThinkingModes, UpstreamStream};
+use llmgw_core::turn::key::{FirstCall, TurnKey};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;

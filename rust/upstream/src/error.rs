@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use llmgw_core::error::{StreamError, StreamErrorKind};
+use llmgw_core::answer::error::{StreamError, StreamErrorKind};
 
 use crate::deadlines::Due;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, header};
+use llmgw_core::answer::summary::Summary;
 use llmgw_core::request::{AnswerContext, AnswerMode};
-use llmgw_core::summary::Summary;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 

@@ -11,9 +11,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
-use llmgw_core::completion;
+use llmgw_core::answer::completion;
+use llmgw_core::answer::stream::State;
 use llmgw_core::request::{AnswerContext, AnswerMode};
-use llmgw_core::stream::State;
 use tokio::time::{Instant, timeout};
 
 use crate::config::MAX_TIMEOUT;

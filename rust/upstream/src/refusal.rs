@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header};
-use llmgw_core::error::{StreamError, StreamErrorKind};
+use llmgw_core::answer::error::{StreamError, StreamErrorKind};
 use llmgw_core::json::{self, JsonError, Kind, Scanner, Value};
 
 use crate::error::ExchangeError;

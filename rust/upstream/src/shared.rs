@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use llmgw_core::merge::Merger;
+use llmgw_core::answer::merge::Merger;
+use llmgw_core::answer::stream::{State, Transformer};
+use llmgw_core::answer::summary::Summary;
 use llmgw_core::request::{AnswerContext, AnswerMode};
 use llmgw_core::sse::SseLimits;
-use llmgw_core::stream::{State, Transformer};
-use llmgw_core::summary::Summary;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 

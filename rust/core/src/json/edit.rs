@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Member, Span};
+use super::value::{Member, Span};
 
 /// One replacement. An empty span is an insertion, an empty text a removal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -241,8 +241,8 @@ const fn is_whitespace(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{JsonError, Scanner};
     use super::*;
+    use crate::json::{JsonError, Scanner};
 
     /// Remove the members named in `removed`, add `added`.
     fn edited(input: &str, removed: &[&str], added: &[&'static str]) -> String {

@@ -4,7 +4,9 @@
 
 use std::fmt::Write as _;
 
-use super::{JsonError, JsonErrorKind, Scanner};
+use super::error::{JsonError, JsonErrorKind};
+use super::scanner::Scanner;
+use super::value::Kind;
 
 /// A longer path is cut: keys are the client's and may be of any length.
 const MAX_PATH_BYTES: usize = 200;
@@ -32,7 +34,7 @@ pub fn path_at(input: &[u8], offset: usize) -> Option<String> {
 fn descend(scanner: &mut Scanner<'_>, path: &mut String) -> Result<(), JsonError> {
     let length = path.len();
     match scanner.peek()? {
-        super::Kind::Object => {
+        Kind::Object => {
             scanner.object(|scanner, key| {
                 if !path.is_empty() {
                     path.push('.');
@@ -43,7 +45,7 @@ fn descend(scanner: &mut Scanner<'_>, path: &mut String) -> Result<(), JsonError
                 Ok::<_, JsonError>(())
             })?;
         }
-        super::Kind::Array => {
+        Kind::Array => {
             scanner.array(|scanner, index| {
                 // Writing to a String can't fail.
                 let _ = write!(path, "[{index}]");

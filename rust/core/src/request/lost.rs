@@ -4,7 +4,7 @@
 //! what they never had. Anything else is the client's own and stays.
 
 use crate::json::{JsonError, Scanner, Value};
-use crate::turn::{Conversation, FirstCall, TurnKey};
+use crate::turn::key::{Conversation, FirstCall, TurnKey};
 
 use super::scan::Field;
 use super::{ChatRequest, Object, Route};

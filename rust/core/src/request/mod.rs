@@ -27,15 +27,16 @@
 //! Members that come in are spelled `"key": value` and stand behind a `, `, whatever the style around them.
 
 mod directive;
+pub mod error;
 mod lost;
 mod rewrite;
 mod scan;
 
 use std::fmt;
 
+use crate::answer::context::AnswerMode;
 use crate::dialect::Dialect;
 use crate::json::{Member, Span};
-use crate::think::ReasoningTags;
 
 use self::directive::Place;
 use self::lost::{LostTurn, MAX_LOST_TURNS};
@@ -150,35 +151,6 @@ pub struct Route {
     pub upstream_stream: UpstreamStream,
     /// Names of top-level fields that the upstream refuses.
     pub drop: Vec<String>,
-}
-
-/// What the client gets, and how the upstream is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnswerMode {
-    /// SSE from the upstream, SSE to the client.
-    Stream {
-        /// Whether the client asked for the usage chunk.
-        include_usage: bool,
-    },
-    /// SSE from the upstream, one JSON to the client.
-    Merged,
-    /// One JSON from the upstream, one JSON to the client.
-    Plain,
-}
-
-/// What the answer side needs to know about the request.
-#[derive(Clone, Debug, Default)]
-pub struct AnswerContext {
-    /// Stands in for an `id` that the upstream did not give.
-    pub request_id: String,
-    /// The upstream's model, where the answer names none.
-    pub model: String,
-    /// Unix seconds, where the answer has no `created`.
-    pub created_s: u64,
-    /// Whether reasoning stands inline in the answer's content.
-    pub reasoning_tags: ReasoningTags,
-    /// Whether to gather [`crate::summary::Summary::tool_turns`].
-    pub keep_reasoning: bool,
 }
 
 /// A request as the upstream gets it.

@@ -2,15 +2,14 @@
 
 use std::borrow::Cow;
 
+use crate::answer::context::AnswerMode;
 use crate::dialect::Dialect;
 use crate::json::edit::{Edits, Piece};
 use crate::json::{JsonError, Member, Scanner, Value, text};
-use crate::turn::is_escaped_text;
+use crate::turn::key::is_escaped_text;
 
 use super::scan::{FIELDS, Field};
-use super::{
-    AnswerMode, ChatRequest, Object, Rewrite, Route, ThinkingOutcome, ThinkingSent, UpstreamStream, directive,
-};
+use super::{ChatRequest, Object, Rewrite, Route, ThinkingOutcome, ThinkingSent, UpstreamStream, directive};
 
 /// A request grows by no more than this: a few bytes of a message that stands in it again and again would otherwise
 /// bring as many copies of its reasoning.

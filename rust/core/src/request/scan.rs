@@ -1,10 +1,10 @@
 //! The one pass over a request body.
 
-use crate::error::{RequestError, RequestErrorCode};
 use crate::json::path::path_at;
 use crate::json::{self, JsonError, JsonErrorKind, Key, Kind, MAX_DEPTH, Member, Scanner, Span, Value};
 
 use super::directive::Place;
+use super::error::{RequestError, RequestErrorCode};
 use super::{ChatRequest, LostTurn, MAX_LOST_TURNS, Object};
 
 /// A top-level field that the gateway reads: the contract's table, and the two objects that a dialect writes to.

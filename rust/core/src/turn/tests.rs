@@ -1,11 +1,11 @@
-use super::*;
-use crate::completion;
-use crate::merge::Merger;
-use crate::request::AnswerContext;
+use super::key::*;
+use crate::answer::completion;
+use crate::answer::context::AnswerContext;
+use crate::answer::merge::Merger;
+use crate::answer::stream::Transformer;
+use crate::answer::summary::Summary;
+use crate::answer::think::ReasoningTags;
 use crate::sse::SseLimits;
-use crate::stream::Transformer;
-use crate::summary::Summary;
-use crate::think::ReasoningTags;
 
 fn context() -> AnswerContext {
     AnswerContext {

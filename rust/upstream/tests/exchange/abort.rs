@@ -1,6 +1,6 @@
 //! An answer that nobody wants any more: its connection is closed at once, wherever it stands.
 
-use llmgw_core::request::AnswerMode;
+use llmgw_core::answer::context::AnswerMode;
 use llmgw_upstream::{ErrorKind, Exchange, Upstream};
 
 use crate::support::{

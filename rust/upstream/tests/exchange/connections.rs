@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use llmgw_core::request::AnswerMode;
+use llmgw_core::answer::context::AnswerMode;
 use llmgw_upstream::{ErrorKind, Exchange, Upstream};
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Handle;

@@ -1,6 +1,6 @@
 //! Comments for a client that would otherwise hear nothing.
 
-use llmgw_core::request::AnswerMode;
+use llmgw_core::answer::context::AnswerMode;
 use llmgw_upstream::{ErrorKind, Exchange, Upstream};
 use tokio::runtime::Handle;
 

@@ -1,6 +1,6 @@
 //! Answers that break off after they began: what came stays, an error frame is last, and there is no `[DONE]`.
 
-use llmgw_core::error::{StreamError, StreamErrorKind};
+use llmgw_core::answer::error::{StreamError, StreamErrorKind};
 use llmgw_core::sse::SseLimits;
 use llmgw_upstream::{ErrorKind, Upstream};
 

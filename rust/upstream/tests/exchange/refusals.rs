@@ -1,6 +1,6 @@
 //! Answers that are none: what the caller learns, before anything has been shown to a client.
 
-use llmgw_core::request::AnswerMode;
+use llmgw_core::answer::context::AnswerMode;
 use llmgw_core::sse::SseLimits;
 use llmgw_upstream::{ErrorKind, ExchangeError, Upstream};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use llmgw_core::request::AnswerMode;
+use llmgw_core::answer::context::AnswerMode;
 use llmgw_upstream::{ErrorKind, ExchangeRequest, Upstream};
 use tokio::runtime::Handle;
 

@@ -1,6 +1,6 @@
 //! Answers in one piece: plain ones, and streams merged into one.
 
-use llmgw_core::request::AnswerMode;
+use llmgw_core::answer::context::AnswerMode;
 use llmgw_upstream::{ErrorKind, Upstream};
 
 use crate::support::{

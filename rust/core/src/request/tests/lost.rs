@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::request::rewrite;
-use crate::turn::{FirstCall, TurnKey};
+use crate::turn::key::{FirstCall, TurnKey};
 
 const CALLS: &str =
     r#"[{"id": "call_0123456789", "type": "function", "function": {"name": "f", "arguments": "{}"}}]"#;

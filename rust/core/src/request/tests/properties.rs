@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::error::RequestErrorCode;
 use super::*;
 
 /// An object's members with their raw values, in order, duplicates and all: an oracle that shares nothing with the
@@ -200,7 +201,7 @@ proptest! {
         let reference = serde_json::from_str::<IgnoredAny>(&body).is_ok();
         let scanned = ChatRequest::scan(body.as_bytes());
         if let Err(error) = &scanned
-            && error.code == crate::error::RequestErrorCode::DuplicateField
+            && error.code == RequestErrorCode::DuplicateField
         {
             // `1,"model":1` has closed `x`: JSON, and yet to be refused.
             prop_assert!(reference);
@@ -317,7 +318,7 @@ fn a_body_cut_anywhere_is_refused() {
     assert!(ChatRequest::scan(body.as_bytes()).is_ok());
     for cut in 0..body.len() {
         let error = ChatRequest::scan(&body.as_bytes()[..cut]).unwrap_err();
-        assert_eq!(error.code, crate::error::RequestErrorCode::InvalidJson, "cut at {cut}");
+        assert_eq!(error.code, RequestErrorCode::InvalidJson, "cut at {cut}");
         assert!(error.offset <= cut, "cut at {cut}");
     }
 }

@@ -1,8 +1,8 @@
 //! What a scan accepts, refuses and finds.
 
 use super::*;
-use crate::error::RequestErrorCode as Code;
 use crate::json::MAX_DEPTH;
+use crate::request::error::RequestErrorCode as Code;
 
 /// A body with these members behind the required ones.
 fn with(members: &str) -> String {

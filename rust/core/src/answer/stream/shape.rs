@@ -1,12 +1,12 @@
 //! What the contract changes in one chunk.
 
 use super::calls::CallState;
-use crate::chunk::{Choice, Chunk, Delta, text_of};
+use crate::answer::chunk::{Choice, Chunk, Delta, text_of};
+use crate::answer::context::AnswerContext;
+use crate::answer::think::{ReasoningTags, Split, Splitter, may_hold_tag};
 use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::{Text, quoted};
 use crate::json::{JsonError, Kind, Member, Scanner, Span, Value};
-use crate::request::AnswerContext;
-use crate::think::{ReasoningTags, Split, Splitter, may_hold_tag};
 
 /// What is known of one choice of a stream.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Reasoning inside of content: deltas ⇒ deltas, cut at every byte.
 
 use super::*;
-use crate::think::ReasoningTags;
+use crate::answer::think::ReasoningTags;
 
 /// Deltas ⇒ deltas, where reasoning stands inline.
 fn check_inline(name: &str, input: &[&str], expected: &[&str]) {

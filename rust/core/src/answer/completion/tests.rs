@@ -1,7 +1,7 @@
 //! Rows: an upstream's whole answer ⇒ ours.
 
 use super::*;
-use crate::summary::Usage;
+use crate::answer::usage::Usage;
 
 fn context() -> AnswerContext {
     AnswerContext { request_id: "req".into(), model: "m".into(), created_s: 7, ..AnswerContext::default() }

@@ -1,61 +1,6 @@
-//! Everything that can go wrong with bytes, as types. Nothing here is ever told apart by its text.
-//!
-//! ```text
-//! RequestError   the client's body breaks a rule      { code, message, param, offset }
-//! StreamError    the upstream's answer is no success  { kind, message, status }
-//! ```
+//! What is wrong with an upstream's answer, as a type: never told apart by its text.
 
 use std::fmt;
-
-/// Which rule of the contract a request body breaks. [`RequestErrorCode::as_str`] is the `code` on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RequestErrorCode {
-    /// No JSON: syntax, invalid UTF-8 or something after the value.
-    InvalidJson,
-    /// A documented field has another JSON type than the documented one.
-    InvalidType,
-    /// `model` or `messages` is absent.
-    MissingField,
-    /// A field that the gateway reads stands twice, so that two readers could read two different requests.
-    DuplicateField,
-    /// Nested deeper than [`crate::json::MAX_DEPTH`].
-    TooDeep,
-}
-
-impl RequestErrorCode {
-    /// The `code` of the error object.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidJson => "invalid_json",
-            Self::InvalidType => "invalid_type",
-            Self::MissingField => "missing_field",
-            Self::DuplicateField => "duplicate_field",
-            Self::TooDeep => "too_deep",
-        }
-    }
-}
-
-/// A request body that is refused before anything is sent anywhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestError {
-    /// The rule.
-    pub code: RequestErrorCode,
-    /// A sentence for the client. Never holds a value of the body.
-    pub message: String,
-    /// Path of the field, such as `messages[2].content[1]`; none where the body as a whole is to blame.
-    pub param: Option<String>,
-    /// Byte offset in the body.
-    pub offset: usize,
-}
-
-impl fmt::Display for RequestError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} ({}, at byte {})", self.message, self.code.as_str(), self.offset)
-    }
-}
-
-impl std::error::Error for RequestError {}
 
 /// Why an upstream's answer is no success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,13 +1,13 @@
 //! One chunk of a stream, or one whole completion, read as spans: where the members are that the contract has rules for.
 //!
-//! Reading is apart from judging: [`crate::stream`] and [`crate::completion`] decide what to change.
+//! Reading is apart from judging: [`super::stream`] and [`super::completion`] decide what to change.
 
-use crate::error::{StreamError, StreamErrorKind};
 use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::{quoted, string};
 use crate::json::{JsonError, Kind, Member, Scanner, Span, Text, Value};
-use crate::request::AnswerContext;
-use crate::summary::Usage;
+
+use super::context::AnswerContext;
+use super::error::{StreamError, StreamErrorKind};
 
 /// A chunk's members. Reused from chunk to chunk, so that reading one allocates nothing.
 #[derive(Debug, Default)]
@@ -386,51 +386,6 @@ fn unless_other(member: Member, kind: Kind) -> Result<Member, NotAChunk> {
 #[must_use]
 pub fn text_of<'a>(member: Option<&Member>, input: &'a [u8]) -> Option<Text<'a>> {
     member.and_then(|member| member.value.as_text(input)).filter(|text| !text.is_empty())
-}
-
-/// Token counts from a `usage` object.
-///
-/// Where the counts stand differs: OpenAI nests `reasoning_tokens` and `cached_tokens` in details, Moonshot and Azure
-/// have them at the top, DeepSeek says `prompt_cache_hit_tokens`.
-#[must_use]
-pub fn read_usage(input: &[u8], usage: Value) -> Usage {
-    let mut read = Usage::default();
-    let (mut reasoning_at_top, mut cached_at_top, mut cache_hit) = (None, None, None);
-    let mut scanner = Scanner::at(input, usage);
-    // It has been scanned before, so it can't fail now.
-    let _ = scanner.object(|scanner, key| {
-        let value = scanner.member(&key)?.value;
-        match key.text.raw() {
-            b"prompt_tokens" => read.prompt_tokens = value.as_u64(input),
-            b"completion_tokens" => read.completion_tokens = value.as_u64(input),
-            b"reasoning_tokens" => reasoning_at_top = value.as_u64(input),
-            b"cached_tokens" => cached_at_top = value.as_u64(input),
-            b"prompt_cache_hit_tokens" => cache_hit = value.as_u64(input),
-            b"completion_tokens_details" => {
-                read.reasoning_tokens = read_count(input, value, b"reasoning_tokens");
-            }
-            b"prompt_tokens_details" => read.cached_tokens = read_count(input, value, b"cached_tokens"),
-            _ => {}
-        }
-        Ok::<_, JsonError>(())
-    });
-    read.reasoning_tokens = read.reasoning_tokens.or(reasoning_at_top);
-    read.cached_tokens = read.cached_tokens.or(cached_at_top).or(cache_hit);
-    read
-}
-
-fn read_count(input: &[u8], object: Value, name: &[u8]) -> Option<u64> {
-    let mut count = None;
-    if object.kind == Kind::Object {
-        let _ = Scanner::at(input, object).object(|scanner, key| {
-            let value = scanner.value()?;
-            if key.text.raw() == name {
-                count = value.as_u64(input);
-            }
-            Ok::<_, JsonError>(())
-        });
-    }
-    count
 }
 
 /// The members that the contract has rules for.

@@ -16,7 +16,7 @@
 //!
 //! New calls are numbered from 0 without gaps. A call that came without an id gets one.
 
-use crate::chunk::{ToolCall, text_of};
+use crate::answer::chunk::{ToolCall, text_of};
 use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::{Text, quoted, write_escaped};
 use crate::json::{Kind, Member, Value};

@@ -7,15 +7,15 @@
 //! next make one character, as they must. Where the contract is silent: of a member that it has no rule for, the last
 //! value that is not null stays (arrays in a delta are concatenated); `obfuscation`, OpenAI's padding of streams, goes.
 
-use crate::chunk::{Chunk, Holder};
-use crate::error::{StreamError, StreamErrorKind};
+use super::chunk::{Chunk, Holder};
+use super::context::AnswerContext;
+use super::error::{StreamError, StreamErrorKind};
+use super::stream::{State, Transformer};
+use super::summary::Summary;
+use super::template::Template;
 use crate::json::text::write_string;
 use crate::json::{JsonError, Kind, Member, Scanner, Value};
-use crate::request::AnswerContext;
 use crate::sse::SseLimits;
-use crate::stream::{State, Transformer};
-use crate::summary::Summary;
-use crate::template::Template;
 
 /// Merges one upstream stream.
 #[derive(Debug)]

@@ -15,17 +15,18 @@
 mod calls;
 mod shape;
 
-use crate::chunk::{Chunk, Holder, read_usage, text_of};
-use crate::error::{StreamError, StreamErrorKind};
+use crate::answer::chunk::{Chunk, Holder, text_of};
+use crate::answer::context::AnswerContext;
+use crate::answer::error::{StreamError, StreamErrorKind};
+use crate::answer::summary::Summary;
+use crate::answer::template::Template;
+use crate::answer::think::{ReasoningTags, may_hold_tag};
+use crate::answer::usage::read_usage;
 use crate::json::edit::Edits;
 use crate::json::text::write_string;
 use crate::json::{JsonError, Kind, Scanner, Value};
-use crate::request::AnswerContext;
 use crate::sse::{Event, Item, Parser, SseLimits};
-use crate::summary::Summary;
-use crate::template::Template;
-use crate::think::{ReasoningTags, may_hold_tag};
-use crate::turn::Keeper;
+use crate::turn::keeper::Keeper;
 
 pub(crate) use calls::{new_call_id, write_arguments};
 use shape::{ChoiceState, Finish};

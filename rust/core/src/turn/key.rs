@@ -1,21 +1,8 @@
-//! The reasoning of answers that called tools: gathered on its way out, and known again when the turn comes back.
-//!
-//! DeepSeek and Kimi refuse a request in which an assistant message called tools and lost its reasoning. So the
-//! gateway keeps the reasoning of such an answer for a while, under a [`TurnKey`], and the next request's messages are
-//! looked up by the same key. The key is a digest over
-//!
-//! * the scope: whose turn it is. Keys of two scopes never meet;
-//! * the id of the turn's first tool call, as the client saw it. Most providers draw ids at random, and then that is
-//!   enough, whatever a client does to the rest of its history;
-//! * where the id is only a name and a number (Kimi's `get_weather:0`), or very short, the same id comes again in other
-//!   conversations. There the key also covers the function's name, its arguments, and all that was said before: each
-//!   earlier message byte for byte, but for those of the system, in which clients like to tell the time.
-//!
-//! Arguments are compared as JSON, without white space and with escapes read: SDKs parse them and write them anew.
+//! What a turn is known by: its first tool call, and where that says too little, the conversation before it.
 
 use sha2::{Digest, Sha256};
 
-use crate::chunk::{Chunk, Holder, ToolCall, text_of};
+use crate::answer::chunk::{NotAChunk, ToolCall, text_of};
 use crate::json::text::Text;
 use crate::json::{Kind, Member, Scanner, Value};
 
@@ -57,7 +44,7 @@ impl FirstCall {
         let _ = Scanner::at(input, tool_calls).array(|scanner, _| {
             let call = ToolCall::read(scanner)?;
             first.get_or_insert(call);
-            Ok::<_, crate::chunk::NotAChunk>(())
+            Ok::<_, NotAChunk>(())
         });
         let text = |member: Option<Member>| {
             text_of(member.as_ref(), input).map(|text| text.decode().into_owned()).unwrap_or_default()
@@ -97,7 +84,7 @@ fn update(digest: &mut Sha256, part: &[u8]) {
 }
 
 /// JSON without white space and with the escapes of its strings read; anything else as it is.
-fn canonical(json: &str) -> Vec<u8> {
+pub(super) fn canonical(json: &str) -> Vec<u8> {
     let input = json.as_bytes();
     let mut scanner = Scanner::new(input);
     if scanner.value().and_then(|_| scanner.end()).is_err() {
@@ -148,109 +135,9 @@ impl Conversation {
     }
 }
 
-/// Gathers a stream's tool turns. Reads what the transformer puts out, so that each quirk is known in one place.
-#[derive(Debug, Default)]
-pub(crate) struct Keeper {
-    chunk: Chunk,
-    choices: Vec<Kept>,
-    /// How much reasoning is held.
-    bytes: usize,
-    /// Whose reasoning the last frame was, where it was nothing else: the next one may differ only in that string.
-    target: Option<usize>,
-}
-
-/// One choice, as far as it has come.
-#[derive(Debug, Default)]
-struct Kept {
-    index: u64,
-    reasoning: Vec<u8>,
-    too_long: bool,
-    /// The first tool call; its arguments are still escaped.
-    call: Option<(FirstCall, Vec<u8>)>,
-}
-
-impl Keeper {
-    /// One frame's payload.
-    pub(crate) fn frame(&mut self, payload: &[u8]) {
-        let mut chunk = std::mem::take(&mut self.chunk);
-        self.target = None;
-        if chunk.read(payload, Holder::Delta).is_ok() {
-            for choice in &chunk.choices {
-                let index = choice.index.and_then(|index| index.value.as_u64(payload)).unwrap_or(0);
-                let at = self.choices.iter().position(|kept| kept.index == index).unwrap_or_else(|| {
-                    self.choices.push(Kept { index, ..Kept::default() });
-                    self.choices.len() - 1
-                });
-                if let Some(reasoning) = text_of(choice.delta.reasoning_content.as_ref(), payload) {
-                    self.keep(at, reasoning.raw());
-                    self.target = Some(at).filter(|_| chunk.choices.len() == 1);
-                }
-                self.choices[at].calls(choice.tool_calls(&chunk), payload);
-            }
-        }
-        self.chunk = chunk;
-    }
-
-    /// A frame that differs from the last one only in its one string.
-    pub(crate) fn same_but(&mut self, string: &[u8]) {
-        if let Some(at) = self.target {
-            self.keep(at, string);
-        }
-    }
-
-    fn keep(&mut self, at: usize, reasoning: &[u8]) {
-        let kept = &mut self.choices[at];
-        if kept.too_long {
-            return;
-        }
-        self.bytes += reasoning.len();
-        if self.bytes > MAX_KEPT_BYTES {
-            self.bytes -= kept.reasoning.len() + reasoning.len();
-            kept.reasoning = Vec::new();
-            kept.too_long = true;
-        } else {
-            kept.reasoning.extend_from_slice(reasoning);
-        }
-    }
-
-    /// The turns of a stream that has come to its end.
-    pub(crate) fn finish(&mut self) -> Vec<ToolTurn> {
-        let choices = std::mem::take(&mut self.choices);
-        choices.into_iter().filter_map(Kept::finish).collect()
-    }
-}
-
-impl Kept {
-    fn calls(&mut self, calls: &[ToolCall], input: &[u8]) {
-        for entry in calls {
-            // The transformer numbers calls from 0.
-            if entry.index.and_then(|index| index.value.as_u64(input)) != Some(0) {
-                continue;
-            }
-            let (call, arguments) = self.call.get_or_insert_default();
-            for (slot, said) in [(&mut call.id, entry.id), (&mut call.name, entry.name)] {
-                if let Some(text) = text_of(said.as_ref(), input).filter(|_| slot.is_empty()) {
-                    *slot = text.decode().into_owned();
-                }
-            }
-            if (call.name.is_empty() || !call.has_unique_id())
-                && let Some(text) = text_of(entry.arguments.as_ref(), input)
-            {
-                arguments.extend_from_slice(text.raw());
-            }
-        }
-    }
-
-    fn finish(self) -> Option<ToolTurn> {
-        let (mut first_call, arguments) = self.call?;
-        first_call.arguments = Text::new(&arguments).decode().into_owned();
-        ToolTurn::new(first_call, self.reasoning, self.too_long)
-    }
-}
-
 impl ToolTurn {
     /// None where there was no reasoning.
-    fn new(first_call: FirstCall, reasoning: Vec<u8>, too_long: bool) -> Option<Self> {
+    pub(super) fn new(first_call: FirstCall, reasoning: Vec<u8>, too_long: bool) -> Option<Self> {
         (too_long || !reasoning.is_empty())
             .then(|| Self { first_call, reasoning: (!too_long).then_some(reasoning) })
     }
@@ -269,6 +156,3 @@ pub(crate) fn is_escaped_text(raw: &[u8]) -> bool {
     let string = scanner.value().and_then(|value| scanner.end().map(|()| value));
     string.is_ok_and(|value| value.kind == Kind::String) && simdutf8::basic::from_utf8(raw).is_ok()
 }
-
-#[cfg(test)]
-mod tests;

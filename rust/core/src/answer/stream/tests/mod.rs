@@ -363,7 +363,7 @@ fn the_summary_says_what_was_seen() {
     let expected = Summary {
         model: Some("m".into()),
         finish_reason: Some("stop".into()),
-        usage: Some(crate::summary::Usage {
+        usage: Some(crate::answer::usage::Usage {
             prompt_tokens: Some(10),
             completion_tokens: Some(20),
             reasoning_tokens: Some(5),

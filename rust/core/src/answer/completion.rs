@@ -6,16 +6,17 @@
 
 use std::borrow::Cow;
 
-use crate::chunk::{Choice, Chunk, Delta, Holder, ToolCall, read_usage, text_of};
-use crate::error::{StreamError, StreamErrorKind};
+use super::chunk::{Choice, Chunk, Delta, Holder, ToolCall, text_of};
+use super::context::AnswerContext;
+use super::error::{StreamError, StreamErrorKind};
+use super::stream::{Parts, Reason, details_text, new_call_id, translate, upstream_error, write_arguments};
+use super::summary::Summary;
+use super::think::{self, ReasoningTags, Split, may_hold_tag};
+use super::usage::read_usage;
 use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::quoted;
 use crate::json::{Kind, Member, Text};
-use crate::request::AnswerContext;
-use crate::stream::{Parts, Reason, details_text, new_call_id, translate, upstream_error, write_arguments};
-use crate::summary::Summary;
-use crate::think::{self, ReasoningTags, Split, may_hold_tag};
-use crate::turn::{FirstCall, ToolTurn};
+use crate::turn::key::{FirstCall, ToolTurn};
 
 /// A cleaned answer and what it said.
 #[derive(Clone, Debug, PartialEq, Eq)]

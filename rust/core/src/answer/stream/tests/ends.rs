@@ -151,7 +151,7 @@ fn an_error_chunk_still_pays_its_usage() {
     let (_, transformer) = run_every_way(&input.concat(), true);
     let summary = transformer.summary();
     assert_eq!(summary.usage.unwrap().completion_tokens, Some(10));
-    assert_eq!(summary.usage_source(), crate::summary::UsageSource::Partial);
+    assert_eq!(summary.usage_source(), crate::answer::usage::UsageSource::Partial);
 }
 
 #[test]

@@ -1,0 +1,32 @@
+//! What the answer side needs to know of the request.
+
+use super::think::ReasoningTags;
+
+/// What the client gets, and how the upstream is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerMode {
+    /// SSE from the upstream, SSE to the client.
+    Stream {
+        /// Whether the client asked for the usage chunk.
+        include_usage: bool,
+    },
+    /// SSE from the upstream, one JSON to the client.
+    Merged,
+    /// One JSON from the upstream, one JSON to the client.
+    Plain,
+}
+
+/// What the answer side needs to know about the request.
+#[derive(Clone, Debug, Default)]
+pub struct AnswerContext {
+    /// Stands in for an `id` that the upstream did not give.
+    pub request_id: String,
+    /// The upstream's model, where the answer names none.
+    pub model: String,
+    /// Unix seconds, where the answer has no `created`.
+    pub created_s: u64,
+    /// Whether reasoning stands inline in the answer's content.
+    pub reasoning_tags: ReasoningTags,
+    /// Whether to gather [`super::summary::Summary::tool_turns`].
+    pub keep_reasoning: bool,
+}

@@ -1,0 +1,17 @@
+//! An upstream's answer, on its way to the client.
+//!
+//! * [`context`]: what is known of the request. [`chunk`] reads one chunk or one whole answer, [`usage`] its token counts.
+//! * [`stream`]: events in, finished frames out. [`merge`]: a stream of frames into one `chat.completion`.
+//!   [`completion`]: the clean-up of an answer that came whole. [`think`]: reasoning inline in content.
+//! * [`summary`]: what the ledger wants to know; [`error`]: everything that can go wrong.
+
+pub mod chunk;
+pub mod completion;
+pub mod context;
+pub mod error;
+pub mod merge;
+pub mod stream;
+pub mod summary;
+mod template;
+pub mod think;
+pub mod usage;

@@ -1,0 +1,39 @@
+//! What the ledger and the metrics want to know of one answer, gathered while it passes through.
+
+use crate::turn::key::ToolTurn;
+
+use super::error::StreamErrorKind;
+use super::usage::{Usage, UsageSource};
+
+/// A running account of one answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// The model that really answered, by its own word.
+    pub model: Option<String>,
+    /// The first choice's finish reason.
+    pub finish_reason: Option<String>,
+    /// The last usage seen (cumulative ones replace each other).
+    pub usage: Option<Usage>,
+    /// Whether any reasoning text came.
+    pub reasoning_seen: bool,
+    /// Frames that went to the client (a whole answer counts as one).
+    pub frames: u64,
+    /// Whether the answer came to its proper end.
+    pub complete: bool,
+    /// What went wrong.
+    pub error: Option<StreamErrorKind>,
+    /// The choices that reasoned and called tools, where that is kept and the answer is complete.
+    pub tool_turns: Vec<ToolTurn>,
+}
+
+impl Summary {
+    /// Where [`Summary::usage`] comes from.
+    #[must_use]
+    pub fn usage_source(&self) -> UsageSource {
+        match (self.usage, self.complete) {
+            (None, _) => UsageSource::None,
+            (Some(_), true) => UsageSource::Upstream,
+            (Some(_), false) => UsageSource::Partial,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Gathering the reasoning of tool turns while a stream passes through.
+
+use crate::answer::chunk::{Chunk, Holder, ToolCall, text_of};
+use crate::json::text::Text;
+
+use super::key::{FirstCall, MAX_KEPT_BYTES, ToolTurn};
+
+/// Gathers a stream's tool turns. Reads what the transformer puts out, so that each quirk is known in one place.
+#[derive(Debug, Default)]
+pub(crate) struct Keeper {
+    chunk: Chunk,
+    choices: Vec<Kept>,
+    /// How much reasoning is held.
+    bytes: usize,
+    /// Whose reasoning the last frame was, where it was nothing else: the next one may differ only in that string.
+    target: Option<usize>,
+}
+
+/// One choice, as far as it has come.
+#[derive(Debug, Default)]
+struct Kept {
+    index: u64,
+    reasoning: Vec<u8>,
+    too_long: bool,
+    /// The first tool call; its arguments are still escaped.
+    call: Option<(FirstCall, Vec<u8>)>,
+}
+
+impl Keeper {
+    /// One frame's payload.
+    pub(crate) fn frame(&mut self, payload: &[u8]) {
+        let mut chunk = std::mem::take(&mut self.chunk);
+        self.target = None;
+        if chunk.read(payload, Holder::Delta).is_ok() {
+            for choice in &chunk.choices {
+                let index = choice.index.and_then(|index| index.value.as_u64(payload)).unwrap_or(0);
+                let at = self.choices.iter().position(|kept| kept.index == index).unwrap_or_else(|| {
+                    self.choices.push(Kept { index, ..Kept::default() });
+                    self.choices.len() - 1
+                });
+                if let Some(reasoning) = text_of(choice.delta.reasoning_content.as_ref(), payload) {
+                    self.keep(at, reasoning.raw());
+                    self.target = Some(at).filter(|_| chunk.choices.len() == 1);
+                }
+                self.choices[at].calls(choice.tool_calls(&chunk), payload);
+            }
+        }
+        self.chunk = chunk;
+    }
+
+    /// A frame that differs from the last one only in its one string.
+    pub(crate) fn same_but(&mut self, string: &[u8]) {
+        if let Some(at) = self.target {
+            self.keep(at, string);
+        }
+    }
+
+    fn keep(&mut self, at: usize, reasoning: &[u8]) {
+        let kept = &mut self.choices[at];
+        if kept.too_long {
+            return;
+        }
+        self.bytes += reasoning.len();
+        if self.bytes > MAX_KEPT_BYTES {
+            self.bytes -= kept.reasoning.len() + reasoning.len();
+            kept.reasoning = Vec::new();
+            kept.too_long = true;
+        } else {
+            kept.reasoning.extend_from_slice(reasoning);
+        }
+    }
+
+    /// The turns of a stream that has come to its end.
+    pub(crate) fn finish(&mut self) -> Vec<ToolTurn> {
+        let choices = std::mem::take(&mut self.choices);
+        choices.into_iter().filter_map(Kept::finish).collect()
+    }
+}
+
+impl Kept {
+    fn calls(&mut self, calls: &[ToolCall], input: &[u8]) {
+        for entry in calls {
+            // The transformer numbers calls from 0.
+            if entry.index.and_then(|index| index.value.as_u64(input)) != Some(0) {
+                continue;
+            }
+            let (call, arguments) = self.call.get_or_insert_default();
+            for (slot, said) in [(&mut call.id, entry.id), (&mut call.name, entry.name)] {
+                if let Some(text) = text_of(said.as_ref(), input).filter(|_| slot.is_empty()) {
+                    *slot = text.decode().into_owned();
+                }
+            }
+            if (call.name.is_empty() || !call.has_unique_id())
+                && let Some(text) = text_of(entry.arguments.as_ref(), input)
+            {
+                arguments.extend_from_slice(text.raw());
+            }
+        }
+    }
+
+    fn finish(self) -> Option<ToolTurn> {
+        let (mut first_call, arguments) = self.call?;
+        first_call.arguments = Text::new(&arguments).decode().into_owned();
+        ToolTurn::new(first_call, self.reasoning, self.too_long)
+    }
+}
