@@ -1,11 +1,11 @@
 //! One exchange with a provider: the request goes out, its answer comes back as blocks of finished frames.
 //!
-//! * [`Upstream`] is one provider endpoint with its connections ([`config`], `http1`).
+//! * [`Upstream`] is one endpoint of a provider ([`config`], `endpoint`) with its connections (`http1`).
 //! * [`Upstream::start`] spawns the exchange as one tokio task (`pump`) and returns an [`Exchange`] at once.
 //! * The task feeds what it reads to `llmgw_core` and puts whole frames into a shared slot (`shared`), from which
 //!   [`Exchange::poll_block`] takes everything that is ready. A slot that is not taken stops the reading.
-//! * `deadlines` holds the timers, `refusal` reads the answers that are no success,
-//!   [`error`] names what went wrong.
+//! * `deadlines` holds the timers, `refusal` reads error answers, `redact` keeps the API key out of them,
+//!   [`error`] names what went wrong, [`Report`] is the account of it all.
 //!
 //! Nothing is handed out before the first good event or the first heartbeat. Until then every failure is an
 //! [`ExchangeError`], so that another upstream can be tried; afterwards failures are error frames in the stream.
@@ -15,13 +15,20 @@
 
 pub mod config;
 mod deadlines;
+mod endpoint;
 pub mod error;
 mod exchange;
 mod http1;
 mod pump;
+mod redact;
 mod refusal;
+mod report;
 mod shared;
+mod upstream;
 
 pub use config::{ConfigError, Timeouts, UpstreamConfig};
+pub use endpoint::ExchangeRequest;
 pub use error::{ErrorKind, ExchangeError};
-pub use exchange::{Exchange, ExchangeRequest, Report, Upstream};
+pub use exchange::Exchange;
+pub use report::Report;
+pub use upstream::Upstream;

@@ -12,14 +12,14 @@ use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use llmgw_core::answer::completion;
+use llmgw_core::answer::context::{AnswerContext, AnswerMode};
 use llmgw_core::answer::stream::State;
-use llmgw_core::request::{AnswerContext, AnswerMode};
 use tokio::time::{Instant, timeout};
 
 use crate::config::MAX_TIMEOUT;
 use crate::deadlines::{Deadlines, Due};
+use crate::endpoint::{Endpoint, ExchangeRequest};
 use crate::error::{ErrorKind, ExchangeError};
-use crate::exchange::{Endpoint, ExchangeRequest};
 use crate::http1::{Connection, Outgoing, ResponseHead};
 use crate::refusal::{Refusal, retry_after_s};
 use crate::shared::Shared;

@@ -7,17 +7,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use llmgw_core::answer::context::{AnswerContext, AnswerMode};
 use llmgw_core::answer::merge::Merger;
 use llmgw_core::answer::stream::{State, Transformer};
 use llmgw_core::answer::summary::Summary;
-use llmgw_core::request::{AnswerContext, AnswerMode};
 use llmgw_core::sse::SseLimits;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::error::{ErrorKind, ExchangeError};
-use crate::exchange::Report;
-use crate::refusal::ApiKey;
+use crate::redact::ApiKey;
+use crate::report::Report;
 
 /// With so many bytes not yet taken, the pump stops reading. What is in the slot may exceed this by one read's frames.
 pub(crate) const HIGH_WATER_BYTES: usize = 256 * 1024;

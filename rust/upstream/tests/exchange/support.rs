@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use llmgw_core::request::{AnswerContext, AnswerMode};
+use llmgw_core::answer::context::{AnswerContext, AnswerMode};
 use llmgw_core::sse::SseLimits;
 use llmgw_upstream::{Exchange, ExchangeError, ExchangeRequest, Timeouts, Upstream, UpstreamConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,0 +1,57 @@
+//! One provider endpoint ready for use, and what is sent to it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, header};
+use llmgw_core::answer::context::{AnswerContext, AnswerMode};
+
+use crate::config::{self, ConfigError, UpstreamConfig};
+use crate::http1::{Client, RequestHead};
+use crate::redact::ApiKey;
+
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("llmgw/", env!("CARGO_PKG_VERSION")));
+
+/// A checked config with its client, and what all requests to it have in common.
+pub(crate) struct Endpoint {
+    pub(crate) client: Client,
+    pub(crate) head: RequestHead,
+    pub(crate) api_key: ApiKey,
+    pub(crate) config: UpstreamConfig,
+}
+
+impl Endpoint {
+    /// # Errors
+    /// Where the config can't work: see [`ConfigError`].
+    pub(crate) fn new(config: UpstreamConfig) -> Result<Self, ConfigError> {
+        config.timeouts.check()?;
+        let url = config::chat_completions_url(&config.base_url)?;
+        let mut headers = vec![
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+            (header::USER_AGENT, USER_AGENT),
+        ];
+        if let Some(api_key) = &config.api_key {
+            headers.push((header::AUTHORIZATION, config::authorization(api_key)?));
+        }
+        let head = RequestHead::post(&url, &headers);
+        let client = Client::new(&url, &config.timeouts)?;
+        let api_key = ApiKey::new(config.api_key.as_deref());
+        Ok(Self { client, head, api_key, config })
+    }
+}
+
+/// What is to be sent, and in what form the answer is wanted.
+pub struct ExchangeRequest {
+    /// The rewritten request body, in pieces; not copied again on its way to the socket.
+    pub body: Vec<Bytes>,
+    /// Stream, merged or plain.
+    pub mode: AnswerMode,
+    /// `request_id` is sent as `x-request-id` too, where it can stand in a header.
+    pub context: AnswerContext,
+    /// A stream's client gets a comment whenever nothing has come for so long. The first one commits the stream: what
+    /// fails afterwards is told in-band.
+    pub heartbeat: Duration,
+    /// Lowers the upstream's own total timeout: what is left of it after earlier attempts.
+    pub total: Option<Duration>,
+}
