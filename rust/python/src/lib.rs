@@ -1,17 +1,16 @@
 //! `llmgw._core`: the types that cross between Python and Rust, and nothing else. The interface with its documentation
 //! is `python/llmgw/_core.pyi`; each class here is one of its classes.
 //!
-//! * `request`: scan and rewrite a body. `bytes`: whole streams and answers without a socket.
-//! * `exchange`: an upstream, an exchange with it, and the awaitable for its next block. `forward`: all its blocks,
-//!   from there into the server's `send`.
-//! * `bridge`: how a tokio task wakes an asyncio loop. `process`: what must not outlive a fork.
+//! * `request`: scan and rewrite a body. `offline`: whole streams and answers without a socket.
+//! * `exchange`: an upstream, an exchange with it, and the awaitable for its next block. In it `forward`: all its
+//!   blocks, from there into the server's `send`; `bridge`: how a tokio task wakes an asyncio loop.
+//! * `gil`: when to let other Python threads run. `process`: what must not outlive a fork.
 //! * `errors`: every Python exception is made there, and panics become one.
 
-mod bridge;
-mod bytes;
 mod errors;
 mod exchange;
-mod forward;
+mod gil;
+mod offline;
 mod process;
 mod request;
 
@@ -32,10 +31,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<exchange::Upstream>()?;
     module.add_class::<exchange::Exchange>()?;
     module.add_class::<exchange::Summary>()?;
-    module.add_class::<forward::Forward>()?;
+    module.add_class::<exchange::forward::Forward>()?;
     module.add_function(wrap_pyfunction!(request::dialect_for, module)?)?;
-    module.add_function(wrap_pyfunction!(bytes::transform, module)?)?;
-    module.add_function(wrap_pyfunction!(bytes::merge, module)?)?;
-    module.add_function(wrap_pyfunction!(bytes::clean_completion, module)?)?;
+    module.add_function(wrap_pyfunction!(offline::transform, module)?)?;
+    module.add_function(wrap_pyfunction!(offline::merge, module)?)?;
+    module.add_function(wrap_pyfunction!(offline::clean_completion, module)?)?;
     module.add_function(wrap_pyfunction!(errors::_panic_for_tests, module)?)
 }

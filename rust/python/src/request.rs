@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ::bytes::Bytes;
+use bytes::Bytes;
 use llmgw_core::answer::context::AnswerMode;
 use llmgw_core::answer::think::ReasoningTags;
 use llmgw_core::dialect::Dialect;
@@ -14,8 +14,8 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyBytesMethods};
 
-use crate::bytes::without_gil_if_large;
 use crate::errors::{guard, request_error};
+use crate::gil::without_gil_if_large;
 
 /// The thinking dialect that the pattern table gives for an upstream model's name.
 #[pyfunction]
@@ -60,7 +60,7 @@ impl Route {
             "never" => UpstreamStream::Never,
             _ => return Err(PyValueError::new_err("upstream_stream is one of auto, always, never")),
         };
-        let reasoning_tags = crate::bytes::reasoning_tags(reasoning_tags)?;
+        let reasoning_tags = self::reasoning_tags(reasoning_tags)?;
         let thinking_modes = ThinkingModes { on: thinking_on, off: thinking_off };
         let route =
             core::Route { upstream_model, dialect, thinking_modes, restore_reasoning, upstream_stream, drop };
@@ -80,6 +80,15 @@ impl Route {
     #[getter]
     fn restore_reasoning(&self) -> bool {
         self.route.restore_reasoning
+    }
+}
+
+/// What a Python caller calls the way in which an upstream marks reasoning inside of content.
+pub(crate) fn reasoning_tags(name: Option<&str>) -> PyResult<ReasoningTags> {
+    match name {
+        None => Ok(ReasoningTags::None),
+        Some("think") => Ok(ReasoningTags::Think),
+        Some(_) => Err(PyValueError::new_err("reasoning_tags is think or None")),
     }
 }
 

@@ -5,7 +5,7 @@
 //! for the last block, because `send` has to wait, or because something failed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
@@ -14,7 +14,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator};
 
 use crate::errors::guard;
-use crate::exchange::Exchange;
+
+use super::Exchange;
+use super::bridge::Ready;
 
 /// What `await exchange.forward(send)` drives: an awaitable, and its own iterator with a generator's methods.
 #[pyclass(frozen, module = "llmgw._core")]
@@ -42,32 +44,34 @@ enum State {
     Over,
 }
 
+impl Ready for Py<Forward> {
+    fn advance(&self, py: Python<'_>) -> bool {
+        let forward = self.get();
+        match forward.replace(State::Running) {
+            State::Running => {
+                let Some(state) =
+                    guard(|| Ok(forward.pump(py))).unwrap_or_else(|error| Some(State::Ended(Err(error))))
+                else {
+                    return false;
+                };
+                forward.replace(state);
+            }
+            other => {
+                forward.replace(other);
+            }
+        }
+        true
+    }
+}
+
 impl Forward {
-    pub(crate) fn new(exchange: Py<Exchange>, send: Py<PyAny>) -> Self {
+    pub(super) fn new(exchange: Py<Exchange>, send: Py<PyAny>) -> Self {
         Self { exchange, send, writes: AtomicU64::new(0), state: Mutex::new(State::Running) }
     }
 
     /// Only for a moment, and never while Python runs: see `process`.
     fn replace(&self, state: State) -> State {
         std::mem::replace(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner), state)
-    }
-
-    /// Something may be there to read. True: the task has to be woken.
-    pub(crate) fn advance(&self, py: Python<'_>) -> bool {
-        match self.replace(State::Running) {
-            State::Running => {
-                let Some(state) =
-                    guard(|| Ok(self.pump(py))).unwrap_or_else(|error| Some(State::Ended(Err(error))))
-                else {
-                    return false;
-                };
-                self.replace(state);
-            }
-            other => {
-                self.replace(other);
-            }
-        }
-        true
     }
 
     /// Send what is there. None: there is no more for now.
@@ -128,7 +132,7 @@ impl Forward {
             let next = match this.replace(State::Running) {
                 State::Running => match this.pump(py) {
                     Some(state) => state,
-                    None => return this.exchange.get().wait(py, Some(slf)),
+                    None => return this.exchange.get().wait(py, Some(Arc::new(slf.clone().unbind()))),
                 },
                 State::Blocked { write, on: Some(on) } => {
                     this.replace(State::Blocked { write, on: None });

@@ -1,6 +1,9 @@
 //! `Upstream`, `Exchange`, `Summary`, and the awaitable that `Exchange.next_block` returns.
 
-use std::sync::{Mutex, PoisonError};
+mod bridge;
+pub(crate) mod forward;
+
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
@@ -11,11 +14,12 @@ use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::bridge::Bridge;
 use crate::errors::{guard, upstream_error};
-use crate::forward::Forward;
 use crate::process::{OfProcess, runtime};
 use crate::request::{ChatRequest, PreparedRequest};
+
+use self::bridge::{Bridge, Ready};
+use self::forward::Forward;
 
 /// One provider endpoint with its pooled client.
 #[pyclass(frozen, module = "llmgw._core")]
@@ -182,7 +186,7 @@ impl Exchange {
     }
 
     /// What is there to read, if anything. None: the end.
-    pub(crate) fn poll_block<'py>(&self, py: Python<'py>) -> PyResult<Poll<Option<Bound<'py, PyBytes>>>> {
+    fn poll_block<'py>(&self, py: Python<'py>) -> PyResult<Poll<Option<Bound<'py, PyBytes>>>> {
         match self.here()?.poll_block(&mut Context::from_waker(&self.waker)) {
             Poll::Pending => Ok(Poll::Pending),
             // The second and last copy of an answer's bytes on its way: from the slot into Python's bytes.
@@ -191,21 +195,17 @@ impl Exchange {
         }
     }
 
-    pub(crate) fn is_finished(&self) -> PyResult<bool> {
+    fn is_finished(&self) -> PyResult<bool> {
         Ok(self.here()?.is_finished())
     }
 
-    /// The future to suspend on until there is something to read; with `forward`, until that needs its task.
-    pub(crate) fn wait<'py>(
-        &self,
-        py: Python<'py>,
-        forward: Option<&Bound<'py, Forward>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.bridge.get().wait(py, self.token, forward)
+    /// The future to suspend on until there is something to read; with `ready`, until that needs its task.
+    fn wait<'py>(&self, py: Python<'py>, ready: Option<Arc<dyn Ready>>) -> PyResult<Bound<'py, PyAny>> {
+        self.bridge.get().wait(py, self.token, ready)
     }
 
     /// The task that waited was cancelled, or its coroutine closed.
-    pub(crate) fn give_up(&self) {
+    fn give_up(&self) {
         if let Some(exchange) = self.inner.get() {
             exchange.abort();
         }

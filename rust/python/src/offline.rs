@@ -6,38 +6,18 @@ use llmgw_core::answer::completion;
 use llmgw_core::answer::context::AnswerContext;
 use llmgw_core::answer::merge::Merger;
 use llmgw_core::answer::stream::Transformer;
-use llmgw_core::answer::think::ReasoningTags;
 use llmgw_core::sse::SseLimits;
 use llmgw_upstream::ExchangeError;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::errors::{guard, upstream_error};
-
-/// Below this, letting other Python threads run costs more than the work itself.
-const LARGE_BYTES: usize = 64 * 1024;
-
-pub(crate) fn without_gil_if_large<T: Send>(
-    py: Python<'_>,
-    size: usize,
-    work: impl FnOnce() -> T + Send,
-) -> T {
-    if size > LARGE_BYTES { py.detach(work) } else { work() }
-}
+use crate::gil::without_gil_if_large;
+use crate::request::reasoning_tags;
 
 fn total_size(chunks: &[PyBackedBytes]) -> usize {
     chunks.iter().map(|chunk| chunk.len()).sum()
-}
-
-/// What a Python caller calls the way in which an upstream marks reasoning inside of content.
-pub(crate) fn reasoning_tags(name: Option<&str>) -> PyResult<ReasoningTags> {
-    match name {
-        None => Ok(ReasoningTags::None),
-        Some("think") => Ok(ReasoningTags::Think),
-        Some(_) => Err(PyValueError::new_err("reasoning_tags is think or None")),
-    }
 }
 
 fn context(request_id: &str, model: &str, created_s: u64, tags: Option<&str>) -> PyResult<AnswerContext> {

@@ -19,7 +19,6 @@ use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use pyo3::{PyTypeInfo, intern};
 
 use crate::errors::guard;
-use crate::forward::Forward;
 
 /// The bridges of all loops that have any. Python's own weak dictionary would do, for ten times the price of a look-up.
 static BRIDGES: Mutex<Vec<Py<Bridge>>> = Mutex::new(Vec::new());
@@ -77,7 +76,7 @@ impl Wake for LoopWaker {
 
 /// The Python half: what the event loop calls when a byte has come.
 #[pyclass(frozen, module = "llmgw._core")]
-pub(crate) struct Bridge {
+pub(super) struct Bridge {
     event_loop: Py<PyWeakrefReference>,
     queue: Arc<ReadyQueue>,
     reader: Mutex<Option<UnixStream>>,
@@ -89,8 +88,14 @@ pub(crate) struct Bridge {
 struct Waiting {
     /// The asyncio future that the reader's task is suspended on.
     future: Py<PyAny>,
-    /// Sees to what there is to read without that task, as far as it can.
-    forward: Option<Py<Forward>>,
+    /// What is asked first; the future is resolved only where this says so.
+    ready: Option<Arc<dyn Ready>>,
+}
+
+/// Takes what there is to read without the task that waits, as far as it can.
+pub(super) trait Ready: Send + Sync {
+    /// Something may be there to read. True: the task has to be woken.
+    fn advance(&self, py: Python<'_>) -> bool;
 }
 
 /// `asyncio.get_running_loop()`.
@@ -101,7 +106,7 @@ fn running_loop(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
 
 impl Bridge {
     /// The running loop's bridge, made at its first exchange. Raises `RuntimeError` where no loop is running.
-    pub(crate) fn of_running_loop(py: Python<'_>) -> PyResult<Py<Self>> {
+    pub(super) fn of_running_loop(py: Python<'_>) -> PyResult<Py<Self>> {
         let event_loop = running_loop(py)?;
         let known = lock(&BRIDGES)
             .iter()
@@ -166,7 +171,7 @@ impl Bridge {
     }
 
     /// A waker for one exchange, and the token that it pushes.
-    pub(crate) fn waker(&self) -> (Waker, u64) {
+    pub(super) fn waker(&self) -> (Waker, u64) {
         static NEXT_TOKEN: AtomicU64 = AtomicU64::new(0);
         let token = NEXT_TOKEN.fetch_add(1, Ordering::Relaxed);
         (Waker::from(Arc::new(LoopWaker { queue: Arc::clone(&self.queue), token })), token)
@@ -176,11 +181,11 @@ impl Bridge {
     ///
     /// To be called after the waker has been registered: a wake-up in between waits in the queue, and the queue is only
     /// drained by this thread.
-    pub(crate) fn wait<'py>(
+    pub(super) fn wait<'py>(
         &self,
         py: Python<'py>,
         token: u64,
-        forward: Option<&Bound<'py, Forward>>,
+        ready: Option<Arc<dyn Ready>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let event_loop = running_loop(py)?;
         if !self.serves(&event_loop) {
@@ -195,17 +200,14 @@ impl Bridge {
         let future = event_loop.call_method0(intern!(py, "create_future"))?;
         // What `Future.__await__` does before it yields itself: asyncio's sign that the task is to be suspended on it.
         future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
-        let waiting = Waiting {
-            future: future.clone().unbind(),
-            forward: forward.map(|forward| forward.clone().unbind()),
-        };
+        let waiting = Waiting { future: future.clone().unbind(), ready };
         let replaced = lock(&self.waiting).insert(token, waiting);
         drop(replaced);
         Ok(future)
     }
 
     /// Nobody waits for the token any more.
-    pub(crate) fn forget(&self, token: u64) {
+    pub(super) fn forget(&self, token: u64) {
         let waiting = lock(&self.waiting).remove(&token);
         drop(waiting);
     }
@@ -216,10 +218,8 @@ impl Bridge {
             let _ = reader.read(&mut [0; 8]);
         }
         for token in self.queue.take() {
-            let forward = lock(&self.waiting)
-                .get(&token)
-                .and_then(|waiting| waiting.forward.as_ref().map(|forward| forward.clone_ref(py)));
-            if forward.is_some_and(|forward| !forward.get().advance(py)) {
+            let ready = lock(&self.waiting).get(&token).and_then(|waiting| waiting.ready.clone());
+            if ready.is_some_and(|ready| !ready.advance(py)) {
                 continue;
             }
             let Some(waiting) = lock(&self.waiting).remove(&token) else { continue };
