@@ -34,8 +34,7 @@ LLAMA_CMAKE := -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE='-O1 -DNDEBUG'
   -DGGML_BLAS=OFF -DGGML_ACCELERATE=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF \
   -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF
 
-# `say` numbers the steps of one command; STEPS is how many it has when nothing is set up yet.
-say = @printf '[%s/$(STEPS)] %s\n'
+say = @printf '==> %s\n'
 PIP_INSTALL := $(BIN)/python -m pip install --require-hashes
 # For maturin's pip too, which would list every package that is already there.
 export PIP_QUIET := 1
@@ -43,98 +42,85 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
 .PHONY: help demo test test-clients test-llama client-table lock-clients lint format fuzz faults soak bench bench-core bench-gateway wheel lock clean \
-  check-cargo check-cxx
+  check-toolchain check-cxx
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: STEPS := 4
 demo: $(RELEASE_EXTENSION) ## gateway and simulated providers on PORT (8000), with a fresh key and a curl line
-	$(say) 4 'llmgw demo, Ctrl-C stops it'
+	$(say) 'llmgw demo, Ctrl-C stops it'
 	@exec $(BIN)/llmgw demo --port $(PORT)
 
-test: STEPS := 5
 test: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## every test, Rust and Python
-	$(say) 4 'Rust tests'
+	$(say) 'Rust tests'
 	@cargo test --quiet --workspace --exclude llmgw-python
-	$(say) 5 'Python tests'
+	$(say) 'Python tests'
 	@$(BIN)/python -m pytest
 
-test-clients: STEPS := 4
 test-clients: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## real clients against a live gateway (docs/clients.md)
-	$(say) 4 'clients (the first time installs them, a few minutes)'
+	$(say) 'clients (the first time installs them, a few minutes)'
 	@$(BIN)/python -m tests.clients $(CLIENT_OPTIONS)
 
 client-table: ## the same, and writes what came out into docs/clients.md
 	@$(MAKE) test-clients CLIENT_OPTIONS=--write
 
-test-llama: STEPS := 7
 test-llama: $(DEV_PACKAGES) $(DEBUG_EXTENSION) $(LLAMA_SERVER) ## the gateway before llama.cpp's own server, with a tiny model made for it
-	$(say) 7 'tests with llama.cpp'
+	$(say) 'tests with llama.cpp'
 	@$(BIN)/python -m pytest tests/llama
 
-lint: STEPS := 5
 lint: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## formats, lints, types, the extension's stub, import rules
-	$(say) 4 'Rust: rustfmt, clippy'
+	$(say) 'Rust: rustfmt, clippy'
 	@cargo fmt --all --check
 	@cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
-	$(say) 5 'Python: ruff, mypy, stubtest, import linter'
+	$(say) 'Python: ruff, mypy, stubtest, import linter'
 	@$(BIN)/ruff format --quiet --check
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/python -m mypy.stubtest --concise llmgw._core
 	@$(BIN)/lint-imports --no-logo
 
-format: STEPS := 2
 format: $(DEV_PACKAGES) ## rewrites the sources the way `make lint` wants them
 	@cargo fmt --all
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format --quiet
 
-fuzz: STEPS := 1
-fuzz: check-cargo ## fuzzes the core: each target for FUZZ_SECONDS (120), or only FUZZ_TARGETS='sse merge'
-	$(say) 1 'fuzz targets (rust/fuzz)'
+fuzz: check-toolchain ## fuzzes the core: each target for FUZZ_SECONDS (120), or only FUZZ_TARGETS='sse merge'
+	$(say) 'fuzz targets (rust/fuzz)'
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) rust/fuzz/run $(FUZZ_TARGETS)
 
-faults: STEPS := 4
 faults: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## forty faults, each alone, then mixed under load (FAULTS_OPTIONS=--help)
-	$(say) 4 'cases and mix (about five minutes)'
+	$(say) 'cases and mix (about five minutes)'
 	@$(BIN)/python -m tests.faults $(FAULTS_OPTIONS)
 
-soak: STEPS := 4
 soak: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## the mix of faults for MINUTES (5), and whether anything grows
-	$(say) 4 'soak: $(MINUTES) minutes'
+	$(say) 'soak: $(MINUTES) minutes'
 	@$(BIN)/python -m tests.faults --cases none --seconds 0 --soak $(MINUTES) $(FAULTS_OPTIONS)
 
 bench: bench-core bench-gateway ## both of the following
 
-bench-core: STEPS := 6
 bench-core: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## speed of the core on one corpus: Rust, _core from Python, plain Python
-	$(say) 4 'corpus'
+	$(say) 'corpus'
 	@$(BIN)/python -m benches.corpus
-	$(say) 5 'Rust'
+	$(say) 'Rust'
 	@cargo bench --quiet --package llmgw-core --bench throughput -- $(CURDIR)/bench-results/rust.json
-	$(say) 6 'Python'
+	$(say) 'Python'
 	@$(BIN)/python -m pytest benches --quiet --benchmark-quiet --benchmark-json bench-results/python.json
 	@$(BIN)/python -m benches.report
 
-bench-gateway: STEPS := 6
 bench-gateway: $(RUN_PACKAGES) $(RELEASE_EXTENSION) ## the gateway beside others (docs/benchmarks.md; BENCH_OPTIONS=--quick)
-	$(say) 4 'mock upstream and load client'
+	$(say) 'mock upstream and load client'
 	@cargo build --quiet --release --locked --package llmgw-bench
-	$(say) 5 'other gateways (minutes the first time)'
+	$(say) 'other gateways (minutes the first time)'
 	@$(BIN)/python -m benches.gateway.peers install
-	$(say) 6 'rounds (about half an hour without options)'
+	$(say) 'rounds (about half an hour without options)'
 	@$(BIN)/python -m benches.gateway $(BENCH_OPTIONS)
 
-wheel: STEPS := 3
-wheel: $(DEV_PACKAGES) check-cargo ## a release wheel in dist/
-	$(say) 3 'wheel'
+wheel: $(DEV_PACKAGES) check-toolchain ## a release wheel in dist/
+	$(say) 'wheel'
 	@$(BIN)/maturin build --release --locked --out dist
 
-lock: STEPS := 3
 lock: $(DEV_PACKAGES) ## resolves the locked Python packages anew from pyproject.toml
-	$(say) 3 'requirements.lock, requirements-dev.lock, requirements-llama.lock'
+	$(say) 'requirements.lock, requirements-dev.lock, requirements-llama.lock'
 	@$(LOCK) --group build --output-file requirements.lock
 	@$(LOCK) --group checks --extra redis --constraint requirements.lock --output-file requirements-dev.lock
 	@$(LOCK_GROUP) llama --output-file requirements-llama.lock
@@ -150,7 +136,7 @@ LOCK_GROUP = $(BIN)/uv pip compile $(LOCK_OPTIONS) --group
 
 clean: ## removes everything that the commands above made
 	rm -rf $(VENV) target dist bench-results .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache \
-	  .import_linter_cache $(EXTENSION)
+	  .import_linter_cache $(EXTENSION) rust/fuzz/artifacts
 	find python tests benches -name __pycache__ -prune -exec rm -rf {} +
 
 # Set-up, from here on.
@@ -158,39 +144,39 @@ clean: ## removes everything that the commands above made
 $(BIN)/python:
 	@if [ -z "$(PYTHON)" ]; then \
 	  echo 'llmgw needs Python 3.11 or newer; none was found (PYTHON=/path/to/python3 names one).' >&2; exit 1; fi
-	$(say) 1 "virtual environment ($$($(PYTHON) --version))"
+	$(say) "virtual environment ($$($(PYTHON) --version))"
 	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); \
 	  echo 'Python could not make a virtual environment (on Debian and Ubuntu: apt-get install python3-venv).' >&2; exit 1; }
 
 $(RUN_PACKAGES): requirements.lock | $(BIN)/python
-	$(say) 2 'Python packages (less than a minute)'
+	$(say) 'Python packages (less than a minute)'
 	@$(PIP_INSTALL) --requirement $<
 	@touch $@
 
 $(DEV_PACKAGES): requirements-dev.lock | $(BIN)/python
-	$(say) 2 'Python packages (a minute)'
+	$(say) 'Python packages (a minute)'
 	@$(PIP_INSTALL) --requirement $<
 	@touch $@ $(RUN_PACKAGES)
 
 # Both builds land in the same file. A stamp older than that file means that another build came since.
-$(DEBUG_EXTENSION): $(DEV_PACKAGES) $(EXTENSION_SOURCES) $(EXTENSION) | check-cargo
-	$(say) 3 'Rust extension, debug build (the first takes a few minutes)'
+$(DEBUG_EXTENSION): $(DEV_PACKAGES) $(EXTENSION_SOURCES) $(EXTENSION) | check-toolchain
+	$(say) 'Rust extension, debug build (the first takes a few minutes)'
 	@$(BIN)/maturin develop
 	@touch $@
 
-$(RELEASE_EXTENSION): $(RUN_PACKAGES) $(EXTENSION_SOURCES) $(EXTENSION) | check-cargo
-	$(say) 3 'Rust extension, release build (the first takes a few minutes)'
+$(RELEASE_EXTENSION): $(RUN_PACKAGES) $(EXTENSION_SOURCES) $(EXTENSION) | check-toolchain
+	$(say) 'Rust extension, release build (the first takes a few minutes)'
 	@$(BIN)/maturin develop --release
 	@touch $@
 
 $(LLAMA_TOOLS): requirements-llama.lock | $(BIN)/python
-	$(say) 4 'CMake (less than a minute)'
+	$(say) 'CMake (less than a minute)'
 	@$(BIN)/python -m venv --clear $(LLAMA)/venv
 	@$(LLAMA)/venv/bin/python -m pip install --require-hashes --requirement $<
 	@touch $@
 
 $(LLAMA_SOURCE): tests/llama/source.lock $(LLAMA_TOOLS)
-	$(say) 5 'source of llama.cpp (80 MB)'
+	$(say) 'source of llama.cpp (80 MB)'
 	@rm -rf $(LLAMA)/download $(LLAMA)/source $(LLAMA)/build
 	@mkdir -p $(LLAMA)/source
 	@PATH="$(CURDIR)/$(LLAMA)/venv/bin:$$PATH" $(LLAMA)/venv/bin/python -m pip download --require-hashes --no-deps \
@@ -200,7 +186,7 @@ $(LLAMA_SOURCE): tests/llama/source.lock $(LLAMA_TOOLS)
 	@touch $@
 
 $(LLAMA_SERVER): $(LLAMA_SOURCE) | check-cxx
-	$(say) 6 'llama.cpp (eight minutes of one core; output in $(LLAMA)/build.log)'
+	$(say) 'llama.cpp (eight minutes of one core; output in $(LLAMA)/build.log)'
 	@{ $(LLAMA)/venv/bin/cmake -S $(LLAMA)/source -B $(LLAMA)/build $(LLAMA_CMAKE) && \
 	  nice $(LLAMA)/venv/bin/cmake --build $(LLAMA)/build --target llama-server --parallel "$$(getconf _NPROCESSORS_ONLN)"; \
 	 } >$(LLAMA)/build.log 2>&1 || { tail -n 40 $(LLAMA)/build.log >&2; exit 1; }
@@ -209,7 +195,9 @@ $(LLAMA_SERVER): $(LLAMA_SOURCE) | check-cxx
 # Absent: the builds above see it as just changed, and run.
 $(EXTENSION):
 
-check-cargo:
+check-toolchain:
+	@command -v cc >/dev/null || { \
+	  echo 'llmgw needs a C compiler (on Debian and Ubuntu: apt-get install gcc libc6-dev).' >&2; exit 1; }
 	@command -v cargo >/dev/null || { \
 	  echo 'llmgw needs cargo, the Rust tool chain (rustup, or your system'"'"'s package manager).' >&2; exit 1; }
 	@wanted=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); \
