@@ -8,6 +8,7 @@ PORT ?= 8000
 FUZZ_SECONDS ?= 120
 FUZZ_TARGETS ?=
 MINUTES ?= 5
+LOCK_OPTIONS ?= --upgrade
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` chooses another.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
   "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v "$$python" && break; done)
@@ -119,7 +120,7 @@ wheel: $(DEV_PACKAGES) check-toolchain ## a release wheel in dist/
 	$(say) 'wheel'
 	@$(BIN)/maturin build --release --locked --out dist
 
-lock: $(DEV_PACKAGES) ## resolves the locked Python packages anew from pyproject.toml
+lock: $(DEV_PACKAGES) ## resolves the locked Python packages anew from pyproject.toml (LOCK_OPTIONS= keeps what still fits)
 	$(say) 'requirements.lock, requirements-dev.lock, requirements-llama.lock'
 	@$(LOCK) --group build --output-file requirements.lock
 	@$(LOCK) --group checks --extra redis --constraint requirements.lock --output-file requirements-dev.lock
@@ -128,11 +129,11 @@ lock: $(DEV_PACKAGES) ## resolves the locked Python packages anew from pyproject
 lock-clients: $(DEV_PACKAGES) ## resolves the locked clients anew; then make client-table
 	@$(BIN)/python -m tests.clients --lock
 
-LOCK_OPTIONS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
-  --no-emit-find-links --custom-compile-command 'make lock'
-LOCK = $(BIN)/uv pip compile pyproject.toml $(LOCK_OPTIONS)
+LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
+  --no-emit-find-links --custom-compile-command 'make lock' $(LOCK_OPTIONS)
+LOCK = $(BIN)/uv pip compile pyproject.toml $(LOCK_FLAGS)
 # A group alone, without the dependencies of llmgw.
-LOCK_GROUP = $(BIN)/uv pip compile $(LOCK_OPTIONS) --group
+LOCK_GROUP = $(BIN)/uv pip compile $(LOCK_FLAGS) --group
 
 clean: ## removes everything that the commands above made
 	rm -rf $(VENV) target dist bench-results .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache \
