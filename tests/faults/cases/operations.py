@@ -299,13 +299,14 @@ async def redis_gone(rig: Rig) -> str:
     async def restored() -> bool:
         return (await converse())[0]
 
+    assert rig.redis
     there = [await converse() for _ in range(10)]
     assert all(back for back, _ in there), "the reasoning of a tool call does not come back"
-    rig.stop_redis()
+    rig.redis.kill()
     gone = [await converse() for _ in range(20)]
     assert not any(back for back, _ in gone), "it comes back from where?"
     failed_lookups = (await rig.metrics())['llmgw_reasoning_turns_total{outcome="failed"}']
-    rig.start_redis()
+    rig.redis.start()
     again_s = await wait_for(restored, "reasoning comes back again")
     (await rig.account()).check()
     worst_s = max(took for _, took in gone)
