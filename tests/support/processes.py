@@ -1,6 +1,8 @@
 """Programs under test, started as real processes and ended again whatever happens."""
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -15,14 +17,23 @@ READY_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 POLL_INTERVAL_S = 0.02
 ROOT = Path(__file__).parents[2]
+_RANDOM = random.SystemRandom()
+"""Not the module's own generator, which Hypothesis seeds alike in every run."""
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of loopback that is unused right now.
+
+    It lies below the ports that the kernel gives to connections: one of those could take it before the
+    server does.
+    """
+    for _ in range(100):
+        port = _RANDOM.randrange(10_000, 32_768)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    message = "no port of loopback is free"
+    raise OSError(message)
 
 
 def wait_until(
