@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llmgw import _core
-from tests.test_core_bridge import (
+from tests.core.test_bridge import (
     DONE,
     ENDS,
     FIRST,
