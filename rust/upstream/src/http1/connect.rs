@@ -4,7 +4,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -71,13 +71,26 @@ impl Connector {
     }
 }
 
-fn tls_config() -> Result<ClientConfig, ConfigError> {
+/// The system's root certificates, read once. Where there are none, the next upstream looks again.
+///
+/// The certificates are shared and not the whole `ClientConfig`, whose lock around cached sessions a fork could catch
+/// locked.
+fn root_certificates() -> Result<Arc<RootCertStore>, ConfigError> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    if let Some(roots) = ROOTS.get() {
+        return Ok(Arc::clone(roots));
+    }
     let mut roots = RootCertStore::empty();
-    // A system's store often holds a certificate or two that nobody can read; it is of use as long as one can.
+    // A system's store often holds a certificate or two that can't be parsed; one that can is enough.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
         return Err(ConfigError::RootCertificates);
     }
+    Ok(Arc::clone(ROOTS.get_or_init(|| Arc::new(roots))))
+}
+
+fn tls_config() -> Result<ClientConfig, ConfigError> {
+    let roots = root_certificates()?;
     let mut config = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
         .with_safe_default_protocol_versions()
         .map_err(|_| ConfigError::Tls)?

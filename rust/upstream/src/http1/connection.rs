@@ -23,7 +23,7 @@ const READ_BYTES: usize = 64 * 1024;
 const MAX_SLICES: usize = 16;
 
 thread_local! {
-    /// Where all sockets of a thread are read into: what was read is used up before the next one's turn.
+    /// Read buffer shared by all sockets of a thread; each read is consumed before the next.
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 

@@ -81,9 +81,10 @@ impl ResponseHead {
             let mut space = [httparse::EMPTY_HEADER; MAX_HEADERS];
             let mut response = httparse::Response::new(&mut space);
             let length = match response.parse(&bytes[start..]) {
-                Ok(httparse::Status::Complete(length)) => length,
+                // However much more was read with it.
+                Ok(httparse::Status::Complete(length)) if length <= MAX_HEAD_BYTES => length,
                 Ok(httparse::Status::Partial) if bytes.len() - start < MAX_HEAD_BYTES => return Ok(None),
-                Ok(httparse::Status::Partial) | Err(_) => return Err(Malformed),
+                Ok(_) | Err(_) => return Err(Malformed),
             };
             let code = response.code.ok_or(Malformed)?;
             match code {
@@ -256,6 +257,7 @@ mod tests {
     #[test]
     fn no_heads() {
         let long = format!("HTTP/1.1 200 OK\r\nx: {}", "x".repeat(MAX_HEAD_BYTES));
+        let whole = format!("{long}\r\n\r\n");
         let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(MAX_HEADERS + 1));
         let informational = "HTTP/1.1 100 Continue\r\n\r\n".repeat(MAX_HEAD_BYTES / 25 + 1);
         for head in [
@@ -267,6 +269,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\nx y: z\r\n\r\n",
             "HTTP/1.1 200 OK\r\nx: \0\r\n\r\n",
             &long,
+            &whole,
             &many,
             &informational,
         ] {

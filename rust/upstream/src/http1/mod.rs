@@ -2,7 +2,7 @@
 //!
 //! A general client hands a body's pieces from a task per connection to the task that wants them, and keeps two buffers
 //! of 8 KiB for each open connection. Here the exchange's own task reads its socket, into a buffer that all
-//! connections of a thread share: a chunk costs one wake-up, and an idle stream holds no buffer at all.
+//! connections of a thread share: a chunk costs one wake-up, and an idle stream holds no read buffer.
 //!
 //! * [`head`] and [`body`] are bytes without sockets: RFC 9112 for messages, RFC 9110 for what they mean.
 //! * [`Connection`] is one socket with at most one exchange on it.

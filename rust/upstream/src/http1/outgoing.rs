@@ -5,7 +5,7 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
-/// Head and body, in pieces that are never joined: one system call writes as many as there are. Clones share them.
+/// Head and body, in pieces that are never joined: over a plain socket one system call writes several. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Outgoing {
     /// None of them is empty.
