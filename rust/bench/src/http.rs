@@ -1,4 +1,6 @@
 //! HTTP/1.1, as much as the two ends need: heads by `httparse`, bodies by length, in chunks or up to the end.
+//!
+//! The chunked decoder is a second one on purpose: the bench is an independent witness of what the gateway reads.
 
 use std::fmt;
 

@@ -32,6 +32,7 @@ struct Sleeper {
 impl Pacer {
     pub(crate) fn new() -> io::Result<Self> {
         let fd = rustix::time::timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK)?;
+        #[expect(unsafe_code, reason = "the one place of the workspace: tokio asks for it")]
         // SAFETY: an OwnedFd is open, and the same file, for as long as it lives; it lives in the AsyncFd.
         let timer = unsafe { AsyncFd::register(fd) }?;
         Ok(Self { timer, sleepers: RefCell::default(), number: Cell::new(0) })
