@@ -6,24 +6,25 @@ Rust) and safe to share between threads; an exchange belongs to the event loop o
 """
 
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from typing import Any, Final, NoReturn, final
+from typing import Any, Final, Literal, NoReturn, TypeAlias, final
 
 __all__ = [
     "DEBUG_BUILD",
     "ChatRequest",
     "CoreError",
     "Exchange",
+    "ExchangeReport",
     "Forward",
     "PreparedRequest",
     "RequestError",
     "Route",
-    "Summary",
     "Upstream",
     "UpstreamError",
     "__version__",
     "_panic_for_tests",
     "clean_completion",
     "dialect_for",
+    "is_about_the_request",
     "merge",
     "transform",
 ]
@@ -32,11 +33,44 @@ __version__: Final[str]
 DEBUG_BUILD: Final[bool]
 """True when the extension was built without optimisation (tests); never benchmark such a build."""
 
+# Names that cross the boundary. They exist for type checkers only; rust/upstream/tests/stub.rs compares them
+# with what Rust has.
+_RequestErrorCode: TypeAlias = Literal[
+    "invalid_json", "invalid_type", "missing_field", "duplicate_field", "too_deep"
+]
+_ErrorKind: TypeAlias = Literal[
+    "unreachable",
+    "connect_timeout",
+    "first_event_timeout",
+    "idle_timeout",
+    "total_timeout",
+    "status",
+    "redirect",
+    "content_type",
+    "content_encoding",
+    "protocol",
+    "error_event",
+    "invalid_event",
+    "event_too_large",
+    "too_large",
+    "truncated",
+    "reset",
+    "aborted",
+    "draining",
+    "panic",
+]
+_Mode: TypeAlias = Literal["stream", "merged", "plain"]
+_Dialect: TypeAlias = Literal[
+    "enable_thinking", "directive", "thinking_object", "native", "chat_template_kwargs"
+]
+_UpstreamStream: TypeAlias = Literal["auto", "always", "never"]
+_ReasoningTags: TypeAlias = Literal["think"]
+_UsageSource: TypeAlias = Literal["upstream", "partial", "none"]
+
 class RequestError(Exception):
     """The request body breaks a rule of the contract. Nothing has been sent anywhere."""
 
-    code: str
-    """`invalid_json`, `invalid_type`, `missing_field`, `duplicate_field` or `too_deep`."""
+    code: _RequestErrorCode
     message: str
     param: str | None
     """The field's path, such as `messages[2].content[1]`; None where no field is to blame."""
@@ -46,10 +80,7 @@ class RequestError(Exception):
 class UpstreamError(Exception):
     """The exchange failed before anything was shown to the client."""
 
-    kind: str
-    """`unreachable`, `connect_timeout`, `first_event_timeout`, `idle_timeout`, `total_timeout`, `status`,
-    `redirect`, `content_type`, `content_encoding`, `protocol`, `error_event`, `invalid_event`,
-    `event_too_large`, `too_large`, `truncated`, `reset`, `aborted`, `draining` or `panic`."""
+    kind: _ErrorKind
     status: int | None
     """The upstream's HTTP status, or the one that its error event names."""
     retry_after_s: float | None
@@ -60,8 +91,15 @@ class UpstreamError(Exception):
 class CoreError(Exception):
     """A defect in the Rust core (a panic). Worth one 500 and a bug report, never a dead worker."""
 
-def dialect_for(upstream_model: str) -> str:
+def dialect_for(upstream_model: str) -> _Dialect:
     """The thinking dialect that the pattern table gives for an upstream model's name."""
+
+def is_about_the_request(status: int) -> bool:
+    """Whether an upstream that answers with this status refuses what the client asked for.
+
+    Then every upstream would refuse it, and the client may be told why. Other 4xx are about the gateway's
+    key, account, pace or route.
+    """
 
 @final
 class Route:
@@ -71,10 +109,10 @@ class Route:
         cls,
         upstream_model: str,
         *,
-        dialect: str | None = None,
-        upstream_stream: str = "auto",
+        dialect: _Dialect | None = None,
+        upstream_stream: _UpstreamStream = "auto",
         drop: Sequence[str] = (),
-        reasoning_tags: str | None = None,
+        reasoning_tags: _ReasoningTags | None = None,
         thinking_on: bool = True,
         thinking_off: bool = True,
         restore_reasoning: bool = False,
@@ -90,7 +128,7 @@ class Route:
     @property
     def upstream_model(self) -> str: ...
     @property
-    def dialect(self) -> str: ...
+    def dialect(self) -> _Dialect: ...
     @property
     def restore_reasoning(self) -> bool: ...
 
@@ -105,12 +143,10 @@ class ChatRequest:
     @property
     def stream(self) -> bool: ...
     @property
-    def include_usage(self) -> bool: ...
-    @property
     def thinking(self) -> bool | None:
         """The switch that was asked for: `llmgw_thinking`, else `enable_thinking`, else None."""
     @property
-    def thinking_field(self) -> str | None:
+    def thinking_field(self) -> Literal["llmgw_thinking", "enable_thinking"] | None:
         """Which of the two fields `thinking` comes from."""
     @property
     def first_image(self) -> str | None:
@@ -143,14 +179,14 @@ class PreparedRequest:
     def body(self) -> bytes:
         """A copy."""
     @property
-    def mode(self) -> str:
+    def mode(self) -> _Mode:
         """`stream` (SSE to the client), `merged` (SSE from the upstream, JSON to the client) or `plain`."""
     @property
-    def thinking(self) -> str | None:
-        """What was asked and what was sent, as the `x-llmgw-thinking` header says it: `on; enable_thinking`.
-
-        None: no switch was given.
-        """
+    def thinking_asked(self) -> Literal["on", "off"] | None:
+        """What the client's switch asks for; None: it gave none."""
+    @property
+    def thinking_sent(self) -> _Dialect | Literal["ignored"] | None:
+        """In which dialect the switch was sent, if it was; None: there was none to be sent."""
     @property
     def keeps_reasoning(self) -> bool:
         """Whether `Exchange.tool_turns` is worth asking: the route wants reasoning back."""
@@ -167,20 +203,22 @@ class Upstream:
         base_url: str,
         *,
         api_key: str | None = None,
-        connect_timeout_s: float = 5.0,
-        first_event_timeout_s: float = 60.0,
-        idle_timeout_s: float = 60.0,
-        total_timeout_s: float = 900.0,
-        max_event_bytes: int = 16_777_216,
-        max_answer_bytes: int = 67_108_864,
+        connect_timeout_s: float,
+        first_event_timeout_s: float,
+        idle_timeout_s: float,
+        total_timeout_s: float,
     ) -> Upstream:
-        """Raises ValueError where `base_url` is no http(s) URL or the key can't stand in a header."""
+        """An event may have 16 MiB, a plain or merged answer 64 MiB.
+
+        Raises ValueError where `base_url` is not an http(s) URL, the key can't stand in a header, or a
+        timeout is not positive.
+        """
     def start(
         self,
         request: PreparedRequest,
         *,
         request_id: str,
-        heartbeat_s: float = 15.0,
+        heartbeat_s: float,
         total_timeout_s: float | None = None,
     ) -> Exchange:
         """Send the request now. Must be called on a running asyncio loop (else RuntimeError).
@@ -228,11 +266,11 @@ class Exchange:
         """
     @property
     def finished(self) -> bool:
-        """True once `next_block` has given the last block, or has raised: the summary is final.
+        """True once `next_block` has given the last block, or has raised: the report is final.
 
         So a block after which this is True is the one that ends the answer.
         """
-    def summary(self) -> Summary: ...
+    def report(self) -> ExchangeReport: ...
     def tool_turns(self, request: ChatRequest, scope: bytes) -> list[tuple[bytes, bytes | None]]:
         """The key (see `ChatRequest.lost_turn_keys`) and the reasoning of each choice that called tools.
 
@@ -256,14 +294,12 @@ class Forward(Awaitable[bytes | None]):
     def close(self) -> None: ...
 
 @final
-class Summary:
+class ExchangeReport:
     """What is known of an exchange so far.
 
     Final once `Exchange.finished` is True.
     """
 
-    @property
-    def model(self) -> str | None: ...
     @property
     def finish_reason(self) -> str | None: ...
     @property
@@ -275,21 +311,16 @@ class Summary:
     @property
     def cached_tokens(self) -> int | None: ...
     @property
-    def usage_source(self) -> str:
+    def usage_source(self) -> _UsageSource:
         """`upstream` (of a whole answer), `partial` (usage seen, then the answer broke off) or `none`."""
     @property
     def reasoning_seen(self) -> bool: ...
     @property
-    def frames(self) -> int: ...
-    @property
-    def error_kind(self) -> str | None:
-        """One of `UpstreamError.kind`, also where the failure was told in-band."""
+    def error_kind(self) -> _ErrorKind | None:
+        """Also where the failure was told in-band."""
     @property
     def first_event_s(self) -> float | None:
         """From the start to the first good event; None before it, and for plain answers."""
-    @property
-    def total_s(self) -> float:
-        """From the start to the end, or to now."""
 
 # For tests, benches and people who want the bytes without a socket.
 
@@ -300,7 +331,7 @@ def transform(
     request_id: str = "req",
     model: str = "model",
     created_s: int = 0,
-    reasoning_tags: str | None = None,
+    reasoning_tags: _ReasoningTags | None = None,
 ) -> bytes:
     """A whole stream, in the given pieces, through the stream transformer: normalised SSE.
 
@@ -313,7 +344,7 @@ def merge(
     request_id: str = "req",
     model: str = "model",
     created_s: int = 0,
-    reasoning_tags: str | None = None,
+    reasoning_tags: _ReasoningTags | None = None,
 ) -> bytes:
     """A whole stream merged into one `chat.completion`. Raises UpstreamError where it is no success."""
 
@@ -323,7 +354,7 @@ def clean_completion(
     request_id: str = "req",
     model: str = "model",
     created_s: int = 0,
-    reasoning_tags: str | None = None,
+    reasoning_tags: _ReasoningTags | None = None,
 ) -> bytes:
     """The clean-up of a not-streaming answer. Raises UpstreamError where the body is no completion."""
 

@@ -8,9 +8,11 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Final
 
 import pytest
 import uvloop
@@ -24,6 +26,8 @@ PROMPT_S = 1
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
 DONE = b"data: [DONE]\n\n"
+
+HEARTBEAT_S: Final = 15.0
 
 Run = Callable[[Coroutine[None, None, None]], None]
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -70,6 +74,25 @@ async def read_request(reader: asyncio.StreamReader) -> str:
     return content
 
 
+def upstream_for(
+    base_url: str,
+    *,
+    api_key: str | None = None,
+    connect_timeout_s: float = 5.0,
+    idle_timeout_s: float = 60.0,
+    total_timeout_s: float = 900.0,
+) -> _core.Upstream:
+    """An upstream with timeouts that no test waits for."""
+    return _core.Upstream(
+        base_url,
+        api_key=api_key,
+        connect_timeout_s=connect_timeout_s,
+        first_event_timeout_s=60.0,
+        idle_timeout_s=idle_timeout_s,
+        total_timeout_s=total_timeout_s,
+    )
+
+
 @contextlib.asynccontextmanager
 async def upstream_at(handler: Handler) -> AsyncIterator[_core.Upstream]:
     """An upstream whose every connection `handler` serves."""
@@ -83,7 +106,7 @@ async def upstream_at(handler: Handler) -> AsyncIterator[_core.Upstream]:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         port = server.sockets[0].getsockname()[1]
-        yield _core.Upstream(f"http://127.0.0.1:{port}/v1")
+        yield upstream_for(f"http://127.0.0.1:{port}/v1")
     finally:
         server.close()
 
@@ -92,6 +115,12 @@ async def eventually(condition: Callable[[], bool]) -> None:
     """Wait for something that tokio's thread does, and of which it tells nobody."""
     while not condition():  # noqa: ASYNC110  # there is no event to wait for
         await asyncio.sleep(0.001)
+
+
+def told(exchange: _core.Exchange) -> dict[str, object]:
+    """All that the exchange's report says."""
+    report = exchange.report()
+    return {name: getattr(report, name) for name in dir(report) if not name.startswith("_")}
 
 
 async def rest(exchange: _core.Exchange) -> bytes:
@@ -135,16 +164,17 @@ def test_blocks_come_as_the_upstream_sends_them(run: Run) -> None:
             writer.write(LAST + DONE)
 
         async with upstream_at(handler) as upstream:
-            exchange = upstream.start(prepared(), request_id="r")
+            started_s = time.perf_counter()
+            exchange = upstream.start(prepared(), request_id="r", heartbeat_s=HEARTBEAT_S)
             assert await exchange.next_block() == FIRST
             first_seen.set()
             assert await rest(exchange) == LAST + DONE
             assert await exchange.next_block() is None
-            summary = exchange.summary()
-            assert (summary.model, summary.finish_reason, summary.frames) == ("m", "stop", 2)
-            assert (summary.usage_source, summary.error_kind) == ("none", None)
-            assert summary.first_event_s is not None
-            assert 0 < summary.first_event_s <= summary.total_s
+            report = exchange.report()
+            assert report.finish_reason == "stop"
+            assert (report.usage_source, report.error_kind) == ("none", None)
+            assert report.first_event_s is not None
+            assert 0 < report.first_event_s <= time.perf_counter() - started_s
 
     run(main())
 
@@ -171,16 +201,16 @@ def test_the_last_block_is_known_before_it_is_sent_on(run: Run, end: str) -> Non
     async def main() -> None:
         async with upstream_at(handler) as upstream:
             for _ in range(20):  # the end comes with more or less before it
-                exchange = upstream.start(prepared(), request_id="r")
+                exchange = upstream.start(prepared(), request_id="r", heartbeat_s=HEARTBEAT_S)
                 blocks = []
                 while not exchange.finished:
                     block = await exchange.next_block()
                     assert block is not None, "the end came without having been announced"
                     blocks.append(block)
-                total_s = exchange.summary().total_s
+                at_the_end = told(exchange)
                 assert await exchange.next_block() is None
                 assert blocks[-1].endswith(DONE) or b'"error"' in blocks[-1]
-                assert exchange.summary().total_s == total_s
+                assert told(exchange) == at_the_end
 
     run(main())
 
@@ -191,15 +221,15 @@ def test_a_plain_answer_is_one_block(run: Run) -> None:
 
     async def main() -> None:
         async with upstream_at(handler) as upstream:
-            exchange = upstream.start(prepared("你好", stream=False), request_id="r")
+            exchange = upstream.start(prepared("你好", stream=False), request_id="r", heartbeat_s=HEARTBEAT_S)
             block = await exchange.next_block()
             assert block is not None
             assert json.loads(block)["choices"][0]["message"]["content"] == "你好"
             assert exchange.finished
             assert await exchange.next_block() is None
-            summary = exchange.summary()
-            assert (summary.prompt_tokens, summary.completion_tokens) == (3, 2)
-            assert (summary.usage_source, summary.first_event_s) == ("upstream", None)
+            report = exchange.report()
+            assert (report.prompt_tokens, report.completion_tokens) == (3, 2)
+            assert (report.usage_source, report.first_event_s) == ("upstream", None)
 
     run(main())
 
@@ -211,8 +241,8 @@ def test_a_block_that_is_ready_costs_no_trip_through_the_loop(run: Run) -> None:
 
     async def main() -> None:
         async with upstream_at(handler) as upstream:
-            exchange = upstream.start(prepared(), request_id="r")
-            await eventually(lambda: exchange.summary().finish_reason == "stop")
+            exchange = upstream.start(prepared(), request_id="r", heartbeat_s=HEARTBEAT_S)
+            await eventually(lambda: exchange.report().finish_reason == "stop")
             step = iter(exchange.next_block().__await__())
             with pytest.raises(StopIteration) as ready:
                 next(step)
@@ -248,12 +278,12 @@ def test_what_an_upstream_error_says(
 
     async def main() -> None:
         async with upstream_at(handler) as upstream:
-            exchange = upstream.start(prepared(), request_id="r")
+            exchange = upstream.start(prepared(), request_id="r", heartbeat_s=HEARTBEAT_S)
             with pytest.raises(_core.UpstreamError) as raised:
                 await exchange.next_block()
             error = raised.value
             assert (error.kind, error.status, error.retry_after_s, error.message) == expected
-            assert exchange.summary().error_kind == expected[0]
+            assert exchange.report().error_kind == expected[0]
             assert await exchange.next_block() is None, "an error is raised once"
 
     run_asyncio(main())
@@ -283,7 +313,7 @@ def test_a_cancelled_task_aborts_at_once(said: bytes, run: Run) -> None:
             closed.set()
 
         async with upstream_at(handler) as upstream:
-            exchange = upstream.start(prepared(), request_id="r")
+            exchange = upstream.start(prepared(), request_id="r", heartbeat_s=HEARTBEAT_S)
             if FIRST in said:
                 assert await exchange.next_block() == FIRST
             task = asyncio.ensure_future(exchange.next_block())
@@ -294,7 +324,7 @@ def test_a_cancelled_task_aborts_at_once(said: bytes, run: Run) -> None:
             # `exchange` is still referenced, so it is the cancellation that closes the connection.
             async with asyncio.timeout(PROMPT_S):
                 await closed.wait()
-            assert exchange.summary().error_kind == "aborted"
+            assert exchange.report().error_kind == "aborted"
 
     run(main())
 
@@ -313,7 +343,7 @@ def test_an_exchange_that_is_ended_from_outside(end: str, run: Run) -> None:
             closed.set()
 
         async with upstream_at(handler) as upstream:
-            begun = upstream.start(prepared("begin"), request_id="r")
+            begun = upstream.start(prepared("begin"), request_id="r", heartbeat_s=HEARTBEAT_S)
             assert await begun.next_block() == FIRST
             if end == "drop":
                 del begun
@@ -327,7 +357,7 @@ def test_an_exchange_that_is_ended_from_outside(end: str, run: Run) -> None:
             if end != "drop":
                 arrived.clear()
                 closed.clear()
-                silent = upstream.start(prepared("wait"), request_id="r")
+                silent = upstream.start(prepared("wait"), request_id="r", heartbeat_s=HEARTBEAT_S)
                 first = asyncio.ensure_future(silent.next_block())
                 await arrived.wait()
                 getattr(silent, end)()
@@ -357,7 +387,7 @@ def test_many_at_once_do_not_mix(run: Run) -> None:
         writer.write(LAST + DONE)
 
     async def one(upstream: _core.Upstream, name: str) -> None:
-        body = await rest(upstream.start(prepared(name), request_id=name))
+        body = await rest(upstream.start(prepared(name), request_id=name, heartbeat_s=HEARTBEAT_S))
         chunks = [json.loads(line[6:]) for line in body.split(b"\n\n")[:-2]]
         contents = [chunk["choices"][0]["delta"].get("content") for chunk in chunks]
         assert contents == [*(f"{name}.{index}" for index in range(10)), None]
@@ -379,7 +409,7 @@ def test_who_may_wait(run: Run) -> None:
 
     async def main() -> None:
         async with upstream_at(handler) as upstream:
-            exchange = upstream.start(prepared(), request_id="r")
+            exchange = upstream.start(prepared(), request_id="r", heartbeat_s=HEARTBEAT_S)
             await asyncio.to_thread(run, elsewhere(exchange))
             first = asyncio.ensure_future(exchange.next_block())
             await asyncio.sleep(0)
@@ -390,7 +420,7 @@ def test_who_may_wait(run: Run) -> None:
 
     run(main())
     with pytest.raises(RuntimeError, match="no running event loop"):
-        _core.Upstream("http://127.0.0.1:1").start(prepared(), request_id="r")
+        upstream_for("http://127.0.0.1:1").start(prepared(), request_id="r", heartbeat_s=HEARTBEAT_S)
 
 
 def open_files() -> int:
@@ -403,7 +433,10 @@ async def one_exchange() -> None:
         writer.write(STREAM_HEAD + FIRST + LAST + DONE)
 
     async with upstream_at(handler) as upstream:
-        assert await rest(upstream.start(prepared(), request_id="r")) == FIRST + LAST + DONE
+        assert (
+            await rest(upstream.start(prepared(), request_id="r", heartbeat_s=HEARTBEAT_S))
+            == FIRST + LAST + DONE
+        )
 
 
 def test_many_loops_leave_no_files_open(run: Run) -> None:
@@ -425,7 +458,7 @@ def test_many_loops_leave_no_files_open(run: Run) -> None:
 
 def test_a_loop_closed_under_a_waiting_task_is_let_go(caplog: pytest.LogCaptureFixture) -> None:
     async def wait(upstream: _core.Upstream) -> None:
-        await upstream.start(prepared(), request_id="r").next_block()
+        await upstream.start(prepared(), request_id="r", heartbeat_s=HEARTBEAT_S).next_block()
 
     async def main(upstream: _core.Upstream) -> None:
         tasks.append(asyncio.ensure_future(wait(upstream)))
@@ -435,7 +468,7 @@ def test_a_loop_closed_under_a_waiting_task_is_let_go(caplog: pytest.LogCaptureF
     loop = asyncio.new_event_loop()
     # Connections are accepted by the kernel, and nobody ever answers.
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        loop.run_until_complete(main(_core.Upstream(f"http://127.0.0.1:{silent.getsockname()[1]}")))
+        loop.run_until_complete(main(upstream_for(f"http://127.0.0.1:{silent.getsockname()[1]}")))
     loop.close()
     gone = weakref.ref(loop)
     del loop
@@ -469,7 +502,13 @@ def test_a_forked_child_goes_on_with_a_runtime_of_its_own() -> None:
         from llmgw import _core
 
         listener = socket.create_server(("127.0.0.1", 0))
-        upstream = _core.Upstream(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        upstream = _core.Upstream(
+            f"http://127.0.0.1:{listener.getsockname()[1]}",
+            connect_timeout_s=5,
+            first_event_timeout_s=60,
+            idle_timeout_s=60,
+            total_timeout_s=900,
+        )
         body = b'{"model":"a","messages":[{"role":"user","content":"x"}]}'
         request = _core.ChatRequest(body).rewrite(_core.Route("m", upstream_stream="never"))
 
@@ -480,7 +519,7 @@ def test_a_forked_child_goes_on_with_a_runtime_of_its_own() -> None:
         async def main():
             server = await asyncio.start_server(refuse, sock=listener.dup())
             try:
-                await upstream.start(request, request_id="r").next_block()
+                await upstream.start(request, request_id="r", heartbeat_s=15).next_block()
             except _core.UpstreamError as error:
                 assert error.status == 418, error
             server.close()
@@ -498,14 +537,20 @@ def test_a_forked_child_goes_on_with_a_runtime_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: _core.Upstream("ftp://host"), "base_url"),
-        (lambda: _core.Upstream("https://user:secret@host"), "without user"),
-        (lambda: _core.Upstream("http://host", api_key="a\nb"), "api_key"),
-        (lambda: _core.Upstream("http://host", idle_timeout_s=0), "idle_timeout_s"),
-        (lambda: _core.Upstream("http://host", total_timeout_s=float("nan")), "total_timeout_s"),
-        (lambda: _core.Upstream("http://host", connect_timeout_s=1e9), "connect_timeout_s"),
-        (lambda: _core.Route("m", dialect="esperanto"), "a thinking dialect is one of"),
-        (lambda: _core.Route("m", upstream_stream="maybe"), "upstream_stream"),
+        (lambda: upstream_for("ftp://host"), "base_url"),
+        (lambda: upstream_for("https://user:secret@host"), "without user"),
+        (lambda: upstream_for("http://host", api_key="a\nb"), "api_key"),
+        (lambda: upstream_for("http://host", idle_timeout_s=0), "idle_timeout_s"),
+        (lambda: upstream_for("http://host", total_timeout_s=float("nan")), "total_timeout_s"),
+        (lambda: upstream_for("http://host", connect_timeout_s=1e9), "connect_timeout_s"),
+        (
+            lambda: _core.Route("m", dialect="esperanto"),  # type: ignore[arg-type]
+            "a thinking dialect is one of",
+        ),
+        (
+            lambda: _core.Route("m", upstream_stream="maybe"),  # type: ignore[arg-type]
+            "upstream_stream",
+        ),
     ],
 )
 def test_what_can_not_be_made(make: Callable[[], object], message: str) -> None:

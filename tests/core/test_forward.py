@@ -13,6 +13,7 @@ from tests.core.test_bridge import (
     DONE,
     ENDS,
     FIRST,
+    HEARTBEAT_S,
     LAST,
     STREAM_HEAD,
     Run,
@@ -88,7 +89,7 @@ class Upstream:
 
 
 async def begun(upstream: _core.Upstream, script: Upstream) -> _core.Exchange:
-    exchange = upstream.start(prepared(), request_id="r")
+    exchange = upstream.start(prepared(), request_id="r", heartbeat_s=HEARTBEAT_S)
     script.say(FIRST)
     assert await exchange.next_block() == FIRST
     return exchange
@@ -207,7 +208,7 @@ def test_a_cancelled_task_ends_the_exchange(run: Run, *, blocked: bool) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await task
             await script.gone.wait()
-            assert exchange.summary().error_kind == "aborted"
+            assert exchange.report().error_kind == "aborted"
 
     run(main())
 

@@ -59,7 +59,7 @@ def test_a_body_without_a_switch_is_not_touched(
     body = encode({"model": "glm-5", "messages": messages, **extras}, style)
     prepared = _core.ChatRequest(body).rewrite(_core.Route("glm-5"))
     assert prepared.body == body
-    assert prepared.thinking is None
+    assert prepared.thinking_asked is None
 
 
 @given(

@@ -14,6 +14,7 @@ import pytest
 import uvloop
 
 from llmgw import _core
+from tests.core.test_bridge import HEARTBEAT_S, upstream_for
 
 PATIENCE_S = 10
 ANSWER = (
@@ -53,7 +54,9 @@ def test_loops_in_threads_share_an_upstream(runners: tuple[Runner, Runner]) -> N
     def ask(runner: Runner, upstream: _core.Upstream, name: str) -> None:
         async def one(number: int) -> None:
             request_id = f"{name}-{number}"
-            block = await upstream.start(prepared(), request_id=request_id).next_block()
+            block = await upstream.start(
+                prepared(), request_id=request_id, heartbeat_s=HEARTBEAT_S
+            ).next_block()
             assert block == ANSWER % request_id.encode()
 
         async def main() -> None:
@@ -66,7 +69,7 @@ def test_loops_in_threads_share_an_upstream(runners: tuple[Runner, Runner]) -> N
 
     async def main() -> None:
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        upstream = _core.Upstream(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        upstream = upstream_for(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(len(runners)) as threads:
             asked = [
@@ -92,8 +95,8 @@ def test_an_exchange_dropped_on_another_thread_is_aborted() -> None:
 
         arrived = asyncio.Event()
         server = await asyncio.start_server(silent, "127.0.0.1", 0)
-        upstream = _core.Upstream(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-        held = [upstream.start(prepared(), request_id="r")]
+        upstream = upstream_for(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        held = [upstream.start(prepared(), request_id="r", heartbeat_s=HEARTBEAT_S)]
         async with asyncio.timeout(PATIENCE_S):
             await arrived.wait()
             await asyncio.to_thread(held.clear)
@@ -110,7 +113,13 @@ def test_an_exchange_stays_in_its_process() -> None:
         from llmgw import _core
 
         listener = socket.create_server(("127.0.0.1", 0))
-        upstream = _core.Upstream(f"http://127.0.0.1:{{listener.getsockname()[1]}}")
+        upstream = _core.Upstream(
+            f"http://127.0.0.1:{{listener.getsockname()[1]}}",
+            connect_timeout_s=5,
+            first_event_timeout_s=60,
+            idle_timeout_s=60,
+            total_timeout_s=900,
+        )
         body = b'{{"model":"a","messages":[{{"role":"user","content":"x"}}]}}'
         request = _core.ChatRequest(body).rewrite(_core.Route("m", upstream_stream="never"))
 
@@ -122,11 +131,11 @@ def test_an_exchange_stays_in_its_process() -> None:
             return False
 
         async def main():
-            exchange = upstream.start(request, request_id="r")
+            exchange = upstream.start(request, request_id="r", heartbeat_s=15)
             connection, _ = await asyncio.to_thread(listener.accept)
             child = os.fork()
             if child == 0:
-                calls = [exchange.abort, exchange.drain, exchange.summary]
+                calls = [exchange.abort, exchange.drain, exchange.report]
                 calls.append(lambda: next(iter(exchange.next_block().__await__())))
                 ok = all(refused(call) for call in calls)
                 # Dropping what belongs to the parent must neither block nor close anything of it.
@@ -151,7 +160,13 @@ def test_a_process_ends_in_the_midst_of_exchanges() -> None:
         import asyncio, sys
         from llmgw import _core
 
-        upstream = _core.Upstream(f"http://127.0.0.1:{sys.argv[1]}")
+        upstream = _core.Upstream(
+            f"http://127.0.0.1:{sys.argv[1]}",
+            connect_timeout_s=5,
+            first_event_timeout_s=60,
+            idle_timeout_s=60,
+            total_timeout_s=900,
+        )
         body = b'{"model":"a","messages":[{"role":"user","content":"x"}],"stream":true}'
         request = _core.ChatRequest(body).rewrite(_core.Route("m"))
         kept = []

@@ -34,15 +34,25 @@ ERROR = b'data: {"error":{"message":"no capacity","code":503}}\n\n'
 
 def test_a_request_with_nothing_special() -> None:
     request = _core.ChatRequest(PLAIN)
-    assert (request.model, request.stream, request.include_usage) == ("qwen3-max", False, False)
+    assert (request.model, request.stream) == ("qwen3-max", False)
     assert (request.thinking, request.first_image) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        *((status, True) for status in (400, 409, 413, 415, 422, 451)),
+        *((status, False) for status in (200, 399, 401, 403, 404, 408, 429, 500, 503, 999)),
+    ],
+)
+def test_which_statuses_are_about_the_request(status: int, *, expected: bool) -> None:
+    assert _core.is_about_the_request(status) is expected
 
 
 @pytest.mark.parametrize(
     ("members", "attribute", "expected"),
     [
         ('"stream":true', "stream", True),
-        ('"stream":true,"stream_options":{"include_usage":true}', "include_usage", True),
         ('"llmgw_thinking":true', "thinking", True),
         ('"enable_thinking":false', "thinking", False),
     ],
@@ -112,7 +122,7 @@ def test_a_rewrite() -> None:
         "n": float("inf"),
     }
     assert b"1e999" in prepared.body, "what is not rewritten stays as it was written"
-    assert prepared.thinking == "on; enable_thinking"
+    assert (prepared.thinking_asked, prepared.thinking_sent) == ("on", "enable_thinking")
     # A fallback rewrites the same request once more.
     other = request.rewrite(_core.Route("other", dialect="native", upstream_stream="never"))
     assert json.loads(other.body)["model"] == "other"
@@ -121,7 +131,7 @@ def test_a_rewrite() -> None:
 
 def test_a_body_that_needs_no_rewrite_is_the_same_bytes() -> None:
     prepared = _core.ChatRequest(PLAIN).rewrite(_core.Route("qwen3-max", upstream_stream="never"))
-    assert (prepared.body, prepared.thinking) == (PLAIN, None)
+    assert (prepared.body, prepared.thinking_asked, prepared.thinking_sent) == (PLAIN, None, None)
 
 
 def test_a_large_body() -> None:
@@ -166,7 +176,7 @@ def test_nothing_can_be_changed(obj: object, attribute: str) -> None:
 
 
 def test_only_the_core_makes_these() -> None:
-    for made in (_core.PreparedRequest, _core.Exchange, _core.Summary):
+    for made in (_core.PreparedRequest, _core.Exchange, _core.ExchangeReport):
         with pytest.raises(TypeError, match=r"No constructor|cannot create"):
             made()
 

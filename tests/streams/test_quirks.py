@@ -109,11 +109,11 @@ def test_the_readme_lists_each_case_once() -> None:
 def test_other_reasoning_tags_are_refused() -> None:
     refused = pytest.raises(ValueError, match="reasoning_tags is think or None")
     with refused:
-        _core.transform([], include_usage=True, reasoning_tags="thought")
+        _core.transform([], include_usage=True, reasoning_tags="thought")  # type: ignore[arg-type]
     with refused:
-        _core.merge([], reasoning_tags="thought")
+        _core.merge([], reasoning_tags="thought")  # type: ignore[arg-type]
     with refused:
-        _core.clean_completion(b"{}", reasoning_tags="thought")
+        _core.clean_completion(b"{}", reasoning_tags="thought")  # type: ignore[arg-type]
 
 
 def test_a_plain_answer_is_taken_apart_like_a_stream() -> None:

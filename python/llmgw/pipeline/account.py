@@ -9,7 +9,7 @@ from llmgw.errors import ApiError
 from llmgw.ledger.entry import LedgerEntry, NotDurableError
 
 if TYPE_CHECKING:
-    from llmgw._core import PreparedRequest, Summary
+    from llmgw._core import ExchangeReport, PreparedRequest
     from llmgw.asgi.client import ClientWatch
     from llmgw.gateway import Gateway
     from llmgw.routing.targets import Target
@@ -62,8 +62,7 @@ class Account:
         """A target is asked."""
         self.attempts += 1
         self.target = target
-        if prepared.thinking:
-            self.thinking_asked, self.thinking_sent = prepared.thinking.split("; ")
+        self.thinking_asked, self.thinking_sent = prepared.thinking_asked, prepared.thinking_sent
 
     def failed_attempt(self, target: "Target", reason: str) -> None:
         """An attempt failed and another one follows."""
@@ -79,7 +78,7 @@ class Account:
             headers.append((b"x-llmgw-thinking", thinking.encode("ascii")))
         return headers
 
-    async def commit(self, report: "Summary") -> None:
+    async def commit(self, report: "ExchangeReport") -> None:
         """Put the row of a complete answer on disk before its end is told. Raises ApiError: `overloaded`."""
         entry = self._entry(200, report)
         try:
@@ -90,7 +89,7 @@ class Account:
             raise ApiError("overloaded", message, retry_after_s=_LEDGER_RETRY_AFTER_S) from None
         self._committed = entry
 
-    def close(self, status: int | None, report: "Summary | None") -> None:
+    def close(self, status: int | None, report: "ExchangeReport | None") -> None:
         """Write the ledger's entry and count it. `status` None: no answer began. No I/O."""
         entry = self._committed
         if entry is None:
@@ -105,7 +104,7 @@ class Account:
                 self._request_id, entry.model, entry.upstream, entry.error_kind, entry.total_s, entry.status,
             )  # fmt: skip
 
-    def _entry(self, status: int | None, report: "Summary | None") -> LedgerEntry:
+    def _entry(self, status: int | None, report: "ExchangeReport | None") -> LedgerEntry:
         client = self._client
         lost = CLIENT_STALLED if client.stalled else CLIENT_GONE if client.gone else None
         error_kind = lost or self.error_kind

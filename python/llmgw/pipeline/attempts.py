@@ -15,7 +15,7 @@ import time
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from llmgw._core import Exchange, PreparedRequest, Summary, UpstreamError
+from llmgw._core import Exchange, ExchangeReport, PreparedRequest, UpstreamError
 from llmgw.asgi.client import ClientWatch
 from llmgw.errors import ClientGone
 from llmgw.gateway import Gateway
@@ -117,12 +117,12 @@ class Attempts:
         if self._last is not None:
             self._last.exchange.abort()
 
-    def close(self, *, client_lost: bool) -> Summary | None:
+    def close(self, *, client_lost: bool) -> ExchangeReport | None:
         """The request is over. Returns what its last exchange came to, None if there was none."""
         attempt = self._last
         if attempt is None:
             return None
-        report = attempt.exchange.summary()
+        report = attempt.exchange.report()
         if attempt.is_running:
             kind = report.error_kind
             if client_lost:
@@ -142,7 +142,7 @@ class Attempts:
             raise RuntimeError(message)
         mode = prepared.mode
         # A first block may be just a heartbeat.
-        if attempt.is_probe and (mode == "plain" or attempt.exchange.summary().first_event_s is not None):
+        if attempt.is_probe and (mode == "plain" or attempt.exchange.report().first_event_s is not None):
             attempt.is_probe = False
             attempt.target.health.answered()
         keep_reasoning = plan.keep_reasoning if prepared.keeps_reasoning else None

@@ -129,7 +129,7 @@ class Request:
         headers = self._account.headers()
         if strict and exchange.finished:
             # A whole answer, or a short stream: a status can still tell that its row can't be stored.
-            await self._account.commit(exchange.summary())
+            await self._account.commit(exchange.report())
         if not answer.is_stream:
             if answer.keep_reasoning is not None:
                 await answer.keep_reasoning(exchange)
@@ -151,7 +151,7 @@ class Request:
     async def _committed(self, answer: Answer, block: bytes) -> bytes:
         """The last block of a stream, or the error frame that takes its place."""
         try:
-            await self._account.commit(answer.exchange.summary())
+            await self._account.commit(answer.exchange.report())
         except ApiError as error:
             return b"data: %s\n\n" % render_body(error)
         return block

@@ -5,9 +5,13 @@ a verdict and into an `ApiError`.
 """
 
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from llmgw import _core
 from llmgw.errors import ApiError
+
+if TYPE_CHECKING:
+    from llmgw._core import _ErrorKind
 
 _CLIENT_ERRORS: Final = range(400, 500)
 
@@ -43,8 +47,8 @@ class _UpstreamFault(NamedTuple):
     blame: Blame = Blame.UPSTREAM
 
 
-# `_core.UpstreamError.kind`, where no HTTP status decides. A change of `_core.pyi` changes this table.
-_BY_KIND: Final[dict[str, _UpstreamFault]] = {
+# `_core.UpstreamError.kind`, where no HTTP status decides.
+_BY_KIND: Final[dict["_ErrorKind", _UpstreamFault]] = {
     "unreachable": _UpstreamFault(
         "upstream_unreachable", "The upstream could not be reached.", retry=Retry.SAME
     ),
@@ -136,17 +140,15 @@ _BY_STATUS: Final[dict[int, _UpstreamFault]] = {
     529: _OVERLOADED,
 }
 
-_DECIDED_BY_STATUS: Final = frozenset({"status", "error_event"})
-
-_ABOUT_THE_REQUEST: Final = frozenset({400, 409, 413, 415, 422, 451})
-"""Statuses by which an upstream refuses what the client asked for; they reach the client as they are."""
+_DECIDED_BY_STATUS: Final[frozenset["_ErrorKind"]] = frozenset({"status", "error_event"})
 
 
-def _fault(kind: str, status: int | None) -> _UpstreamFault:
+def _fault(kind: "_ErrorKind", status: int | None) -> _UpstreamFault:
     """The row of an upstream's failure: by its status where that decides, else by its kind."""
     if status is None or kind not in _DECIDED_BY_STATUS:
         return _BY_KIND.get(kind, _FAILED)
-    if status in _ABOUT_THE_REQUEST:
+    # Such a status reaches the client as it is.
+    if _core.is_about_the_request(status):
         message = f"The upstream refused the request with status {status}."
         retriable = status in _RETRIABLE_STATUSES
         return _UpstreamFault("upstream_error", message, retriable, Retry.NEVER, Blame.REQUEST)
@@ -154,7 +156,7 @@ def _fault(kind: str, status: int | None) -> _UpstreamFault:
 
 
 def upstream_error(
-    kind: str,
+    kind: "_ErrorKind",
     *,
     status: int | None = None,
     retry_after_s: float | None = None,
@@ -176,7 +178,7 @@ def upstream_error(
     )
 
 
-def upstream_verdict(kind: str, *, status: int | None = None) -> tuple[Retry, Blame]:
+def upstream_verdict(kind: "_ErrorKind", *, status: int | None = None) -> tuple[Retry, Blame]:
     """What follows from a failed exchange: may there be another attempt, and what does it say of the target?
 
     The arguments are as for `upstream_error`.

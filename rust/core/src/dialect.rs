@@ -5,19 +5,23 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A way to tell a model whether to think.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Dialect {
-    /// `"enable_thinking": true` (Qwen).
-    EnableThinking,
-    /// ` /think` or ` /no_think` at the end of the last user message (DeepSeek V4).
-    Directive,
-    /// `"thinking": {"type": "enabled"}` (GLM, and DeepSeek's own hosted API).
-    ThinkingObject,
-    /// No switch that a boolean could be turned into: the model's own `thinking` object passes through (Kimi, `MiniMax`).
-    Native,
-    /// `"chat_template_kwargs": {"enable_thinking": true}` (vLLM, `SGLang`). Only ever chosen by config.
-    ChatTemplateKwargs,
+use crate::named_enum;
+
+named_enum! {
+    /// A way to tell a model whether to think. Its name is the one in config, response header and ledger.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Dialect {
+        /// `"enable_thinking": true` (Qwen).
+        EnableThinking = "enable_thinking",
+        /// ` /think` or ` /no_think` at the end of the last user message (DeepSeek V4).
+        Directive = "directive",
+        /// `"thinking": {"type": "enabled"}` (GLM, and DeepSeek's own hosted API).
+        ThinkingObject = "thinking_object",
+        /// No switch that a boolean could be turned into: the model's own `thinking` object passes through (Kimi, `MiniMax`).
+        Native = "native",
+        /// `"chat_template_kwargs": {"enable_thinking": true}` (vLLM, `SGLang`). Only ever chosen by config.
+        ChatTemplateKwargs = "chat_template_kwargs",
+    }
 }
 
 /// Pattern and dialect, first match wins. A pattern is what the whole name begins with.
@@ -29,10 +33,6 @@ const BY_MODEL: [(&str, Dialect); 4] = [
 ];
 
 impl Dialect {
-    /// Every dialect, in the order of the contract's table.
-    pub const ALL: [Self; 5] =
-        [Self::EnableThinking, Self::Directive, Self::ThinkingObject, Self::Native, Self::ChatTemplateKwargs];
-
     /// The dialect that follows from the upstream model's name, upper and lower case alike.
     #[must_use]
     pub fn for_model(upstream_model: &str) -> Self {
@@ -43,18 +43,6 @@ impl Dialect {
                 name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
             })
             .map_or(Self::Native, |&(_, dialect)| dialect)
-    }
-
-    /// The name in config, response header and ledger.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::EnableThinking => "enable_thinking",
-            Self::Directive => "directive",
-            Self::ThinkingObject => "thinking_object",
-            Self::Native => "native",
-            Self::ChatTemplateKwargs => "chat_template_kwargs",
-        }
     }
 }
 

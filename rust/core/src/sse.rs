@@ -64,7 +64,7 @@ pub struct Event<'a> {
     pub data: &'a [u8],
     /// The value of its last `event:` line; empty means `message`.
     pub event_type: &'a [u8],
-    /// The last `id:` seen on the stream.
+    /// The last `id:` seen on the stream; of use to the conformance tests alone, as [`Parser::retry_ms`].
     pub last_event_id: &'a [u8],
     /// The event's own bytes, where they are exactly `data: `, the data, and two LFs: nothing to normalise.
     pub canonical: Option<&'a [u8]>,
@@ -158,7 +158,8 @@ impl Parser {
         }
     }
 
-    /// The reconnection time that the stream asked for, in milliseconds.
+    /// The reconnection time that the stream asked for, in milliseconds. The gateway does not reconnect; the conformance
+    /// tests hold the parser to the whole of the specification.
     #[must_use]
     pub const fn retry_ms(&self) -> Option<u64> {
         self.retry_ms

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use llmgw_core::answer::context::AnswerContext;
-use llmgw_core::answer::stream::State;
+use llmgw_core::answer::stream::StreamState;
 use llmgw_core::answer::think::ReasoningTags;
 use llmgw_oracles::rules::{check_rules, context, merge_for, payloads, transform_for};
 use serde_json::{Value, json};
@@ -113,7 +113,7 @@ fn what_comes_out_keeps_the_rules() {
         expected.retain(|payload| !is_usage_chunk(payload));
         assert_eq!(payloads(&without.output), expected, "usage changes nothing else");
         // What has once been put right stays as it is; tags in what is left are text.
-        if with.state == State::Done {
+        if with.state == StreamState::Done {
             let again = transform_for(context(), [&with.output[..]], true);
             assert_eq!(again.output, with.output, "{}", case.name);
         }

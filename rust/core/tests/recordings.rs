@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use llmgw_core::answer::stream::State;
+use llmgw_core::answer::stream::StreamState;
 use llmgw_oracles::rules::{check_rules, cuts, merge, pieces, transform};
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ fn every_recording_keeps_the_rules() {
             let outcome = transform([&stream[..]], include_usage);
             check_rules(&outcome, include_usage);
             assert_eq!(
-                outcome.state == State::Failed,
+                outcome.state == StreamState::Failed,
                 is_no_success(&stream),
                 "{name}: {:?}",
                 outcome.summary
@@ -82,7 +82,7 @@ fn every_recording_merges_into_what_its_frames_say() {
     for (name, stream) in recordings() {
         let outcome = transform([&stream[..]], true);
         let merged = merge([&stream[..]]);
-        assert_eq!(merged.is_ok(), outcome.state == State::Done, "{name}");
+        assert_eq!(merged.is_ok(), outcome.state == StreamState::Done, "{name}");
         let Ok(merged) = merged else { continue };
         let merged: Value = serde_json::from_slice(&merged).unwrap();
         let mut content = String::new();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use llmgw_core::answer::completion;
 use llmgw_core::answer::context::AnswerContext;
-use llmgw_core::answer::stream::State;
+use llmgw_core::answer::stream::StreamState;
 use llmgw_core::answer::think::ReasoningTags;
 use llmgw_core::sse::{Item, Parser, SseLimits};
 use serde_json::Value;
@@ -29,7 +29,7 @@ pub fn stream(input: &[u8]) {
         }
         if clear {
             check_rules(&whole, include_usage);
-            if whole.state == State::Done {
+            if whole.state == StreamState::Done {
                 let again = transform_for(self::context(), [&whole.output[..]], true);
                 assert_eq!(text(&again.output), text(&whole.output), "put right once, and again");
             }
@@ -107,10 +107,10 @@ fn said(frames: &[String]) -> Option<BTreeMap<u64, Said>> {
 
 /// Splitting out inline reasoning loses the tags, and nothing else.
 fn check_inline(plain: &Outcome, think: &Outcome) {
-    if plain.state != State::Done {
+    if plain.state != StreamState::Done {
         return;
     }
-    assert_eq!(think.state, State::Done);
+    assert_eq!(think.state, StreamState::Done);
     let (Some(plain), Some(think)) = (said(&payloads(&plain.output)), said(&payloads(&think.output))) else {
         return;
     };
@@ -149,7 +149,7 @@ pub fn merge(input: &[u8]) {
             assert_eq!(merge_for(context.clone(), pieces), whole);
         }
         let streamed = transform_for(context, [input], true);
-        assert_eq!(whole.is_ok(), streamed.state == State::Done);
+        assert_eq!(whole.is_ok(), streamed.state == StreamState::Done);
         let (Ok(merged), false) = (&whole, is_any_event_ambiguous(input)) else { continue };
         let Some(said) = said(&payloads(&streamed.output)) else { continue };
         check_merged(merged, &said, &streamed);

@@ -1,7 +1,8 @@
 //! What must hold of `llmgw-core` for any bytes whatever.
 //!
-//! An oracle takes an input, runs the core on it, and panics where a promise is broken. It shares no code with what it
-//! judges: `serde_json` says what is JSON, and where there is no such judge a plain second implementation stands here.
+//! An oracle takes an input, runs the core on it, and panics where a promise is broken. What it
+//! judges by is not the core's: `serde_json` says what is JSON, and where there is no such judge there is a plain second
+//! implementation here. Only which streams are clear enough to be judged further is asked of the core's own SSE parser.
 //!
 //! The fuzz targets in `rust/fuzz` are these functions and nothing else; `tests/replay.rs` runs them on the saved corpus
 //! with every `make test`. What an oracle chooses (cuts, routes) it draws from a hash of the input, so that an input is
@@ -17,7 +18,7 @@
 
 mod answer;
 mod deltas;
-mod raw;
+pub mod raw;
 mod request;
 pub mod rules;
 mod sse;
@@ -41,8 +42,30 @@ pub const TARGETS: [Target; 7] = [
     ("clean", clean),
 ];
 
+/// A linear congruential generator, with Knuth's constants: the same numbers from the same seed.
+pub struct Lcg(u64);
+
+impl Lcg {
+    /// Begins with `seed`.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next 31 bits; the lower ones repeat too soon.
+    pub const fn draw(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as u32
+    }
+
+    /// A number below `limit`, which is not 0.
+    pub fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.draw()).unwrap() % limit
+    }
+}
+
 /// Choices that depend on the input alone.
-struct Choices(u64);
+struct Choices(Lcg);
 
 impl Choices {
     fn of(input: &[u8]) -> Self {
@@ -50,13 +73,12 @@ impl Choices {
         let hash = input.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        Self(hash)
+        Self(Lcg::new(hash))
     }
 
     /// A number below `limit`, which is not 0.
     fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % limit
+        self.0.below(limit)
     }
 
     fn one_of<T: Clone>(&mut self, from: &[T]) -> T {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Whether this is JSON. Half a surrogate pair in a string is.
+/// Whether this is JSON; lone surrogate escapes are accepted.
 pub(crate) fn is_json(input: &[u8]) -> bool {
     std::str::from_utf8(input).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
 }
@@ -31,7 +31,7 @@ pub(crate) fn depth(input: &[u8]) -> usize {
 
 /// An object's members.
 #[derive(Debug)]
-pub(crate) struct Members(pub(crate) Vec<(String, Box<RawValue>)>);
+pub struct Members(pub(crate) Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -56,8 +56,9 @@ impl<'de> Deserialize<'de> for Members {
 }
 
 impl Members {
-    /// None where it is no object, or where a key holds half a surrogate pair.
-    pub(crate) fn of(text: &str) -> Option<Self> {
+    /// None where it is not an object, or where a key holds half a surrogate pair.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 
@@ -66,13 +67,20 @@ impl Members {
         self.0.iter().filter(|(other, _)| other == name).map(|(_, value)| value.get()).collect()
     }
 
+    /// The first of them.
+    #[must_use]
+    pub fn first(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.get())
+    }
+
     /// The first of them that is not null.
     pub(crate) fn given(&self, name: &str) -> Option<&str> {
         self.all(name).into_iter().find(|value| *value != "null")
     }
 
     /// Names and raw values of all members but these.
-    pub(crate) fn others(&self, names: &[&str]) -> Vec<(&str, &str)> {
+    #[must_use]
+    pub fn others(&self, names: &[&str]) -> Vec<(&str, &str)> {
         let members = self.0.iter().map(|(name, value)| (name.as_str(), value.get()));
         members.filter(|(name, _)| !names.contains(name)).collect()
     }

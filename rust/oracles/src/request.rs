@@ -3,8 +3,11 @@
 use llmgw_core::answer::context::AnswerMode;
 use llmgw_core::dialect::Dialect;
 use llmgw_core::json::MAX_DEPTH;
+use llmgw_core::json::edit::joined;
 use llmgw_core::request::error::RequestErrorCode;
-use llmgw_core::request::{ChatRequest, Route, ThinkingModes, ThinkingOutcome, ThinkingSent, UpstreamStream};
+use llmgw_core::request::{
+    ChatRequest, Rewrite, Route, ThinkingModes, ThinkingOutcome, ThinkingSent, UpstreamStream,
+};
 
 use serde_json::Value;
 
@@ -23,23 +26,14 @@ pub fn request(body: &[u8]) {
             let Some(members) = readable(text) else { return };
             assert_eq!(fault(&members), None, "taken in spite of it");
             let boolean = |name| members.given(name).map(|value| value == "true");
-            let options = members.given("stream_options").and_then(Members::of);
-            let include_usage = options
-                .as_ref()
-                .and_then(|options| options.given("include_usage"))
-                .is_some_and(|value| value == "true");
             assert_eq!(request.stream, boolean("stream").unwrap_or(false));
-            assert_eq!(request.include_usage, include_usage);
             assert_eq!(request.enable_thinking, boolean("enable_thinking"));
             assert_eq!(request.llmgw_thinking, boolean("llmgw_thinking"));
             if let Ok(model) = serde_json::from_str::<String>(members.given("model").unwrap()) {
                 assert_eq!(request.model, model);
             }
             let images = images(members.given("messages").unwrap());
-            assert_eq!(
-                (request.image_count, request.first_image.clone()),
-                (images.len(), images.first().cloned())
-            );
+            assert_eq!(request.first_image, images.into_iter().next());
         }
         Err(error) => {
             assert!(error.offset <= body.len());
@@ -156,7 +150,7 @@ fn messages_hold(value: &str) -> bool {
             let members = Members::of(message.get()).unwrap();
             let parts =
                 members.all("content").into_iter().flat_map(|content| items(content).unwrap_or_default());
-            once(&members, &["role", "content"])
+            once(&members, &["role", "content", "tool_calls", "reasoning_content"])
                 && parts.into_iter().all(|part| {
                     Members::of(part.get()).is_none_or(|part| once(&part, &["type", "text", "image_url"]))
                 })
@@ -186,16 +180,20 @@ fn images(messages: &str) -> Vec<String> {
 
 /// Any body that is taken: a rewrite says what it must, touches what it may, and every other byte stays.
 pub fn rewrite(body: &[u8]) {
+    // What was kept for each turn that lost its reasoning; a bare quote can't stand in a JSON string.
+    const KEPT: [Option<&[u8]>; 4] = [None, Some(b"thought"), Some(b"\\u003c\\n\\\""), Some(b"\"")];
     let Ok(request) = ChatRequest::scan(body) else { return };
     let text = std::str::from_utf8(body).unwrap();
     let Some(before) = readable(text) else { return };
     let mut choices = Choices::of(body);
+    let keys = request.lost_turn_keys(body, b"scope");
+    let kept: Vec<_> = keys.iter().map(|_| choices.one_of(&KEPT)).collect();
     for dialect in Dialect::ALL {
         let route = Route {
             upstream_model: choices.one_of(&["m", "other \"model\"", "é"]).to_owned(),
             dialect,
             thinking_modes: ThinkingModes::BOTH,
-            restore_reasoning: false,
+            restore_reasoning: choices.coin(),
             upstream_stream: choices.one_of(&[
                 UpstreamStream::Auto,
                 UpstreamStream::Always,
@@ -207,15 +205,15 @@ pub fn rewrite(body: &[u8]) {
                 .map(str::to_owned)
                 .collect(),
         };
-        one_rewrite(&request, body, &before, &route);
+        one_rewrite(&request, body, &before, &route, &kept);
     }
 }
 
-fn one_rewrite(request: &ChatRequest, body: &[u8], before: &Members, route: &Route) {
-    let rewrite = request.rewrite(body, route);
-    let (thinking, mode) = (rewrite.thinking, rewrite.mode);
-    assert_ne!(rewrite.body.as_deref(), Some(body), "an edit that changes nothing");
-    let output = rewrite.body.unwrap_or_else(|| body.to_vec());
+fn one_rewrite(request: &ChatRequest, body: &[u8], before: &Members, route: &Route, kept: &[Option<&[u8]>]) {
+    let Rewrite { body: pieces, thinking, mode, restored } = request.splice(body, route, kept);
+    let output = pieces.map(|pieces| joined(&pieces, body));
+    assert_ne!(output.as_deref(), Some(body), "an edit that changes nothing");
+    let output = output.unwrap_or_else(|| body.to_vec());
     let text = std::str::from_utf8(&output).unwrap();
     let after = Members::of(text).unwrap_or_else(|| panic!("no JSON object: {text}"));
 
@@ -234,6 +232,9 @@ fn one_rewrite(request: &ChatRequest, body: &[u8], before: &Members, route: &Rou
     }
     if mode != AnswerMode::Plain {
         touched.extend(["stream", "stream_options"]);
+    }
+    if restored > 0 {
+        touched.push("messages");
     }
     assert_eq!(before.others(&touched), after.others(&touched));
     if touched.len() == 1
@@ -276,10 +277,96 @@ fn one_rewrite(request: &ChatRequest, body: &[u8], before: &Members, route: &Rou
         assert_eq!(request.thinking(), None);
     }
 
+    if let AnswerMode::Stream { include_usage } = mode {
+        let options = before.given("stream_options").and_then(Members::of);
+        let asked = options.as_ref().and_then(|options| options.given("include_usage"));
+        assert_eq!(include_usage, asked == Some("true"));
+    }
+
+    // Lost turns, and no others, get what was kept of them.
+    let lost = request.lost_turns(body, route);
+    let by_directive = sent == Some(ThinkingSent::Dialect(Dialect::Directive));
+    let thinks = lost > 0;
+    assert!(!thinks || route.restore_reasoning);
+    if route.restore_reasoning && !switched_off(before, thinking) {
+        assert_eq!(lost, lost_turns(before));
+    } else {
+        assert_eq!(lost, 0);
+    }
+    let kept = if thinks { kept } else { &[] };
+    assert_eq!(restored, messages_restored(before, &after, kept, by_directive));
+
     // The upstream's reader takes it, and the rewrite has nothing to add to its own work.
     let again = ChatRequest::scan(&output).unwrap();
+    if thinks {
+        let restoring = Route { restore_reasoning: true, ..route.clone() };
+        assert_eq!(again.lost_turns(&output, &restoring), lost - restored);
+    }
     if sent != Some(ThinkingSent::Dialect(Dialect::EnableThinking)) {
         let settled = Route { upstream_stream: UpstreamStream::Never, drop: Vec::new(), ..route.clone() };
-        assert_eq!(again.rewrite(&output, &settled).body, None);
+        assert_eq!(again.splice(&output, &settled, &[]).body, None);
     }
+}
+
+/// Whether the upstream is told not to think: by the switch that was sent, or by the client's own object.
+fn switched_off(before: &Members, thinking: Option<ThinkingOutcome>) -> bool {
+    if let Some(ThinkingOutcome { asked, sent: ThinkingSent::Dialect(_) }) = thinking {
+        return !asked;
+    }
+    let object = before.given("thinking").and_then(Members::of);
+    object.as_ref().and_then(|object| object.given("type")).is_some_and(|kind| says(kind, "disabled"))
+}
+
+fn says(value: &str, text: &str) -> bool {
+    serde_json::from_str::<String>(value).is_ok_and(|said| said == text)
+}
+
+fn messages(body: &Members) -> Vec<Members> {
+    let messages = items(body.given("messages").unwrap()).unwrap();
+    messages.iter().map(|message| Members::of(message.get()).unwrap()).collect()
+}
+
+fn lost_turns(body: &Members) -> usize {
+    messages(body).iter().filter(|message| is_lost(message)).count()
+}
+
+/// Whether an assistant message called tools and has no reasoning.
+fn is_lost(message: &Members) -> bool {
+    let calls = message.given("tool_calls").and_then(items);
+    message.given("role").is_some_and(|role| says(role, "assistant"))
+        && calls.is_some_and(|calls| !calls.is_empty())
+        && message.given("reasoning_content").is_none_or(is_blank)
+}
+
+fn is_blank(value: &str) -> bool {
+    match kind(value) {
+        '"' => value == "\"\"",
+        '[' => items(value).is_some_and(|items| items.is_empty()),
+        '{' => Members::of(value).is_some_and(|members| members.0.is_empty()),
+        _ => false,
+    }
+}
+
+/// Check that lost turns have what was kept of them, and that nothing else of any message has changed (but for the
+/// content that a directive goes to). How many have got theirs.
+fn messages_restored(before: &Members, after: &Members, kept: &[Option<&[u8]>], by_directive: bool) -> usize {
+    const REASONING: &str = "reasoning_content";
+    let (before, after) = (messages(before), messages(after));
+    assert_eq!(before.len(), after.len());
+    let mut kept = kept.iter();
+    let mut restored = 0;
+    for (before, after) in before.iter().zip(&after) {
+        let own = if is_lost(before) { kept.next().copied().flatten() } else { None };
+        let expected = own.map(|text| format!("\"{}\"", std::str::from_utf8(text).unwrap()));
+        match expected.filter(|text| serde_json::from_str::<String>(text).is_ok()) {
+            Some(text) => {
+                assert_eq!(after.all(REASONING), [text]);
+                restored += 1;
+            }
+            None => assert_eq!(before.all(REASONING), after.all(REASONING)),
+        }
+        let touched = if by_directive { &[REASONING, "content"][..] } else { &[REASONING] };
+        assert_eq!(before.others(touched), after.others(touched));
+    }
+    restored
 }

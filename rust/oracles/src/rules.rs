@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use llmgw_core::answer::context::AnswerContext;
 use llmgw_core::answer::error::StreamError;
 use llmgw_core::answer::merge::Merger;
-use llmgw_core::answer::stream::{State, Transformer};
+use llmgw_core::answer::stream::{StreamState, Transformer};
 use llmgw_core::answer::summary::Summary;
 use llmgw_core::sse::SseLimits;
 use serde_json::Value;
+
+use crate::Lcg;
 
 /// The context of every run here.
 #[must_use]
@@ -27,7 +29,7 @@ pub struct Outcome {
     /// The frames.
     pub output: Vec<u8>,
     /// How it ended.
-    pub state: State,
+    pub state: StreamState,
     /// The account of it.
     pub summary: Summary,
 }
@@ -86,12 +88,12 @@ pub fn cuts(length: usize) -> impl Iterator<Item = usize> {
 
 /// Pieces of pseudo-random sizes from 1 to `most` bytes.
 #[must_use]
-pub fn pieces(input: &[u8], most: usize, mut seed: u64) -> Vec<&[u8]> {
+pub fn pieces(input: &[u8], most: usize, seed: u64) -> Vec<&[u8]> {
+    let mut sizes = Lcg::new(seed);
     let mut rest = input;
     let mut pieces = Vec::new();
     while !rest.is_empty() {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let size = (1 + usize::try_from(seed >> 33).unwrap() % most).min(rest.len());
+        let size = (1 + sizes.below(most)).min(rest.len());
         let (piece, tail) = rest.split_at(size);
         pieces.push(piece);
         rest = tail;
@@ -125,8 +127,8 @@ pub fn check_rules(outcome: &Outcome, include_usage: bool) {
     let mut payloads = payloads(&outcome.output);
     let last = payloads.pop().expect("an empty stream");
     match outcome.state {
-        State::Done => assert_eq!(last, "[DONE]"),
-        State::Failed => {
+        StreamState::Done => assert_eq!(last, "[DONE]"),
+        StreamState::Failed => {
             let error: Value = serde_json::from_str(&last).unwrap();
             let error = &error["error"];
             assert!(
@@ -136,7 +138,7 @@ pub fn check_rules(outcome: &Outcome, include_usage: bool) {
             );
             assert!(error.get("param").is_some_and(Value::is_null));
         }
-        State::Open => panic!("a finished stream is open"),
+        StreamState::Open => panic!("a finished stream is open"),
     }
     let mut choices: HashMap<u64, (bool, bool, Vec<bool>)> = HashMap::new();
     let mut usage_chunks = 0;
@@ -197,7 +199,7 @@ pub fn check_rules(outcome: &Outcome, include_usage: bool) {
             }
         }
     }
-    if outcome.state == State::Done {
+    if outcome.state == StreamState::Done {
         assert!(!choices.is_empty() && choices.values().all(|(_, finished, _)| *finished));
         assert_eq!(usage_chunks, usize::from(include_usage && outcome.summary.usage.is_some()));
     } else {

@@ -4,8 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use llmgw_core::request::error::RequestError as CoreRequestError;
 use llmgw_upstream::ExchangeError;
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyRuntimeError, PyStopIteration, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 /// The types themselves, apart because the macro leaves them undocumented.
 #[allow(missing_docs, reason = "create_exception! makes structs without a place for a comment")]
@@ -35,6 +36,21 @@ pub(crate) use types::{CoreError, RequestError, UpstreamError};
 pub(crate) fn guard<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_panic| Err(CoreError::new_err("the Rust core panicked")))
+}
+
+/// An argument that can't be used.
+pub(crate) fn value_error(message: impl Into<String>) -> PyErr {
+    PyValueError::new_err(message.into())
+}
+
+/// A call that can't be made: not here, not now, or not twice.
+pub(crate) fn runtime_error(message: &'static str) -> PyErr {
+    PyRuntimeError::new_err(message)
+}
+
+/// The end of an awaitable, with what it gives.
+pub(crate) fn stop_iteration(block: Option<Py<PyBytes>>) -> PyErr {
+    PyStopIteration::new_err((block,))
 }
 
 pub(crate) fn request_error(py: Python<'_>, error: &CoreRequestError) -> PyErr {

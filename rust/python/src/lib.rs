@@ -30,9 +30,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<request::PreparedRequest>()?;
     module.add_class::<exchange::Upstream>()?;
     module.add_class::<exchange::Exchange>()?;
-    module.add_class::<exchange::Summary>()?;
+    module.add_class::<exchange::ExchangeReport>()?;
     module.add_class::<exchange::forward::Forward>()?;
     module.add_function(wrap_pyfunction!(request::dialect_for, module)?)?;
+    module.add_function(wrap_pyfunction!(request::is_about_the_request, module)?)?;
     module.add_function(wrap_pyfunction!(offline::transform, module)?)?;
     module.add_function(wrap_pyfunction!(offline::merge, module)?)?;
     module.add_function(wrap_pyfunction!(offline::clean_completion, module)?)?;

@@ -1,7 +1,7 @@
 //! What belongs to one process: granian's workers may be forked, and no tokio runtime survives a fork.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -63,13 +63,20 @@ impl<T> Drop for OfProcess<T> {
     }
 }
 
-/// The runtime of this process, made at its first use.
+/// A lock that a panic has not spoiled: what is behind it is replaced whole, or only appended to.
 ///
-/// Like every lock in this crate, this one is only held while attached to the interpreter and without calling into it;
-/// so `os.fork`, which needs the interpreter too, can't catch it locked.
+/// Every lock in this crate but one is only held while attached to the interpreter and without calling into it; so
+/// `os.fork`, which needs the interpreter too, can't catch it locked. The one is a bridge's queue of tokens, which tokio's
+/// thread takes too. A forked child whose copy is locked for ever would wait for it when its next event loop lets the
+/// bridges of closed loops go.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The runtime of this process, made at its first use.
 pub(crate) fn runtime(_attached: Python<'_>) -> std::io::Result<Handle> {
     static RUNTIME: Mutex<Option<OfProcess<Runtime>>> = Mutex::new(None);
-    let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut runtime = lock(&RUNTIME);
     if let Some(runtime) = runtime.as_ref().and_then(OfProcess::get) {
         return Ok(runtime.handle().clone());
     }

@@ -5,22 +5,27 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use llmgw_core::answer::context::AnswerMode;
 use llmgw_core::answer::think::ReasoningTags;
-use llmgw_core::dialect::Dialect;
-use llmgw_core::json::edit::Piece;
-use llmgw_core::request::{self as core, ThinkingModes, UpstreamStream};
+use llmgw_core::dialect::{Dialect, UnknownDialect};
+use llmgw_core::json::edit::{Piece, joined};
+use llmgw_core::request::{self as core, LONG_BODY_BYTES, ThinkingModes, ThinkingOutcome, UpstreamStream};
 use llmgw_core::turn::key::{FirstCall, TurnKey};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyBytesMethods};
 
-use crate::errors::{guard, request_error};
+use crate::errors::{guard, request_error, value_error};
 use crate::gil::without_gil_if_large;
 
 /// The thinking dialect that the pattern table gives for an upstream model's name.
 #[pyfunction]
 pub(crate) fn dialect_for(upstream_model: &str) -> &'static str {
     Dialect::for_model(upstream_model).as_str()
+}
+
+/// Whether an upstream that answers with this status refuses what the client asked for.
+#[pyfunction]
+pub(crate) const fn is_about_the_request(status: u16) -> bool {
+    llmgw_upstream::is_about_the_request(status)
 }
 
 /// How requests for one configured model are rewritten.
@@ -49,17 +54,13 @@ impl Route {
         restore_reasoning: bool,
     ) -> PyResult<Self> {
         let dialect = match dialect {
-            Some(name) => {
-                name.parse::<Dialect>().map_err(|unknown| PyValueError::new_err(unknown.to_string()))?
-            }
+            Some(name) => name.parse().map_err(|unknown: UnknownDialect| value_error(unknown.to_string()))?,
             None => Dialect::for_model(&upstream_model),
         };
-        let upstream_stream = match upstream_stream {
-            "auto" => UpstreamStream::Auto,
-            "always" => UpstreamStream::Always,
-            "never" => UpstreamStream::Never,
-            _ => return Err(PyValueError::new_err("upstream_stream is one of auto, always, never")),
-        };
+        let upstream_stream = UpstreamStream::ALL
+            .into_iter()
+            .find(|known| known.as_str() == upstream_stream)
+            .ok_or_else(|| value_error("upstream_stream is one of auto, always, never"))?;
         let reasoning_tags = self::reasoning_tags(reasoning_tags)?;
         let thinking_modes = ThinkingModes { on: thinking_on, off: thinking_off };
         let route =
@@ -87,8 +88,8 @@ impl Route {
 pub(crate) fn reasoning_tags(name: Option<&str>) -> PyResult<ReasoningTags> {
     match name {
         None => Ok(ReasoningTags::None),
-        Some("think") => Ok(ReasoningTags::Think),
-        Some(_) => Err(PyValueError::new_err("reasoning_tags is think or None")),
+        Some(name) if name == ReasoningTags::Think.as_str() => Ok(ReasoningTags::Think),
+        Some(_) => Err(value_error("reasoning_tags is think or None")),
     }
 }
 
@@ -99,14 +100,10 @@ enum Body<'py> {
     Pieces(Vec<Bound<'py, PyBytes>>),
 }
 
-/// Below this, a copy costs less than the pieces.
-const LONG_BODY_BYTES: usize = 16 * 1024;
-
 /// A rewritten body: slices of the client's and what comes between them; short ones joined.
 fn assembled(body: &Bytes, pieces: Vec<Piece>) -> Vec<Bytes> {
     if body.len() < LONG_BODY_BYTES {
-        let joined: Vec<_> = pieces.iter().map(|piece| piece.bytes(body)).collect();
-        return vec![Bytes::from(joined.concat())];
+        return vec![Bytes::from(joined(&pieces, body))];
     }
     let bytes = |piece| match piece {
         Piece::Kept(span) => body.slice(span.start..span.end),
@@ -155,11 +152,6 @@ impl ChatRequest {
     }
 
     #[getter]
-    fn include_usage(&self) -> bool {
-        self.request.include_usage
-    }
-
-    #[getter]
     fn thinking(&self) -> Option<bool> {
         self.request.thinking()
     }
@@ -204,7 +196,7 @@ impl ChatRequest {
             Ok(PreparedRequest {
                 body,
                 mode: rewrite.mode,
-                thinking: rewrite.thinking.map(|outcome| outcome.to_string()),
+                thinking: rewrite.thinking,
                 upstream_model: route.route.upstream_model.clone(),
                 reasoning_tags: route.reasoning_tags,
                 keep_reasoning: route.route.restore_reasoning,
@@ -227,7 +219,7 @@ pub(crate) struct PreparedRequest {
     /// Shared with every exchange that sends it: a retry copies nothing.
     pub(crate) body: Vec<Bytes>,
     pub(crate) mode: AnswerMode,
-    thinking: Option<String>,
+    thinking: Option<ThinkingOutcome>,
     pub(crate) upstream_model: String,
     pub(crate) reasoning_tags: ReasoningTags,
     pub(crate) keep_reasoning: bool,
@@ -243,16 +235,17 @@ impl PreparedRequest {
 
     #[getter]
     fn mode(&self) -> &'static str {
-        match self.mode {
-            AnswerMode::Stream { .. } => "stream",
-            AnswerMode::Merged => "merged",
-            AnswerMode::Plain => "plain",
-        }
+        self.mode.as_str()
     }
 
     #[getter]
-    fn thinking(&self) -> Option<&str> {
-        self.thinking.as_deref()
+    fn thinking_asked(&self) -> Option<&'static str> {
+        self.thinking.map(ThinkingOutcome::asked_as_str)
+    }
+
+    #[getter]
+    fn thinking_sent(&self) -> Option<&'static str> {
+        self.thinking.map(|outcome| outcome.sent.as_str())
     }
 
     #[getter]

@@ -42,6 +42,11 @@ pub struct UpstreamConfig {
     pub max_answer_bytes: usize,
 }
 
+impl UpstreamConfig {
+    /// 64 MiB: an answer of a model's whole context is a few.
+    pub const DEFAULT_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+}
+
 /// Why there can be no [`crate::Upstream`] for a config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigError {

@@ -4,79 +4,56 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use llmgw_core::answer::error::{StreamError, StreamErrorKind};
+use llmgw_core::named_enum;
 
 use crate::deadlines::Due;
 
-/// What went wrong. [`ErrorKind::as_str`] is the name in ledger, metrics and `llmgw._core`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ErrorKind {
-    /// No connection: refused, no route, no such host, TLS failure.
-    Unreachable,
-    /// No connection in time.
-    ConnectTimeout,
-    /// No good event in time (heartbeats and comments are none).
-    FirstEventTimeout,
-    /// Nothing at all came for the idle timeout.
-    IdleTimeout,
-    /// The whole exchange took too long.
-    TotalTimeout,
-    /// A status that is neither 2xx nor 3xx.
-    Status,
-    /// A 3xx: never followed, since the key must not travel to another host.
-    Redirect,
-    /// The answer is no event stream, or no JSON where that was asked for.
-    ContentType,
-    /// The answer is compressed although identity was asked for.
-    ContentEncoding,
-    /// What came is no HTTP.
-    Protocol,
-    /// An `error` object in a 2xx answer.
-    ErrorEvent,
-    /// An event, or a whole answer, that is no chat completion.
-    InvalidEvent,
-    /// A line or an event beyond its cap.
-    EventTooLarge,
-    /// A whole answer beyond its cap.
-    TooLarge,
-    /// A clean end without a finish reason.
-    Truncated,
-    /// The connection died.
-    Reset,
-    /// Nobody wants the answer any more.
-    Aborted,
-    /// This gateway is shutting down.
-    Draining,
-    /// A defect in the gateway.
-    Panic,
+named_enum! {
+    /// What went wrong. [`ErrorKind::as_str`] is the name in ledger, metrics and `llmgw._core`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum ErrorKind {
+        /// No connection: refused, no route, no such host, TLS failure.
+        Unreachable = "unreachable",
+        /// No connection in time.
+        ConnectTimeout = "connect_timeout",
+        /// No good event in time (heartbeats and comments are none).
+        FirstEventTimeout = "first_event_timeout",
+        /// Nothing at all came for the idle timeout.
+        IdleTimeout = "idle_timeout",
+        /// The whole exchange took too long.
+        TotalTimeout = "total_timeout",
+        /// A status that is neither 2xx nor 3xx.
+        Status = "status",
+        /// A 3xx: never followed, since the key must not travel to another host.
+        Redirect = "redirect",
+        /// The answer is no event stream, or no JSON where that was asked for.
+        ContentType = "content_type",
+        /// The answer is compressed although identity was asked for.
+        ContentEncoding = "content_encoding",
+        /// What came is no HTTP.
+        Protocol = "protocol",
+        /// An `error` object in a 2xx answer.
+        ErrorEvent = "error_event",
+        /// An event, or a whole answer, that is no chat completion.
+        InvalidEvent = "invalid_event",
+        /// A line or an event beyond its cap.
+        EventTooLarge = "event_too_large",
+        /// A whole answer beyond its cap.
+        TooLarge = "too_large",
+        /// A clean end without a finish reason.
+        Truncated = "truncated",
+        /// The connection died.
+        Reset = "reset",
+        /// Nobody wants the answer any more.
+        Aborted = "aborted",
+        /// This gateway is shutting down.
+        Draining = "draining",
+        /// A defect in the gateway.
+        Panic = "panic",
+    }
 }
 
 impl ErrorKind {
-    /// The kind's name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unreachable => "unreachable",
-            Self::ConnectTimeout => "connect_timeout",
-            Self::FirstEventTimeout => "first_event_timeout",
-            Self::IdleTimeout => "idle_timeout",
-            Self::TotalTimeout => "total_timeout",
-            Self::Status => "status",
-            Self::Redirect => "redirect",
-            Self::ContentType => "content_type",
-            Self::ContentEncoding => "content_encoding",
-            Self::Protocol => "protocol",
-            Self::ErrorEvent => "error_event",
-            Self::InvalidEvent => "invalid_event",
-            Self::EventTooLarge => "event_too_large",
-            Self::TooLarge => "too_large",
-            Self::Truncated => "truncated",
-            Self::Reset => "reset",
-            Self::Aborted => "aborted",
-            Self::Draining => "draining",
-            Self::Panic => "panic",
-        }
-    }
-
     /// The nearest kind that an error frame can have.
     const fn in_band(self) -> StreamErrorKind {
         match self {
@@ -148,9 +125,10 @@ impl ExchangeError {
     }
 }
 
-/// A 4xx that speaks of the client's request, and not of the gateway's key, account, pace or route. The same that
-/// `llmgw.errors` lets through before a stream has begun.
-const fn is_about_the_request(status: u16) -> bool {
+/// A 4xx that speaks of the client's request, and not of the gateway's key, account, pace or route: the client may be told
+/// what it says.
+#[must_use]
+pub const fn is_about_the_request(status: u16) -> bool {
     matches!(status, 400 | 409 | 413 | 415 | 422 | 451)
 }
 

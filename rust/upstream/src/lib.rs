@@ -11,14 +11,13 @@
 //! [`ExchangeError`], so that another upstream can be tried; afterwards failures are error frames in the stream.
 //! Dropping an [`Exchange`] aborts its task and closes the connection, before the response headers too.
 
-#![forbid(unsafe_code)]
-
 pub mod config;
 mod deadlines;
 mod endpoint;
 pub mod error;
 mod exchange;
 mod http1;
+mod lock;
 mod pump;
 mod redact;
 mod refusal;
@@ -28,7 +27,7 @@ mod upstream;
 
 pub use config::{ConfigError, Timeouts, UpstreamConfig};
 pub use endpoint::ExchangeRequest;
-pub use error::{ErrorKind, ExchangeError};
+pub use error::{ErrorKind, ExchangeError, is_about_the_request};
 pub use exchange::Exchange;
 pub use report::Report;
 pub use upstream::Upstream;

@@ -13,7 +13,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use llmgw_core::answer::completion;
 use llmgw_core::answer::context::{AnswerContext, AnswerMode};
-use llmgw_core::answer::stream::State;
+use llmgw_core::answer::stream::StreamState;
 use tokio::time::{Instant, timeout};
 
 use crate::config::MAX_TIMEOUT;
@@ -200,12 +200,12 @@ impl<'task> Pump<'task> {
                 None => shared.feed(None),
             };
             match progress.state {
-                State::Open => {}
-                State::Done => {
+                StreamState::Open => {}
+                StreamState::Done => {
                     Box::pin(self.settle(connection)).await;
                     return Ok(());
                 }
-                State::Failed => return Ok(()),
+                StreamState::Failed => return Ok(()),
             }
             if progress.full {
                 // Waiting for the reader is no fault of the upstream.

@@ -1,6 +1,7 @@
 //! An upstream's API key, kept out of what the upstream says.
 
 use llmgw_core::answer::error::{StreamError, StreamErrorKind};
+use llmgw_core::cut;
 
 use crate::error::ExchangeError;
 
@@ -41,11 +42,7 @@ impl ApiKey {
     /// An upstream's message: without the key, and not too long.
     pub(crate) fn message(&self, text: &str) -> String {
         let mut message = self.redacted_text(text);
-        let mut end = message.len().min(StreamError::MAX_MESSAGE_BYTES);
-        while !message.is_char_boundary(end) {
-            end -= 1;
-        }
-        message.truncate(end);
+        cut(&mut message, StreamError::MAX_MESSAGE_BYTES);
         message
     }
 }

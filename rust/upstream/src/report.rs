@@ -13,8 +13,6 @@ pub struct Report {
     pub summary: Summary,
     /// From the start to the first good event; never set for a plain answer.
     pub first_event: Option<Duration>,
-    /// From the start to the end, or to now.
-    pub total: Duration,
     /// Why it failed, in-band failures included.
     pub error_kind: Option<ErrorKind>,
 }

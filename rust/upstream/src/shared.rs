@@ -3,19 +3,20 @@
 //! The slot is no channel: the pump appends whole frames, the reader takes all of them at once. So everything that is
 //! ready comes in one block, the first frame waits for nothing, and one hop between threads carries many frames.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use llmgw_core::answer::context::{AnswerContext, AnswerMode};
 use llmgw_core::answer::merge::Merger;
-use llmgw_core::answer::stream::{State, Transformer};
+use llmgw_core::answer::stream::{StreamState, Transformer};
 use llmgw_core::answer::summary::Summary;
 use llmgw_core::sse::SseLimits;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::error::{ErrorKind, ExchangeError};
+use crate::lock::lock;
 use crate::redact::ApiKey;
 use crate::report::Report;
 
@@ -57,7 +58,7 @@ struct Slot {
     /// The reader has had its first block.
     taken: bool,
     first_event: Option<Instant>,
-    ended: Option<Instant>,
+    ended: bool,
     error_kind: Option<ErrorKind>,
     /// Raised once.
     failure: Option<ExchangeError>,
@@ -66,18 +67,13 @@ struct Slot {
 
 /// What feeding one read came to.
 pub(crate) struct Progress {
-    pub(crate) state: State,
+    pub(crate) state: StreamState,
     /// There has been a good event, now or earlier.
     pub(crate) began: bool,
     /// Something went to the slot.
     pub(crate) sent: bool,
     /// The reader is slow: see [`Shared::room`].
     pub(crate) full: bool,
-}
-
-/// A panic elsewhere leaves the data usable: it is only appended to, and the panic itself ends the exchange.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {
@@ -123,32 +119,34 @@ impl Shared {
                 if began {
                     self.slot().begin();
                 }
-                if state != State::Open {
+                if state != StreamState::Open {
                     self.merged(machine);
                 }
                 Progress { state, began, sent: false, full: false }
             }
-            Machine::Whole(_) => Progress { state: State::Done, began: true, sent: false, full: false },
+            Machine::Whole(_) => Progress { state: StreamState::Done, began: true, sent: false, full: false },
         }
     }
 
-    fn publish(&self, state: State, transformer: &Transformer, output: &mut Vec<u8>) -> Progress {
+    fn publish(&self, state: StreamState, transformer: &Transformer, output: &mut Vec<u8>) -> Progress {
         let began = transformer.summary().frames > 0;
         let mut slot = self.slot();
         if began {
             slot.begin();
         }
-        if state == State::Failed {
+        if state == StreamState::Failed {
             self.api_key.redact(output);
         }
-        let error =
-            transformer.error().filter(|_| state == State::Failed).map(|error| self.api_key.redacted(error));
+        let error = transformer
+            .error()
+            .filter(|_| state == StreamState::Failed)
+            .map(|error| self.api_key.redacted(error));
         if let Some(error) = error.filter(|_| !began && !slot.committed) {
             slot.end(Err(error));
             return Progress { state, began, sent: false, full: false };
         }
         let sent = (began || slot.committed) && slot.push(output);
-        if state != State::Open {
+        if state != StreamState::Open {
             slot.close(transformer.error().map(|error| error.kind.into()));
         }
         Progress { state, began, sent, full: slot.ready.len() >= HIGH_WATER_BYTES }
@@ -182,7 +180,7 @@ impl Shared {
         let Answer { machine, output } = &mut *answer;
         let mut slot = self.slot();
         match machine {
-            Machine::Stream(transformer) if slot.committed && slot.ended.is_none() => {
+            Machine::Stream(transformer) if slot.committed && !slot.ended => {
                 transformer.fail(error.in_band(), output);
                 slot.push(output);
                 slot.close(Some(error.kind));
@@ -194,7 +192,7 @@ impl Shared {
     /// End without another word: nobody reads any more.
     pub(crate) fn abandon(&self, kind: ErrorKind) {
         let mut slot = self.slot();
-        if slot.ended.is_none() {
+        if !slot.ended {
             slot.ready = Vec::new();
             if slot.taken {
                 slot.close(Some(kind));
@@ -220,13 +218,13 @@ impl Shared {
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        self.slot().ended.is_some()
+        self.slot().ended
     }
 
     /// True once the last block has been taken: nothing is added after the end.
     pub(crate) fn is_finished(&self) -> bool {
         let slot = self.slot();
-        slot.ended.is_some() && slot.ready.is_empty()
+        slot.ended && slot.ready.is_empty()
     }
 
     pub(crate) fn poll_block(&self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, ExchangeError>> {
@@ -240,7 +238,7 @@ impl Shared {
             }
             return Poll::Ready(Ok(Some(block.into())));
         }
-        if slot.ended.is_some() {
+        if slot.ended {
             return Poll::Ready(slot.failure.take().map_or(Ok(None), Err));
         }
         match &mut slot.waker {
@@ -258,11 +256,9 @@ impl Shared {
             Machine::Whole(summary) => summary.clone(),
         };
         let slot = self.slot();
-        let since_start = |instant: Instant| instant.duration_since(self.started);
         Report {
             summary,
-            first_event: slot.first_event.map(since_start),
-            total: slot.ended.map_or_else(|| self.started.elapsed(), since_start),
+            first_event: slot.first_event.map(|instant| instant.duration_since(self.started)),
             error_kind: slot.error_kind,
         }
     }
@@ -281,7 +277,7 @@ impl Slot {
 
     /// Moves the frames over. After the end nothing is added: an abort may come between a read and its frames.
     fn push(&mut self, frames: &mut Vec<u8>) -> bool {
-        if frames.is_empty() || self.ended.is_some() {
+        if frames.is_empty() || self.ended {
             return false;
         }
         if self.ready.is_empty() {
@@ -295,8 +291,8 @@ impl Slot {
     }
 
     fn close(&mut self, error_kind: Option<ErrorKind>) {
-        if self.ended.is_none() {
-            self.ended = Some(Instant::now());
+        if !self.ended {
+            self.ended = true;
             self.error_kind = error_kind;
             self.wake();
         }
@@ -309,7 +305,7 @@ impl Slot {
                 self.push(&mut body);
                 self.close(None);
             }
-            Err(error) if self.ended.is_none() => {
+            Err(error) if !self.ended => {
                 self.close(Some(error.kind));
                 self.failure = Some(error);
             }

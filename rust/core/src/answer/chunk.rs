@@ -344,7 +344,7 @@ impl ToolCall {
                 Known::Function => {
                     let member = scanner.member(&key)?;
                     if member.value.kind == Kind::Object {
-                        call.read_function(&mut Scanner::at(scanner.input(), member.value))?;
+                        call.read_function(&mut Scanner::of(scanner.input(), member.value))?;
                     }
                     call.function = Some(member);
                     return Ok(());

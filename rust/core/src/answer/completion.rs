@@ -45,7 +45,6 @@ pub fn clean(body: &[u8], context: &AnswerContext) -> Result<Cleaned, StreamErro
     }
     let inline = context.reasoning_tags == ReasoningTags::Think;
     let mut summary = Summary { frames: 1, complete: true, ..Summary::default() };
-    summary.model = text_of(chunk.model.as_ref(), body).map(|model| model.decode().into_owned());
     summary.usage = chunk.usage_value(body).map(|usage| read_usage(body, usage));
     let mut edits = Edits::new();
     for (position, choice) in chunk.choices.iter().enumerate() {

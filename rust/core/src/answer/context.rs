@@ -16,6 +16,18 @@ pub enum AnswerMode {
     Plain,
 }
 
+impl AnswerMode {
+    /// The name on the Python side.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stream { .. } => "stream",
+            Self::Merged => "merged",
+            Self::Plain => "plain",
+        }
+    }
+}
+
 /// What the answer side needs to know about the request.
 #[derive(Clone, Debug, Default)]
 pub struct AnswerContext {

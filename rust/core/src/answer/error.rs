@@ -2,43 +2,32 @@
 
 use std::fmt;
 
-/// Why an upstream's answer is no success.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum StreamErrorKind {
-    /// The upstream said so: an `error` object in an event, in a chunk, or in a whole answer.
-    ErrorEvent,
-    /// An event that is no JSON object, or no chunk.
-    InvalidEvent,
-    /// A line or an event beyond its cap.
-    EventTooLarge,
-    /// A clean end without a finish reason.
-    Truncated,
-    /// The connection died.
-    Reset,
-    /// Nothing came for the idle timeout.
-    IdleTimeout,
-    /// The whole exchange took longer than its total timeout.
-    TotalTimeout,
-    /// This gateway is shutting down.
-    Draining,
+use crate::named_enum;
+
+named_enum! {
+    /// Why an upstream's answer is no success.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum StreamErrorKind {
+        /// The upstream said so: an `error` object in an event, in a chunk, or in a whole answer.
+        ErrorEvent = "error_event",
+        /// An event that is no JSON object, or no chunk.
+        InvalidEvent = "invalid_event",
+        /// A line or an event beyond its cap.
+        EventTooLarge = "event_too_large",
+        /// A clean end without a finish reason.
+        Truncated = "truncated",
+        /// The connection died.
+        Reset = "reset",
+        /// Nothing came for the idle timeout.
+        IdleTimeout = "idle_timeout",
+        /// The whole exchange took longer than its total timeout.
+        TotalTimeout = "upstream_timeout",
+        /// This gateway is shutting down.
+        Draining = "overloaded",
+    }
 }
 
 impl StreamErrorKind {
-    /// The kind's name in ledger and metrics.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ErrorEvent => "error_event",
-            Self::InvalidEvent => "invalid_event",
-            Self::EventTooLarge => "event_too_large",
-            Self::Truncated => "truncated",
-            Self::Reset => "reset",
-            Self::IdleTimeout => "idle_timeout",
-            Self::TotalTimeout => "total_timeout",
-            Self::Draining => "draining",
-        }
-    }
-
     /// The `code` in the error frame that the client sees.
     #[must_use]
     pub const fn code(self) -> &'static str {

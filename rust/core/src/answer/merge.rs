@@ -7,10 +7,11 @@
 //! next make one character, as they must. Where the contract is silent: of a member that it has no rule for, the last
 //! value that is not null stays (arrays in a delta are concatenated); `obfuscation`, OpenAI's padding of streams, goes.
 
+use super::choices::{self, Indexed};
 use super::chunk::{Chunk, Holder};
 use super::context::AnswerContext;
 use super::error::{StreamError, StreamErrorKind};
-use super::stream::{State, Transformer};
+use super::stream::{StreamState, Transformer};
 use super::summary::Summary;
 use super::template::Template;
 use crate::json::text::write_string;
@@ -47,18 +48,18 @@ impl Merger {
     }
 
     /// Take in what was read.
-    pub fn feed(&mut self, input: &[u8]) -> State {
+    pub fn feed(&mut self, input: &[u8]) -> StreamState {
         let state = self.transformer.feed(input, &mut self.frames);
         self.take_frames(state)
     }
 
     /// The upstream closed the stream cleanly.
-    pub fn finish(&mut self) -> State {
+    pub fn finish(&mut self) -> StreamState {
         let state = self.transformer.finish(&mut self.frames);
         self.take_frames(state)
     }
 
-    fn take_frames(&mut self, state: State) -> State {
+    fn take_frames(&mut self, state: StreamState) -> StreamState {
         let taken = std::mem::take(&mut self.frames);
         for frame in frames(&taken) {
             self.take_frame(frame);
@@ -309,7 +310,7 @@ impl Completion {
         let start = scanner.value()?;
         // The index may stand behind the delta, so it is looked for first.
         let mut index = 0;
-        let mut scanner = Scanner::at(input, start);
+        let mut scanner = Scanner::of(input, start);
         scanner.object(|scanner, key| {
             let value = scanner.value()?;
             if key.text.is("index") {
@@ -317,11 +318,8 @@ impl Completion {
             }
             Ok::<_, JsonError>(())
         })?;
-        let at = self.choices.iter().position(|choice| choice.index == index).unwrap_or_else(|| {
-            self.choices.push(Choice { index, ..Choice::default() });
-            self.choices.len() - 1
-        });
-        self.choices[at].add(&mut Scanner::at(input, start))
+        let at = choices::position(&mut self.choices, index);
+        self.choices[at].add(&mut Scanner::of(input, start))
     }
 
     fn write(mut self, context: &AnswerContext) -> Vec<u8> {
@@ -359,6 +357,16 @@ fn write_or(string: &[u8], otherwise: &str, output: &mut Vec<u8>) {
     if string.is_empty() { write_string(otherwise, output) } else { output.extend_from_slice(string) }
 }
 
+impl Indexed for Choice {
+    fn at(index: u64) -> Self {
+        Self { index, ..Self::default() }
+    }
+
+    fn index(&self) -> u64 {
+        self.index
+    }
+}
+
 impl Choice {
     fn add(&mut self, scanner: &mut Scanner<'_>) -> Read {
         let input = scanner.input();
@@ -391,7 +399,7 @@ impl Choice {
                 b"content" => self.content.append(input, value),
                 b"refusal" => self.refusal.append(input, value),
                 b"tool_calls" if value.kind == Kind::Array => {
-                    Scanner::at(input, value).array(|scanner, _| self.add_call(scanner))?;
+                    Scanner::of(input, value).array(|scanner, _| self.add_call(scanner))?;
                 }
                 // The API before tools: one call, without an id.
                 b"function_call" if value.kind == Kind::Object => {
@@ -410,7 +418,7 @@ impl Choice {
         let input = scanner.input();
         let entry = scanner.value()?;
         let mut index = 0;
-        Scanner::at(input, entry).object(|scanner, key| {
+        Scanner::of(input, entry).object(|scanner, key| {
             let value = scanner.value()?;
             if key.text.is("index") {
                 index = value.as_u64(input).and_then(|index| usize::try_from(index).ok()).unwrap_or(0);
@@ -423,7 +431,7 @@ impl Choice {
             index = self.tool_calls.len() - 1;
         }
         let call = &mut self.tool_calls[index];
-        Scanner::at(input, entry).object(|scanner, key| {
+        Scanner::of(input, entry).object(|scanner, key| {
             let value = scanner.value()?;
             match &*key.text.key() {
                 b"id" => keep_first(&mut call.id, input, value),
@@ -438,7 +446,7 @@ impl Choice {
 
     fn add_logprobs(&mut self, input: &[u8], logprobs: Value) -> Read {
         let merged = self.logprobs.get_or_insert_default();
-        Scanner::at(input, logprobs).object(|scanner, key| {
+        Scanner::of(input, logprobs).object(|scanner, key| {
             let value = scanner.value()?;
             match &*key.text.key() {
                 b"content" if value.kind == Kind::Array => {
@@ -516,7 +524,7 @@ impl Choice {
 
 impl Call {
     fn add_function(&mut self, input: &[u8], function: Value) -> Read {
-        Scanner::at(input, function).object(|scanner, key| {
+        Scanner::of(input, function).object(|scanner, key| {
             let value = scanner.value()?;
             match &*key.text.key() {
                 b"name" => self.name.append(input, value),

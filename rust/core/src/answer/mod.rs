@@ -5,6 +5,7 @@
 //!   [`completion`]: the clean-up of an answer that came whole. [`think`]: reasoning inline in content.
 //! * [`summary`]: what the ledger wants to know; [`error`]: everything that can go wrong.
 
+pub(crate) mod choices;
 pub mod chunk;
 pub mod completion;
 pub mod context;

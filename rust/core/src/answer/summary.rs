@@ -8,8 +8,6 @@ use super::usage::{Usage, UsageSource};
 /// A running account of one answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// The model that really answered, by its own word.
-    pub model: Option<String>,
     /// The first choice's finish reason.
     pub finish_reason: Option<String>,
     /// The last usage seen (cumulative ones replace each other).

@@ -47,7 +47,7 @@ impl Template {
             return None;
         }
         // The string must end where the tail begins: else the tail's bytes are only the end of another chunk.
-        let string = Scanner::from(chunk, self.head.len() - 1).value().ok()?;
+        let string = Scanner::at_offset(chunk, self.head.len() - 1).value().ok()?;
         if string.span.end != end + 1 {
             return None;
         }
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn only_the_same_chunk_around_another_string_matches() {
         let chunk = br#"{"a":"x","b":1}"#;
-        let string = Scanner::from(chunk, 5).value().unwrap();
+        let string = Scanner::at_offset(chunk, 5).value().unwrap();
         let mut template = Template::default();
         assert_eq!(template.string_of(chunk), None, "nothing is remembered");
         template.remember(chunk, string, b"<\"x\">", 1);

@@ -8,17 +8,21 @@
 //! Texts are taken apart as they stand in JSON, still escaped: so each escape stays as it was spelled, and half of a
 //! surrogate pair meets its other half in the next piece. A tag may be escaped itself (Go's encoder writes `\u003c`).
 
+use crate::named_enum;
+
 const OPEN: &[u8] = b"<think>";
 const CLOSE: &[u8] = b"</think>";
 
-/// How an upstream marks reasoning inside of content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ReasoningTags {
-    /// Not at all.
-    #[default]
-    None,
-    /// `<think>…</think>`
-    Think,
+named_enum! {
+    /// How an upstream marks reasoning inside of content.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub enum ReasoningTags {
+        /// Not at all.
+        #[default]
+        None = "none",
+        /// `<think>…</think>`
+        Think = "think",
+    }
 }
 
 /// Whether a text may hold a tag or the start of one: `<`, or an escape that may stand for it.

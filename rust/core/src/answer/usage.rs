@@ -1,6 +1,7 @@
 //! Token counts: how upstreams spell them, and whether they are of a whole answer.
 
 use crate::json::{JsonError, Kind, Scanner, Value};
+use crate::named_enum;
 
 /// Token counts as the upstream gave them. Absent members stay `None`: nothing is ever computed or guessed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,26 +16,16 @@ pub struct Usage {
     pub cached_tokens: Option<u64>,
 }
 
-/// Where the token counts of an answer come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UsageSource {
-    /// The upstream's usage of a whole answer.
-    Upstream,
-    /// The upstream's usage so far, of an answer that broke off.
-    Partial,
-    /// The upstream never said.
-    None,
-}
-
-impl UsageSource {
-    /// The name in the ledger.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Upstream => "upstream",
-            Self::Partial => "partial",
-            Self::None => "none",
-        }
+named_enum! {
+    /// Where the token counts of an answer come from.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum UsageSource {
+        /// The upstream's usage of a whole answer.
+        Upstream = "upstream",
+        /// The upstream's usage so far, of an answer that broke off.
+        Partial = "partial",
+        /// The upstream never said.
+        None = "none",
     }
 }
 
@@ -46,7 +37,7 @@ impl UsageSource {
 pub fn read_usage(input: &[u8], usage: Value) -> Usage {
     let mut read = Usage::default();
     let (mut reasoning_at_top, mut cached_at_top, mut cache_hit) = (None, None, None);
-    let mut scanner = Scanner::at(input, usage);
+    let mut scanner = Scanner::of(input, usage);
     // It has been scanned before, so it can't fail now.
     let _ = scanner.object(|scanner, key| {
         let value = scanner.member(&key)?.value;
@@ -72,7 +63,7 @@ pub fn read_usage(input: &[u8], usage: Value) -> Usage {
 fn read_count(input: &[u8], object: Value, name: &[u8]) -> Option<u64> {
     let mut count = None;
     if object.kind == Kind::Object {
-        let _ = Scanner::at(input, object).object(|scanner, key| {
+        let _ = Scanner::of(input, object).object(|scanner, key| {
             let value = scanner.value()?;
             if key.text.raw() == name {
                 count = value.as_u64(input);

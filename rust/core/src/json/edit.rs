@@ -33,6 +33,12 @@ impl Piece {
     }
 }
 
+/// An edited document, whole.
+#[must_use]
+pub fn joined(pieces: &[Piece], input: &[u8]) -> Vec<u8> {
+    pieces.iter().map(|piece| piece.bytes(input)).collect::<Vec<_>>().concat()
+}
+
 /// Edits of one document, collected in any order and applied at once.
 #[derive(Debug, Default)]
 pub struct Edits {

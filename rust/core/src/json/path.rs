@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+use crate::cut;
+
 use super::error::{JsonError, JsonErrorKind};
 use super::scanner::Scanner;
 use super::value::Kind;
@@ -23,8 +25,7 @@ pub fn path_at(input: &[u8], offset: usize) -> Option<String> {
         return None;
     }
     if path.len() > MAX_PATH_BYTES {
-        let cut = (0..=MAX_PATH_BYTES).rev().find(|&at| path.is_char_boundary(at)).unwrap_or(0);
-        path.truncate(cut);
+        cut(&mut path, MAX_PATH_BYTES);
         path.push('…');
     }
     Some(path)

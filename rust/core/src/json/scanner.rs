@@ -23,7 +23,7 @@ pub fn check_utf8(input: &[u8]) -> Result<(), JsonError> {
 /// Walks over one document, value by value.
 ///
 /// [`Scanner::object`] and [`Scanner::array`] call back at each member; the callback consumes that one value, by
-/// [`Scanner::skip`], [`Scanner::value`], or by descending into it.
+/// [`Scanner::value`], or by descending into it.
 #[derive(Debug)]
 pub struct Scanner<'a> {
     input: &'a [u8],
@@ -40,13 +40,13 @@ impl<'a> Scanner<'a> {
 
     /// At an offset at which a value begins.
     #[must_use]
-    pub(crate) const fn from(input: &'a [u8], position: usize) -> Self {
+    pub(crate) const fn at_offset(input: &'a [u8], position: usize) -> Self {
         Self { input, position, depth: 0 }
     }
 
-    /// At the start of a span that has been scanned before.
+    /// At the start of a value that has been scanned before.
     #[must_use]
-    pub const fn at(input: &'a [u8], value: Value) -> Self {
+    pub const fn of(input: &'a [u8], value: Value) -> Self {
         Self { input, position: value.span.start, depth: 0 }
     }
 
@@ -60,12 +60,6 @@ impl<'a> Scanner<'a> {
     #[must_use]
     pub const fn position(&self) -> usize {
         self.position
-    }
-
-    /// How many containers are open.
-    #[must_use]
-    pub const fn depth(&self) -> usize {
-        self.depth
     }
 
     const fn error<T>(&self, kind: JsonErrorKind) -> Result<T, JsonError> {

@@ -2,32 +2,22 @@
 
 use std::fmt;
 
-/// Which rule of the contract a request body breaks. [`RequestErrorCode::as_str`] is the `code` on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RequestErrorCode {
-    /// No JSON: syntax, invalid UTF-8 or something after the value.
-    InvalidJson,
-    /// A documented field has another JSON type than the documented one.
-    InvalidType,
-    /// `model` or `messages` is absent.
-    MissingField,
-    /// A field that the gateway reads stands twice, so that two readers could read two different requests.
-    DuplicateField,
-    /// Nested deeper than [`crate::json::MAX_DEPTH`].
-    TooDeep,
-}
+use crate::named_enum;
 
-impl RequestErrorCode {
-    /// The `code` of the error object.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidJson => "invalid_json",
-            Self::InvalidType => "invalid_type",
-            Self::MissingField => "missing_field",
-            Self::DuplicateField => "duplicate_field",
-            Self::TooDeep => "too_deep",
-        }
+named_enum! {
+    /// Which rule of the contract a request body breaks. [`RequestErrorCode::as_str`] is the `code` on the wire.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum RequestErrorCode {
+        /// No JSON: syntax, invalid UTF-8 or something after the value.
+        InvalidJson = "invalid_json",
+        /// A documented field has another JSON type than the documented one.
+        InvalidType = "invalid_type",
+        /// `model` or `messages` is absent.
+        MissingField = "missing_field",
+        /// A field that the gateway reads stands twice, so that two readers could read two different requests.
+        DuplicateField = "duplicate_field",
+        /// Nested deeper than [`crate::json::MAX_DEPTH`].
+        TooDeep = "too_deep",
     }
 }
 

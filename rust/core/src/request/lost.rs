@@ -67,7 +67,7 @@ impl ChatRequest {
         let mut conversation = Conversation::new();
         let Some(messages) = self.field(Field::Messages) else { return conversation };
         // It has been scanned before, so it can't fail now.
-        let _ = Scanner::at(body, messages.value).array(|scanner, _| {
+        let _ = Scanner::of(body, messages.value).array(|scanner, _| {
             let mut role = None;
             scanner.peek()?;
             before(scanner.position(), &conversation);

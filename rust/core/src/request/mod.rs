@@ -1,6 +1,6 @@
 //! A chat-completions body: read once, rewritten for the upstream by splices.
 //!
-//! [`ChatRequest::scan`] checks the body in one pass and remembers where things stand; [`ChatRequest::rewrite`] turns
+//! [`ChatRequest::scan`] checks the body in one pass and remembers where things stand; [`ChatRequest::splice`] turns
 //! it into the upstream's body. Bytes that need no change stay as they are: unknown members, key order, number
 //! spelling, escapes, white space.
 //!
@@ -32,11 +32,11 @@ mod lost;
 mod rewrite;
 mod scan;
 
-use std::fmt;
-
 use crate::answer::context::AnswerMode;
 use crate::dialect::Dialect;
+use crate::json::edit::Piece;
 use crate::json::{Member, Span};
+use crate::named_enum;
 
 use self::directive::Place;
 use self::lost::{LostTurn, MAX_LOST_TURNS};
@@ -49,16 +49,14 @@ pub struct ChatRequest {
     pub model: String,
     /// Whether the client wants an event stream.
     pub stream: bool,
-    /// Whether the client wants the usage chunk at the end of the stream.
-    pub include_usage: bool,
     /// The Qwen-compatible switch.
     pub enable_thinking: Option<bool>,
     /// The gateway's own switch.
     pub llmgw_thinking: Option<bool>,
-    /// How many content parts are images.
-    pub image_count: usize,
-    /// Where the first of them stands, such as `messages[2].content[1]`.
+    /// Where the first image stands, such as `messages[2].content[1]`.
     pub first_image: Option<String>,
+    /// Whether the client wants the usage chunk at the end of the stream.
+    include_usage: bool,
     /// The whole body.
     body: Object,
     /// The known fields that stand in the body (null ones too), by [`Field`].
@@ -73,8 +71,10 @@ pub struct ChatRequest {
     chat_template_kwargs: Option<Object>,
     /// The assistant messages that called tools and have no reasoning.
     lost_turns: Vec<LostTurn>,
-    /// The text that a directive would go to.
-    directive_place: Option<Place>,
+    /// The last user message's text or list of parts.
+    user_place: Option<Place>,
+    /// The last system or developer message's.
+    system_place: Option<Place>,
 }
 
 impl ChatRequest {
@@ -91,10 +91,18 @@ impl ChatRequest {
         own.or(self.enable_thinking.map(|_| Field::EnableThinking)).map(Field::name)
     }
 
+    /// The text that a directive would go to.
+    fn directive_place(&self) -> Option<Place> {
+        self.user_place.or(self.system_place)
+    }
+
     const fn field(&self, field: Field) -> Option<Member> {
         self.fields[field as usize]
     }
 }
+
+/// Of a shorter body, a copy costs less than the pieces that [`ChatRequest::splice`] gives.
+pub const LONG_BODY_BYTES: usize = 16 * 1024;
 
 /// An object that may get another member.
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,15 +115,17 @@ struct Object {
     member: Option<Member>,
 }
 
-/// Whether the gateway streams from the upstream for a client that wants one JSON answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UpstreamStream {
-    /// Where the model answers only in streams: dialect [`Dialect::EnableThinking`], thinking not switched off.
-    Auto,
-    /// Yes.
-    Always,
-    /// No.
-    Never,
+named_enum! {
+    /// Whether the gateway streams from the upstream for a client that wants one JSON answer.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum UpstreamStream {
+        /// Where the model answers only in streams: dialect [`Dialect::EnableThinking`], thinking not switched off.
+        Auto = "auto",
+        /// Yes.
+        Always = "always",
+        /// No.
+        Never = "never",
+    }
 }
 
 /// The modes that a model has.
@@ -155,9 +165,9 @@ pub struct Route {
 
 /// A request as the upstream gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rewrite<Body = Vec<u8>> {
-    /// The upstream's body; none where it is the client's, byte for byte.
-    pub body: Option<Body>,
+pub struct Rewrite {
+    /// The pieces of the upstream's body; none where it is the client's, byte for byte.
+    pub body: Option<Vec<Piece>>,
     /// What became of the thinking switch, where the client gave one.
     pub thinking: Option<ThinkingOutcome>,
     /// What the client gets, and how the upstream is asked.
@@ -166,13 +176,21 @@ pub struct Rewrite<Body = Vec<u8>> {
     pub restored: usize,
 }
 
-/// What became of the thinking switch. Displays as the response header `x-llmgw-thinking`: `on; enable_thinking`.
+/// What became of the thinking switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThinkingOutcome {
     /// Whether the client wants thinking.
     pub asked: bool,
     /// What the upstream was told.
     pub sent: ThinkingSent,
+}
+
+impl ThinkingOutcome {
+    /// What was asked for, by its name in response header and ledger.
+    #[must_use]
+    pub const fn asked_as_str(self) -> &'static str {
+        if self.asked { "on" } else { "off" }
+    }
 }
 
 /// What the upstream was told about thinking.
@@ -192,12 +210,6 @@ impl ThinkingSent {
             Self::Dialect(dialect) => dialect.as_str(),
             Self::Ignored => "ignored",
         }
-    }
-}
-
-impl fmt::Display for ThinkingOutcome {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}; {}", if self.asked { "on" } else { "off" }, self.sent.as_str())
     }
 }
 

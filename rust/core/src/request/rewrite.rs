@@ -19,25 +19,11 @@ pub(super) const MAX_RESTORED_BYTES: usize = 16 * 1024 * 1024;
 const COMMA: &str = ", ";
 
 impl ChatRequest {
-    /// The body for the upstream of `route`, and what the client is to get. `body` is the one that was scanned.
+    /// The body for the upstream of `route`, in pieces, and what the client is to get. `body` is the one that was scanned;
+    /// `reasoning` is what was kept for each of [`ChatRequest::lost_turn_keys`], as it stands between the quotes of a JSON
+    /// string (what can't stand there is passed over).
     #[must_use]
-    pub fn rewrite(&self, body: &[u8], route: &Route) -> Rewrite {
-        self.rewrite_with(body, route, &[])
-    }
-
-    /// The same, with what was kept for each of [`ChatRequest::lost_turn_keys`]: the reasoning as it stands between the
-    /// quotes of a JSON string (what can't stand there is passed over).
-    #[must_use]
-    pub fn rewrite_with(&self, body: &[u8], route: &Route, reasoning: &[Option<&[u8]>]) -> Rewrite {
-        let Rewrite { body: pieces, thinking, mode, restored } = self.splice(body, route, reasoning);
-        let output =
-            pieces.map(|pieces| pieces.iter().map(|piece| piece.bytes(body)).collect::<Vec<_>>().concat());
-        Rewrite { body: output, thinking, mode, restored }
-    }
-
-    /// The same in pieces, for a body that is too long to be copied.
-    #[must_use]
-    pub fn splice(&self, body: &[u8], route: &Route, reasoning: &[Option<&[u8]>]) -> Rewrite<Vec<Piece>> {
+    pub fn splice(&self, body: &[u8], route: &Route, reasoning: &[Option<&[u8]>]) -> Rewrite {
         let mut plan = Plan::new(self, body);
         plan.model(&route.upstream_model);
         let thinking = self.thinking_outcome(route);
@@ -59,7 +45,7 @@ impl ChatRequest {
         let known = route.thinking_modes.has(asked)
             && match route.dialect {
                 Dialect::Native => false,
-                Dialect::Directive => self.directive_place.is_some(),
+                Dialect::Directive => self.directive_place().is_some(),
                 Dialect::EnableThinking | Dialect::ThinkingObject | Dialect::ChatTemplateKwargs => true,
             };
         let sent = if known { ThinkingSent::Dialect(route.dialect) } else { ThinkingSent::Ignored };
@@ -201,7 +187,7 @@ impl<'a> Plan<'a> {
                 self.set_inside(field, "enable_thinking", Setting::Boolean(on), &mut place);
             }
             ThinkingSent::Dialect(Dialect::Directive) => {
-                if let Some(text) = self.request.directive_place {
+                if let Some(text) = self.request.directive_place() {
                     directive::edit(self.body, text, on, &mut self.edits);
                 }
             }

@@ -62,19 +62,19 @@ impl Field {
 }
 
 /// What stops a scan, before it is worded.
-enum Fault {
+enum Refusal {
     Json(JsonError),
     NoObject { offset: usize },
     Field { code: RequestErrorCode, param: String, rule: String, offset: usize },
 }
 
-impl From<JsonError> for Fault {
+impl From<JsonError> for Refusal {
     fn from(error: JsonError) -> Self {
         Self::Json(error)
     }
 }
 
-impl Fault {
+impl Refusal {
     /// `param` has another type than `expected`.
     fn invalid_type(param: impl Into<String>, expected: &str, offset: usize) -> Self {
         Self::Field {
@@ -136,59 +136,61 @@ impl ChatRequest {
     /// # Errors
     /// The first rule of the [module's](super) that it breaks, reading from its start (invalid UTF-8 before all).
     pub fn scan(body: &[u8]) -> Result<Self, RequestError> {
-        scan(body).map_err(|fault| fault.into_error(body))
+        scan(body).map_err(|refusal| refusal.into_error(body))
     }
 }
 
-fn scan(body: &[u8]) -> Result<ChatRequest, Fault> {
+fn scan(body: &[u8]) -> Result<ChatRequest, Refusal> {
     json::check_utf8(body)?;
     let mut scanner = Scanner::new(body);
     if scanner.peek()? != Kind::Object {
         let value = scanner.value()?;
         scanner.end()?;
-        return Err(Fault::NoObject { offset: value.span.start });
+        return Err(Refusal::NoObject { offset: value.span.start });
     }
-    let mut found = Found::default();
+    let mut request = ChatRequest::empty();
     let mut members = 0;
     let span = scanner.object(|scanner, key| {
         members += 1;
-        found.member(scanner, &key)
+        request.read_member(scanner, &key)
     })?;
     scanner.end()?;
-    found.finish(Object { span, members, member: None })
+    request.body = Object { span, members, member: None };
+    request.check_required()?;
+    Ok(request)
 }
 
-/// What the scan has found so far.
-#[derive(Default)]
-struct Found {
-    model: Option<String>,
-    stream: Option<bool>,
-    include_usage: Option<bool>,
-    enable_thinking: Option<bool>,
-    llmgw_thinking: Option<bool>,
-    image_count: usize,
-    first_image: Option<String>,
-    fields: [Option<Member>; FIELDS.len()],
-    unknown_fields: usize,
-    stream_options: Option<Object>,
-    thinking_object: Option<Object>,
-    chat_template_kwargs: Option<Object>,
-    lost_turns: Vec<LostTurn>,
-    /// The last user message's, and the last system or developer message's.
-    user_place: Option<Place>,
-    system_place: Option<Place>,
-}
+impl ChatRequest {
+    /// Before anything has been read.
+    const fn empty() -> Self {
+        Self {
+            model: String::new(),
+            stream: false,
+            enable_thinking: None,
+            llmgw_thinking: None,
+            first_image: None,
+            include_usage: false,
+            body: Object { span: Span { start: 0, end: 0 }, members: 0, member: None },
+            fields: [None; FIELDS.len()],
+            unknown_fields: 0,
+            stream_options: None,
+            thinking_object: None,
+            chat_template_kwargs: None,
+            lost_turns: Vec::new(),
+            user_place: None,
+            system_place: None,
+        }
+    }
 
-impl Found {
     /// Read one member of the body.
-    fn member(&mut self, scanner: &mut Scanner<'_>, key: &Key<'_>) -> Result<(), Fault> {
+    fn read_member(&mut self, scanner: &mut Scanner<'_>, key: &Key<'_>) -> Result<(), Refusal> {
         let Some(field) = Field::named(&key.text.key()) else {
             scanner.value()?;
             self.unknown_fields += 1;
             return Ok(());
         };
         if self.fields[field as usize].is_some() {
-            return Err(Fault::duplicate(field.name(), key.start));
+            return Err(Refusal::duplicate(field.name(), key.start));
         }
         let kind = scanner.peek()?;
         let start = scanner.position();
@@ -197,7 +199,7 @@ impl Found {
             Kind::Null => {
                 scanner.value()?;
             }
-            _ => self.field(scanner, field, kind)?,
+            _ => self.read_field(scanner, field, kind)?,
         }
         let span = Span { start, end: scanner.position() };
         let member_span = Span { start: key.start, end: span.end };
@@ -207,25 +209,25 @@ impl Found {
     }
 
     /// Consume and check a field's value, which is of this kind and not null.
-    fn field(&mut self, scanner: &mut Scanner<'_>, field: Field, kind: Kind) -> Result<(), Fault> {
+    fn read_field(&mut self, scanner: &mut Scanner<'_>, field: Field, kind: Kind) -> Result<(), Refusal> {
         let input = scanner.input();
         let name = field.name();
         match field {
             Field::Model => {
                 let value = expect(scanner, name, kind == Kind::String, "a string")?;
-                self.model = value.as_text(input).map(|text| text.decode().into_owned());
+                self.model = value.as_text(input).map(|text| text.decode().into_owned()).unwrap_or_default();
             }
-            Field::Messages => self.messages(scanner, kind)?,
+            Field::Messages => self.read_messages(scanner, kind)?,
             Field::MaxTokens | Field::Temperature | Field::TopP => {
                 expect(scanner, name, kind == Kind::Number, "a number")?;
             }
             Field::Seed => {
                 let value = expect(scanner, name, kind == Kind::Number, "an integer")?;
                 if value.span.of(input).iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
-                    return Err(Fault::invalid_type(name, "an integer", value.span.start));
+                    return Err(Refusal::invalid_type(name, "an integer", value.span.start));
                 }
             }
-            Field::Stream => self.stream = boolean(scanner, name, kind)?,
+            Field::Stream => self.stream = boolean(scanner, name, kind)?.unwrap_or_default(),
             Field::EnableThinking => self.enable_thinking = boolean(scanner, name, kind)?,
             Field::LlmgwThinking => self.llmgw_thinking = boolean(scanner, name, kind)?,
             Field::StreamOptions => {
@@ -233,9 +235,9 @@ impl Found {
                 if let Some(Member { value, .. }) = object.member
                     && value.kind != Kind::Null
                 {
-                    self.include_usage = Some(value.as_bool(input).ok_or_else(|| {
-                        Fault::invalid_type("stream_options.include_usage", "a boolean", value.span.start)
-                    })?);
+                    self.include_usage = value.as_bool(input).ok_or_else(|| {
+                        Refusal::invalid_type("stream_options.include_usage", "a boolean", value.span.start)
+                    })?;
                 }
                 self.stream_options = Some(object);
             }
@@ -251,10 +253,10 @@ impl Found {
                 match object.member.map(|member| member.value) {
                     Some(Value { kind: Kind::String, .. }) => {}
                     None | Some(Value { kind: Kind::Null, .. }) => {
-                        return Err(Fault::invalid_type(name, EXPECTED, object.span.start));
+                        return Err(Refusal::invalid_type(name, EXPECTED, object.span.start));
                     }
                     Some(Value { span, .. }) => {
-                        return Err(Fault::invalid_type("response_format.type", "a string", span.start));
+                        return Err(Refusal::invalid_type("response_format.type", "a string", span.start));
                     }
                 }
             }
@@ -277,23 +279,23 @@ impl Found {
         Ok(())
     }
 
-    fn messages(&mut self, scanner: &mut Scanner<'_>, kind: Kind) -> Result<(), Fault> {
+    fn read_messages(&mut self, scanner: &mut Scanner<'_>, kind: Kind) -> Result<(), Refusal> {
         const EXPECTED: &str = "a non-empty array of objects";
         let start = scanner.position();
         if kind != Kind::Array {
-            return Err(Fault::invalid_type(Field::Messages.name(), EXPECTED, start));
+            return Err(Refusal::invalid_type(Field::Messages.name(), EXPECTED, start));
         }
         let mut empty = true;
         scanner.array(|scanner, index| {
             empty = false;
-            self.message(scanner, index)
+            self.read_message(scanner, index)
         })?;
-        if empty { Err(Fault::invalid_type(Field::Messages.name(), EXPECTED, start)) } else { Ok(()) }
+        if empty { Err(Refusal::invalid_type(Field::Messages.name(), EXPECTED, start)) } else { Ok(()) }
     }
 
-    fn message(&mut self, scanner: &mut Scanner<'_>, index: usize) -> Result<(), Fault> {
+    fn read_message(&mut self, scanner: &mut Scanner<'_>, index: usize) -> Result<(), Refusal> {
         if scanner.peek()? != Kind::Object {
-            return Err(Fault::invalid_type(format!("messages[{index}]"), "an object", scanner.position()));
+            return Err(Refusal::invalid_type(format!("messages[{index}]"), "an object", scanner.position()));
         }
         let input = scanner.input();
         let (mut role, mut content, mut tool_calls, mut reasoning) = (None, None, None, None);
@@ -303,7 +305,7 @@ impl Found {
             let (name, twice) = if key.text.is("role") {
                 ("role", role.replace(scanner.value()?).is_some())
             } else if key.text.is("content") {
-                ("content", content.replace(self.content(scanner, index)?).is_some())
+                ("content", content.replace(self.read_content(scanner, index)?).is_some())
             } else if key.text.is("tool_calls") {
                 ("tool_calls", tool_calls.replace(scanner.value()?).is_some())
             } else if key.text.is("reasoning_content") {
@@ -312,7 +314,11 @@ impl Found {
                 scanner.value()?;
                 return Ok(());
             };
-            if twice { Err(Fault::duplicate(format!("messages[{index}].{name}"), key.start)) } else { Ok(()) }
+            if twice {
+                Err(Refusal::duplicate(format!("messages[{index}].{name}"), key.start))
+            } else {
+                Ok(())
+            }
         })?;
         let Some(role) = role.and_then(|value| value.as_text(input)) else { return Ok(()) };
         if let Some(tool_calls) = tool_calls.filter(|calls| calls.kind == Kind::Array)
@@ -335,13 +341,13 @@ impl Found {
     }
 
     /// Consume a message's content; where a directive would go, if there is text or a list.
-    fn content(&mut self, scanner: &mut Scanner<'_>, message: usize) -> Result<Option<Place>, Fault> {
+    fn read_content(&mut self, scanner: &mut Scanner<'_>, message: usize) -> Result<Option<Place>, Refusal> {
         match scanner.peek()? {
             Kind::String => Ok(Some(Place::Text(inside(scanner.value()?)))),
             Kind::Array => {
                 let mut place = Place::Parts { offset: scanner.position() + 1, empty: true };
                 scanner.array(|scanner, index| {
-                    let text = self.part(scanner, message, index)?;
+                    let text = self.read_part(scanner, message, index)?;
                     match (text, &mut place) {
                         (Some(text), _) => place = Place::Text(text),
                         (None, Place::Parts { offset, empty }) => {
@@ -349,7 +355,7 @@ impl Found {
                         }
                         (None, Place::Text(_)) => {}
                     }
-                    Ok::<_, Fault>(())
+                    Ok::<_, Refusal>(())
                 })?;
                 Ok(Some(place))
             }
@@ -361,12 +367,12 @@ impl Found {
     }
 
     /// Consume a content part; its text, between the quotes, if it is a text part.
-    fn part(
+    fn read_part(
         &mut self,
         scanner: &mut Scanner<'_>,
         message: usize,
         index: usize,
-    ) -> Result<Option<Span>, Fault> {
+    ) -> Result<Option<Span>, Refusal> {
         if scanner.peek()? != Kind::Object {
             scanner.value()?;
             return Ok(None);
@@ -386,7 +392,7 @@ impl Found {
             };
             if slot.replace(value).is_some() {
                 let param = format!("messages[{message}].content[{index}].{name}");
-                return Err(Fault::duplicate(param, key.start));
+                return Err(Refusal::duplicate(param, key.start));
             }
             Ok(())
         })?;
@@ -394,41 +400,22 @@ impl Found {
         if kind.is_some_and(|kind| kind.is("image_url"))
             || image.is_some_and(|image| image.kind != Kind::Null)
         {
-            self.image_count += 1;
             self.first_image.get_or_insert_with(|| format!("messages[{message}].content[{index}]"));
         }
         let text = text.filter(|text| text.kind == Kind::String && kind.is_some_and(|kind| kind.is("text")));
         Ok(text.map(inside))
     }
 
-    fn finish(self, body: Object) -> Result<ChatRequest, Fault> {
-        // A field that is null is to blame itself; of one that is absent the end of the body can be said to be.
-        let missing = |field: Field| {
-            let offset =
-                self.fields[field as usize].map_or(body.span.end - 1, |member| member.value.span.start);
-            Fault::missing(field, offset)
-        };
-        let Some(model) = self.model else { return Err(missing(Field::Model)) };
-        if self.fields[Field::Messages as usize].is_none_or(|member| member.value.kind == Kind::Null) {
-            return Err(missing(Field::Messages));
+    fn check_required(&self) -> Result<(), Refusal> {
+        for field in [Field::Model, Field::Messages] {
+            match self.field(field).map(|member| member.value) {
+                // A field that is null is to blame itself; of one that is absent the end of the body can be said to be.
+                None => return Err(Refusal::missing(field, self.body.span.end - 1)),
+                Some(Value { kind: Kind::Null, span }) => return Err(Refusal::missing(field, span.start)),
+                Some(_) => {}
+            }
         }
-        Ok(ChatRequest {
-            model,
-            stream: self.stream.unwrap_or(false),
-            include_usage: self.include_usage.unwrap_or(false),
-            enable_thinking: self.enable_thinking,
-            llmgw_thinking: self.llmgw_thinking,
-            image_count: self.image_count,
-            first_image: self.first_image,
-            body,
-            fields: self.fields,
-            unknown_fields: self.unknown_fields,
-            stream_options: self.stream_options,
-            thinking_object: self.thinking_object,
-            chat_template_kwargs: self.chat_template_kwargs,
-            lost_turns: self.lost_turns,
-            directive_place: self.user_place.or(self.system_place),
-        })
+        Ok(())
     }
 }
 
@@ -438,11 +425,11 @@ const fn inside(string: Value) -> Span {
 }
 
 /// Consume the value of `param`, if it has a type that fits.
-fn expect(scanner: &mut Scanner<'_>, param: &str, fits: bool, expected: &str) -> Result<Value, Fault> {
-    if fits { Ok(scanner.value()?) } else { Err(Fault::invalid_type(param, expected, scanner.position())) }
+fn expect(scanner: &mut Scanner<'_>, param: &str, fits: bool, expected: &str) -> Result<Value, Refusal> {
+    if fits { Ok(scanner.value()?) } else { Err(Refusal::invalid_type(param, expected, scanner.position())) }
 }
 
-fn boolean(scanner: &mut Scanner<'_>, param: &str, kind: Kind) -> Result<Option<bool>, Fault> {
+fn boolean(scanner: &mut Scanner<'_>, param: &str, kind: Kind) -> Result<Option<bool>, Refusal> {
     let input = scanner.input();
     Ok(expect(scanner, param, kind == Kind::Boolean, "a boolean")?.as_bool(input))
 }
@@ -454,23 +441,23 @@ fn object_with(
     kind: Kind,
     name: &str,
     expected: &str,
-) -> Result<Object, Fault> {
+) -> Result<Object, Refusal> {
     if kind != Kind::Object {
-        return Err(Fault::invalid_type(field.name(), expected, scanner.position()));
+        return Err(Refusal::invalid_type(field.name(), expected, scanner.position()));
     }
     let (mut members, mut found) = (0, None);
     let span = scanner.object(|scanner, key| {
         members += 1;
         let member = scanner.member(&key)?;
         if key.text.is(name) && found.replace(member).is_some() {
-            return Err(Fault::duplicate(format!("{}.{name}", field.name()), key.start));
+            return Err(Refusal::duplicate(format!("{}.{name}", field.name()), key.start));
         }
         Ok(())
     })?;
     Ok(Object { span, members, member: found })
 }
 
-fn stop(scanner: &mut Scanner<'_>, kind: Kind) -> Result<(), Fault> {
+fn stop(scanner: &mut Scanner<'_>, kind: Kind) -> Result<(), Refusal> {
     match kind {
         Kind::String => {
             scanner.value()?;
@@ -479,7 +466,7 @@ fn stop(scanner: &mut Scanner<'_>, kind: Kind) -> Result<(), Fault> {
             scanner.array(|scanner, index| {
                 let kind = scanner.peek()?;
                 if kind != Kind::String {
-                    return Err(Fault::invalid_type(
+                    return Err(Refusal::invalid_type(
                         format!("stop[{index}]"),
                         "a string",
                         scanner.position(),
@@ -489,7 +476,9 @@ fn stop(scanner: &mut Scanner<'_>, kind: Kind) -> Result<(), Fault> {
                 Ok(())
             })?;
         }
-        _ => return Err(Fault::invalid_type("stop", "a string or an array of strings", scanner.position())),
+        _ => {
+            return Err(Refusal::invalid_type("stop", "a string or an array of strings", scanner.position()));
+        }
     }
     Ok(())
 }

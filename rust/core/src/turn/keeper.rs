@@ -1,5 +1,6 @@
 //! Gathering the reasoning of tool turns while a stream passes through.
 
+use crate::answer::choices::{self, Indexed};
 use crate::answer::chunk::{Chunk, Holder, ToolCall, text_of};
 use crate::json::text::Text;
 
@@ -34,10 +35,7 @@ impl Keeper {
         if chunk.read(payload, Holder::Delta).is_ok() {
             for choice in &chunk.choices {
                 let index = choice.index.and_then(|index| index.value.as_u64(payload)).unwrap_or(0);
-                let at = self.choices.iter().position(|kept| kept.index == index).unwrap_or_else(|| {
-                    self.choices.push(Kept { index, ..Kept::default() });
-                    self.choices.len() - 1
-                });
+                let at = choices::position(&mut self.choices, index);
                 if let Some(reasoning) = text_of(choice.delta.reasoning_content.as_ref(), payload) {
                     self.keep(at, reasoning.raw());
                     self.target = Some(at).filter(|_| chunk.choices.len() == 1);
@@ -74,6 +72,16 @@ impl Keeper {
     pub(crate) fn finish(&mut self) -> Vec<ToolTurn> {
         let choices = std::mem::take(&mut self.choices);
         choices.into_iter().filter_map(Kept::finish).collect()
+    }
+}
+
+impl Indexed for Kept {
+    fn at(index: u64) -> Self {
+        Self { index, ..Self::default() }
+    }
+
+    fn index(&self) -> u64 {
+        self.index
     }
 }
 

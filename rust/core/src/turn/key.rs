@@ -41,7 +41,7 @@ impl FirstCall {
     pub(crate) fn read(input: &[u8], tool_calls: Value) -> Self {
         let mut first = None;
         // Scanned before. An item that is no object belongs to no answer of ours.
-        let _ = Scanner::at(input, tool_calls).array(|scanner, _| {
+        let _ = Scanner::of(input, tool_calls).array(|scanner, _| {
             let call = ToolCall::read(scanner)?;
             first.get_or_insert(call);
             Ok::<_, NotAChunk>(())
@@ -94,7 +94,7 @@ pub(super) fn canonical(json: &str) -> Vec<u8> {
     let mut position = 0;
     while let Some(&byte) = input.get(position) {
         if byte == b'"'
-            && let Ok(string) = Scanner::from(input, position).value()
+            && let Ok(string) = Scanner::at_offset(input, position).value()
         {
             output.push(b'"');
             if let Some(text) = string.as_text(input) {

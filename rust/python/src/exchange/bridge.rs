@@ -9,23 +9,19 @@ use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use pyo3::{PyTypeInfo, intern};
 
-use crate::errors::guard;
+use crate::errors::{guard, runtime_error};
+use crate::process::lock;
 
 /// The bridges of all loops that have any. Python's own weak dictionary would do, for ten times the price of a look-up.
 static BRIDGES: Mutex<Vec<Py<Bridge>>> = Mutex::new(Vec::new());
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// The Rust half: tokens of exchanges that have something to read.
 struct ReadyQueue {
@@ -189,13 +185,13 @@ impl Bridge {
     ) -> PyResult<Bound<'py, PyAny>> {
         let event_loop = running_loop(py)?;
         if !self.serves(&event_loop) {
-            return Err(PyRuntimeError::new_err("this exchange was started on another event loop"));
+            return Err(runtime_error("this exchange was started on another event loop"));
         }
         let other = lock(&self.waiting).get(&token).map(|other| other.future.clone_ref(py));
         if let Some(other) = other
             && !other.bind(py).call_method0(intern!(py, "done"))?.is_truthy()?
         {
-            return Err(PyRuntimeError::new_err("another task is waiting for this exchange's next block"));
+            return Err(runtime_error("another task is waiting for this exchange's next block"));
         }
         let future = event_loop.call_method0(intern!(py, "create_future"))?;
         // What `Future.__await__` does before it yields itself: asyncio's sign that the task is to be suspended on it.

@@ -5,15 +5,15 @@
 //! for the last block, because `send` has to wait, or because something failed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator};
 
-use crate::errors::guard;
+use crate::errors::{guard, runtime_error, stop_iteration};
+use crate::process::lock;
 
 use super::Exchange;
 use super::bridge::Ready;
@@ -25,10 +25,10 @@ pub(crate) struct Forward {
     send: Py<PyAny>,
     /// Odd while `send` waits.
     writes: AtomicU64,
-    state: Mutex<State>,
+    phase: Mutex<Phase>,
 }
 
-enum State {
+enum Phase {
     /// Blocks go out as they come.
     Running,
     /// `send` waits.
@@ -47,14 +47,14 @@ enum State {
 impl Ready for Py<Forward> {
     fn advance(&self, py: Python<'_>) -> bool {
         let forward = self.get();
-        match forward.replace(State::Running) {
-            State::Running => {
-                let Some(state) =
-                    guard(|| Ok(forward.pump(py))).unwrap_or_else(|error| Some(State::Ended(Err(error))))
+        match forward.replace(Phase::Running) {
+            Phase::Running => {
+                let Some(phase) =
+                    guard(|| Ok(forward.pump(py))).unwrap_or_else(|error| Some(Phase::Ended(Err(error))))
                 else {
                     return false;
                 };
-                forward.replace(state);
+                forward.replace(phase);
             }
             other => {
                 forward.replace(other);
@@ -66,42 +66,42 @@ impl Ready for Py<Forward> {
 
 impl Forward {
     pub(super) fn new(exchange: Py<Exchange>, send: Py<PyAny>) -> Self {
-        Self { exchange, send, writes: AtomicU64::new(0), state: Mutex::new(State::Running) }
+        Self { exchange, send, writes: AtomicU64::new(0), phase: Mutex::new(Phase::Running) }
     }
 
     /// Only for a moment, and never while Python runs: see `process`.
-    fn replace(&self, state: State) -> State {
-        std::mem::replace(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner), state)
+    fn replace(&self, phase: Phase) -> Phase {
+        std::mem::replace(&mut lock(&self.phase), phase)
     }
 
     /// Send what is there. None: there is no more for now.
-    fn pump(&self, py: Python<'_>) -> Option<State> {
+    fn pump(&self, py: Python<'_>) -> Option<Phase> {
         let exchange = self.exchange.get();
         loop {
             let block = match exchange.poll_block(py) {
                 Ok(Poll::Pending) => return None,
                 Ok(Poll::Ready(Some(block))) => block,
-                Ok(Poll::Ready(None)) => return Some(State::Ended(Ok(None))),
-                Err(error) => return Some(State::Ended(Err(error))),
+                Ok(Poll::Ready(None)) => return Some(Phase::Ended(Ok(None))),
+                Err(error) => return Some(Phase::Ended(Err(error))),
             };
             match exchange.is_finished() {
                 Ok(false) => {}
-                Ok(true) => return Some(State::Ended(Ok(Some(block.unbind())))),
-                Err(error) => return Some(State::Ended(Err(error))),
+                Ok(true) => return Some(Phase::Ended(Ok(Some(block.unbind())))),
+                Err(error) => return Some(Phase::Ended(Err(error))),
             }
             self.writes.fetch_add(1, Ordering::Relaxed);
             let write = match self.write(&block) {
                 Ok(write) => write,
-                Err(error) => return Some(State::Ended(Err(error))),
+                Err(error) => return Some(Phase::Ended(Err(error))),
             };
             match step(&write) {
                 Ok(None) => {
                     self.writes.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(Some(on)) => {
-                    return Some(State::Blocked { write: write.unbind(), on: Some(on.unbind()) });
+                    return Some(Phase::Blocked { write: write.unbind(), on: Some(on.unbind()) });
                 }
-                Err(error) => return Some(State::Ended(Err(error))),
+                Err(error) => return Some(Phase::Ended(Err(error))),
             }
         }
     }
@@ -129,30 +129,30 @@ impl Forward {
         let py = slf.py();
         let this = slf.get();
         loop {
-            let next = match this.replace(State::Running) {
-                State::Running => match this.pump(py) {
-                    Some(state) => state,
+            let next = match this.replace(Phase::Running) {
+                Phase::Running => match this.pump(py) {
+                    Some(phase) => phase,
                     None => return this.exchange.get().wait(py, Some(Arc::new(slf.clone().unbind()))),
                 },
-                State::Blocked { write, on: Some(on) } => {
-                    this.replace(State::Blocked { write, on: None });
+                Phase::Blocked { write, on: Some(on) } => {
+                    this.replace(Phase::Blocked { write, on: None });
                     return Ok(on.into_bound(py));
                 }
-                State::Blocked { write, on: None } => match step(write.bind(py)) {
+                Phase::Blocked { write, on: None } => match step(write.bind(py)) {
                     Ok(None) => {
                         this.writes.fetch_add(1, Ordering::Relaxed);
-                        State::Running
+                        Phase::Running
                     }
-                    Ok(Some(on)) => State::Blocked { write, on: Some(on.unbind()) },
-                    Err(error) => State::Ended(Err(error)),
+                    Ok(Some(on)) => Phase::Blocked { write, on: Some(on.unbind()) },
+                    Err(error) => Phase::Ended(Err(error)),
                 },
-                State::Ended(outcome) => {
-                    this.replace(State::Over);
-                    return Err(PyStopIteration::new_err((outcome?,)));
+                Phase::Ended(outcome) => {
+                    this.replace(Phase::Over);
+                    return Err(stop_iteration(outcome?));
                 }
-                State::Over => {
-                    this.replace(State::Over);
-                    return Err(PyRuntimeError::new_err("this awaitable has ended"));
+                Phase::Over => {
+                    this.replace(Phase::Over);
+                    return Err(runtime_error("this awaitable has ended"));
                 }
             };
             this.replace(next);
@@ -161,7 +161,7 @@ impl Forward {
 
     fn give_up(&self) {
         self.exchange.get().give_up();
-        self.replace(State::Over);
+        self.replace(Phase::Over);
     }
 }
 
@@ -170,51 +170,9 @@ fn step<'py>(write: &Bound<'py, PyIterator>) -> PyResult<Option<Bound<'py, PyAny
     write.clone().next().transpose()
 }
 
-#[pymethods]
-impl Forward {
+coroutine!(Forward {
     #[getter]
     fn writes(&self) -> u64 {
         self.writes.load(Ordering::Relaxed)
     }
-
-    fn __await__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        slf
-    }
-
-    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        slf
-    }
-
-    fn __next__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        guard(|| Self::step(slf))
-    }
-
-    #[pyo3(name = "send")]
-    fn send_value<'py>(slf: &Bound<'py, Self>, _value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        guard(|| Self::step(slf))
-    }
-
-    /// `CancelledError`, above all: the exchange dies here and now, and the exception goes on its way.
-    #[pyo3(signature = (exception, value=None, traceback=None))]
-    fn throw(
-        &self,
-        exception: Bound<'_, PyAny>,
-        value: Option<Bound<'_, PyAny>>,
-        traceback: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        // Part of the old three-argument form; the exception brings its own.
-        drop(traceback);
-        guard(|| {
-            self.give_up();
-            Ok(())
-        })?;
-        Err(PyErr::from_value(value.unwrap_or(exception)))
-    }
-
-    fn close(&self) -> PyResult<()> {
-        guard(|| {
-            self.give_up();
-            Ok(())
-        })
-    }
-}
+});

@@ -1,21 +1,22 @@
-//! `Upstream`, `Exchange`, `Summary`, and the awaitable that `Exchange.next_block` returns.
+//! `Upstream`, `Exchange`, `ExchangeReport`, and the awaitable that `Exchange.next_block` returns.
 
 mod bridge;
+#[macro_use]
+mod coroutine;
 pub(crate) mod forward;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use llmgw_core::answer::context::AnswerContext;
 use llmgw_core::sse::SseLimits;
 use llmgw_upstream::{self as upstream, ErrorKind, ExchangeRequest, Report, Timeouts, UpstreamConfig};
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::errors::{guard, upstream_error};
-use crate::process::{OfProcess, runtime};
+use crate::errors::{guard, runtime_error, stop_iteration, upstream_error, value_error};
+use crate::process::{OfProcess, lock, runtime};
 use crate::request::{ChatRequest, PreparedRequest};
 
 use self::bridge::{Bridge, Ready};
@@ -32,20 +33,18 @@ fn seconds(name: &str, value: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(value)
         .ok()
         .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| PyValueError::new_err(format!("{name} must be a positive number of seconds")))
+        .ok_or_else(|| value_error(format!("{name} must be a positive number of seconds")))
 }
 
 fn connect(config: &UpstreamConfig) -> PyResult<upstream::Upstream> {
-    upstream::Upstream::new(config.clone()).map_err(|error| PyValueError::new_err(error.to_string()))
+    upstream::Upstream::new(config.clone()).map_err(|error| value_error(error.to_string()))
 }
 
 #[pymethods]
 impl Upstream {
     #[new]
-    #[pyo3(signature = (base_url, *, api_key=None, connect_timeout_s=5.0, first_event_timeout_s=60.0,
-                        idle_timeout_s=60.0, total_timeout_s=900.0, max_event_bytes=16_777_216,
-                        max_answer_bytes=67_108_864))]
-    #[allow(clippy::too_many_arguments, reason = "keyword arguments of one Python constructor")]
+    #[pyo3(signature = (base_url, *, api_key=None, connect_timeout_s, first_event_timeout_s, idle_timeout_s,
+                        total_timeout_s))]
     fn new(
         base_url: String,
         api_key: Option<String>,
@@ -53,8 +52,6 @@ impl Upstream {
         first_event_timeout_s: f64,
         idle_timeout_s: f64,
         total_timeout_s: f64,
-        max_event_bytes: usize,
-        max_answer_bytes: usize,
     ) -> PyResult<Self> {
         let timeouts = Timeouts {
             connect: seconds("connect_timeout_s", connect_timeout_s)?,
@@ -62,13 +59,17 @@ impl Upstream {
             idle: seconds("idle_timeout_s", idle_timeout_s)?,
             total: seconds("total_timeout_s", total_timeout_s)?,
         };
-        // A line that is longer than an event may be can only belong to an event that is too long.
-        let limits = SseLimits { max_line_bytes: max_event_bytes, max_event_bytes };
-        let config = UpstreamConfig { base_url, api_key, timeouts, limits, max_answer_bytes };
+        let config = UpstreamConfig {
+            base_url,
+            api_key,
+            timeouts,
+            limits: SseLimits::default(),
+            max_answer_bytes: UpstreamConfig::DEFAULT_ANSWER_BYTES,
+        };
         guard(|| Ok(Self { client: Mutex::new(OfProcess::new(connect(&config)?)), config }))
     }
 
-    #[pyo3(signature = (request, *, request_id, heartbeat_s=15.0, total_timeout_s=None))]
+    #[pyo3(signature = (request, *, request_id, heartbeat_s, total_timeout_s=None))]
     fn start(
         &self,
         py: Python<'_>,
@@ -105,7 +106,7 @@ impl Upstream {
 impl Upstream {
     /// The client of this process: a forked child gets its own pool, for its own runtime.
     fn client(&self) -> PyResult<upstream::Upstream> {
-        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut client = lock(&self.client);
         if let Some(client) = client.get() {
             return Ok(client.clone());
         }
@@ -156,8 +157,8 @@ impl Exchange {
         guard(|| self.is_finished())
     }
 
-    fn summary(&self) -> PyResult<Summary> {
-        guard(|| Ok(Summary(self.here()?.report())))
+    fn report(&self) -> PyResult<ExchangeReport> {
+        guard(|| Ok(ExchangeReport(self.here()?.report())))
     }
 
     fn tool_turns<'py>(
@@ -182,7 +183,7 @@ impl Exchange {
 
 impl Exchange {
     fn here(&self) -> PyResult<&upstream::Exchange> {
-        self.inner.get().ok_or_else(|| PyRuntimeError::new_err("this exchange was started before a fork"))
+        self.inner.get().ok_or_else(|| runtime_error("this exchange was started before a fork"))
     }
 
     /// What is there to read, if anything. None: the end.
@@ -219,66 +220,29 @@ struct NextBlock {
     exchange: Py<Exchange>,
 }
 
-#[pymethods]
 impl NextBlock {
-    fn __await__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        slf
+    fn step<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let exchange = slf.get().exchange.get();
+        match exchange.poll_block(py)? {
+            Poll::Pending => exchange.wait(py, None),
+            Poll::Ready(block) => Err(stop_iteration(block.map(Bound::unbind))),
+        }
     }
 
-    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        slf
-    }
-
-    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        guard(|| {
-            let exchange = self.exchange.get();
-            match exchange.poll_block(py)? {
-                Poll::Pending => exchange.wait(py, None),
-                Poll::Ready(block) => Err(PyStopIteration::new_err((block.map(Bound::unbind),))),
-            }
-        })
-    }
-
-    fn send<'py>(&self, py: Python<'py>, _value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.__next__(py)
-    }
-
-    /// `CancelledError`, above all: the exchange dies here and now, and the exception goes on its way.
-    #[pyo3(signature = (exception, value=None, traceback=None))]
-    fn throw(
-        &self,
-        exception: Bound<'_, PyAny>,
-        value: Option<Bound<'_, PyAny>>,
-        traceback: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<Py<PyAny>> {
-        // Part of the old three-argument form; the exception brings its own.
-        drop(traceback);
-        guard(|| {
-            self.exchange.get().give_up();
-            Ok(())
-        })?;
-        Err(PyErr::from_value(value.unwrap_or(exception)))
-    }
-
-    fn close(&self) -> PyResult<()> {
-        guard(|| {
-            self.exchange.get().give_up();
-            Ok(())
-        })
+    fn give_up(&self) {
+        self.exchange.get().give_up();
     }
 }
 
+coroutine!(NextBlock {});
+
 /// What is known of an exchange.
 #[pyclass(frozen, module = "llmgw._core")]
-pub(crate) struct Summary(Report);
+pub(crate) struct ExchangeReport(Report);
 
 #[pymethods]
-impl Summary {
-    #[getter]
-    fn model(&self) -> Option<&str> {
-        self.0.summary.model.as_deref()
-    }
-
+impl ExchangeReport {
     #[getter]
     fn finish_reason(&self) -> Option<&str> {
         self.0.summary.finish_reason.as_deref()
@@ -315,11 +279,6 @@ impl Summary {
     }
 
     #[getter]
-    fn frames(&self) -> u64 {
-        self.0.summary.frames
-    }
-
-    #[getter]
     fn error_kind(&self) -> Option<&'static str> {
         self.0.error_kind.map(ErrorKind::as_str)
     }
@@ -327,10 +286,5 @@ impl Summary {
     #[getter]
     fn first_event_s(&self) -> Option<f64> {
         self.0.first_event.map(|first_event| first_event.as_secs_f64())
-    }
-
-    #[getter]
-    fn total_s(&self) -> f64 {
-        self.0.total.as_secs_f64()
     }
 }

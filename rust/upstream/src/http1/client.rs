@@ -1,7 +1,7 @@
 //! The client of one provider: connections that can be used again, and new ones.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use http::Uri;
@@ -13,6 +13,7 @@ use super::head::ResponseHead;
 use super::outgoing::Outgoing;
 use crate::config::{ConfigError, Timeouts};
 use crate::error::ErrorKind;
+use crate::lock::lock;
 
 /// Shorter than what servers and load balancers commonly keep (60 s and more), so that we are the ones who close.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -100,7 +101,7 @@ impl Idle {
 
 impl Pool {
     fn state(&self) -> MutexGuard<'_, PoolState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// The connection that was used last: the others can then grow old.

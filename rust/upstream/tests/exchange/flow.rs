@@ -1,6 +1,6 @@
 //! How bytes go through: at once, together, in order, and no faster than they are taken.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use llmgw_upstream::Upstream;
 use tokio::io::AsyncWriteExt;
@@ -13,13 +13,13 @@ use crate::support::{
 #[tokio::test]
 async fn the_first_frame_waits_for_nothing() {
     let server = Server::start();
+    let started = Instant::now();
     let exchange = server.start_exchange(STREAM);
     let (mut peer, _) = server.request().await;
     // Not even for the end of its chunk.
     peer.send(format!("{STREAM_HEAD}ffff\r\n{FIRST}")).await;
     assert_eq!(block(&exchange).await, FIRST);
-    let report = exchange.report();
-    assert!(report.first_event.is_some_and(|first_event| first_event <= report.total));
+    assert!(exchange.report().first_event.is_some_and(|first_event| first_event <= started.elapsed()));
 }
 
 #[tokio::test]

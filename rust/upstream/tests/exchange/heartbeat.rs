@@ -1,5 +1,7 @@
 //! Comments for a client that would otherwise hear nothing.
 
+use std::time::Instant;
+
 use llmgw_core::answer::context::AnswerMode;
 use llmgw_upstream::{ErrorKind, Exchange, Upstream};
 use tokio::runtime::Handle;
@@ -70,7 +72,8 @@ async fn heartbeats_do_not_pile_up() {
     let server = Server::start();
     let exchange = start_beating(&server, STREAM);
     let (mut peer, _) = server.request().await;
-    eventually("time for three heartbeats", || exchange.report().total > SHORT).await;
+    let started = Instant::now();
+    eventually("time for three heartbeats", || started.elapsed() > SHORT).await;
     assert_eq!(block(&exchange).await, HEARTBEAT);
     peer.begin(FIRST).await;
     assert_eq!(word(&exchange).await, FIRST);

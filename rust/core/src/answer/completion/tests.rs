@@ -153,7 +153,6 @@ fn the_summary_says_what_was_seen() {
     let summary = clean(body.as_bytes(), &context()).unwrap().summary;
     let usage = Usage { prompt_tokens: Some(1), completion_tokens: Some(2), ..Usage::default() };
     let expected = Summary {
-        model: Some("real".into()),
         finish_reason: Some("stop".into()),
         usage: Some(usage),
         reasoning_seen: true,

@@ -15,13 +15,15 @@
 mod calls;
 mod shape;
 
-use crate::answer::chunk::{Chunk, Holder, text_of};
+use crate::answer::choices;
+use crate::answer::chunk::{Chunk, Holder};
 use crate::answer::context::AnswerContext;
 use crate::answer::error::{StreamError, StreamErrorKind};
 use crate::answer::summary::Summary;
 use crate::answer::template::Template;
 use crate::answer::think::{ReasoningTags, may_hold_tag};
 use crate::answer::usage::read_usage;
+use crate::cut;
 use crate::json::edit::Edits;
 use crate::json::text::write_string;
 use crate::json::{JsonError, Kind, Scanner, Value};
@@ -36,7 +38,7 @@ const FRAME_HEAD: &[u8] = b"data: ";
 
 /// Where a stream stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum StreamState {
     /// More may come.
     Open,
     /// `[DONE]` has gone out.
@@ -60,12 +62,12 @@ impl Transformer {
     }
 
     /// Take in what was read and append the frames that it completes. Ignored once the state is final.
-    pub fn feed(&mut self, input: &[u8], output: &mut Vec<u8>) -> State {
-        if self.shaper.state != State::Open {
+    pub fn feed(&mut self, input: &[u8], output: &mut Vec<u8>) -> StreamState {
+        if self.shaper.state != StreamState::Open {
             return self.shaper.state;
         }
         self.parser.push(input);
-        while self.shaper.state == State::Open {
+        while self.shaper.state == StreamState::Open {
             match self.parser.next() {
                 Ok(Some(item)) => self.shaper.item(&item, true, output),
                 Ok(None) => break,
@@ -76,10 +78,10 @@ impl Transformer {
     }
 
     /// The upstream closed the stream cleanly: append what is due.
-    pub fn finish(&mut self, output: &mut Vec<u8>) -> State {
+    pub fn finish(&mut self, output: &mut Vec<u8>) -> StreamState {
         // At most an unterminated unknown field and then the event that it stands in.
         for _ in 0..2 {
-            if self.shaper.state != State::Open {
+            if self.shaper.state != StreamState::Open {
                 return self.shaper.state;
             }
             match self.parser.finish() {
@@ -88,7 +90,7 @@ impl Transformer {
                 Err(_) => self.shaper.fail(StreamError::new(StreamErrorKind::EventTooLarge), output),
             }
         }
-        if self.shaper.state == State::Open {
+        if self.shaper.state == StreamState::Open {
             self.shaper.end(output);
         }
         self.shaper.state
@@ -96,7 +98,7 @@ impl Transformer {
 
     /// The stream broke: append the error frame. Ignored once the state is final.
     pub fn fail(&mut self, error: StreamError, output: &mut Vec<u8>) {
-        if self.shaper.state == State::Open {
+        if self.shaper.state == StreamState::Open {
             self.shaper.fail(error, output);
         }
     }
@@ -119,7 +121,7 @@ impl Transformer {
 struct Shaper {
     context: AnswerContext,
     include_usage: bool,
-    state: State,
+    state: StreamState,
     error: Option<StreamError>,
     summary: Summary,
     chunk: Chunk,
@@ -141,7 +143,7 @@ impl Shaper {
             keeper: context.keep_reasoning.then(Keeper::default),
             context,
             include_usage,
-            state: State::Open,
+            state: StreamState::Open,
             error: None,
             summary: Summary::default(),
             chunk: Chunk::default(),
@@ -203,11 +205,6 @@ impl Shaper {
     }
 
     fn chunk_read(&mut self, chunk: &Chunk, payload: &[u8], canonical: Option<&[u8]>, output: &mut Vec<u8>) {
-        if let Some(model) = text_of(chunk.model.as_ref(), payload)
-            && self.summary.model.is_none()
-        {
-            self.summary.model = Some(model.decode().into_owned());
-        }
         let usage = chunk.usage_value(payload);
         if let Some(usage) = usage {
             self.summary.usage = Some(read_usage(payload, usage));
@@ -229,7 +226,8 @@ impl Shaper {
         let mut holds_back = false;
         for (position, choice) in chunk.choices.iter().enumerate() {
             let index = choice.index.and_then(|index| index.value.as_u64(payload));
-            let state = find_choice(&mut self.choices, index.unwrap_or(position as u64));
+            let at = choices::position(&mut self.choices, index.unwrap_or(position as u64));
+            let state = &mut self.choices[at];
             let was_finished = state.is_finished();
             let finish = state.shape(chunk, choice, payload, &self.context, &mut self.edits);
             says_something |= !was_finished || state.said;
@@ -338,14 +336,14 @@ impl Shaper {
         if let Some(keeper) = &mut self.keeper {
             self.summary.tool_turns = keeper.finish();
         }
-        self.state = State::Done;
+        self.state = StreamState::Done;
     }
 
     fn fail(&mut self, error: StreamError, output: &mut Vec<u8>) {
         write_error_frame(&error, output);
         self.summary.error = Some(error.kind);
         self.error = Some(error);
-        self.state = State::Failed;
+        self.state = StreamState::Failed;
     }
 }
 
@@ -357,15 +355,6 @@ fn write_error_frame(error: &StreamError, output: &mut Vec<u8>) {
     output.extend_from_slice(b",\"type\":\"upstream_error\",\"param\":null,\"code\":\"");
     output.extend_from_slice(error.kind.code().as_bytes());
     output.extend_from_slice(b"\"}}\n\n");
-}
-
-/// The state of the choice with this index; choices are few, and nearly always one.
-fn find_choice(choices: &mut Vec<ChoiceState>, index: u64) -> &mut ChoiceState {
-    let at = choices.iter().position(|state| state.index() == index).unwrap_or_else(|| {
-        choices.push(ChoiceState::new(index));
-        choices.len() - 1
-    });
-    &mut choices[at]
 }
 
 fn is_done(data: &[u8]) -> bool {
@@ -385,7 +374,7 @@ fn error_event(data: &[u8]) -> StreamError {
     match scanner.value() {
         Ok(value) if value.kind == Kind::Object => {
             let mut inner = value;
-            let _ = Scanner::at(data, value).object(|scanner, key| {
+            let _ = Scanner::of(data, value).object(|scanner, key| {
                 let member = scanner.member(&key)?;
                 if key.text.is("error") && member.value.kind != Kind::Null {
                     inner = member.value;
@@ -403,7 +392,7 @@ pub(crate) fn upstream_error(input: &[u8], error: Value) -> StreamError {
     let mut found = StreamError::new(StreamErrorKind::ErrorEvent);
     let mut message = error.as_text(input).map(|text| text.decode().into_owned());
     if error.kind == Kind::Object {
-        let _ = Scanner::at(input, error).object(|scanner, key| {
+        let _ = Scanner::of(input, error).object(|scanner, key| {
             let value = scanner.member(&key)?.value;
             match key.text.raw() {
                 b"message" => message = value.as_text(input).map(|text| text.decode().into_owned()),
@@ -418,10 +407,7 @@ pub(crate) fn upstream_error(input: &[u8], error: Value) -> StreamError {
         });
     }
     if let Some(mut message) = message.filter(|message| !message.is_empty()) {
-        if message.len() > StreamError::MAX_MESSAGE_BYTES {
-            let cut = (0..=StreamError::MAX_MESSAGE_BYTES).rev().find(|&at| message.is_char_boundary(at));
-            message.truncate(cut.unwrap_or(0));
-        }
+        cut(&mut message, StreamError::MAX_MESSAGE_BYTES);
         found.message = message;
     }
     found

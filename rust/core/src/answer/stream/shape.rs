@@ -1,6 +1,7 @@
 //! What the contract changes in one chunk.
 
 use super::calls::CallState;
+use crate::answer::choices::Indexed;
 use crate::answer::chunk::{Choice, Chunk, Delta, text_of};
 use crate::answer::context::AnswerContext;
 use crate::answer::think::{ReasoningTags, Split, Splitter, may_hold_tag};
@@ -61,8 +62,8 @@ pub(crate) fn translate(reason: &str) -> Reason {
     }
 }
 
-impl ChoiceState {
-    pub(crate) fn new(index: u64) -> Self {
+impl Indexed for ChoiceState {
+    fn at(index: u64) -> Self {
         Self {
             index,
             role_sent: false,
@@ -74,10 +75,12 @@ impl ChoiceState {
         }
     }
 
-    pub(crate) const fn index(&self) -> u64 {
+    fn index(&self) -> u64 {
         self.index
     }
+}
 
+impl ChoiceState {
     pub(crate) const fn is_finished(&self) -> bool {
         self.finished
     }
@@ -357,7 +360,7 @@ pub(crate) struct Parts {
 impl Parts {
     pub(crate) fn read(input: &[u8], list: Value) -> Self {
         let mut parts = Self::default();
-        let _ = Scanner::at(input, list).array(|scanner, _| {
+        let _ = Scanner::of(input, list).array(|scanner, _| {
             let part = scanner.value()?;
             if let Some(text) = part.as_text(input) {
                 parts.text.extend_from_slice(text.raw());
@@ -370,7 +373,7 @@ impl Parts {
     }
 
     fn read_part(&mut self, input: &[u8], part: Value) -> Result<(), JsonError> {
-        Scanner::at(input, part).object(|scanner, key| {
+        Scanner::of(input, part).object(|scanner, key| {
             let value = scanner.member(&key)?.value;
             match (key.text.raw(), value.kind) {
                 (b"text", Kind::String) => self.text.extend_from_slice(inside(input, value)),

@@ -31,7 +31,7 @@ fn keys(body: &str) -> Vec<TurnKey> {
 
 fn restored(body: &str, route: &Route, reasoning: &[Option<&[u8]>]) -> (String, usize) {
     let request = ChatRequest::scan(body.as_bytes()).unwrap();
-    let rewrite = request.rewrite_with(body.as_bytes(), route, reasoning);
+    let rewrite = Rewritten::of(&request, body.as_bytes(), route, reasoning);
     let output = rewrite.body.map_or_else(|| body.to_owned(), |bytes| String::from_utf8(bytes).unwrap());
     (output, rewrite.restored)
 }

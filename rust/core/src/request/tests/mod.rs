@@ -7,6 +7,7 @@ mod scan;
 mod thinking;
 
 use super::*;
+use crate::json::edit::joined;
 
 /// A route to this model, its dialect by name, nothing special.
 fn route(upstream_model: &str) -> Route {
@@ -32,8 +33,31 @@ fn plain(dialect: Dialect) -> Route {
     }
 }
 
-fn rewrite(body: &str, route: &Route) -> Rewrite {
-    ChatRequest::scan(body.as_bytes()).unwrap().rewrite(body.as_bytes(), route)
+/// A [`Rewrite`] with its body joined.
+#[derive(Debug, PartialEq, Eq)]
+struct Rewritten {
+    body: Option<Vec<u8>>,
+    thinking: Option<ThinkingOutcome>,
+    mode: AnswerMode,
+    restored: usize,
+}
+
+impl Rewritten {
+    fn of(request: &ChatRequest, body: &[u8], route: &Route, reasoning: &[Option<&[u8]>]) -> Self {
+        let Rewrite { body: pieces, thinking, mode, restored } = request.splice(body, route, reasoning);
+        Self { body: pieces.map(|pieces| joined(&pieces, body)), thinking, mode, restored }
+    }
+
+    /// What was asked and sent, as the response header says it.
+    fn header(&self) -> String {
+        let outcome = self.thinking.unwrap();
+        format!("{}; {}", outcome.asked_as_str(), outcome.sent.as_str())
+    }
+}
+
+fn rewrite(body: &str, route: &Route) -> Rewritten {
+    let request = ChatRequest::scan(body.as_bytes()).unwrap();
+    Rewritten::of(&request, body.as_bytes(), route, &[])
 }
 
 /// The upstream's body, whether or not it differs.

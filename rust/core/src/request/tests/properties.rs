@@ -1,56 +1,14 @@
 //! What holds for every body, valid or not.
 
-use std::fmt;
-
+use llmgw_oracles::raw::Members;
 use proptest::prelude::*;
-use serde::Deserialize;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
 use super::error::RequestErrorCode;
 use super::*;
 
-/// An object's members with their raw values, in order, duplicates and all: an oracle that shares nothing with the
-/// scanner.
-#[derive(Debug)]
-struct RawMembers(Vec<(String, Box<RawValue>)>);
-
-impl<'de> Deserialize<'de> for RawMembers {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = RawMembers;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(RawMembers(members))
-            }
-        }
-        deserializer.deserialize_map(Members)
-    }
-}
-
-impl RawMembers {
-    fn of(body: &[u8]) -> Self {
-        serde_json::from_slice(body).unwrap()
-    }
-
-    /// Names and raw values of the members that a rewrite has no business with.
-    fn others(&self, touched: &[&str]) -> Vec<(&str, &str)> {
-        let members = self.0.iter().map(|(name, value)| (name.as_str(), value.get()));
-        members.filter(|(name, _)| !touched.contains(name)).collect()
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.get())
-    }
+fn read(body: &[u8]) -> Members {
+    serde_json::from_slice(body).unwrap()
 }
 
 /// White space as it may stand between tokens.
@@ -213,7 +171,7 @@ proptest! {
     #[test]
     fn a_body_without_switch_and_stream_comes_out_identical(body in body(CALM), dialect in prop::sample::select(Dialect::ALL.to_vec())) {
         let route = Route { upstream_model: "café".to_owned(), ..plain(dialect) };
-        prop_assert_eq!(rewrite(&body, &route), Rewrite { body: None, thinking: None, mode: AnswerMode::Plain, restored: 0 });
+        prop_assert_eq!(rewrite(&body, &route), Rewritten { body: None, thinking: None, mode: AnswerMode::Plain, restored: 0 });
 
         let renamed = Route { upstream_model: "other".to_owned(), ..plain(dialect) };
         prop_assert_eq!(upstream_body(&body, &renamed), body.replacen(r#""caf\u00e9""#, r#""other""#, 1));
@@ -222,10 +180,10 @@ proptest! {
     #[test]
     fn untouched_bytes_stay_untouched(body in body(!CALM), route in any_route()) {
         let request = ChatRequest::scan(body.as_bytes()).unwrap();
-        let Rewrite { body: output, thinking, mode, .. } = request.rewrite(body.as_bytes(), &route);
+        let Rewritten { body: output, thinking, mode, .. } = Rewritten::of(&request, body.as_bytes(), &route, &[]);
         prop_assert_ne!(output.as_deref(), Some(body.as_bytes()), "an edit that changes nothing");
         let output = output.unwrap_or_else(|| body.clone().into_bytes());
-        let (before, after) = (RawMembers::of(body.as_bytes()), RawMembers::of(&output));
+        let (before, after) = (read(body.as_bytes()), read(&output));
 
         // What the rewrite may touch at all; every other member is there, verbatim and in order.
         let mut touched = vec!["model"];
@@ -243,9 +201,9 @@ proptest! {
 
         // Every kept value of an object that got another member is there as well, byte for byte.
         for name in ["stream_options", "thinking", "chat_template_kwargs"] {
-            let (Some(before), Some(after)) = (before.get(name), after.get(name)) else { continue };
+            let (Some(before), Some(after)) = (before.first(name), after.first(name)) else { continue };
             if let (true, Ok(before), Ok(after)) =
-                (before.starts_with('{'), serde_json::from_str::<RawMembers>(before), serde_json::from_str::<RawMembers>(after))
+                (before.starts_with('{'), serde_json::from_str::<Members>(before), serde_json::from_str::<Members>(after))
             {
                 let set = ["include_usage", "type", "enable_thinking"];
                 prop_assert_eq!(before.others(&set), after.others(&set));
@@ -253,24 +211,24 @@ proptest! {
         }
 
         // What the upstream must and must not see.
-        prop_assert_eq!(serde_json::from_str::<String>(after.get("model").unwrap()).unwrap(), route.upstream_model.clone());
+        prop_assert_eq!(serde_json::from_str::<String>(after.first("model").unwrap()).unwrap(), route.upstream_model.clone());
         if mode != AnswerMode::Plain {
-            prop_assert_eq!(after.get("stream"), Some("true"));
-            let options: serde_json::Value = serde_json::from_str(after.get("stream_options").unwrap()).unwrap();
+            prop_assert_eq!(after.first("stream"), Some("true"));
+            let options: serde_json::Value = serde_json::from_str(after.first("stream_options").unwrap()).unwrap();
             prop_assert_eq!(&options["include_usage"], &serde_json::Value::Bool(true));
         }
         if let Some(outcome) = thinking {
             let own = matches!(outcome.sent, ThinkingSent::Dialect(Dialect::EnableThinking));
             let expected = own.then(|| outcome.asked.to_string());
-            prop_assert_eq!(after.get("llmgw_thinking"), None);
-            prop_assert_eq!(after.get("enable_thinking"), expected.as_deref());
+            prop_assert_eq!(after.first("llmgw_thinking"), None);
+            prop_assert_eq!(after.first("enable_thinking"), expected.as_deref());
         }
 
         // The rewrite has nothing to add to its own work.
         let again = ChatRequest::scan(&output).unwrap();
         if thinking.is_none_or(|outcome| outcome.sent != ThinkingSent::Dialect(Dialect::EnableThinking)) {
             let settled = Route { upstream_stream: UpstreamStream::Never, drop: Vec::new(), ..route };
-            prop_assert_eq!(again.rewrite(&output, &settled).body, None);
+            prop_assert_eq!(Rewritten::of(&again, &output, &settled, &[]).body, None);
         }
     }
 
@@ -281,8 +239,8 @@ proptest! {
         let brace = body.find('{').unwrap();
         body.insert_str(brace + 1, &format!(r#""llmgw_thinking":{on},"#));
         let output = upstream_body(&body, &Route { upstream_model: "café".to_owned(), ..plain(Dialect::Directive) });
-        let (before, after) = (RawMembers::of(body.as_bytes()), RawMembers::of(output.as_bytes()));
-        let (before, after) = (before.get("messages").unwrap(), after.get("messages").unwrap());
+        let (before, after) = (read(body.as_bytes()), read(output.as_bytes()));
+        let (before, after) = (before.first("messages").unwrap(), after.first("messages").unwrap());
         let (wanted, other) = if on { ("/think", "/no_think") } else { ("/no_think", "/think") };
 
         // One span differs: what goes is the other directive or nothing, what comes holds the wanted one.
@@ -305,7 +263,7 @@ proptest! {
         spoilt.splice(position..=position, bytes.iter().copied());
         for hostile in [&bytes[..], &spoilt[..]] {
             if let Ok(request) = ChatRequest::scan(hostile) {
-                let _ = request.rewrite(hostile, &route);
+                let _ = Rewritten::of(&request, hostile, &route, &[]);
             }
         }
     }

@@ -83,7 +83,8 @@ fn the_upstream_streams_for_a_client_that_does_not() {
         assert_eq!(rewrite(&body(members), &always).mode, AnswerMode::Merged);
         assert_eq!(upstream_body(&body(members), &always), body(&expected), "{name}");
         // Not merged: what stands there is between the client and the upstream.
-        let Rewrite { body: untouched, mode, .. } = rewrite(&body(members), &plain(Dialect::EnableThinking));
+        let Rewritten { body: untouched, mode, .. } =
+            rewrite(&body(members), &plain(Dialect::EnableThinking));
         assert_eq!((untouched, mode), (None, AnswerMode::Plain), "{name}");
     }
 }

@@ -175,7 +175,7 @@ fn a_transport_fault_ends_in_an_error() {
         transformer.feed(delta(r#"{"role":"assistant"}"#).as_bytes(), &mut output);
         transformer.feed(b"data: {\"half", &mut output);
         transformer.fail(StreamError::new(kind), &mut output);
-        assert_eq!(transformer.finish(&mut output), State::Failed);
+        assert_eq!(transformer.finish(&mut output), StreamState::Failed);
         let expected =
             [delta(r#"{"role":"assistant"}"#), error(&StreamError::new(kind).message, code)].concat();
         assert_eq!(String::from_utf8(output).unwrap(), expected);
@@ -188,6 +188,6 @@ fn an_event_beyond_the_cap_ends_in_an_error() {
     let mut transformer = Transformer::new(context(), false, limits);
     let mut output = Vec::new();
     transformer.feed(delta(r#"{"role":"assistant"}"#).as_bytes(), &mut output);
-    assert_eq!(transformer.feed(&[b'x'; 300], &mut output), State::Failed);
+    assert_eq!(transformer.feed(&[b'x'; 300], &mut output), StreamState::Failed);
     assert_eq!(transformer.error().unwrap().kind, StreamErrorKind::EventTooLarge);
 }

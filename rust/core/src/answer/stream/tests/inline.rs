@@ -182,7 +182,7 @@ fn half_a_tag_where_the_text_ends() {
         let last = choices(&format!(r#"[{{"index":0,"delta":{last},"finish_reason":"stop"}}]"#));
         let behind = delta(r#"{"content":"b<"}"#);
         transformer.feed([delta(first), last, behind].concat().as_bytes(), &mut output);
-        assert_eq!(transformer.finish(&mut output), State::Done);
+        assert_eq!(transformer.finish(&mut output), StreamState::Done);
         let output = String::from_utf8(output).unwrap();
         let finish = choices(&format!(r#"[{{"index":0,"delta":{expected},"finish_reason":"stop"}}]"#));
         let rest = output.split_once("\n\n").unwrap().1;

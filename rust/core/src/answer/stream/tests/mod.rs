@@ -361,7 +361,6 @@ fn the_summary_says_what_was_seen() {
     ];
     let (_, transformer) = run_every_way(&input.concat(), false);
     let expected = Summary {
-        model: Some("m".into()),
         finish_reason: Some("stop".into()),
         usage: Some(crate::answer::usage::Usage {
             prompt_tokens: Some(10),
