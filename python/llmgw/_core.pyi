@@ -126,7 +126,8 @@ class Route:
         Raises ValueError for an unknown dialect, upstream_stream or reasoning_tags.
         """
     @property
-    def upstream_model(self) -> str: ...
+    def upstream_model(self) -> str:
+        """For tests of what a config makes."""
     @property
     def dialect(self) -> _Dialect: ...
     @property
@@ -177,7 +178,7 @@ class PreparedRequest:
 
     @property
     def body(self) -> bytes:
-        """A copy."""
+        """A copy, for tests: `Upstream.start` sends the parts themselves."""
     @property
     def mode(self) -> _Mode:
         """`stream` (SSE to the client), `merged` (SSE from the upstream, JSON to the client) or `plain`."""

@@ -111,7 +111,7 @@ impl Fields {
 /// Where a body ends, and how far it has been read.
 #[derive(Debug)]
 pub(crate) enum Body {
-    /// So many bytes are still to come.
+    /// This many bytes are still to come.
     Length(usize),
     Chunked(ChunkPart),
     UntilClose,
@@ -138,7 +138,7 @@ impl Body {
 
     /// Decodes what is in `input`, appends it to `output` and says how many bytes it took.
     ///
-    /// It leaves an unfinished size line, and everything behind the end.
+    /// It leaves an unfinished size line, and everything after the end.
     pub(crate) fn feed(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, HttpError> {
         match self {
             Self::Ended => Ok(0),

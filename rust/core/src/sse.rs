@@ -2,7 +2,7 @@
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>).
 //!
 //! Bytes go in as they come, cut anywhere; events come out. Lines end with LF, CRLF or CR, also when a CRLF is cut
-//! between two reads; one BOM at the very start is skipped. Data stays bytes here: whoever reads it decodes it, so no
+//! between two reads; one BOM at the very start is skipped. Data stays bytes here: its reader decodes it, so no
 //! character can be harmed by a cut inside it.
 //!
 //! Two things go beyond the specification, both reported and left to the caller to judge: a field with a name that
@@ -77,9 +77,9 @@ pub enum Item<'a> {
     Event(Event<'a>),
     /// A line `name: value` with a name that the specification tells a reader to ignore.
     Unknown {
-        /// What stands before the colon.
+        /// What is before the colon.
         name: &'a [u8],
-        /// What stands behind it, less one space.
+        /// What is after it, less one space.
         value: &'a [u8],
     },
 }
@@ -91,7 +91,7 @@ enum Data {
     /// One line, still where it came in.
     Line {
         value: Span,
-        /// `data: ` in front of it and LF behind it.
+        /// `data: ` in front of it and LF after it.
         canonical: bool,
     },
     /// Several lines, in [`Parser::joined`].
@@ -361,7 +361,7 @@ impl Parser {
             Found::Event { data, canonical_end } => {
                 let (data, canonical) = match data {
                     Data::Line { value, canonical } => {
-                        // The blank line's LF comes right behind the data line's: no line stands between them.
+                        // The blank line's LF comes right after the data line's: no line is between them.
                         let end = canonical_end.filter(|&end| canonical && end == value.end + 2);
                         let start = value.start - DATA_PREFIX.len().min(value.start);
                         (value.of(&self.buffer), end.map(|end| &self.buffer[start..end]))

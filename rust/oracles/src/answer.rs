@@ -70,7 +70,7 @@ struct Said {
     reasoning: String,
     calls: Vec<[String; 3]>,
     finish_reason: String,
-    /// Whether there was content behind the finish, where nothing is held back for the rest of a tag.
+    /// Whether there was content after the finish, where nothing is held back for the rest of a tag.
     goes_on: bool,
 }
 

@@ -44,7 +44,7 @@ pub fn request(body: &[u8]) {
                 RequestErrorCode::InvalidType
                 | RequestErrorCode::MissingField
                 | RequestErrorCode::DuplicateField => {
-                    // The scan stops at the first fault, so what is behind it may be no JSON.
+                    // The scan stops at the first fault, so what is after it may be no JSON.
                     if let Some(members) = readable(text) {
                         assert!(fault(&members).is_some(), "refused for nothing: {error:?}");
                     }
@@ -54,7 +54,7 @@ pub fn request(body: &[u8]) {
     }
 }
 
-/// The members of a body. Half a surrogate pair, anywhere, is beyond the reference, and so is what is no JSON.
+/// The members of a body. Half a surrogate pair, anywhere, is beyond the reference, and so is what is not JSON.
 fn readable(text: &str) -> Option<Members> {
     serde_json::from_str::<Value>(text).ok().and_then(|_| Members::of(text))
 }

@@ -57,7 +57,7 @@ pub fn transform_for<'a>(
 /// Merged, from these pieces.
 ///
 /// # Errors
-/// The error of a stream that is no success, as a sentence.
+/// The error of a stream that is not a success, as a sentence.
 pub fn merge<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<u8>, String> {
     merge_for(context(), chunks).map_err(|error| error.to_string())
 }
@@ -65,7 +65,7 @@ pub fn merge<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<u8>, 
 /// The same in a context of one's own.
 ///
 /// # Errors
-/// The error of a stream that is no success.
+/// The error of a stream that is not a success.
 pub fn merge_for<'a>(
     context: AnswerContext,
     chunks: impl IntoIterator<Item = &'a [u8]>,

@@ -32,7 +32,7 @@ pub(crate) use types::{CoreError, RequestError, UpstreamError};
 
 /// Every entry that does real work goes through here: a panic becomes a `CoreError` that costs one request.
 ///
-/// What the panic says stays on stderr, where Rust's hook prints it: it may hold a piece of somebody's request.
+/// What the panic says stays on stderr, where Rust's hook prints it: it may hold a piece of a request.
 pub(crate) fn guard<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_panic| Err(CoreError::new_err("the Rust core panicked")))
@@ -77,7 +77,7 @@ pub(crate) fn upstream_error(py: Python<'_>, error: &ExchangeError) -> PyErr {
     set().err().unwrap_or(exception)
 }
 
-/// Panic on purpose, so that a test can see what becomes of it.
+/// Panic on purpose, so that a test can see what it turns into.
 #[pyfunction]
 #[allow(clippy::panic, reason = "that is what it is for")]
 pub(crate) fn _panic_for_tests() -> PyResult<()> {

@@ -37,8 +37,8 @@ pub(crate) fn follow_forks(module: &Bound<'_, PyModule>) -> PyResult<()> {
     Ok(())
 }
 
-/// A value that only the process that made it may drop: its destructor would wake tasks of a runtime whose threads, and
-/// whoever held its locks, did not come along through the fork. A forked child leaks it instead.
+/// A value that only the process that made it may drop: its destructor would wake tasks of a runtime whose threads and
+/// lock holders do not exist in a forked child. The child leaks it instead.
 pub(crate) struct OfProcess<T> {
     pid: u32,
     value: Option<T>,

@@ -30,7 +30,7 @@ pub struct Timeouts {
 /// It holds a key, so it has no `Debug`.
 #[derive(Clone)]
 pub struct UpstreamConfig {
-    /// Such as `https://api.example.com/v1`; `/chat/completions` is put behind it.
+    /// Such as `https://api.example.com/v1`; `/chat/completions` is put after it.
     pub base_url: String,
     /// Sent as `authorization: Bearer …`.
     pub api_key: Option<String>,

@@ -49,7 +49,7 @@ pub struct ExchangeRequest {
     pub mode: AnswerMode,
     /// `request_id` is sent as `x-request-id` too, where it can stand in a header.
     pub context: AnswerContext,
-    /// A stream's client gets a comment whenever nothing has come for so long. The first one commits the stream: what
+    /// A stream's client gets a comment whenever nothing has come for this long. The first one commits the stream: what
     /// fails afterwards is told in-band.
     pub heartbeat: Duration,
     /// Lowers the upstream's own total timeout: what is left of it after earlier attempts.

@@ -26,15 +26,15 @@ named_enum! {
         Status = "status",
         /// A 3xx: never followed, since the key must not travel to another host.
         Redirect = "redirect",
-        /// The answer is no event stream, or no JSON where that was asked for.
+        /// The answer is not an event stream, or not JSON where that was asked for.
         ContentType = "content_type",
         /// The answer is compressed although identity was asked for.
         ContentEncoding = "content_encoding",
-        /// What came is no HTTP.
+        /// What came is not HTTP.
         Protocol = "protocol",
         /// An `error` object in a 2xx answer.
         ErrorEvent = "error_event",
-        /// An event, or a whole answer, that is no chat completion.
+        /// An event, or a whole answer, that is not a chat completion.
         InvalidEvent = "invalid_event",
         /// A line or an event beyond its cap.
         EventTooLarge = "event_too_large",
@@ -44,7 +44,7 @@ named_enum! {
         Truncated = "truncated",
         /// The connection died.
         Reset = "reset",
-        /// Nobody wants the answer any more.
+        /// The answer is no longer wanted.
         Aborted = "aborted",
         /// This gateway is shutting down.
         Draining = "draining",

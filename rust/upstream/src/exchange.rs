@@ -30,14 +30,6 @@ impl Exchange {
         self.shared.poll_block(cx)
     }
 
-    /// [`Exchange::poll_block`] as a future.
-    ///
-    /// # Errors
-    /// The same.
-    pub async fn next_block(&self) -> Result<Option<Bytes>, ExchangeError> {
-        std::future::poll_fn(|cx| self.poll_block(cx)).await
-    }
-
     /// True once the last block has been given, or the failure: the report is final.
     #[must_use]
     pub fn is_finished(&self) -> bool {

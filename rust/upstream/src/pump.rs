@@ -208,7 +208,7 @@ impl<'task> Pump<'task> {
                 StreamState::Failed => return Ok(()),
             }
             if progress.full {
-                // Waiting for the reader is no fault of the upstream.
+                // Waiting for the reader is not a fault of the upstream.
                 self.deadlines.idle = None;
                 self.wait(pin!(shared.room())).await?;
             }

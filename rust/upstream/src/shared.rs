@@ -1,6 +1,6 @@
 //! What the pump and the reader of one exchange share: the answer as it grows, and the slot for finished frames.
 //!
-//! The slot is no channel: the pump appends whole frames, the reader takes all of them at once. So everything that is
+//! The slot is not a channel: the pump appends whole frames, the reader takes all of them at once. So everything that is
 //! ready comes in one block, the first frame waits for nothing, and one hop between threads carries many frames.
 
 use std::sync::{Mutex, MutexGuard};
@@ -20,7 +20,7 @@ use crate::lock::lock;
 use crate::redact::ApiKey;
 use crate::report::Report;
 
-/// With so many bytes not yet taken, the pump stops reading. What is in the slot may exceed this by one read's frames.
+/// With this many bytes not yet taken, the pump stops reading. What is in the slot may exceed this by one read's frames.
 pub(crate) const HIGH_WATER_BYTES: usize = 256 * 1024;
 
 const HEARTBEAT: &[u8] = b": keep-alive\n\n";
@@ -189,7 +189,7 @@ impl Shared {
         }
     }
 
-    /// End without another word: nobody reads any more.
+    /// End without another word: there is no reader any more.
     pub(crate) fn abandon(&self, kind: ErrorKind) {
         let mut slot = self.slot();
         if !slot.ended {

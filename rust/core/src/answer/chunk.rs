@@ -118,7 +118,7 @@ pub enum Holder {
     Message,
 }
 
-/// Why a payload is no chunk.
+/// Why a payload is not a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAChunk;
 
@@ -138,7 +138,7 @@ impl Chunk {
     /// Read a chunk or a completion.
     ///
     /// # Errors
-    /// [`NotAChunk`] where it is no JSON object, where `choices` or `tool_calls` are no arrays of objects, or where
+    /// [`NotAChunk`] where it is not a JSON object, where `choices` or `tool_calls` are not arrays of objects, or where
     /// `content` is neither a string nor a list of parts nor null.
     pub fn read(&mut self, input: &[u8], holder: Holder) -> Result<(), NotAChunk> {
         let (mut choices, mut tool_calls) =

@@ -30,7 +30,7 @@ pub struct Cleaned {
 /// Clean up one answer.
 ///
 /// # Errors
-/// [`StreamErrorKind::InvalidEvent`] where it is no completion, [`StreamErrorKind::ErrorEvent`] where it is an error.
+/// [`StreamErrorKind::InvalidEvent`] where it is not a completion, [`StreamErrorKind::ErrorEvent`] where it is an error.
 pub fn clean(body: &[u8], context: &AnswerContext) -> Result<Cleaned, StreamError> {
     if simdutf8::basic::from_utf8(body).is_err() {
         return Err(StreamError::new(StreamErrorKind::InvalidEvent));

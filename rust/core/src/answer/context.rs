@@ -37,7 +37,7 @@ pub struct AnswerContext {
     pub model: String,
     /// Unix seconds, where the answer has no `created`.
     pub created_s: u64,
-    /// Whether reasoning stands inline in the answer's content.
+    /// Whether reasoning is inline in the answer's content.
     pub reasoning_tags: ReasoningTags,
     /// Whether to gather [`super::summary::Summary::tool_turns`].
     pub keep_reasoning: bool,

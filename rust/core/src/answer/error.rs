@@ -5,12 +5,12 @@ use std::fmt;
 use crate::named_enum;
 
 named_enum! {
-    /// Why an upstream's answer is no success.
+    /// Why an upstream's answer is not a success.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub enum StreamErrorKind {
         /// The upstream said so: an `error` object in an event, in a chunk, or in a whole answer.
         ErrorEvent = "error_event",
-        /// An event that is no JSON object, or no chunk.
+        /// An event that is not a JSON object, or not a chunk.
         InvalidEvent = "invalid_event",
         /// A line or an event beyond its cap.
         EventTooLarge = "event_too_large",
@@ -39,7 +39,7 @@ impl StreamErrorKind {
     }
 }
 
-/// An upstream's answer that is no success: an error event, or an end that is no proper end.
+/// An upstream's answer that is not a success: an error event, or an end that is not a proper end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamError {
     /// What happened.

@@ -3,7 +3,7 @@
 //! The merger reads what the [`Transformer`] puts out and never an upstream's own frames, so every quirk is known in
 //! one place and what a client merges for itself from our stream is what it gets from us merged.
 //!
-//! Text is concatenated as it stands, still escaped: `\ud83d` at the end of one delta and `\ude00` at the start of the
+//! Text is concatenated as it is, still escaped: `\ud83d` at the end of one delta and `\ude00` at the start of the
 //! next make one character, as they must. Where the contract is silent: of a member that it has no rule for, the last
 //! value that is not null stays (arrays in a delta are concatenated); `obfuscation`, OpenAI's padding of streams, goes.
 
@@ -77,7 +77,7 @@ impl Merger {
             return;
         }
         self.template.forget();
-        // The transformer puts out well-formed chunks, and behind them `[DONE]` or an error, which are none.
+        // The transformer puts out well-formed chunks, and after them `[DONE]` or an error, which are none.
         if self.completion.add(frame).is_ok() && self.chunk.read(frame, Holder::Delta).is_ok() {
             self.remember(frame);
         }
@@ -308,7 +308,7 @@ impl Completion {
     fn add_choice(&mut self, scanner: &mut Scanner<'_>) -> Read {
         let input = scanner.input();
         let start = scanner.value()?;
-        // The index may stand behind the delta, so it is looked for first.
+        // The index may come after the delta, so it is looked for first.
         let mut index = 0;
         let mut scanner = Scanner::of(input, start);
         scanner.object(|scanner, key| {

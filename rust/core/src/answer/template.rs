@@ -6,7 +6,7 @@
 
 use crate::json::{Kind, Scanner, Value};
 
-/// What stands before and behind the string: in the chunks that come in, and in what was made of the last of them.
+/// What is before and after the string: in the chunks that come in, and in what was made of the last of them.
 #[derive(Debug, Default)]
 pub(crate) struct Template {
     /// Up to and with the string's first quote. Empty: there is no template.
@@ -18,7 +18,7 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// Whatever was decided holds no longer.
+    /// Forget the template.
     pub(crate) fn forget(&mut self) {
         self.head.clear();
     }

@@ -1,11 +1,11 @@
-//! Reasoning that stands inline, between `<think>` and `</think>` in the content (MiniMax M2, and open models behind
+//! Reasoning that is inline, between `<think>` and `</think>` in the content (MiniMax M2, and open models behind
 //! servers without a reasoning parser).
 //!
 //! The tags go, what is between them is reasoning, and content keeps every other byte. Where that leaves room: tags
 //! nest, and reasoning ends where the outermost closes; a tag that closes nothing goes; one that is never closed makes
 //! all that follows reasoning; other spellings of a tag are text.
 //!
-//! Texts are taken apart as they stand in JSON, still escaped: so each escape stays as it was spelled, and half of a
+//! Texts are taken apart as they are in JSON, still escaped: so each escape stays as it was spelled, and half of a
 //! surrogate pair meets its other half in the next piece. A tag may be escaped itself (Go's encoder writes `\u003c`).
 
 use crate::named_enum;

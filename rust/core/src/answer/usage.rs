@@ -31,7 +31,7 @@ named_enum! {
 
 /// Token counts from a `usage` object.
 ///
-/// Where the counts stand differs: OpenAI nests `reasoning_tokens` and `cached_tokens` in details, Moonshot and Azure
+/// The counts are in different places: OpenAI nests `reasoning_tokens` and `cached_tokens` in details, Moonshot and Azure
 /// have them at the top, DeepSeek says `prompt_cache_hit_tokens`.
 #[must_use]
 pub fn read_usage(input: &[u8], usage: Value) -> Usage {

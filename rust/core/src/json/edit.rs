@@ -1,4 +1,4 @@
-//! Edits of a document: spans replaced, members removed or added where they stand, every other byte as it was.
+//! Edits of a document: spans replaced, members removed or added in place, every other byte as it was.
 
 use std::borrow::Cow;
 
@@ -105,7 +105,7 @@ impl Edits {
         }
     }
 
-    /// Where a span of the input comes to stand in the edited document; none where an edit touches it.
+    /// Where a span of the input is in the edited document; none where an edit touches it.
     #[must_use]
     pub fn moved(&self, span: Span) -> Option<usize> {
         let (mut added, mut removed) = (0, 0);
@@ -161,7 +161,7 @@ impl Edits {
     }
 }
 
-/// What changes among the members of one object, in the style of upstreams' chunks (no space behind a comma).
+/// What changes among the members of one object, in the style of upstreams' chunks (no space after a comma).
 #[derive(Debug, Default)]
 pub struct MemberChanges {
     removed: Vec<Member>,
@@ -213,7 +213,7 @@ impl MemberChanges {
     }
 }
 
-/// The bytes that go with a member: the comma before it where a member stays before it, else the comma behind it.
+/// The bytes that go with a member: the comma before it where a member stays before it, else the comma after it.
 fn removal(input: &[u8], member: &Member, kept_before: bool) -> Span {
     let Span { start, end } = member.span;
     if kept_before {
@@ -225,7 +225,7 @@ fn removal(input: &[u8], member: &Member, kept_before: bool) -> Span {
     if input[next] == b',' { Span { start, end: trim_start(input, next + 1) } } else { Span { start, end } }
 }
 
-/// The offset behind the last byte before `offset` that is no white space.
+/// The offset after the last byte before `offset` that is not white space.
 fn trim_end(input: &[u8], mut offset: usize) -> usize {
     while offset > 0 && is_whitespace(input[offset - 1]) {
         offset -= 1;
@@ -233,7 +233,7 @@ fn trim_end(input: &[u8], mut offset: usize) -> usize {
     offset
 }
 
-/// The offset of the first byte at or behind `offset` that is no white space.
+/// The offset of the first byte at or after `offset` that is not white space.
 fn trim_start(input: &[u8], mut offset: usize) -> usize {
     while input.get(offset).copied().is_some_and(is_whitespace) {
         offset += 1;

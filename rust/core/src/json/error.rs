@@ -19,7 +19,7 @@ pub enum JsonErrorKind {
     TooDeep,
     /// Something follows the value.
     TrailingData,
-    /// The input is no UTF-8.
+    /// The input is not UTF-8.
     InvalidUtf8,
 }
 

@@ -5,8 +5,8 @@
 //! [`edit`] applied to the bytes.
 //!
 //! What is valid is RFC 8259, exactly as `serde_json` reads it (a property test holds the two together), with two
-//! deliberate limits of reading less: numbers are checked for their grammar and not for their range (`1e999` is an
-//! upstream's business), and `\u` escapes are checked for four digits and not for paired surrogates.
+//! deliberate exceptions where less is checked: numbers for their grammar and not for their range (`1e999` is an
+//! upstream's business), `\u` escapes for four digits and not for paired surrogates.
 
 pub mod edit;
 mod error;

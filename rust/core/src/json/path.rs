@@ -1,4 +1,4 @@
-//! Where an offset stands in a document, as a path such as `messages[2].content[1]`.
+//! Where an offset is in a document, as a path such as `messages[2].content[1]`.
 //!
 //! Paths are wanted only for errors, so nothing keeps track of them on the way: the document is walked once more.
 

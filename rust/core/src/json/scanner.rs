@@ -86,7 +86,7 @@ impl<'a> Scanner<'a> {
     /// Consume the next value, whatever it is.
     ///
     /// # Errors
-    /// Where it is no JSON.
+    /// Where it is not JSON.
     #[inline]
     pub fn value(&mut self) -> Result<Value, JsonError> {
         let kind = self.peek()?;
@@ -109,10 +109,10 @@ impl<'a> Scanner<'a> {
         Ok(Value { kind, span: Span { start, end: self.position } })
     }
 
-    /// Consume the next value, which must be an object; `member` is called behind each key and consumes its value.
+    /// Consume the next value, which must be an object; `member` is called after each key and consumes its value.
     ///
     /// # Errors
-    /// Where it is no object, or what the callback says.
+    /// Where it is not an object, or what the callback says.
     #[inline]
     pub fn object<E, F>(&mut self, mut member: F) -> Result<Span, E>
     where
@@ -148,7 +148,7 @@ impl<'a> Scanner<'a> {
     /// Consume the next value, which must be an array; `item` is called at each item, with its index, and consumes it.
     ///
     /// # Errors
-    /// Where it is no array, or what the callback says.
+    /// Where it is not an array, or what the callback says.
     #[inline]
     pub fn array<E, F>(&mut self, mut item: F) -> Result<Span, E>
     where
@@ -170,20 +170,20 @@ impl<'a> Scanner<'a> {
         Ok(self.close(start))
     }
 
-    /// Consume the value behind a key, and name both.
+    /// Consume the value after a key, and name both.
     ///
     /// # Errors
-    /// Where it is no JSON.
+    /// Where it is not JSON.
     #[inline]
     pub fn member(&mut self, key: &Key<'a>) -> Result<Member, JsonError> {
         let value = self.value()?;
         Ok(Member { ordinal: key.ordinal, span: Span { start: key.start, end: value.span.end }, value })
     }
 
-    /// Consume the value behind a key: with `read` where it is of this kind, else as whatever it is.
+    /// Consume the value after a key: with `read` where it is of this kind, else as whatever it is.
     ///
     /// # Errors
-    /// Where it is no JSON, or what `read` says.
+    /// Where it is not JSON, or what `read` says.
     #[inline]
     pub fn member_with<E, F>(&mut self, key: &Key<'a>, kind: Kind, read: F) -> Result<Member, E>
     where
@@ -244,7 +244,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The next byte that is no white space; not consumed.
+    /// The next byte that is not white space; not consumed.
     #[inline]
     fn next_byte(&mut self) -> Result<u8, JsonError> {
         self.skip_whitespace();
@@ -301,7 +301,7 @@ impl<'a> Scanner<'a> {
 
     /// Go on in a string, a block at a time; up to its closing quote, or to less than a block before the input's end.
     ///
-    /// Prompts have an escape every line or two: a search that begins anew behind each is slower than the text is long.
+    /// Prompts have an escape every line or two: a search that begins anew after each is slower than the text is long.
     fn skip_text(&mut self) -> Result<(), JsonError> {
         while let Some(block) = self.input[self.position..].first_chunk() {
             let begin = self.position;

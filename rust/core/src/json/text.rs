@@ -9,7 +9,7 @@ pub struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// What stands between the quotes of a string that the scanner has accepted.
+    /// What is between the quotes of a string that the scanner has accepted.
     #[must_use]
     pub const fn new(raw: &'a [u8]) -> Self {
         Self { raw }
@@ -27,7 +27,7 @@ impl<'a> Text<'a> {
         self.raw.is_empty()
     }
 
-    /// The text itself. A lone surrogate reads as U+FFFD; so does anything that is no UTF-8.
+    /// The text itself. A lone surrogate reads as U+FFFD; so does anything that is not UTF-8.
     #[must_use]
     pub fn decode(self) -> Cow<'a, str> {
         if memchr::memchr(b'\\', self.raw).is_none() {
@@ -107,7 +107,7 @@ fn hex_unit(escape: &[u8], at: usize) -> Option<u32> {
     u32::from_str_radix(digits, 16).ok()
 }
 
-/// The offset of the first byte at or behind `from` that ends a run of plain string bytes: a quote, a backslash or a
+/// The offset of the first byte at or after `from` that ends a run of plain string bytes: a quote, a backslash or a
 /// control character. The input's length where there is none.
 #[inline]
 pub(super) fn find_special(input: &[u8], from: usize) -> usize {

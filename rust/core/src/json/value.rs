@@ -48,7 +48,7 @@ pub enum Kind {
     Null,
 }
 
-/// A value: its type and where it stands.
+/// A value: its type and where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value {
     /// Its type.

@@ -4,7 +4,7 @@
 //! of the last system or developer message. Tool and assistant messages are never touched. In a list it goes to the
 //! last text part; a text part is added where there is none.
 //!
-//! A directive that already ends the text (white space behind it apart) is replaced, if it is a word of its own.
+//! A directive that already ends the text (white space after it apart) is replaced, if it is a word of its own.
 //! The text is read backwards, character by character with its escapes, for it may be as long as a book.
 
 use std::borrow::Cow;
@@ -17,7 +17,7 @@ use crate::json::edit::Edits;
 pub(super) enum Place {
     /// A string, between its quotes.
     Text(Span),
-    /// A list of parts without text. A part goes in at `offset`, behind a comma unless the list is empty.
+    /// A list of parts without text. A part goes in at `offset`, after a comma unless the list is empty.
     Parts {
         /// Where the last item ends, or the list begins.
         offset: usize,
@@ -55,7 +55,7 @@ fn edit_text(span: Span, raw: &[u8], wanted: &'static str, other: &'static str, 
     edits.insert(span.end, Cow::Owned(format!("{space}{wanted}").into_bytes()));
 }
 
-/// The offset behind the last character that is no white space.
+/// The offset after the last character that is not white space.
 fn trim_end(raw: &[u8]) -> usize {
     let mut end = raw.len();
     while let Some((character, start)) = last_character(&raw[..end]) {
@@ -67,7 +67,7 @@ fn trim_end(raw: &[u8]) -> usize {
     end
 }
 
-/// Where `word` begins, if it ends the text and stands alone: at the text's start or behind white space.
+/// Where `word` begins, if it ends the text and stands alone: at the text's start or after white space.
 fn ending_word(raw: &[u8], word: &str) -> Option<usize> {
     let mut end = raw.len();
     for expected in word.chars().rev() {
@@ -107,7 +107,7 @@ fn last_character(raw: &[u8]) -> Option<(char, usize)> {
         };
         return Some((character, start));
     }
-    // Not escaped: one to four bytes of UTF-8, of which only the first is no continuation byte.
+    // Not escaped: one to four bytes of UTF-8, of which only the first is not a continuation byte.
     let start = raw.iter().rposition(|byte| byte & 0xc0 != 0x80).unwrap_or(0);
     let character = std::str::from_utf8(&raw[start..]).ok().and_then(|text| text.chars().next());
     Some((character.unwrap_or(char::REPLACEMENT_CHARACTER), start))

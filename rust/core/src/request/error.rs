@@ -14,7 +14,7 @@ named_enum! {
         InvalidType = "invalid_type",
         /// `model` or `messages` is absent.
         MissingField = "missing_field",
-        /// A field that the gateway reads stands twice, so that two readers could read two different requests.
+        /// A field that the gateway reads is there twice, so that two readers could read two different requests.
         DuplicateField = "duplicate_field",
         /// Nested deeper than [`crate::json::MAX_DEPTH`].
         TooDeep = "too_deep",

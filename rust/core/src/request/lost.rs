@@ -9,7 +9,7 @@ use crate::turn::key::{Conversation, FirstCall, TurnKey};
 use super::scan::Field;
 use super::{ChatRequest, Object, Route};
 
-/// So many are remembered of one request; of the others the upstream will say what it misses.
+/// At most this many are tracked per request; for the rest, the upstream's refusal is passed on.
 pub(super) const MAX_LOST_TURNS: usize = 4096;
 
 /// One of them.

@@ -1,6 +1,6 @@
 //! A chat-completions body: read once, rewritten for the upstream by splices.
 //!
-//! [`ChatRequest::scan`] checks the body in one pass and remembers where things stand; [`ChatRequest::splice`] turns
+//! [`ChatRequest::scan`] checks the body in one pass and remembers where things are; [`ChatRequest::splice`] turns
 //! it into the upstream's body. Bytes that need no change stay as they are: unknown members, key order, number
 //! spelling, escapes, white space.
 //!
@@ -20,11 +20,11 @@
 //! * the thinking switches, where the client gave one: both leave, and what the [`Dialect`] says comes in, in place of
 //!   the member that it replaces. [`directive`] says where a directive goes;
 //! * `reasoning_content` of assistant messages that called tools and lost it, where the route wants it back, thinking is
-//!   not switched off, and somebody has kept it: see [`lost`];
+//!   not switched off, and it was kept: see [`lost`];
 //! * the fields that the route drops. A field that the rewrite itself sets is never dropped, nor are `model` and
 //!   `messages`.
 //!
-//! Members that come in are spelled `"key": value` and stand behind a `, `, whatever the style around them.
+//! Members that come in are spelled `"key": value` and come after a `, `, whatever the style around them.
 
 mod directive;
 pub mod error;
@@ -53,15 +53,15 @@ pub struct ChatRequest {
     pub enable_thinking: Option<bool>,
     /// The gateway's own switch.
     pub llmgw_thinking: Option<bool>,
-    /// Where the first image stands, such as `messages[2].content[1]`.
+    /// Where the first image is, such as `messages[2].content[1]`.
     pub first_image: Option<String>,
     /// Whether the client wants the usage chunk at the end of the stream.
     include_usage: bool,
     /// The whole body.
     body: Object,
-    /// The known fields that stand in the body (null ones too), by [`Field`].
+    /// The known fields of the body (null ones too), by [`Field`].
     fields: [Option<Member>; FIELDS.len()],
-    /// How many members of the body are no known field.
+    /// How many members of the body are not known fields.
     unknown_fields: usize,
     /// `stream_options`, with its `include_usage`.
     stream_options: Option<Object>,
@@ -168,7 +168,7 @@ pub struct Route {
 pub struct Rewrite {
     /// The pieces of the upstream's body; none where it is the client's, byte for byte.
     pub body: Option<Vec<Piece>>,
-    /// What became of the thinking switch, where the client gave one.
+    /// What was done with the thinking switch, where the client gave one.
     pub thinking: Option<ThinkingOutcome>,
     /// What the client gets, and how the upstream is asked.
     pub mode: AnswerMode,
@@ -176,7 +176,7 @@ pub struct Rewrite {
     pub restored: usize,
 }
 
-/// What became of the thinking switch.
+/// What was done with the thinking switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThinkingOutcome {
     /// Whether the client wants thinking.

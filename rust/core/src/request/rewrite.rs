@@ -15,7 +15,7 @@ use super::{ChatRequest, Object, Rewrite, Route, ThinkingOutcome, ThinkingSent, 
 /// bring as many copies of its reasoning.
 pub(super) const MAX_RESTORED_BYTES: usize = 16 * 1024 * 1024;
 
-/// Members that come in stand behind this.
+/// Before each member that comes in.
 const COMMA: &str = ", ";
 
 impl ChatRequest {
@@ -39,7 +39,7 @@ impl ChatRequest {
         Rewrite { body: plan.pieces(), thinking, mode, restored }
     }
 
-    /// What becomes of the switch, where the client gave one.
+    /// What is done with the switch, where the client gave one.
     fn thinking_outcome(&self, route: &Route) -> Option<ThinkingOutcome> {
         let asked = self.thinking()?;
         let known = route.thinking_modes.has(asked)
@@ -114,7 +114,7 @@ impl Setting {
     }
 }
 
-/// The edits of one body. A field is decided once: whoever comes first claims it.
+/// The edits of one body. Each field is decided once, by the first rule that claims it.
 struct Plan<'a> {
     request: &'a ChatRequest,
     body: &'a [u8],

@@ -9,7 +9,7 @@ use crate::json::{Kind, Member, Scanner, Value};
 /// No more reasoning than this is kept of one answer, all its choices together; still escaped.
 pub const MAX_KEPT_BYTES: usize = 256 * 1024;
 
-/// Mistral's random ids have nine characters; what is shorter is no random id.
+/// Mistral's random ids have nine characters; what is shorter is not a random id.
 const MIN_UNIQUE_ID_BYTES: usize = 9;
 
 /// What a turn is kept under.
@@ -37,10 +37,10 @@ pub struct ToolTurn {
 }
 
 impl FirstCall {
-    /// The first of a message's `tool_calls`; empty where that is no call.
+    /// The first of a message's `tool_calls`; empty where that is not a call.
     pub(crate) fn read(input: &[u8], tool_calls: Value) -> Self {
         let mut first = None;
-        // Scanned before. An item that is no object belongs to no answer of ours.
+        // Scanned before. Items that are not objects can't come from one of our answers.
         let _ = Scanner::of(input, tool_calls).array(|scanner, _| {
             let call = ToolCall::read(scanner)?;
             first.get_or_insert(call);

@@ -9,7 +9,7 @@
 //!   enough, whatever a client does to the rest of its history;
 //! * where the id is only a name and a number (Kimi's `get_weather:0`), or very short, the same id comes again in other
 //!   conversations. There the key also covers the function's name, its arguments, and all that was said before: each
-//!   earlier message byte for byte, but for those of the system, in which clients like to tell the time.
+//!   earlier message byte for byte; system messages are excluded, because clients put the current time there.
 //!
 //! Arguments are compared as JSON, without white space and with escapes read: SDKs parse them and write them anew.
 

@@ -80,7 +80,7 @@ pub(super) struct Bridge {
     waiting: Mutex<HashMap<u64, Waiting>>,
 }
 
-/// Who waits for an exchange.
+/// What waits for an exchange.
 struct Waiting {
     /// The asyncio future that the reader's task is suspended on.
     future: Py<PyAny>,
@@ -111,7 +111,7 @@ impl Bridge {
         known.map_or_else(|| Self::register(&event_loop), Ok)
     }
 
-    /// A closed loop tells nobody, so the bridges of closed loops are let go when a new loop gets its own: however many
+    /// A closed loop does not say so, so the bridges of closed loops are let go when a new loop gets its own: however many
     /// loops a process runs one after the other, one closed loop's socket pair is open at most.
     fn register(event_loop: &Bound<'_, PyAny>) -> PyResult<Py<Self>> {
         let py = event_loop.py();
@@ -202,7 +202,7 @@ impl Bridge {
         Ok(future)
     }
 
-    /// Nobody waits for the token any more.
+    /// Nothing waits for the token any more.
     pub(super) fn forget(&self, token: u64) {
         let waiting = lock(&self.waiting).remove(&token);
         drop(waiting);

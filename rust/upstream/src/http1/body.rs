@@ -1,11 +1,11 @@
 //! The framing of a response body (RFC 9112, sections 6 and 7): what of the bytes on the wire is the body.
 
-/// The extension of one chunk. Nobody sends any; a peer must not keep us reading them.
+/// The extension of one chunk. None are sent in practice; a peer must not keep us reading them.
 const MAX_EXTENSION_BYTES: usize = 16 * 1024;
 /// The trailer section. It is skipped.
 const MAX_TRAILER_BYTES: usize = 16 * 1024;
 
-/// The bytes are no HTTP, or none that we take.
+/// The bytes are not HTTP, or none that we take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
@@ -13,13 +13,13 @@ pub(crate) struct Malformed;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BodyDecoder {
     framing: Framing,
-    /// There was more than the body: what came behind it belongs to no request of ours.
+    /// There was more than the body: what came after it does not belong to any request of ours.
     excess: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Framing {
-    /// So many bytes are still to come.
+    /// This many bytes are still to come.
     Length(u64),
     Chunked(Chunked),
     /// The connection's end is the body's.
@@ -32,7 +32,7 @@ enum Chunked {
     /// The first digit of a size.
     Size,
     MoreSize(u64),
-    /// White space behind a size.
+    /// White space after a size.
     BehindSize(u64),
     Extension {
         size: u64,
@@ -48,7 +48,7 @@ enum Chunked {
     TrailerLf(usize),
     EndLf,
     Done,
-    /// Nothing behind this point can be told apart.
+    /// Nothing after this point can be told apart.
     Broken,
 }
 
@@ -74,7 +74,7 @@ impl BodyDecoder {
         matches!(self.framing, Framing::Length(0) | Framing::Chunked(Chunked::Done))
     }
 
-    /// The bytes are no such body, from the end of what was decoded on.
+    /// The bytes are not such a body, from the end of what was decoded on.
     pub(crate) const fn is_broken(&self) -> bool {
         matches!(self.framing, Framing::Chunked(Chunked::Broken))
     }
@@ -84,7 +84,7 @@ impl BodyDecoder {
         matches!(self.framing, Framing::UntilClose)
     }
 
-    /// Bytes came behind the body's end.
+    /// Bytes came after the body's end.
     pub(crate) const fn has_excess(&self) -> bool {
         self.excess
     }
@@ -97,7 +97,7 @@ impl BodyDecoder {
         }
     }
 
-    /// Decode what was read, in place: returns how many bytes of the body now stand at its front.
+    /// Decode what was read, in place: returns how many bytes of the body are now at its front.
     pub(crate) fn decode(&mut self, bytes: &mut [u8]) -> usize {
         match &mut self.framing {
             Framing::UntilClose => bytes.len(),
@@ -129,7 +129,7 @@ impl BodyDecoder {
 }
 
 impl Chunked {
-    /// The state behind one byte of framing; none where that byte can't stand there.
+    /// The state after one byte of framing; none where that byte can't stand there.
     fn next(self, byte: u8) -> Option<Self> {
         Some(match (self, byte) {
             (Self::Size, _) => Self::MoreSize(digit(byte)?),
@@ -168,7 +168,7 @@ fn digit(byte: u8) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// What stands behind the decoded bytes.
+    /// What follows the decoded bytes.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum End {
         Open,

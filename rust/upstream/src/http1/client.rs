@@ -19,8 +19,8 @@ use crate::lock::lock;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Idle connections cost a file descriptor each; a burst of streams should find them all again.
 const MAX_IDLE: usize = 1024;
-/// A connection rests for so long behind a stream. A server may promise keep-alive and close all the same, right behind
-/// its last chunk (llama.cpp's does); a request that overtook that end would be reset, and nobody could say whether it
+/// How long a connection rests after a stream. A server may promise keep-alive and close all the same, right after
+/// its last chunk (llama.cpp's does); a request that overtook that end would be reset, and one could not tell whether it
 /// was seen.
 const SETTLE: Duration = Duration::from_millis(10);
 /// How often idle connections are looked through for those that ended: one system call each.
@@ -66,7 +66,7 @@ impl Client {
         }
     }
 
-    /// The same behind a stream, see [`SETTLE`]. The exchange has ended; nobody waits for this.
+    /// The same after a stream, see [`SETTLE`]. The exchange has ended; nothing waits for this.
     pub(crate) async fn keep_settled(&self, connection: Connection) {
         if connection.is_reusable() {
             sleep(SETTLE).await;

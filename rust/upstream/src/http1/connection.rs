@@ -137,7 +137,7 @@ struct Socket {
     outgoing: Option<Outgoing>,
     sent_any: bool,
     send_failed: bool,
-    /// A request that makes no progress for so long fails.
+    /// A request that makes no progress for this long fails.
     stall: Duration,
     /// Runs while sending is held up.
     stalled: Option<Pin<Box<Sleep>>>,

@@ -88,7 +88,7 @@ impl ResponseHead {
             };
             let code = response.code.ok_or(Malformed)?;
             match code {
-                // Nobody asked to switch.
+                // We did not ask to switch.
                 101 => return Err(Malformed),
                 // A peer must not keep us reading these either.
                 100..200 if start + length > MAX_HEAD_BYTES => return Err(Malformed),
@@ -136,7 +136,7 @@ fn body(status: StatusCode, headers: &HeaderMap) -> Result<BodyDecoder, Malforme
         text.parse().ok().filter(|_| digits).ok_or(Malformed)
     });
     let Some(length) = lengths.next() else {
-        // A value that is no text has no tokens either.
+        // A value that is not text has no tokens either.
         let none =
             !headers.contains_key(header::CONTENT_LENGTH) && !headers.contains_key(header::TRANSFER_ENCODING);
         return if none { Ok(BodyDecoder::until_close()) } else { Err(Malformed) };

@@ -265,7 +265,7 @@ pub(crate) fn start(upstream: &Upstream, mode: AnswerMode) -> Exchange {
 }
 
 async fn next(exchange: &Exchange) -> Result<Option<String>, ExchangeError> {
-    let block = within(PATIENCE, "a block", exchange.next_block()).await?;
+    let block = within(PATIENCE, "a block", std::future::poll_fn(|cx| exchange.poll_block(cx))).await?;
     Ok(block.map(|block| String::from_utf8(block.into()).unwrap()))
 }
 

@@ -6,7 +6,7 @@
 //!
 //! Decisions where the contract is silent:
 //! * Comments, `id:`, `retry:` and event types of the upstream end here. So does a chunk without `choices` (or null
-//!   ones) that holds no usage (a provider's own kind of event), and a chunk behind a choice's finish that says nothing.
+//!   ones) that holds no usage (a provider's own kind of event), and a chunk after a choice's finish that says nothing.
 //! * An event's framing is normalised (`data: `, LF) even where its payload needs no change.
 //! * The event that a stream's end left without its blank line counts if it is whole: JSON that parses was not cut.
 //! * `error`, `network_error`, `abort` and `insufficient_system_resource` as a finish reason are errors: the answer
@@ -36,7 +36,7 @@ pub(crate) use shape::{Parts, Reason, details_text, translate};
 
 const FRAME_HEAD: &[u8] = b"data: ";
 
-/// Where a stream stands.
+/// How far a stream has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamState {
     /// More may come.
@@ -79,7 +79,7 @@ impl Transformer {
 
     /// The upstream closed the stream cleanly: append what is due.
     pub fn finish(&mut self, output: &mut Vec<u8>) -> StreamState {
-        // At most an unterminated unknown field and then the event that it stands in.
+        // At most an unterminated unknown field and then the event that it is in.
         for _ in 0..2 {
             if self.shaper.state != StreamState::Open {
                 return self.shaper.state;
