@@ -10,6 +10,7 @@ pub mod chunk;
 pub mod completion;
 pub mod context;
 pub mod error;
+mod keeper;
 pub mod merge;
 pub mod stream;
 pub mod summary;

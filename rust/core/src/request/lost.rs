@@ -3,7 +3,8 @@
 //! Lost is what is absent, null or an empty string: DeepSeek refuses the empty one like the others, and SDKs write it for
 //! what they never had. Anything else is the client's own and stays.
 
-use crate::json::{JsonError, Scanner, Value};
+use crate::answer::chunk::{NotAChunk, ToolCall, text_of};
+use crate::json::{JsonError, Member, Scanner, Value};
 use crate::turn::key::{Conversation, FirstCall, TurnKey};
 
 use super::scan::Field;
@@ -34,8 +35,7 @@ impl ChatRequest {
     /// What those turns were kept under, if they were. `body` is the one that was scanned.
     #[must_use]
     pub fn lost_turn_keys(&self, body: &[u8], scope: &[u8]) -> Vec<TurnKey> {
-        let calls: Vec<_> =
-            self.lost_turns.iter().map(|turn| FirstCall::read(body, turn.tool_calls)).collect();
+        let calls: Vec<_> = self.lost_turns.iter().map(|turn| first_call(body, turn.tool_calls)).collect();
         let mut before = Vec::new();
         if !calls.iter().all(FirstCall::has_unique_id) {
             let conversation = self.conversation(body, |start, so_far| {
@@ -83,4 +83,23 @@ impl ChatRequest {
         });
         conversation
     }
+}
+
+/// The first of a message's `tool_calls`; empty where that is not a call.
+fn first_call(input: &[u8], tool_calls: Value) -> FirstCall {
+    let mut first = None;
+    // Scanned before. Items that are not objects can't come from one of our answers.
+    let _ = Scanner::of(input, tool_calls).array(|scanner, _| {
+        let call = ToolCall::read(scanner)?;
+        first.get_or_insert(call);
+        Ok::<_, NotAChunk>(())
+    });
+    let text = |member: Option<Member>| {
+        text_of(member.as_ref(), input).map(|text| text.decode().into_owned()).unwrap_or_default()
+    };
+    first.map_or_else(FirstCall::default, |call| FirstCall {
+        id: text(call.id),
+        name: text(call.name),
+        arguments: text(call.arguments),
+    })
 }

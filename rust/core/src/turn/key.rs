@@ -2,9 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::answer::chunk::{NotAChunk, ToolCall, text_of};
 use crate::json::text::Text;
-use crate::json::{Kind, Member, Scanner, Value};
+use crate::json::{Kind, Scanner};
 
 /// No more reasoning than this is kept of one answer, all its choices together; still escaped.
 pub const MAX_KEPT_BYTES: usize = 256 * 1024;
@@ -37,25 +36,6 @@ pub struct ToolTurn {
 }
 
 impl FirstCall {
-    /// The first of a message's `tool_calls`; empty where that is not a call.
-    pub(crate) fn read(input: &[u8], tool_calls: Value) -> Self {
-        let mut first = None;
-        // Scanned before. Items that are not objects can't come from one of our answers.
-        let _ = Scanner::of(input, tool_calls).array(|scanner, _| {
-            let call = ToolCall::read(scanner)?;
-            first.get_or_insert(call);
-            Ok::<_, NotAChunk>(())
-        });
-        let text = |member: Option<Member>| {
-            text_of(member.as_ref(), input).map(|text| text.decode().into_owned()).unwrap_or_default()
-        };
-        first.map_or_else(Self::default, |call| Self {
-            id: text(call.id),
-            name: text(call.name),
-            arguments: text(call.arguments),
-        })
-    }
-
     /// Whether no other turn has this id.
     #[must_use]
     pub fn has_unique_id(&self) -> bool {
@@ -137,7 +117,7 @@ impl Conversation {
 
 impl ToolTurn {
     /// None where there was no reasoning.
-    pub(super) fn new(first_call: FirstCall, reasoning: Vec<u8>, too_long: bool) -> Option<Self> {
+    pub(crate) fn new(first_call: FirstCall, reasoning: Vec<u8>, too_long: bool) -> Option<Self> {
         (too_long || !reasoning.is_empty())
             .then(|| Self { first_call, reasoning: (!too_long).then_some(reasoning) })
     }

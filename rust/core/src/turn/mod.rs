@@ -1,4 +1,4 @@
-//! The reasoning of answers that called tools: gathered on its way out, and known again when the turn comes back.
+//! The reasoning of answers that called tools, known again when the turn comes back. `answer::keeper` gathers it.
 //!
 //! DeepSeek and Kimi refuse a request in which an assistant message called tools and lost its reasoning. So the
 //! gateway keeps the reasoning of such an answer for a while, under a [`key::TurnKey`], and the next request's messages are
@@ -13,7 +13,6 @@
 //!
 //! Arguments are compared as JSON, without white space and with escapes read: SDKs parse them and write them anew.
 
-pub(crate) mod keeper;
 pub mod key;
 
 #[cfg(test)]

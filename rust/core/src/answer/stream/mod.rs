@@ -19,6 +19,7 @@ use crate::answer::choices;
 use crate::answer::chunk::{Chunk, Holder};
 use crate::answer::context::AnswerContext;
 use crate::answer::error::{StreamError, StreamErrorKind};
+use crate::answer::keeper::Keeper;
 use crate::answer::summary::Summary;
 use crate::answer::template::Template;
 use crate::answer::think::{ReasoningTags, may_hold_tag};
@@ -28,7 +29,6 @@ use crate::json::edit::Edits;
 use crate::json::text::write_string;
 use crate::json::{JsonError, Kind, Scanner, Value};
 use crate::sse::{Event, Item, Parser, SseLimits};
-use crate::turn::keeper::Keeper;
 
 pub(crate) use calls::{new_call_id, write_arguments};
 use shape::{ChoiceState, Finish};

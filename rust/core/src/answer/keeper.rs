@@ -1,10 +1,9 @@
 //! Gathering the reasoning of tool turns while a stream passes through.
 
-use crate::answer::choices::{self, Indexed};
-use crate::answer::chunk::{Chunk, Holder, ToolCall, text_of};
+use super::choices::{self, Indexed};
+use super::chunk::{Chunk, Holder, ToolCall, text_of};
 use crate::json::text::Text;
-
-use super::key::{FirstCall, MAX_KEPT_BYTES, ToolTurn};
+use crate::turn::key::{FirstCall, MAX_KEPT_BYTES, ToolTurn};
 
 /// Gathers a stream's tool turns. Reads what the transformer puts out, so that each quirk is known in one place.
 #[derive(Debug, Default)]
