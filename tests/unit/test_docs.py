@@ -30,7 +30,7 @@ from llmgw.config import (
 )
 from llmgw.errors import ERRORS
 from llmgw.observe.metrics import Metrics
-from llmgw.simulator.faults import Simulation
+from llmgw.simulator.simulation import Simulation
 from llmgw.store import LedgerRow
 from tests.support.pages import blocks, headings, names, prose, read, rows, section, sections
 from tests.support.processes import ROOT

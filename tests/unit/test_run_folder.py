@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llmgw.config import ConfigError, Fault, load_config
-from llmgw.serving.run_folder import RUN_FOLDER_ENV, Current, Result, RunFolder, WorkerState
+from llmgw.serving.run_folder import RUN_FOLDER_ENV, ActiveConfig, ReloadResult, RunFolder, WorkerState
 
 CONFIG = """
 [upstreams.local]
@@ -36,17 +36,17 @@ def store_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/llmgw.db"
 
 
-def current(tmp_path: Path, generation: int) -> Current:
-    return Current.of(load_config(tmp_path / "llmgw.toml"), generation)
+def current(tmp_path: Path, generation: int) -> ActiveConfig:
+    return ActiveConfig.of(load_config(tmp_path / "llmgw.toml"), generation)
 
 
 def test_a_worker_gets_the_config_in_force_and_not_the_file(tmp_path: Path, store_url: str) -> None:
     folder = RunFolder.create(store_url)
-    folder.set_current(current(tmp_path, 1))
+    folder.activate(current(tmp_path, 1))
     before = folder.stamp()
     (tmp_path / "llmgw.toml").write_text("no TOML [", "utf-8")
     (tmp_path / "secret").write_text("sk-two", "utf-8")
-    config = RunFolder(folder.path).current().load()
+    config = RunFolder(folder.path).active().load()
     assert [model.id for model in config.models] == ["m"]
     assert config.source == tmp_path / "llmgw.toml"
     secret = config.upstreams["local"].api_key
@@ -55,7 +55,7 @@ def test_a_worker_gets_the_config_in_force_and_not_the_file(tmp_path: Path, stor
     assert folder.stamp() == before
     (tmp_path / "secret").unlink()
     with pytest.raises(ConfigError):
-        folder.current().load()
+        folder.active().load()
     folder.remove()
 
 
@@ -63,9 +63,9 @@ def test_another_config_changes_the_stamp(tmp_path: Path, store_url: str) -> Non
     folder = RunFolder.create(store_url)
     stamps = set()
     for generation in range(1, 6):
-        folder.set_current(current(tmp_path, generation))
+        folder.activate(current(tmp_path, generation))
         stamps.add(folder.stamp())
-        assert folder.current().generation == generation
+        assert folder.active().generation == generation
     assert len(stamps) > 1
     folder.remove()
 
@@ -76,7 +76,7 @@ def test_requests_and_results(store_url: str, tmp_path: Path) -> None:
     assert folder.result(asked[0]) is None
     assert sorted(folder.take_requests(), key=lambda request: request.config) == asked
     assert folder.take_requests() == []
-    result = Result(3, [Fault("server.port", "is wrong", "mend it")], [1, 2])
+    result = ReloadResult(3, [Fault("server.port", "is wrong", "mend it")], [1, 2])
     folder.answer(asked[0], result)
     assert folder.result(asked[0]) == result
     assert folder.result(asked[0]) is None
@@ -86,15 +86,15 @@ def test_requests_and_results(store_url: str, tmp_path: Path) -> None:
 
 def test_reports(store_url: str) -> None:
     folder = RunFolder.create(store_url)
-    assert folder.report_of(os.getpid()) is None
-    folder.report(WorkerState(2, "no"))
-    assert folder.report_of(os.getpid()) == WorkerState(2, "no")
+    assert folder.worker_state(os.getpid()) is None
+    folder.report_state(WorkerState(2, "no"))
+    assert folder.worker_state(os.getpid()) == WorkerState(2, "no")
     folder.remove()
 
 
 def test_it_is_for_its_owner_alone(tmp_path: Path, store_url: str) -> None:
     folder = RunFolder.create(store_url)
-    folder.set_current(current(tmp_path, 1))
+    folder.activate(current(tmp_path, 1))
     folder.ask(tmp_path)
     modes = {path.stat().st_mode & 0o777 for path in folder.path.iterdir()}
     assert (modes, folder.path.stat().st_mode & 0o777) == ({0o600}, 0o700)

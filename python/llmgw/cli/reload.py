@@ -10,7 +10,7 @@ from typing import Final
 from llmgw.cli.common import add_config_option
 from llmgw.config import Config, ConfigError, find_config, load_config
 from llmgw.errors import CommandError
-from llmgw.serving.run_folder import Request, Result, RunFolder
+from llmgw.serving.run_folder import ReloadRequest, ReloadResult, RunFolder
 
 EPILOG: Final = """\
 The gateway is found by the database of the config. It checks the file with its own environment and secrets;
@@ -84,7 +84,7 @@ def _reload(folder: RunFolder, config: Config, deadline_s: float) -> bool:
     return not problems
 
 
-def _result(folder: RunFolder, request: Request, deadline_s: float) -> Result:
+def _result(folder: RunFolder, request: ReloadRequest, deadline_s: float) -> ReloadResult:
     while (result := folder.result(request)) is None:
         _wait(f"the gateway with process id {folder.pid} does not answer", deadline_s)
     return result
@@ -92,7 +92,7 @@ def _result(folder: RunFolder, request: Request, deadline_s: float) -> Result:
 
 def _problem(folder: RunFolder, pid: int, generation: int, deadline_s: float) -> str | None:
     """Wait for a worker. None: it has the config, or it is gone and its successor has it."""
-    while (report := folder.report_of(pid)) is None or report.generation < generation:
+    while (report := folder.worker_state(pid)) is None or report.generation < generation:
         try:
             os.kill(pid, 0)
         except ProcessLookupError:

@@ -11,7 +11,7 @@ from typing import Final, Literal, Self
 
 from llmgw.errors import ApiError
 
-Reason = Literal["requests", "bytes", "upstream", "files"]
+ShedReason = Literal["requests", "bytes", "upstream", "files"]
 """Why a request was turned away: `max_in_flight_requests`, `max_in_flight_bytes`, its upstream's
 `max_in_flight`, or the process has no file descriptors left."""
 
@@ -39,7 +39,7 @@ class Admission:
     """The limits of one worker. For the event loop's thread only."""
 
     def __init__(
-        self, *, max_requests: int, max_bytes: int, on_shed: Callable[[Reason], None] = lambda _: None
+        self, *, max_requests: int, max_bytes: int, on_shed: Callable[[ShedReason], None] = lambda _: None
     ) -> None:
         """`on_shed` is called for each request that is turned away."""
         self.max_requests = max_requests
@@ -59,7 +59,7 @@ class Admission:
             raise self.shed("requests", "The gateway serves as many requests as it can.")
         return Ticket(self)
 
-    def shed(self, reason: Reason, why: str) -> ApiError:
+    def shed(self, reason: ShedReason, why: str) -> ApiError:
         """Count a request that is turned away; the error to raise, `overloaded`."""
         self._on_shed(reason)
         self._shed += 1

@@ -24,13 +24,13 @@ logger = logging.getLogger(__name__)
 
 _SHOWN_MODELS: Final = 3
 
-Count = Callable[[str, int], None]
+CountTurns = Callable[[str, int], None]
 
 
 class Reasoning:
     """Puts back what was lost and keeps what comes, with one store."""
 
-    def __init__(self, store: ReasoningStore, count: Count) -> None:
+    def __init__(self, store: ReasoningStore, count: CountTurns) -> None:
         """`count(outcome, turns)`: `kept`, `too_long`, `restored`, `missing` or `failed`."""
         self._store = store
         self._count = count

@@ -23,7 +23,7 @@ JITTER: Final = 0.2
 
 _MAX_DOUBLINGS: Final = 32
 
-State = Literal["up", "cooling", "probing"]
+HealthState = Literal["up", "cooling", "probing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Health:
         self._probes = 0
 
     @property
-    def state(self) -> State:
+    def state(self) -> HealthState:
         """`up`; `cooling`; or `probing`: the cool-down is over, and one request will show or is showing."""
         if self._until_s is None:
             return "up"

@@ -50,8 +50,8 @@ class Model:
         raise ApiError("unsupported_thinking_mode", message, param=request.thinking_field)
 
 
-class Upstream(NamedTuple):
-    """One configured provider endpoint."""
+class OpenUpstream(NamedTuple):
+    """A configured upstream, with its client and its limit."""
 
     table: UpstreamConfig
     client: _core.Upstream
@@ -79,12 +79,12 @@ class Router:
         self._previous = previous
         self._observe = observe
         self._health: dict[tuple[str, str], Health] = {}
-        self.upstreams: dict[str, Upstream] = {}
+        self.upstreams: dict[str, OpenUpstream] = {}
         for name, table in config.upstreams.items():
             old = previous.upstreams.get(name) if previous else None
             client = old.client if old is not None and old.table == table else _client(table)
             # What is under way there counts, whichever config it began under.
-            self.upstreams[name] = Upstream(table, client, old.slots if old is not None else Slots(None))
+            self.upstreams[name] = OpenUpstream(table, client, old.slots if old is not None else Slots(None))
         self._models = {model.id: self._model(model) for model in config.models}
         for upstream in self.upstreams.values():
             upstream.slots.limit = upstream.table.max_in_flight

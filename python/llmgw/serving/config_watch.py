@@ -24,7 +24,7 @@ class ConfigWatch:
         stamp = self._folder.stamp()
         if stamp == self._stamp:
             return
-        current = await asyncio.to_thread(self._folder.current)
+        current = await asyncio.to_thread(self._folder.active)
         problem = None
         try:
             config = await asyncio.to_thread(current.load)
@@ -35,5 +35,5 @@ class ConfigWatch:
         except (ConfigError, ValueError) as error:
             logger.error("generation %d of the config can't be used: %s", current.generation, error)  # noqa: TRY400
             problem = str(error)
-        await asyncio.to_thread(self._folder.report, WorkerState(current.generation, problem))
+        await asyncio.to_thread(self._folder.report_state, WorkerState(current.generation, problem))
         self._stamp = stamp

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from llmgw.config import Config, ConfigError, Fault, load_config, restart_faults
-from llmgw.serving.run_folder import Current, Result, RunFolder
+from llmgw.serving.run_folder import ActiveConfig, ReloadResult, RunFolder
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Reloader:
         self._workers = workers
         self._on_config = on_config
         self._generation = 1
-        folder.set_current(Current.of(config, self._generation))
+        folder.activate(ActiveConfig.of(config, self._generation))
         self._on_stop = on_stop
         self._signals, self._wakeup = socket.socketpair()
         self._wakeup.setblocking(False)  # noqa: FBT003  (its one argument)
@@ -85,7 +85,7 @@ class Reloader:
         requests = self._folder.take_requests()
         for request in requests:
             faults = self._take_over(Path(request.config))
-            self._folder.answer(request, Result(self._generation, faults, list(self._workers())))
+            self._folder.answer(request, ReloadResult(self._generation, faults, list(self._workers())))
         if not requests:
             self._take_over(self._config.source)
 
@@ -98,7 +98,7 @@ class Reloader:
         if faults := restart_faults(self._config, config):
             return self._refuse(ConfigError(file, faults))
         self._generation += 1
-        self._folder.set_current(Current.of(config, self._generation))
+        self._folder.activate(ActiveConfig.of(config, self._generation))
         self._config = config
         self._on_config(config)
         logger.info("config generation %d is in force, of %s", self._generation, config.source)

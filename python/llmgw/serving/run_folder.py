@@ -29,11 +29,11 @@ from llmgw.config import SQLITE_PREFIX, Config, Fault, parse_text
 RUN_FOLDER_ENV: Final = "LLMGW_RUN_FOLDER"
 """Where a worker finds the folder. Set by the process that starts it."""
 _LOCK: Final = "lock"
-_CURRENT: Final = "current.json"
+_ACTIVE_CONFIG: Final = "current.json"
 
 
 @dataclass(frozen=True)
-class Current:
+class ActiveConfig:
     """The config in force."""
 
     generation: int
@@ -55,7 +55,7 @@ class Current:
 
 
 @dataclass(frozen=True)
-class Request:
+class ReloadRequest:
     """What `llmgw reload` asks for."""
 
     id: str
@@ -64,7 +64,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Result:
+class ReloadResult:
     """What the serving process made of a request."""
 
     generation: int
@@ -129,38 +129,38 @@ class RunFolder:
             os.close(self._lock)
             self._lock = None
 
-    def set_current(self, current: Current) -> None:
+    def activate(self, active: ActiveConfig) -> None:
         """Put a config in force: the workers see it at their next look."""
-        self._write(_CURRENT, asdict(current))
+        self._write(_ACTIVE_CONFIG, asdict(active))
 
-    def current(self) -> Current:
+    def active(self) -> ActiveConfig:
         """The config in force."""
-        return Current(**self._read(_CURRENT))
+        return ActiveConfig(**self._read(_ACTIVE_CONFIG))
 
     def stamp(self) -> tuple[int, int]:
         """Changes whenever another config is put in force. Cheap, and takes no file descriptor."""
-        status = (self.path / _CURRENT).stat()
+        status = (self.path / _ACTIVE_CONFIG).stat()
         return status.st_ino, status.st_mtime_ns
 
-    def ask(self, config: Path) -> Request:
+    def ask(self, config: Path) -> ReloadRequest:
         """Write down a request to take over a config file. The process is to be told by SIGHUP."""
-        request = Request(uuid.uuid4().hex, str(config))
+        request = ReloadRequest(uuid.uuid4().hex, str(config))
         self._write(f"request-{request.id}.json", asdict(request))
         return request
 
-    def take_requests(self) -> list[Request]:
+    def take_requests(self) -> list[ReloadRequest]:
         """What was asked since the last time."""
         requests = []
         for path in sorted(self.path.glob("request-*.json")):
-            requests.append(Request(**self._read(path.name)))
+            requests.append(ReloadRequest(**self._read(path.name)))
             path.unlink()
         return requests
 
-    def answer(self, request: Request, result: Result) -> None:
+    def answer(self, request: ReloadRequest, result: ReloadResult) -> None:
         """Say what became of a request."""
         self._write(f"result-{request.id}.json", asdict(result))
 
-    def result(self, request: Request) -> Result | None:
+    def result(self, request: ReloadRequest) -> ReloadResult | None:
         """What became of a request, if that is known; it is told only once."""
         path = self.path / f"result-{request.id}.json"
         try:
@@ -168,13 +168,13 @@ class RunFolder:
         except FileNotFoundError:
             return None
         path.unlink()
-        return Result(read["generation"], [Fault(*fault) for fault in read["faults"]], read["workers"])
+        return ReloadResult(read["generation"], [Fault(*fault) for fault in read["faults"]], read["workers"])
 
-    def report(self, report: WorkerState) -> None:
+    def report_state(self, state: WorkerState) -> None:
         """Say which generation this worker has."""
-        self._write(f"worker-{os.getpid()}.json", asdict(report))
+        self._write(f"worker-{os.getpid()}.json", asdict(state))
 
-    def report_of(self, pid: int) -> WorkerState | None:
+    def worker_state(self, pid: int) -> WorkerState | None:
         """What a worker said last."""
         try:
             return WorkerState(**self._read(f"worker-{pid}.json"))

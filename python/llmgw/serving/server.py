@@ -85,8 +85,8 @@ def run_gateway(
         stopped = threading.Event()
         stack.callback(stopped.set)
         arguments = (server, host, port, stopped, on_ready)
-        threading.Thread(target=_mind, args=arguments, name="llmgw-minder", daemon=True).start()
-        _let_young_workers_be_stopped()
+        threading.Thread(target=_watch_workers, args=arguments, name="llmgw-watch", daemon=True).start()
+        _keep_stops_for_new_workers()
         try:
             server.serve(target_loader=load_app, wrap_loader=False)
         except SystemExit:
@@ -154,7 +154,7 @@ def base_url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _let_young_workers_be_stopped() -> None:
+def _keep_stops_for_new_workers() -> None:
     """See to it that a stop during the start is not lost.
 
     A worker inherits its parent's signal handlers, which mean nothing in it, and sets its own after its
@@ -173,7 +173,7 @@ def _let_young_workers_be_stopped() -> None:
     )
 
 
-def _mind(
+def _watch_workers(
     server: AbstractServer[Any],
     host: str,
     port: int,

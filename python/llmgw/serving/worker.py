@@ -21,19 +21,19 @@ def load_app() -> Any:  # noqa: ANN401  (an ASGI application, in granian's words
     """Make the application. granian calls this in each worker, before it sets the worker's signals."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it means the parent, even if the whole group gets it
     memory.configure()
-    _finish_before_others()
+    _use_batch_scheduling()
     # Not before: prometheus_client looks for its folder of several workers when it is imported.
     from llmgw.app import App
     from llmgw.serving.config_watch import ConfigWatch
 
     folder = RunFolder.of_worker()
-    config = folder.current().load()
+    config = folder.active().load()
     app = App(config, upkeep=(ConfigWatch(folder, config), memory.TrimWhenIdle()))
     _signals.set_loop_signals = functools.partial(_set_loop_signals, on_stop=app.drain)
     return app
 
 
-def _finish_before_others() -> None:
+def _use_batch_scheduling() -> None:
     """Have the worker's threads finish what they are at before one that they wake takes over their core.
 
     A request passes four of them (granian's two, asyncio's, the upstreams'), and by default Linux lets each

@@ -23,7 +23,7 @@ other unknown member, so an operator can rehearse slow and failing providers end
 
     "simulate": {"delay_ms": 20, "chunk_chars": 4, "first_delay_ms": 500, "error_after_chunks": 10}
 
-See `faults.Simulation` for all of its members.
+See `simulation.Simulation` for all of its members.
 """
 
 from llmgw.simulator.model import Model

@@ -5,12 +5,12 @@ import secrets
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
-from llmgw.simulator.faults import Simulation
-from llmgw.simulator.model import Fault, JsonObject, RefusalError
+from llmgw.simulator.model import JsonObject, Refusal, RefusalError
 from llmgw.simulator.provider import Provider
 from llmgw.simulator.providers import PROVIDERS
 from llmgw.simulator.recorder import Received, Recorder
 from llmgw.simulator.request import ChatRequest
+from llmgw.simulator.simulation import Simulation
 from llmgw.simulator.turn import Turn
 from llmgw.simulator.wire import (
     COMMENT,
@@ -150,7 +150,9 @@ class Simulator:
 def _check_key(provider: Provider, headers: list[tuple[str, str]]) -> None:
     """Raises RefusalError."""
     if ("authorization", f"Bearer {provider.api_key}") not in headers:
-        raise RefusalError(Fault.INVALID_KEY, "The API key is wrong: see llmgw.simulator for the right one.")
+        raise RefusalError(
+            Refusal.INVALID_KEY, "The API key is wrong: see llmgw.simulator for the right one."
+        )
 
 
 async def _fail_after(chunks: int, simulation: Simulation, provider: Provider, exchange: Exchange) -> bool:
@@ -160,7 +162,7 @@ async def _fail_after(chunks: int, simulation: Simulation, provider: Provider, e
     if chunks == simulation.fail_after_chunks:
         raise BrokenOnPurposeError("this request asked for a broken connection")
     if chunks == simulation.error_after_chunks:
-        refusal = RefusalError(Fault.SERVER_ERROR, "simulated failure in the middle of the stream")
+        refusal = RefusalError(Refusal.SERVER_ERROR, "simulated failure in the middle of the stream")
         await exchange.write(frame(provider.error(refusal, secrets.token_hex(16))), more=False)
         return True
     if chunks == simulation.end_after_chunks:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
-from llmgw.simulator.model import Fault, JsonObject, Model, RefusalError, Thinking
+from llmgw.simulator.model import JsonObject, Model, Refusal, RefusalError, Thinking
 from llmgw.simulator.provider import Provider, as_uuid, message, tool_call
 from llmgw.simulator.request import ChatRequest, text_of
 from llmgw.simulator.turn import CallArguments, CallStart, Content, Piece, Reasoning, Turn
@@ -19,11 +19,11 @@ from llmgw.simulator.turn import CallArguments, CallStart, Content, Piece, Reaso
 _DIRECTIVE = re.compile(r"(?:^|\s)/(no_)?think\s*$")
 _FINGERPRINT = "fp_simulated"
 _TYPES = {
-    Fault.INVALID_KEY: ("authentication_error", "invalid_request_error"),
-    Fault.INVALID_REQUEST: ("invalid_request_error", "invalid_request_error"),
-    Fault.MODEL_NOT_FOUND: ("invalid_request_error", "invalid_request_error"),
-    Fault.RATE_LIMITED: ("rate_limit_error", "rate_limit_error"),
-    Fault.SERVER_ERROR: ("internal_error", "internal_error"),
+    Refusal.INVALID_KEY: ("authentication_error", "invalid_request_error"),
+    Refusal.INVALID_REQUEST: ("invalid_request_error", "invalid_request_error"),
+    Refusal.MODEL_NOT_FOUND: ("invalid_request_error", "invalid_request_error"),
+    Refusal.RATE_LIMITED: ("rate_limit_error", "rate_limit_error"),
+    Refusal.SERVER_ERROR: ("internal_error", "internal_error"),
 }
 
 
@@ -42,12 +42,12 @@ class DeepSeek(Provider):
         """The directive, else the object, else on."""
         kind = request.thinking_type()
         if kind not in (None, "enabled", "disabled"):
-            raise RefusalError(Fault.INVALID_REQUEST, "thinking.type must be `enabled` or `disabled`")
+            raise RefusalError(Refusal.INVALID_REQUEST, "thinking.type must be `enabled` or `disabled`")
         directive = _DIRECTIVE.search(_directed(request))
         thinking = directive.group(1) is None if directive else kind != "disabled"
         if thinking and request.tool_call_without_reasoning() is not None:
             raise RefusalError(
-                Fault.INVALID_REQUEST,
+                Refusal.INVALID_REQUEST,
                 "The reasoning_content in the thinking mode must be passed back to the API.",
             )
         return thinking and model.thinking is not Thinking.OFF
@@ -61,12 +61,12 @@ class DeepSeek(Provider):
         try:
             return super().model(request)
         except RefusalError:
-            raise RefusalError(Fault.INVALID_REQUEST, "Model Not Exist") from None
+            raise RefusalError(Refusal.INVALID_REQUEST, "Model Not Exist") from None
 
     def error(self, refusal: RefusalError, token: str) -> JsonObject:
         """OpenAI's shape."""
         del token
-        kind, code = _TYPES[refusal.fault]
+        kind, code = _TYPES[refusal.kind]
         return {
             "error": {"message": refusal.message, "type": kind, "param": None, "code": refusal.code or code}
         }

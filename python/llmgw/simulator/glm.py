@@ -9,17 +9,17 @@ import time
 from collections.abc import Iterator
 from typing import ClassVar
 
-from llmgw.simulator.model import Fault, JsonObject, Model, RefusalError, Thinking
+from llmgw.simulator.model import JsonObject, Model, Refusal, RefusalError, Thinking
 from llmgw.simulator.provider import Provider, message, tool_call
 from llmgw.simulator.request import ChatRequest
 from llmgw.simulator.turn import CallArguments, CallStart, Content, Piece, Reasoning, Turn
 
 _CODES = {
-    Fault.INVALID_KEY: "401",
-    Fault.INVALID_REQUEST: "1210",
-    Fault.MODEL_NOT_FOUND: "1211",
-    Fault.RATE_LIMITED: "1302",
-    Fault.SERVER_ERROR: "500",
+    Refusal.INVALID_KEY: "401",
+    Refusal.INVALID_REQUEST: "1210",
+    Refusal.MODEL_NOT_FOUND: "1211",
+    Refusal.RATE_LIMITED: "1302",
+    Refusal.SERVER_ERROR: "500",
 }
 
 
@@ -40,14 +40,16 @@ class Glm(Provider):
         refused = model.thinking is Thinking.ALWAYS and kind == "disabled"
         if refused or kind not in (None, "enabled", "disabled"):
             raise RefusalError(
-                Fault.INVALID_REQUEST, "Invalid API parameter, please check the documentation.", code="1210"
+                Refusal.INVALID_REQUEST,
+                "Invalid API parameter, please check the documentation.",
+                code="1210",
             )
         return kind != "disabled"
 
     def error(self, refusal: RefusalError, token: str) -> JsonObject:
         """A code of digits and a message, nothing else."""
         del token
-        return {"error": {"code": refusal.code or _CODES[refusal.fault], "message": refusal.message}}
+        return {"error": {"code": refusal.code or _CODES[refusal.kind], "message": refusal.message}}
 
     def chunks(self, turn: Turn) -> Iterator[JsonObject]:
         """Role everywhere."""

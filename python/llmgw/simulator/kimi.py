@@ -9,18 +9,18 @@ level.
 from collections.abc import Iterator
 from typing import ClassVar
 
-from llmgw.simulator.model import Fault, JsonObject, Model, RefusalError, Thinking
+from llmgw.simulator.model import JsonObject, Model, Refusal, RefusalError, Thinking
 from llmgw.simulator.provider import Provider, message, tool_call
 from llmgw.simulator.request import ChatRequest
 from llmgw.simulator.turn import CallArguments, CallStart, Content, Piece, Reasoning, Turn
 
 _FINGERPRINT = "fpv0_simulated"
 _TYPES = {
-    Fault.INVALID_KEY: "invalid_authentication_error",
-    Fault.INVALID_REQUEST: "invalid_request_error",
-    Fault.MODEL_NOT_FOUND: "resource_not_found_error",
-    Fault.RATE_LIMITED: "rate_limit_reached_error",
-    Fault.SERVER_ERROR: "server_error",
+    Refusal.INVALID_KEY: "invalid_authentication_error",
+    Refusal.INVALID_REQUEST: "invalid_request_error",
+    Refusal.MODEL_NOT_FOUND: "resource_not_found_error",
+    Refusal.RATE_LIMITED: "rate_limit_reached_error",
+    Refusal.SERVER_ERROR: "server_error",
 }
 
 
@@ -38,17 +38,17 @@ class Kimi(Provider):
         """The object, else on."""
         given = request.body.get("thinking")
         if given is not None and not isinstance(given, dict):
-            raise RefusalError(Fault.INVALID_REQUEST, "invalid thinking: must be an object with a type")
+            raise RefusalError(Refusal.INVALID_REQUEST, "invalid thinking: must be an object with a type")
         kind = request.thinking_type()
         if kind not in (None, "enabled", "disabled"):
             raise RefusalError(
-                Fault.INVALID_REQUEST, "invalid thinking type: only enabled or disabled is allowed"
+                Refusal.INVALID_REQUEST, "invalid thinking type: only enabled or disabled is allowed"
             )
         thinking = kind != "disabled" or model.thinking is Thinking.ALWAYS
         index = request.tool_call_without_reasoning()
         if thinking and index is not None:
             raise RefusalError(
-                Fault.INVALID_REQUEST,
+                Refusal.INVALID_REQUEST,
                 "thinking is enabled but reasoning_content is missing "
                 f"in assistant tool call message at index {index}",
             )
@@ -57,7 +57,7 @@ class Kimi(Provider):
     def error(self, refusal: RefusalError, token: str) -> JsonObject:
         """A message and a type."""
         del token
-        return {"error": {"message": refusal.message, "type": refusal.code or _TYPES[refusal.fault]}}
+        return {"error": {"message": refusal.message, "type": refusal.code or _TYPES[refusal.kind]}}
 
     def chunks(self, turn: Turn) -> Iterator[JsonObject]:
         """Role in the first delta; the usage at the last choice that finishes."""

@@ -9,17 +9,17 @@ the chunk with the finish reason has `delta: null` and a `message` instead, and 
 from collections.abc import Iterator
 from typing import ClassVar
 
-from llmgw.simulator.model import Fault, JsonObject, Model, RefusalError, Thinking
+from llmgw.simulator.model import JsonObject, Model, Refusal, RefusalError, Thinking
 from llmgw.simulator.provider import Provider, tool_call
 from llmgw.simulator.request import ChatRequest
 from llmgw.simulator.turn import CallArguments, CallStart, Content, Piece, Reasoning, Turn
 
 _TYPES = {
-    Fault.INVALID_KEY: ("authorized_error", "1004"),
-    Fault.INVALID_REQUEST: ("bad_request_error", "2013"),
-    Fault.MODEL_NOT_FOUND: ("bad_request_error", "2013"),
-    Fault.RATE_LIMITED: ("rate_limit_error", "1002"),
-    Fault.SERVER_ERROR: ("server_error", "1000"),
+    Refusal.INVALID_KEY: ("authorized_error", "1004"),
+    Refusal.INVALID_REQUEST: ("bad_request_error", "2013"),
+    Refusal.MODEL_NOT_FOUND: ("bad_request_error", "2013"),
+    Refusal.RATE_LIMITED: ("rate_limit_error", "1002"),
+    Refusal.SERVER_ERROR: ("server_error", "1000"),
 }
 _NAME = "MiniMax AI"
 _OPEN = "<think>\n"
@@ -43,13 +43,13 @@ class MiniMax(Provider):
         kind = request.thinking_type()
         if kind not in (None, "adaptive", "disabled"):
             raise RefusalError(
-                Fault.INVALID_REQUEST, "invalid params, thinking.type must be adaptive or disabled"
+                Refusal.INVALID_REQUEST, "invalid params, thinking.type must be adaptive or disabled"
             )
         return kind != "disabled"
 
     def error(self, refusal: RefusalError, token: str) -> JsonObject:
         """The status is repeated in the body, as a string; the code stands in brackets behind the message."""
-        kind, code = _TYPES[refusal.fault]
+        kind, code = _TYPES[refusal.kind]
         return {
             "type": "error",
             "error": {

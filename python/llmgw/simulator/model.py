@@ -33,7 +33,7 @@ class Model:
         return ["text", "image"] if self.images else ["text"]
 
 
-class Fault(Enum):
+class Refusal(Enum):
     """Kinds of refusal. A provider maps each to its own `type` and `code`."""
 
     INVALID_KEY = 401
@@ -48,17 +48,17 @@ class RefusalError(Exception):
 
     def __init__(
         self,
-        fault: Fault,
+        kind: Refusal,
         message: str,
         *,
         code: str | None = None,
         status: int | None = None,
         retry_after_s: float | None = None,
     ) -> None:
-        """`status` None: the fault's own."""
+        """`status` None: the kind's own."""
         super().__init__(message)
-        self.fault = fault
+        self.kind = kind
         self.message = message
         self.code = code
-        self.status = fault.value if status is None else status
+        self.status = kind.value if status is None else status
         self.retry_after_s = retry_after_s

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from llmgw.simulator.answer import ToolCall, compose, limit
-from llmgw.simulator.model import Fault, JsonObject, Model, RefusalError
+from llmgw.simulator.model import JsonObject, Model, Refusal, RefusalError
 from llmgw.simulator.request import ChatRequest
 from llmgw.simulator.turn import Turn
 
@@ -31,7 +31,7 @@ class Provider(ABC):
         for model in self.models:
             if model.id == request.model:
                 return model
-        raise RefusalError(Fault.MODEL_NOT_FOUND, f"The model `{request.model}` does not exist.")
+        raise RefusalError(Refusal.MODEL_NOT_FOUND, f"The model `{request.model}` does not exist.")
 
     def answer(self, request: ChatRequest) -> Turn:
         """Take the request or refuse it. Raises RefusalError."""
@@ -40,7 +40,7 @@ class Provider(ABC):
             raise refusal
         model = self.model(request)
         if request.images and not model.images:
-            raise RefusalError(Fault.INVALID_REQUEST, f"{model.id} takes text only, but an image was given")
+            raise RefusalError(Refusal.INVALID_REQUEST, f"{model.id} takes text only, but an image was given")
         thinking = self.thinking(request, model)
         question = self.question(request)
         answers = tuple(

@@ -11,17 +11,17 @@ from typing import ClassVar
 
 from llmgw.simulator import tokens
 from llmgw.simulator.answer import Answer
-from llmgw.simulator.model import Fault, JsonObject, Model, RefusalError, Thinking
+from llmgw.simulator.model import JsonObject, Model, Refusal, RefusalError, Thinking
 from llmgw.simulator.provider import Provider, as_uuid, message, tool_call
 from llmgw.simulator.request import ChatRequest
 from llmgw.simulator.turn import CallArguments, CallStart, Content, Finish, Piece, Reasoning, Turn
 
 _TYPES = {
-    Fault.INVALID_KEY: ("invalid_request_error", "invalid_api_key"),
-    Fault.INVALID_REQUEST: ("invalid_request_error", "invalid_parameter_error"),
-    Fault.MODEL_NOT_FOUND: ("invalid_request_error", "model_not_found"),
-    Fault.RATE_LIMITED: ("limit_requests", "limit_requests"),
-    Fault.SERVER_ERROR: ("internal_error", "internal_error"),
+    Refusal.INVALID_KEY: ("invalid_request_error", "invalid_api_key"),
+    Refusal.INVALID_REQUEST: ("invalid_request_error", "invalid_parameter_error"),
+    Refusal.MODEL_NOT_FOUND: ("invalid_request_error", "model_not_found"),
+    Refusal.RATE_LIMITED: ("limit_requests", "limit_requests"),
+    Refusal.SERVER_ERROR: ("internal_error", "internal_error"),
 }
 
 
@@ -41,15 +41,16 @@ class Qwen(Provider):
         """`enable_thinking`; with it on, only streams are answered."""
         switch = request.body.get("enable_thinking")
         if switch is not None and not isinstance(switch, bool):
-            raise RefusalError(Fault.INVALID_REQUEST, "parameter.enable_thinking must be a boolean")
+            raise RefusalError(Refusal.INVALID_REQUEST, "parameter.enable_thinking must be a boolean")
         if model.thinking is Thinking.ALWAYS and switch is False:
             raise RefusalError(
-                Fault.INVALID_REQUEST, "The value of the enable_thinking parameter is restricted to True."
+                Refusal.INVALID_REQUEST,
+                "The value of the enable_thinking parameter is restricted to True.",
             )
         thinking = model.thinking is not Thinking.OFF if switch is None else switch
         if thinking and not request.stream:
             raise RefusalError(
-                Fault.INVALID_REQUEST,
+                Refusal.INVALID_REQUEST,
                 "parameter.enable_thinking must be set to false for non-streaming calls",
             )
         return thinking
@@ -68,7 +69,7 @@ class Qwen(Provider):
 
     def error(self, refusal: RefusalError, token: str) -> JsonObject:
         """DashScope names the request beside the error."""
-        kind, code = _TYPES[refusal.fault]
+        kind, code = _TYPES[refusal.kind]
         return {
             "error": {"message": refusal.message, "type": kind, "param": None, "code": refusal.code or code},
             "id": f"chatcmpl-{as_uuid(token)}",

@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass
 
 from llmgw.simulator import tokens
-from llmgw.simulator.faults import Simulation
-from llmgw.simulator.model import Fault, JsonObject, RefusalError
+from llmgw.simulator.model import JsonObject, Refusal, RefusalError
+from llmgw.simulator.simulation import Simulation
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 
@@ -25,12 +25,12 @@ class ChatRequest:
         try:
             body = json.loads(raw)
         except ValueError:
-            raise RefusalError(Fault.INVALID_REQUEST, "the body is no JSON") from None
+            raise RefusalError(Refusal.INVALID_REQUEST, "the body is no JSON") from None
         if not isinstance(body, dict) or not isinstance(body.get("model"), str):
-            raise RefusalError(Fault.INVALID_REQUEST, "model must be a string")
+            raise RefusalError(Refusal.INVALID_REQUEST, "model must be a string")
         messages = body.get("messages")
         if not isinstance(messages, list) or not messages or not all(isinstance(m, dict) for m in messages):
-            raise RefusalError(Fault.INVALID_REQUEST, "messages must be a non-empty array of objects")
+            raise RefusalError(Refusal.INVALID_REQUEST, "messages must be a non-empty array of objects")
         return cls(body, messages, Simulation.parse(body.get("simulate"), delay_ms=delay_ms))
 
     @property

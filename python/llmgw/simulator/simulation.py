@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, fields
 
-from llmgw.simulator.model import Fault, JsonObject, RefusalError
+from llmgw.simulator.model import JsonObject, Refusal, RefusalError
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,17 @@ class Simulation:
         if value is None:
             return cls(delay_ms=delay_ms)
         if not isinstance(value, dict):
-            raise RefusalError(Fault.INVALID_REQUEST, "simulate must be an object")
+            raise RefusalError(Refusal.INVALID_REQUEST, "simulate must be an object")
         known = {field.name for field in fields(cls)}
         numbers: JsonObject = {"delay_ms": delay_ms}
         for name, number in value.items():
             if name not in known:
                 raise RefusalError(
-                    Fault.INVALID_REQUEST, f"simulate.{name} is unknown; known are {', '.join(sorted(known))}"
+                    Refusal.INVALID_REQUEST,
+                    f"simulate.{name} is unknown; known are {', '.join(sorted(known))}",
                 )
             if isinstance(number, bool) or not isinstance(number, int | float) or number < 0:
-                raise RefusalError(Fault.INVALID_REQUEST, f"simulate.{name} must be a number, 0 or more")
+                raise RefusalError(Refusal.INVALID_REQUEST, f"simulate.{name} must be a number, 0 or more")
             numbers[name] = number
         for name in ("chunk_chars", "repeat"):
             numbers[name] = max(1, int(numbers.get(name, getattr(cls, name))))
@@ -56,9 +57,13 @@ class Simulation:
         if self.status is None:
             return None
         status = int(self.status)
-        fault = {401: Fault.INVALID_KEY, 404: Fault.MODEL_NOT_FOUND, 429: Fault.RATE_LIMITED}.get(status)
-        if fault is None:
-            fault = Fault.SERVER_ERROR if status >= Fault.SERVER_ERROR.value else Fault.INVALID_REQUEST
+        kind = {
+            401: Refusal.INVALID_KEY,
+            404: Refusal.MODEL_NOT_FOUND,
+            429: Refusal.RATE_LIMITED,
+        }.get(status)
+        if kind is None:
+            kind = Refusal.SERVER_ERROR if status >= Refusal.SERVER_ERROR.value else Refusal.INVALID_REQUEST
         return RefusalError(
-            fault, f"simulated status {status}", status=status, retry_after_s=self.retry_after_s
+            kind, f"simulated status {status}", status=status, retry_after_s=self.retry_after_s
         )
