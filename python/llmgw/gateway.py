@@ -40,6 +40,7 @@ class Gateway:
         self.store = store
         self.metrics = Metrics(model.id for model in config.models)
         self.router = Router(config, observe=self.metrics.cooling)
+        self.router.take_effect()
         self.retry_budget = _retry_budget(config)
         self.catalog = _catalog(config, self.router)
         self.admission = Admission(
@@ -105,6 +106,7 @@ class Gateway:
         self.admission.max_bytes = config.server.max_in_flight_bytes
         if config.routing != self.config.routing:
             self.retry_budget = _retry_budget(config)
+        router.take_effect()
         self.router.retire_for(router)
         self.config, self.router, self.catalog = config, router, catalog
 

@@ -68,7 +68,9 @@ def routed(*models: dict[str, Any], **more: Any) -> tuple[Router, list[tuple[str
     """A router, and what it has told about cooling."""
     seen: list[tuple[str, str, bool]] = []
     config = parse_config({"upstreams": UPSTREAMS, "models": list(models), **more}, Path("llmgw.toml"))
-    return Router(config, observe=lambda *change: seen.append(change)), seen
+    router = Router(config, observe=lambda *change: seen.append(change))
+    router.take_effect()
+    return router, seen
 
 
 SEVERAL: dict[str, Any] = {
@@ -157,6 +159,7 @@ def test_what_a_reload_leaves_alone_keeps_its_connections() -> None:
     before.upstreams["two"].slots.used = 3
     upstreams = {**UPSTREAMS, "two": {**UPSTREAMS["two"], "max_in_flight": 7}, "three": UPSTREAMS["one"]}
     after = Router(parse_config({"upstreams": upstreams, "models": MODELS}, Path("llmgw.toml")), before)
+    after.take_effect()
     assert after.upstreams["one"].client is before.upstreams["one"].client
     assert after.upstreams["two"].client is not before.upstreams["two"].client
     # What is under way there began under the old config, and counts in the new one.

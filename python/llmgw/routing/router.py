@@ -70,25 +70,36 @@ class Router:
     ) -> None:
         """Make it in the worker process, after the fork: upstreams have pooled clients and threads.
 
-        `previous`: the one that this one takes over from. What did not change keeps its connections, and what
-        was learned of it. `observe` is told of each target that may cool down, and when it begins and ends
-        to, as in `Health`. Raises ValueError where the Rust core refuses an upstream or a route;
-        `load_config` checks the same.
+        `previous` is the router to be replaced: an upstream that did not change keeps its connections, and
+        a target its health. Until `take_effect` is called nothing of it is changed. `observe` is told of each
+        target that may cool down, and of every change of that, as in `Health`. Raises ValueError where the
+        Rust core refuses an upstream or a route; `load_config` checks the same.
         """
         self._config = config
         self._previous = previous
         self._observe = observe
         self._health: dict[tuple[str, str], Health] = {}
+        self._with_alternative: list[Health] = []
         self.upstreams: dict[str, OpenUpstream] = {}
         for name, table in config.upstreams.items():
             old = previous.upstreams.get(name) if previous else None
             client = old.client if old is not None and old.table == table else _client(table)
-            # What is under way there counts, whichever config it began under.
+            # Requests under way count, whichever config they began under.
             self.upstreams[name] = OpenUpstream(table, client, old.slots if old is not None else Slots(None))
         self._models = {model.id: self._model(model) for model in config.models}
+        self._previous = None
+
+    def take_effect(self) -> None:
+        """Apply the config to the health and slots that are shared with the previous router.
+
+        Call it once, on the event loop, when nothing can fail any more.
+        """
         for upstream in self.upstreams.values():
             upstream.slots.limit = upstream.table.max_in_flight
-        self._previous = None
+        for health in self._with_alternative:
+            if not health.may_cool and self._observe is not None:
+                self._observe(health.upstream, health.upstream_model, False)  # noqa: FBT003  (its one flag)
+            health.may_cool = True
 
     @property
     def health(self) -> list[Health]:
@@ -125,10 +136,8 @@ class Router:
 
     def _model(self, model: ModelConfig) -> Model:
         targets = [self._target(model, target) for target in model.targets]
-        for health in [target.health for target in targets] if len(targets) > 1 else []:
-            if not health.may_cool and self._observe is not None:
-                self._observe(health.upstream, health.upstream_model, False)  # noqa: FBT003  (its one flag)
-            health.may_cool = True
+        if len(targets) > 1:
+            self._with_alternative += [target.health for target in targets]
         share = self._config.routing.max_cooling_share
         return Model(
             id=model.id,
