@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
-from llmgw.access.bearer import authenticate, known_key
+from llmgw.access.bearer import find_key
 from llmgw.access.key import Key
 from llmgw.asgi.request import check_host, read_fields
 from llmgw.asgi.request_id import RequestIds
@@ -145,9 +145,9 @@ class App:
         await responder.whole(200, [JSON], body)
 
     async def _authenticate(self, gateway: Gateway, values: Sequence[bytes]) -> Key:
-        keyring = gateway.keyring
         try:
-            return known_key(values, keyring) or await authenticate(values, keyring)
+            found = find_key(values, gateway.keyring)
+            return found if isinstance(found, Key) else await found
         except ApiError as error:
             gateway.metrics.auth_failed(error.code)
             raise

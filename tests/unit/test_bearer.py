@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from llmgw.access.admin import create_key, revoke_keys
-from llmgw.access.bearer import authenticate, bearer_token
+from llmgw.access.bearer import bearer_token, find_key
+from llmgw.access.key import Key
 from llmgw.access.keyring import KeyRing
 from llmgw.errors import ApiError
 from llmgw.store import Store, open_store
@@ -48,14 +49,31 @@ def test_no_bearer_token(values: list[bytes], code: str) -> None:
     assert "sk-gtw-x" not in caught.value.message
 
 
+def header(token: str) -> list[bytes]:
+    return [f"Bearer {token}".encode()]
+
+
+async def found(token: str, keyring: KeyRing) -> Key:
+    """The key, after a second look where the first one misses it."""
+    key = find_key(header(token), keyring)
+    return key if isinstance(key, Key) else await key
+
+
 def ask(store: Store, token: str) -> int | str:
     """The key's id, or the code of the refusal."""
-    keyring = KeyRing(store)
-    values = [f"Bearer {token}".encode()]
     try:
-        return asyncio.run(authenticate(values, keyring)).id
+        return asyncio.run(found(token, KeyRing(store))).id
     except ApiError as error:
         return error.code
+
+
+def test_a_known_key_is_found_without_a_coroutine(store: Store) -> None:
+    new = create_key(store, name="a")
+    assert find_key(header(new.token), KeyRing(store)) == new.key
+    expired = create_key(store, name="expired", expires_at=datetime.now(UTC))
+    with pytest.raises(ApiError) as caught:
+        find_key(header(expired.token), KeyRing(store))
+    assert caught.value.code == "expired_api_key"
 
 
 def test_a_key_in_force(store: Store) -> None:
@@ -66,8 +84,7 @@ def test_a_key_in_force(store: Store) -> None:
 def test_a_key_made_after_the_gateway_began(store: Store) -> None:
     keyring = KeyRing(store)
     new = create_key(store, name="a")
-    values = [f"Bearer {new.token}".encode()]
-    assert asyncio.run(authenticate(values, keyring)) == new.key
+    assert asyncio.run(found(new.token, keyring)) == new.key
 
 
 def test_refusals(store: Store) -> None:

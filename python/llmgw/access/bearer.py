@@ -1,6 +1,6 @@
-"""Who is asking: `Authorization: Bearer sk-gtw-…` → `Key`. Whatever is not plainly right is refused."""
+"""Which key a request carries: `Authorization: Bearer sk-gtw-…` → `Key`, or a refusal."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Final
 
 from llmgw.access.key import Key
@@ -24,31 +24,30 @@ def bearer_token(values: Sequence[bytes]) -> str:
     return token.decode("ascii")
 
 
-def known_key(values: Sequence[bytes], keyring: KeyRing) -> Key | None:
-    """`authenticate` in the usual case: None if there is more to find out.
+def find_key(values: Sequence[bytes], keyring: KeyRing) -> Key | Awaitable[Key]:
+    """The key that the `authorization` headers hold, or, if it is unknown here, a second look to await.
 
-    Raises ApiError: `missing_api_key`, `invalid_api_key`.
-    """
-    key = keyring.lookup(bearer_token(values))
-    return None if key is None or key.expired() else key
-
-
-async def authenticate(values: Sequence[bytes], keyring: KeyRing) -> Key:
-    """The key that the `authorization` headers hold. One that is unknown may have been made a moment ago.
-
-    Raises ApiError: `missing_api_key`, `invalid_api_key` (unknown or revoked), `expired_api_key`,
-    `overloaded` (the keys can't be read, and were not for too long).
+    An unknown key may have been made a moment ago. A known one, the usual case, costs no coroutine. The call
+    and the second look raise ApiError: `missing_api_key`, `invalid_api_key` (unknown or revoked),
+    `expired_api_key`, `overloaded` (the keys can't be read, and were not for too long).
     """
     token = bearer_token(values)
     key = keyring.lookup(token)
-    if key is None:
-        await keyring.refresh_if_stale()
-        key = keyring.lookup(token)
-    if key is None and keyring.stale:
+    return _look_again(token, keyring) if key is None else _in_force(key)
+
+
+async def _look_again(token: str, keyring: KeyRing) -> Key:
+    await keyring.refresh_after_miss()
+    key = keyring.lookup(token)
+    if key is not None:
+        return _in_force(key)
+    if keyring.stale:
         message = "The gateway can't check API keys at the moment. Try again later."
         raise ApiError("overloaded", message, retry_after_s=_STALE_RETRY_AFTER_S)
-    if key is None:
-        raise ApiError("invalid_api_key", "The API key is unknown or was revoked.")
+    raise ApiError("invalid_api_key", "The API key is unknown or was revoked.")
+
+
+def _in_force(key: Key) -> Key:
     if key.expired():
         raise ApiError("expired_api_key", "The API key has expired.")
     return key

@@ -1,7 +1,6 @@
 """The active keys in memory: one hash and one dict lookup per request."""
 
 import asyncio
-import hmac
 import logging
 import threading
 import time
@@ -70,14 +69,14 @@ class KeyRing:
         self.refresh()
 
     def lookup(self, token: str) -> Key | None:
-        """The key with this text; None if there is none or it was revoked. Expiry the caller checks."""
+        """The key with this text; None if it is unknown or was revoked. The caller checks expiry.
+
+        How long a comparison takes tells nothing of a key: only digests are compared, and nobody can choose
+        the digest of a guess.
+        """
         if not token.startswith(KEY_PREFIX) or len(token) > _MAX_TOKEN_LENGTH:
             return None
-        digest = digest_of(token)
-        key = self._by_digest.get(digest)
-        if key is None or not hmac.compare_digest(key.digest, digest):
-            return None
-        return key
+        return self._by_digest.get(digest_of(token))
 
     def refresh(self) -> None:
         """Reload the keys if they have changed. Blocking; never raises."""
@@ -105,7 +104,7 @@ class KeyRing:
             self._by_digest = {}
             self._epoch = None
 
-    async def refresh_if_stale(self) -> None:
+    async def refresh_after_miss(self) -> None:
         """After a miss: look for keys made a moment ago, without blocking the loop.
 
         The look begins after this call. Callers that wait together share one, and there are at most
