@@ -1,4 +1,4 @@
-"""Prometheus metrics of the gateway, on a registry of their own.
+"""Which Prometheus metrics the gateway has, and how they are counted.
 
 The labels of a metric come from the config and from fixed tables, never from a request, so their number is
 bounded. With several workers (`PROMETHEUS_MULTIPROC_DIR` is set before this module is imported) each worker
@@ -8,7 +8,7 @@ counts in files of that folder, and any worker answers for all.
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -31,8 +31,68 @@ NO_MODEL: Final = ""
 _FIRST_EVENT_BUCKETS_S: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
 _TOTAL_BUCKETS_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
 
-# One more series for each counter, of no use to anyone here. The library has this as a global switch only.
+# Without this, each counter has a second series for its creation time. The library has only a global switch.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types here
+
+
+class _Spec(NamedTuple):
+    """A metric: its name, help text and labels."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+_REQUESTS: Final = _Spec("llmgw_requests", "Finished requests.", ("model", "status"))
+_IN_FLIGHT: Final = _Spec("llmgw_requests_in_flight", "Requests being served.")
+_TOKENS: Final = _Spec("llmgw_tokens", "Tokens as the upstreams reported them.", ("model", "kind"))
+_FIRST_EVENT: Final = _Spec(
+    "llmgw_first_event_seconds", "Time from a request to the upstream's first event.", ("model",)
+)
+_TOTAL: Final = _Spec("llmgw_request_seconds", "Time from a request to the end of its answer.", ("model",))
+_ERRORS: Final = _Spec("llmgw_request_errors", "Requests that failed.", ("model", "kind"))
+_THINKING: Final = _Spec(
+    "llmgw_thinking",
+    "Requests with an answer, by what was asked (on, off, none), sent and observed.",
+    ("model", "asked", "sent", "observed"),
+)
+_ATTEMPTS: Final = _Spec(
+    "llmgw_upstream_attempts", "Requests sent to upstreams, by what came of them.", ("upstream", "outcome")
+)
+_RETRIES: Final = _Spec(
+    "llmgw_retries", "Attempts beyond a request's first, by what the one before had failed with.", ("reason",)
+)
+_RETRIES_REFUSED: Final = _Spec(
+    "llmgw_retries_refused", "Attempts that could have been made, but for the budget."
+)
+_COOLING: Final = _Spec(
+    "llmgw_upstream_cooling",
+    "Workers in which a model at an upstream cools down, or has not been let back yet.",
+    ("upstream", "upstream_model"),
+)
+_AUTH_FAILURES: Final = _Spec("llmgw_auth_failures", "Requests refused for their key.", ("code",))
+_SHED: Final = _Spec(
+    "llmgw_shed",
+    "Requests turned away because of a limit (requests, bytes, upstream, files).",
+    ("reason",),
+)
+_IN_FLIGHT_BYTES: Final = _Spec("llmgw_in_flight_bytes", "Bytes of request bodies held.")
+_REASONING: Final = _Spec(
+    "llmgw_reasoning_turns",
+    "Answers and messages that called tools, by what became of their reasoning.",
+    ("outcome",),
+)
+_LEDGER_QUEUE: Final = _Spec("llmgw_ledger_queue_rows", "Ledger entries that are in memory only.")
+_JOURNAL_ROWS: Final = _Spec(
+    "llmgw_ledger_journal_rows", "Ledger entries in journals that the database does not have yet."
+)
+_JOURNAL_BYTES: Final = _Spec("llmgw_ledger_journal_bytes", "Size of the journals in use.")
+_STORE_HEALTHY: Final = _Spec(
+    "llmgw_store_healthy",
+    "1 if the database could be used when it was last tried, for this purpose, by every worker.",
+    ("purpose",),
+)
+_LEDGER_DROPPED: Final = _Spec("llmgw_ledger_dropped_rows", "Ledger entries that were lost.")
 
 
 class Metrics:
@@ -42,137 +102,54 @@ class Metrics:
         """`model_ids`: the configured models; any other becomes `NO_MODEL`."""
         self._model_ids = frozenset(model_ids)
         self.registry = CollectorRegistry()
-        by_model = ("model",)
-        self._requests = Counter(
-            "llmgw_requests", "Finished requests.", ("model", "status"), registry=self.registry
-        )
-        self._in_flight = Gauge(
-            "llmgw_requests_in_flight",
-            "Requests being served.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
-        self._tokens = Counter(
-            "llmgw_tokens",
-            "Tokens as the upstreams reported them.",
-            ("model", "kind"),
-            registry=self.registry,
-        )
-        self._first_event = Histogram(
-            "llmgw_first_event_seconds",
-            "Time from a request to the upstream's first event.",
-            by_model,
-            buckets=_FIRST_EVENT_BUCKETS_S,
-            registry=self.registry,
-        )
-        self._total = Histogram(
-            "llmgw_request_seconds",
-            "Time from a request to the end of its answer.",
-            by_model,
-            buckets=_TOTAL_BUCKETS_S,
-            registry=self.registry,
-        )
-        self._errors = Counter(
-            "llmgw_request_errors", "Requests that failed.", ("model", "kind"), registry=self.registry
-        )
-        self._thinking = Counter(
-            "llmgw_thinking",
-            "Requests with an answer, by what was asked (on, off, none), sent and observed.",
-            ("model", "asked", "sent", "observed"),
-            registry=self.registry,
-        )
-        self._attempts = Counter(
-            "llmgw_upstream_attempts",
-            "Requests sent to upstreams, by what came of them.",
-            ("upstream", "outcome"),
-            registry=self.registry,
-        )
-        self._retries = Counter(
-            "llmgw_retries",
-            "Attempts beyond a request's first, by what the one before had failed with.",
-            ("reason",),
-            registry=self.registry,
-        )
-        self._retries_refused = Counter(
-            "llmgw_retries_refused",
-            "Attempts that could have been made, but for the budget.",
-            registry=self.registry,
-        )
-        self._cooling = Gauge(
-            "llmgw_upstream_cooling",
-            "Workers in which a model at an upstream cools down, or has not been let back yet.",
-            ("upstream", "upstream_model"),
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
-        self._auth_failures = Counter(
-            "llmgw_auth_failures", "Requests refused for their key.", ("code",), registry=self.registry
-        )
-        self._shed = Counter(
-            "llmgw_shed",
-            "Requests turned away because of a limit (requests, bytes, upstream, files).",
-            ("reason",),
-            registry=self.registry,
-        )
-        self._in_flight_bytes = Gauge(
-            "llmgw_in_flight_bytes",
-            "Bytes of request bodies held.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
-        self._reasoning = Counter(
-            "llmgw_reasoning_turns",
-            "Answers and messages that called tools, by what became of their reasoning.",
-            ("outcome",),
-            registry=self.registry,
-        )
-        self._ledger_queue = Gauge(
-            "llmgw_ledger_queue_rows",
-            "Ledger entries that are in memory only.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
-        self._journal_rows = Gauge(
-            "llmgw_ledger_journal_rows",
-            "Ledger entries in journals that the database does not have yet.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
-        self._journal_bytes = Gauge(
-            "llmgw_ledger_journal_bytes",
-            "Size of the journals in use.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
-        self._store_healthy = Gauge(
-            "llmgw_store_healthy",
-            "1 if the database could be used when it was last tried, for this purpose, by every worker.",
-            ("purpose",),
-            registry=self.registry,
-            multiprocess_mode="livemin",
-        )
+        self._requests = self._counter(_REQUESTS)
+        self._in_flight = self._gauge(_IN_FLIGHT)
+        self._tokens = self._counter(_TOKENS)
+        self._first_event = self._histogram(_FIRST_EVENT, _FIRST_EVENT_BUCKETS_S)
+        self._total = self._histogram(_TOTAL, _TOTAL_BUCKETS_S)
+        self._errors = self._counter(_ERRORS)
+        self._thinking = self._counter(_THINKING)
+        self._attempts = self._counter(_ATTEMPTS)
+        self._retries = self._counter(_RETRIES)
+        self._retries_refused = self._counter(_RETRIES_REFUSED)
+        self._cooling = self._gauge(_COOLING)
+        self._auth_failures = self._counter(_AUTH_FAILURES)
+        self._shed = self._counter(_SHED)
+        self._in_flight_bytes = self._gauge(_IN_FLIGHT_BYTES)
+        self._reasoning = self._counter(_REASONING)
+        self._ledger_queue = self._gauge(_LEDGER_QUEUE)
+        self._journal_rows = self._gauge(_JOURNAL_ROWS)
+        self._journal_bytes = self._gauge(_JOURNAL_BYTES)
+        self._store_healthy = self._gauge(_STORE_HEALTHY, across_workers="livemin")
         for purpose in ("keys", "ledger"):
             self._store_healthy.labels(purpose).set(1)
-        self._ledger_dropped = Counter(
-            "llmgw_ledger_dropped_rows", "Ledger entries that were lost.", registry=self.registry
-        )
+        self._ledger_dropped = self._counter(_LEDGER_DROPPED)
         self._dropped_seen = 0
         self._timers: dict[str, tuple[Histogram, Histogram]] = {}
-        # What every request counts is gathered here first: the library's own objects take ten times as long.
         self.in_flight = 0
         """Requests being served."""
+        # What every request counts is gathered here first: the library's own objects take ten times as long.
         self._counts: dict[tuple[Counter, tuple[object, ...]], int] = {}
 
+    def _counter(self, spec: _Spec) -> Counter:
+        return Counter(*spec, registry=self.registry)
+
+    def _gauge(self, spec: _Spec, *, across_workers: Literal["livesum", "livemin"] = "livesum") -> Gauge:
+        return Gauge(*spec, registry=self.registry, multiprocess_mode=across_workers)
+
+    def _histogram(self, spec: _Spec, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(*spec, buckets=buckets, registry=self.registry)
+
     def know(self, model_ids: Iterable[str]) -> None:
-        """More models have been configured. Those that are gone stay known: their last requests still end."""
+        """Add models after a reload. Removed ones stay known, since their last requests still end."""
         self._model_ids |= frozenset(model_ids)
 
     def started(self) -> None:
-        """A request came in. Every call is followed by one of `ended`."""
+        """Count a request in. Each call needs one of `ended`."""
         self.in_flight += 1
 
     def ended(self) -> None:
-        """A request has left, whatever became of it."""
+        """Count a request out, however it ended."""
         self.in_flight -= 1
 
     def finished(self, entry: LedgerEntry) -> None:
@@ -200,26 +177,26 @@ class Metrics:
             self._count(self._thinking, (model, asked, sent, entry.thinking_observed))
 
     def attempted(self, upstream: str, outcome: str) -> None:
-        """Count an attempt: `ok`, `client_gone` or what `pipeline.attempts` makes of its error."""
+        """Count an attempt. `outcome`: `ok`, `client_gone`, or a label that `pipeline.attempts` makes."""
         self._count(self._attempts, (upstream, outcome))
 
     def fold(self) -> None:
-        """Put what was gathered where `render` finds it. On the thread that counts; now and then."""
+        """Move the gathered counts into the registry. Call it regularly, on the thread that counts."""
         self._in_flight.set(self.in_flight)
         counts, self._counts = self._counts, {}
         for (metric, labels), amount in counts.items():
             metric.labels(*labels).inc(amount)
 
     def retried(self, reason: str) -> None:
-        """Count another attempt. `reason`: the outcome of the one before."""
+        """Count a retry. `reason`: the outcome of the attempt before."""
         self._retries.labels(reason).inc()
 
     def retry_refused(self) -> None:
-        """Count one that the budget did not allow."""
+        """Count a retry that the budget did not allow."""
         self._retries_refused.inc()
 
     def cooling(self, upstream: str, upstream_model: str, cooling: bool) -> None:  # noqa: FBT001  (see Health)
-        """Take a change of a target's state. Made to be `Health`'s `observe`."""
+        """`Health`'s `observe`."""
         self._cooling.labels(upstream, upstream_model).set(cooling)
 
     def auth_failed(self, code: str) -> None:
@@ -231,15 +208,15 @@ class Metrics:
         self._shed.labels(reason).inc()
 
     def held(self, size: int) -> None:
-        """Take the bytes of request bodies that are held now."""
+        """Set the bytes of request bodies that are held now."""
         self._in_flight_bytes.set(size)
 
     def reasoning(self, outcome: str, turns: int) -> None:
-        """Count what became of the reasoning of tool calls. Made to be `Reasoning`'s `count`."""
+        """`Reasoning`'s `count`."""
         self._reasoning.labels(outcome).inc(turns)
 
     def ledger_state(self, state: LedgerState) -> None:
-        """Take the ledger's figures. Made to be `Ledger`'s `observe`."""
+        """`Ledger`'s `observe`."""
         self._ledger_queue.set(state.queued)
         self._journal_rows.set(state.journal_rows)
         self._journal_bytes.set(state.journal_bytes)
@@ -247,8 +224,8 @@ class Metrics:
         self._ledger_dropped.inc(state.dropped - self._dropped_seen)
         self._dropped_seen = state.dropped
 
-    def keys_state(self, healthy: bool) -> None:  # noqa: FBT001  (made to be `KeyRing`'s `observe`)
-        """Take whether the keys could be read."""
+    def keys_state(self, healthy: bool) -> None:  # noqa: FBT001  (see KeyRing)
+        """`KeyRing`'s `observe`."""
         self._store_healthy.labels("keys").set(healthy)
 
     def render(self) -> bytes:
@@ -267,7 +244,7 @@ class Metrics:
 
 
 def _forget_dead_workers(folder: Path) -> None:
-    """Drop the live gauges of workers that were killed: their requests are in flight no more."""
+    """Drop the live gauges of workers that were killed: their requests are no longer in flight."""
     for file in folder.glob("gauge_live*_*.db"):
         pid = int(file.stem.rpartition("_")[2])
         try:
