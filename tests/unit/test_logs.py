@@ -2,6 +2,8 @@
 
 import io
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -75,3 +77,29 @@ def test_all_secrets_of_the_config_are_hidden(lines: io.StringIO) -> None:
     logger = logging.getLogger("test-logs")
     logger.warning("%s | %s | %s", "first-key-1", "redis://user:pass%2Fword1@host/0", "pass/word1")
     assert lines.getvalue() == "WARNING [redacted] | [redacted] | [redacted]\n"
+
+
+LIBRARIES = """
+import logging
+import subprocess
+import sys
+from granian.log import LogLevels, configure_logging
+from llmgw.observe.logs import hide, log_config
+
+hide(["upstream-key-2b6e"])
+configure_logging(LogLevels.warning, log_config("info"))
+for name in ("asyncio", "sqlalchemy.pool", "redis", "_granian", "llmgw"):
+    logging.getLogger(name).error("refused: %s", ["upstream-key-2b6e"], exc_info=OSError("upstream-key-2b6e"))
+    logging.getLogger(name).info("a word of %s", name)
+"""
+
+
+def test_lines_of_libraries_are_redacted_too() -> None:
+    """In a process of its own, set up as granian does it in the gateway's."""
+    command = [sys.executable, "-c", LIBRARIES]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    assert SECRET not in text
+    for name in ("asyncio", "sqlalchemy.pool", "redis", "_granian", "llmgw"):
+        assert text.count(f"ERROR {name}: refused: ['[redacted]']\nOSError: [redacted]\n") == 1
+    # Libraries say what is wrong and no more; the level of the config is the gateway's own.
+    assert [line.rpartition(" ")[2] for line in text.splitlines() if "a word of" in line] == ["llmgw"]

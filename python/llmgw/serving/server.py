@@ -21,6 +21,7 @@ from granian.server.common import AbstractServer
 from llmgw.config import MULTIPROC_ENV, Config
 from llmgw.errors import CommandError
 from llmgw.limits.files import possible_connections, raise_file_limit
+from llmgw.observe.logs import log_config
 from llmgw.serving.reloader import Reloader
 from llmgw.serving.run_folder import RUN_FOLDER_ENV, RunFolder
 from llmgw.serving.worker import STOP_SIGNALS, load_app
@@ -75,7 +76,7 @@ def run_gateway(
             respawn_failed_workers=True,
             workers_kill_timeout=_kill_timeout_s(config),
             log_level=LogLevels.debug if config.server.log_level == "debug" else LogLevels.warning,
-            log_dictconfig=_logging(config.server.log_level),
+            log_dictconfig=log_config(config.server.log_level),
         )
         reloader = Reloader(
             folder, config, workers=server.pids, on_config=server.take_over, on_stop=server.stop_soon
@@ -203,20 +204,3 @@ def is_up(host: str, port: int) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _logging(level: str) -> dict[str, Any]:
-    """Logs go to stderr, a line each, stamped in local time."""
-    return {
-        "formatters": {
-            "line": {
-                "()": "llmgw.observe.logs.Formatter",
-                "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s",
-            }
-        },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-        "loggers": {
-            "_granian": {"handlers": ["stderr"], "propagate": False},
-            "llmgw": {"handlers": ["stderr"], "propagate": False, "level": level.upper()},
-        },
-    }
