@@ -17,7 +17,7 @@ from llmgw.errors import CommandError
 from llmgw.ledger.entry import LedgerEntry
 from llmgw.ledger.journal import Journal
 from llmgw.ledger.writer import Ledger
-from llmgw.serving.server import base_url, claim_port
+from llmgw.serving.server import claim_port
 from llmgw.simulator import MODELS
 from llmgw.store import open_store
 from tests.support.cli import Run, write_config
@@ -211,13 +211,6 @@ def test_an_address_that_can_t_be_used(host: str, port: int) -> None:
 
 def test_port_0_is_a_free_one() -> None:
     assert claim_port("127.0.0.1", 0) > 0
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"), [("127.0.0.1", "http://127.0.0.1:80"), ("::1", "http://[::1]:80")]
-)
-def test_base_url(host: str, expected: str) -> None:
-    assert base_url(host, 80) == expected
 
 
 def test_the_demo_s_config_has_every_simulated_model(tmp_path: Path) -> None:

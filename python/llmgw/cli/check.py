@@ -14,6 +14,7 @@ import httpx
 from llmgw._core import dialect_for
 from llmgw.cli.common import add_config_option, print_table, read_config
 from llmgw.config import CacheConfig, Config, ConfigError, UpstreamConfig
+from llmgw.config.address import local_host, url_of
 from llmgw.reasoning.store import CacheError
 from llmgw.reasoning.turns import open_cache, sharing_problem
 
@@ -33,7 +34,6 @@ _NO_KEY: Final = bytes(32)
 """Nothing is kept under it."""
 _MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 _HEALTH_TIMEOUT_S: Final = 2.0
-_THIS_MACHINE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (compared with, not bound to)
 
 
 class Verdict(NamedTuple):
@@ -167,8 +167,7 @@ def _notes(config: Config) -> Iterator[str]:
 
 def show_health(config: Config, timeout_s: float) -> None:
     """Print what the running gateway says of its upstreams; nothing where there is none."""
-    host = _THIS_MACHINE.get(config.server.host, config.server.host)
-    url = f"http://[{host}]:{config.server.port}" if ":" in host else f"http://{host}:{config.server.port}"
+    url = url_of(local_host(config.server.host), config.server.port)
     try:
         answer = httpx.get(
             f"{url}/readyz?verbose", trust_env=False, timeout=min(timeout_s, _HEALTH_TIMEOUT_S)

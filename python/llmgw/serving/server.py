@@ -19,6 +19,7 @@ from granian.log import LogLevels
 from granian.server.common import AbstractServer
 
 from llmgw.config import MULTIPROC_ENV, Config
+from llmgw.config.address import local_host, url_of
 from llmgw.errors import CommandError
 from llmgw.limits.files import possible_connections, raise_file_limit
 from llmgw.observe.logs import log_config
@@ -34,7 +35,6 @@ _KILL_GRACE_S: Final = 5
 """What a worker gets beyond `drain_timeout_s` to write its ledger."""
 _POLL_INTERVAL_S: Final = 0.02
 _REMIND_INTERVAL_S: Final = 0.5
-_WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (compared with, not bound to)
 
 
 def run_gateway(
@@ -146,13 +146,8 @@ def claim_port(host: str, port: int) -> int:
             return free
     except (OSError, OverflowError) as error:  # OverflowError: no 16-bit number
         reason = error.strerror if isinstance(error, OSError) else "a port is a number up to 65535"
-        problem = f"can't listen on {base_url(host, port)}: {reason}"
+        problem = f"can't listen on {url_of(host, port)}: {reason}"
         raise CommandError(f"{problem}; choose another address with --host and --port") from error
-
-
-def base_url(host: str, port: int) -> str:
-    """`http://127.0.0.1:8000`."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _keep_stops_for_new_workers() -> None:
@@ -187,7 +182,7 @@ def _watch_workers(
     while len(server.wrks) < server.workers or not is_up(host, port):
         if stopped.wait(_POLL_INTERVAL_S):
             return
-    on_ready(base_url(host, port))
+    on_ready(url_of(host, port))
     # Between the lifespan's startup and its first request, uvloop is deaf; and granian signals only once.
     while not stopped.wait(_REMIND_INTERVAL_S):
         for worker in list(server.wrks) if server.interrupt_signal else []:
@@ -196,7 +191,7 @@ def _watch_workers(
 
 def is_up(host: str, port: int) -> bool:
     """True if `GET /healthz` answers 200."""
-    connection = http.client.HTTPConnection(_WILDCARDS.get(host, host), port, timeout=1.0)
+    connection = http.client.HTTPConnection(local_host(host), port, timeout=1.0)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == http.client.OK

@@ -19,6 +19,7 @@ DEFAULT_PORT = 9100
 DEFAULT_DELAY_MS = 15.0
 """Slow enough to see a stream move, fast enough not to wait for it."""
 POLL_INTERVAL_S = 0.02
+# The gateway has the same table in config/address; the simulator knows nothing of the gateway, on purpose.
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
 
 
