@@ -1,4 +1,4 @@
-"""Every error that the gateway answers with, and the tree of all its exceptions.
+"""Which errors the gateway answers with, and the tree of all its exceptions.
 
 Each code of the contract (docs/contract.md, Errors) is in `ERRORS` once, with its HTTP status, its
 OpenAI-like type and whether the same request can succeed later. Handlers raise `ApiError`; the app turns it
@@ -32,7 +32,7 @@ class LlmgwError(Exception):
 
 
 class CommandError(LlmgwError):
-    """A command line verb can't do its work. The message says why, and the way out."""
+    """A command line verb can't do its work. The message says why, and what to do about it."""
 
 
 class ClientGone(LlmgwError):  # noqa: N818  (not an error: there is nobody left to tell)
@@ -40,7 +40,7 @@ class ClientGone(LlmgwError):  # noqa: N818  (not an error: there is nobody left
 
 
 class ErrorSpec(NamedTuple):
-    """What one code means on the wire."""
+    """How one code looks on the wire."""
 
     status: int
     type: str
@@ -77,11 +77,11 @@ ERRORS: Final[dict[str, ErrorSpec]] = {
 }
 
 RETRY_AFTER_CAP_S: Final = 86_400
-"""No client is told to wait longer than a day, whatever an upstream says."""
+"""The longest `retry-after` that a client gets, whatever an upstream says."""
 
 
 class ApiError(LlmgwError):
-    """An answer other than success. Its message is for the client's eyes: no key, no upstream body.
+    """An answer other than success. The client reads its message: no key, no upstream body.
 
     Raises KeyError for a code that `ERRORS` does not list.
     """

@@ -35,7 +35,7 @@ def targets(
     for name, weight, priority in rows:
         health = Health(name, "m", cool_down=CoolDown(failures=1), clock=clock or Clock(), rng=lambda: 0.5)
         health.may_cool = len(rows) > 1
-        made.append(Target(NOTHING, NOTHING, health, Slots(None), weight=weight, priority=priority))
+        made.append(Target(NOTHING, NOTHING, health, Slots(None), 900.0, weight=weight, priority=priority))
     return Targets(made, max_cooling_share=share, rng=random.Random(1)), {t.name: t for t in made}
 
 

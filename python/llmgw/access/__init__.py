@@ -1,1 +1,1 @@
-"""Who is asking: API keys, from the database to the `authorization` header of a request."""
+"""Which key a request has: API keys, from the database to the `authorization` header."""

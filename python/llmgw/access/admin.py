@@ -1,4 +1,4 @@
-"""Creates, lists and revokes keys in the database.
+"""How keys are created, listed and revoked in the database.
 
 Each change raises the key epoch in the same transaction. `KeyRing` polls that epoch, so a running gateway
 sees a revocation within a second.
@@ -21,7 +21,7 @@ _DISPLAY_LENGTH: Final = len(KEY_PREFIX) + 4
 
 
 class NewKey(NamedTuple):
-    """A key and, this once, its text."""
+    """A new key and its text, which is not available later."""
 
     key: Key
     token: str
@@ -30,7 +30,7 @@ class NewKey(NamedTuple):
 def create_key(
     store: Store, *, name: str, models: Sequence[str] | None = None, expires_at: datetime | None = None
 ) -> NewKey:
-    """Make a key. `models` None: it may use all. Raises SQLAlchemyError."""
+    """Create a key. `models` None: it may use all. Raises SQLAlchemyError."""
     token = KEY_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     row = ApiKey(
         name=name,
@@ -48,16 +48,16 @@ def create_key(
 
 
 def list_keys(store: Store) -> list[Key]:
-    """All keys, revoked ones too, oldest first. Raises SQLAlchemyError."""
+    """All keys, including revoked ones, oldest first. Raises SQLAlchemyError."""
     with store.read() as session:
         return [Key.of(row) for row in session.scalars(select(ApiKey).order_by(ApiKey.id))]
 
 
 def revoke_keys(store: Store, reference: str) -> list[Key]:
-    """Revoke what `reference` names: an id, the first characters as they are shown, or the key itself.
+    """Revoke the key with this id, these first characters (as they are shown) or this text.
 
-    Returns the keys that it names (none: nothing was changed; more than one: neither, since that is no name).
-    A key that is revoked already keeps its time. Raises SQLAlchemyError.
+    Returns all keys that match. Only a single match is revoked: with none or several, nothing changes. A key
+    that is already revoked keeps its time of revocation. Raises SQLAlchemyError.
     """
     matches = [ApiKey.prefix == reference.rstrip("…"), ApiKey.digest == digest_of(reference)]
     if reference.isascii() and reference.isdigit():

@@ -1,8 +1,8 @@
-"""A client's API key as the gateway knows it.
+"""What an API key is to the gateway.
 
-A key is `sk-gtw-` and 192 random bits. Its text is shown once, at creation; the database keeps only its
-SHA-256 and its first characters. `admin` changes keys in the database, `keyring` holds the active ones in
-memory, `bearer` finds the key of a request.
+A key is `sk-gtw-` and 192 random bits. Its text is shown once, at creation; the database has only its SHA-256
+and its first characters. `admin` changes keys in the database, `keyring` holds the active ones in memory,
+`bearer` finds the key of a request.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ KEY_PREFIX: Final = "sk-gtw-"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key, as everyone but its owner may see it."""
+    """A key without its text."""
 
     id: int
     name: str

@@ -1,4 +1,4 @@
-"""The active keys in memory: one hash and one dict lookup per request."""
+"""Which keys are active? They are in memory: one hash and one dict lookup per request."""
 
 import asyncio
 import logging
@@ -15,16 +15,16 @@ from llmgw.store import ApiKey, KeyEpoch, Store
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL_S: Final = 0.5
-"""A revocation must be seen within 1 s."""
+"""Short enough to see a revocation within 1 s."""
 
 MISS_INTERVAL_S: Final = 0.05
-"""Unknown keys make the gateway look into the database at most so often."""
+"""Requests with unknown keys cause at most one read of the database in this time."""
 
 MISS_TIMEOUT_S: Final = 1.0
-"""A request with an unknown key waits at most so long for that look."""
+"""A request with an unknown key waits at most this long for that read."""
 
 STALE_KEYS_S: Final = 86_400.0
-"""While the database can't be read, the keys known so far stay in force for so long."""
+"""How long the last known keys stay in force while the database can't be read."""
 
 _MAX_TOKEN_LENGTH: Final = 128
 
@@ -32,8 +32,8 @@ _MAX_TOKEN_LENGTH: Final = 128
 class KeyRing:
     """The keys that are in force, in memory.
 
-    `lookup` belongs on the hot path. A thread polls the database; while the database fails, the last known
-    keys stay in force, `healthy` is False, and after `stale_keys_s` no key is in force any more.
+    A thread polls the database. While the database fails, the last known keys stay in force and `healthy` is
+    False; after `stale_keys_s` no key is in force any more.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class KeyRing:
         stale_keys_s: float = STALE_KEYS_S,
         observe: Callable[[bool], None] | None = None,
     ) -> None:
-        """Loads the keys once, blocking; where that fails, none is in force until they can be read.
+        """Loads the keys, blocking. If that fails, none is in force until they can be read.
 
-        Make it in the process that uses it. `observe(healthy)` is called by whichever thread has read the
-        keys, or failed to.
+        Make it in the process that uses it. `observe(healthy)` is called after each read, on the thread that
+        tried it.
         """
         self._store = store
         self._poll_interval_s = poll_interval_s
@@ -63,16 +63,16 @@ class KeyRing:
         self._last_look_s = float("-inf")
         self._read_s = float("-inf")
         self.healthy = True
-        """False: the keys could not be read when that was last tried."""
+        """False if the last read failed."""
         self.stale = False
-        """True: they could not be read for so long, or ever, that none is in force."""
+        """True if no key is in force, because the keys could not be read for too long, or ever."""
         self.refresh()
 
     def lookup(self, token: str) -> Key | None:
         """The key with this text; None if it is unknown or was revoked. The caller checks expiry.
 
-        How long a comparison takes tells nothing of a key: only digests are compared, and nobody can choose
-        the digest of a guess.
+        The time that this takes reveals nothing: only digests are compared, and a guess with a chosen digest
+        can't be made.
         """
         if not token.startswith(KEY_PREFIX) or len(token) > _MAX_TOKEN_LENGTH:
             return None
@@ -82,7 +82,7 @@ class KeyRing:
         """Reload the keys if they have changed. Blocking; never raises."""
         try:
             self._load()
-        except Exception:  # besides SQLAlchemyError: whatever a damaged file makes of the values in it
+        except Exception:  # not only SQLAlchemyError: a damaged file may hold any value
             if self.healthy:
                 logger.exception("the keys can't be read; the ones known so far stay in force for a time")
             self.healthy = False
@@ -95,7 +95,7 @@ class KeyRing:
             self._observe(self.healthy)
 
     def _expire(self) -> None:
-        """A revocation must count some day, even if nobody can read it."""
+        """Drop keys that are too old: one of them may have been revoked since."""
         with self._lock:
             if self.stale or time.monotonic() - self._read_s < self._stale_keys_s:
                 return
@@ -105,29 +105,29 @@ class KeyRing:
             self._epoch = None
 
     async def refresh_after_miss(self) -> None:
-        """After a miss: look for keys made a moment ago, without blocking the loop.
+        """Read the database for a key that was made a moment ago, without blocking the loop.
 
-        The look begins after this call. Callers that wait together share one, and there are at most
-        1 / `MISS_INTERVAL_S` a second. Returns after `MISS_TIMEOUT_S` at the latest.
+        The read begins after this call. Callers that wait at the same time share one, and there are at most
+        1 / `MISS_INTERVAL_S` per second. Returns after `MISS_TIMEOUT_S` at the latest.
         """
         if self._next_look is None:
             self._next_look = asyncio.ensure_future(self._look())
         await asyncio.wait({self._next_look}, timeout=MISS_TIMEOUT_S)
 
     def start(self) -> None:
-        """Begin to poll."""
+        """Start polling."""
         self._thread = threading.Thread(target=self._poll, name="llmgw-keys", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop polling. Waits for a poll under way."""
+        """Stop polling. Waits for a running poll."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
 
     def _load(self) -> None:
         with self._lock, self._store.read() as session:
-            # One transaction, so that the epoch and the keys are of the same moment.
+            # In one transaction, so that epoch and keys are from the same moment.
             epoch = self._store.generation, session.scalars(select(KeyEpoch.epoch)).one()
             if epoch == self._epoch:
                 self._read_s = time.monotonic()
@@ -144,6 +144,6 @@ class KeyRing:
     async def _look(self) -> None:
         async with self._gate:
             await asyncio.sleep(self._last_look_s + MISS_INTERVAL_S - time.monotonic())
-            self._next_look = None  # whoever comes from here on needs a look that begins later
+            self._next_look = None  # later callers need a read that starts after they asked
             self._last_look_s = time.monotonic()
             await asyncio.to_thread(self.refresh)

@@ -1,1 +1,1 @@
-"""What one worker accepts at once."""
+"""How much one worker accepts at once."""

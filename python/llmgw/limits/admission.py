@@ -1,8 +1,8 @@
-"""What one worker takes on at once, and what it turns away.
+"""May a worker take on another request, its body, and its upstream's load?
 
-A request is counted before its body is read, its body before the bytes are there, its upstream before
-anything is sent to it. What exceeds a limit is answered with 503 at once. There is no queue: a wait that ends
-in a time-out costs a client more than an answer that says when to come back.
+A request is counted before its body is read, the body before its bytes arrive, and the upstream before
+anything is sent to it. A request over a limit gets 503 at once. There is no queue: waiting for a time-out
+costs a client more than an answer that says when to come back.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ ShedReason = Literal["requests", "bytes", "upstream", "files"]
 `max_in_flight`, or the process has no file descriptors left."""
 
 _RETRY_AFTER_S: Final = (1, 2, 3)
-"""Given out in turn, so that those who were turned away together do not come back together."""
+"""Used in turn, so that clients refused at the same time do not come back at the same time."""
 
 
 class Slots:
-    """How many requests one upstream has, of how many it may have. Both for this worker alone."""
+    """The number of requests that this worker has at one upstream, and its limit."""
 
     __slots__ = ("limit", "used")
 
@@ -31,7 +31,7 @@ class Slots:
 
     @property
     def full(self) -> bool:
-        """True if there is none left."""
+        """True if no slot is left."""
         return self.limit is not None and self.used >= self.limit
 
 
@@ -41,26 +41,26 @@ class Admission:
     def __init__(
         self, *, max_requests: int, max_bytes: int, on_shed: Callable[[ShedReason], None] = lambda _: None
     ) -> None:
-        """`on_shed` is called for each request that is turned away."""
+        """`on_shed` is called for each refused request."""
         self.max_requests = max_requests
         self.max_bytes = max_bytes
         self.requests = 0
         """Being served."""
         self.served = 0
-        """Since the start; whoever was turned away is not among them."""
+        """Finished since the start; refused ones are not counted."""
         self.bytes = 0
-        """Of their bodies: announced, or come already where nothing was announced."""
+        """Of request bodies: by `content-length`, else as they arrive."""
         self._on_shed = on_shed
         self._shed = 0
 
     def admit(self) -> "Ticket":
-        """Take a request on; use the ticket as a context. Raises ApiError: `overloaded`."""
+        """Admit a request; use the ticket as a context. Raises ApiError: `overloaded`."""
         if self.requests >= self.max_requests:
             raise self.shed("requests", "The gateway serves as many requests as it can.")
         return Ticket(self)
 
     def shed(self, reason: ShedReason, why: str) -> ApiError:
-        """Count a request that is turned away; the error to raise, `overloaded`."""
+        """Count a refused request. Returns the error to raise, `overloaded`."""
         self._on_shed(reason)
         self._shed += 1
         wait_s = _RETRY_AFTER_S[self._shed % len(_RETRY_AFTER_S)]
@@ -86,12 +86,12 @@ class Ticket:
         self._bytes += size
 
     def release(self) -> None:
-        """The body is held no longer."""
+        """Give the body's bytes back."""
         self._admission.bytes -= self._bytes
         self._bytes = 0
 
     def occupy(self, slots: Slots) -> None:
-        """Take one of an upstream's slots, instead of the one held before. Raises ApiError: `overloaded`."""
+        """Take a slot of an upstream, and give back the one held before. Raises ApiError: `overloaded`."""
         self.vacate()
         if slots.full:
             raise self._admission.shed(

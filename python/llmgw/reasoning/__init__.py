@@ -1,1 +1,1 @@
-"""Reasoning of earlier turns: where it is kept, and how it returns to a request that lost it."""
+"""Reasoning of earlier turns: where it is kept, and how it is restored in a request that lost it."""

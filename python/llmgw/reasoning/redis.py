@@ -1,4 +1,4 @@
-"""Reasoning kept in Redis, shared by workers and machines."""
+"""How reasoning is kept in Redis, shared by workers and machines."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,23 +7,23 @@ from typing import Any, Final
 from llmgw.reasoning.store import CacheError
 
 REDIS_TIMEOUT_S: Final = 0.5
-"""For connecting, and for each answer."""
+"""For connecting, and for each reply."""
 
 REDIS_PAUSE_S: Final = 1.0
-"""After a failure nobody tries for so long: a Redis that hangs must not hold up every request."""
+"""Pause after a failure: a Redis that hangs must not delay every request."""
 
 REDIS_PREFIX: Final = b"llmgw:reasoning:"
 
 
 class RedisStore:
-    """In Redis 6.2 or newer, for all workers and machines that name it, across restarts.
+    """A `ReasoningStore` in Redis 6.2 or newer, which survives restarts.
 
-    Its memory is bounded by its own `maxmemory`; every entry expires.
+    Redis bounds its memory itself (`maxmemory`); every entry expires.
     """
 
     def __init__(self, url: str, *, ttl_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Connects at the first use. `load_config` has seen to the package and the URL."""
-        from redis.asyncio import Redis  # noqa: PLC0415  (an extra: only who configures it needs it)
+        """Connects at the first use. `load_config` has checked the package and the URL."""
+        from redis.asyncio import Redis  # noqa: PLC0415  (an optional dependency)
         from redis.asyncio.retry import Retry  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
 
@@ -31,7 +31,7 @@ class RedisStore:
             url,
             socket_timeout=REDIS_TIMEOUT_S,
             socket_connect_timeout=REDIS_TIMEOUT_S,
-            # One more try: a pooled connection may have died with a Redis that is long back.
+            # One retry: a pooled connection may be from before a restart of Redis.
             retry=Retry(NoBackoff(), 1),
         )
         self._ttl_ms = max(1, round(ttl_s * 1000))
@@ -39,8 +39,7 @@ class RedisStore:
         self._resume_s = 0.0
 
     async def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """See `ReasoningStore`."""
-        # The same turn may stand in a request more than once.
+        # A request may hold the same turn more than once.
         wanted = list(dict.fromkeys(keys))
         answers = await self._run(
             [("GETEX", REDIS_PREFIX + key.hex().encode(), "PX", self._ttl_ms) for key in wanted]
@@ -49,13 +48,11 @@ class RedisStore:
         return [found[key] for key in keys]
 
     async def put(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
-        """See `ReasoningStore`."""
         await self._run(
             [("SET", REDIS_PREFIX + key.hex().encode(), text, "PX", self._ttl_ms) for key, text in entries]
         )
 
     async def close(self) -> None:
-        """Close the connections."""
         await self._redis.aclose()
 
     async def _run(self, commands: list[tuple[Any, ...]]) -> list[Any]:
@@ -71,5 +68,5 @@ class RedisStore:
                 return list(await pipeline.execute())
         except (RedisError, OSError, TimeoutError) as error:
             self._resume_s = self._clock() + REDIS_PAUSE_S
-            # The error's text may quote a command, and with it what is kept.
+            # The error's text may quote a command, and so reasoning.
             raise CacheError(f"Redis: {type(error).__name__}") from None

@@ -1,4 +1,4 @@
-"""Where reasoning is kept: the interface, and the store in this process's memory."""
+"""What a store of reasoning must do, and the one in this process's memory."""
 
 import time
 from collections import OrderedDict
@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from llmgw.errors import LlmgwError
 
 ENTRY_OVERHEAD_BYTES: Final = 256
-"""What an entry costs beside its text: key, times, places in the table."""
+"""What an entry costs besides its text: key, expiry, table."""
 
 
 class CacheError(LlmgwError):
@@ -16,33 +16,32 @@ class CacheError(LlmgwError):
 
 
 class ReasoningStore(Protocol):
-    """Where reasoning is kept. An entry lives until it has not been asked for during the store's time."""
+    """Where reasoning is kept. An entry expires when it has not been used for the store's TTL."""
 
     async def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """What is kept, in the order of the keys. Raises CacheError."""
+        """The reasoning of each key, None where there is none. Raises CacheError."""
 
     async def put(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
-        """Keep keys with their reasoning. Raises CacheError."""
+        """Keep pairs of key and reasoning. Raises CacheError."""
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
 
 
 class MemoryStore:
-    """In this process, for one event loop. What has not been used for longest goes first."""
+    """In this process, for one event loop. The least recently used entry is evicted first."""
 
     def __init__(self, *, ttl_s: float, max_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
         """`max_bytes` bounds texts and their overhead together."""
         self._ttl_s = ttl_s
         self._max_bytes = max_bytes
         self._clock = clock
-        # By last use, which is also by expiry.
+        # Ordered by last use, and so by expiry.
         self._entries: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
         self.bytes = 0
-        """What is held, overhead included."""
+        """The size of all entries with their overhead."""
 
     async def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """See `ReasoningStore`."""
         self._expire()
         expires_s = self._clock() + self._ttl_s
         found: list[bytes | None] = []
@@ -55,7 +54,6 @@ class MemoryStore:
         return found
 
     async def put(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
-        """See `ReasoningStore`."""
         self._expire()
         expires_s = self._clock() + self._ttl_s
         for key, reasoning in entries:
@@ -66,7 +64,7 @@ class MemoryStore:
             self._drop(next(iter(self._entries)))
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """There are no connections."""
 
     def _expire(self) -> None:
         now_s = self._clock()

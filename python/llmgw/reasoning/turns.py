@@ -1,13 +1,13 @@
-"""The reasoning of answers that called tools, kept for a while and put back where a client lost it.
+"""How the reasoning of tool calls is kept, and restored in requests whose client dropped it.
 
-DeepSeek and Kimi refuse the turn after a tool call unless the assistant message brings its reasoning along.
-Most clients drop it, and answers that are not streamed never carry it. So it is kept here, under a key that
-Rust makes of the gateway's API key and the call's id (`_core.ChatRequest.lost_turn_keys`), and what is looked
-up is spliced into the next request. One key's reasoning can never reach another key's request.
+DeepSeek and Kimi refuse the turn after a tool call unless the assistant message includes its reasoning. Most
+clients drop it, and answers that are not streamed never carry it. So it is kept here, under a key that Rust
+derives from the client's API key and the call's id (`_core.ChatRequest.lost_turn_keys`), and spliced into the
+next request. One API key's reasoning can never reach another API key's request.
 
-It is kept in this process's memory, or in Redis, where several workers or machines share it. A cache that
-fails costs a request nothing but the reasoning: it goes on as the client sent it, and the upstream may refuse
-it with its own words. What is kept goes nowhere else: not into logs, not into the ledger.
+It is kept in this process's memory, or in Redis for several workers or machines. If the store fails, a
+request is sent as the client wrote it, and the upstream may refuse it. Kept reasoning goes nowhere else: it
+is in no log line and no ledger row.
 """
 
 import logging
@@ -28,7 +28,7 @@ CountTurns = Callable[[str, int], None]
 
 
 class Reasoning:
-    """Puts back what was lost and keeps what comes, with one store."""
+    """Keeps and restores reasoning, in one store."""
 
     def __init__(self, store: ReasoningStore, count: CountTurns) -> None:
         """`count(outcome, turns)`: `kept`, `too_long`, `restored`, `missing` or `failed`."""
@@ -39,9 +39,9 @@ class Reasoning:
     async def rewriter(
         self, request: ChatRequest, routes: Sequence[Route], key: Key
     ) -> Callable[[Route], PreparedRequest]:
-        """`request.rewrite`, with what is kept of the turns that lost their reasoning. Never raises.
+        """`request.rewrite`, which also restores kept reasoning. Never raises.
 
-        `routes`: those that the request may take.
+        `routes`: all routes that the request may take.
         """
         lost = max(request.lost_turns(route) for route in routes)
         if not lost:
@@ -65,7 +65,7 @@ class Reasoning:
         return rewrite
 
     async def keep(self, exchange: Exchange, request: ChatRequest, key: Key) -> None:
-        """Keep the reasoning of an answer that is complete. Call it before the end is shown. Never raises."""
+        """Keep the reasoning of a complete answer. Call it before the client sees the end. Never raises."""
         turns = exchange.tool_turns(request, key.digest)
         entries = [(turn, reasoning) for turn, reasoning in turns if reasoning is not None]
         if len(entries) < len(turns):
@@ -81,7 +81,7 @@ class Reasoning:
         self._count("kept", len(entries))
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the store."""
         await self._store.close()
 
     def _failed(self, error: CacheError, turns: int) -> None:
@@ -97,7 +97,7 @@ class Reasoning:
 
 
 def sharing_problem(config: Config, workers: int) -> str | None:
-    """What an operator must know of several workers that each keep reasoning for themselves."""
+    """A warning for the operator if several workers each keep reasoning in their own memory."""
     affected = [model.id for model in config.models if any(map(model.wants_reasoning_at, model.targets))]
     if workers == 1 or config.cache.url is not None or not affected:
         return None
@@ -109,7 +109,7 @@ def sharing_problem(config: Config, workers: int) -> str | None:
 
 
 def open_cache(config: CacheConfig) -> ReasoningStore:
-    """The configured store. Connects to nothing yet."""
+    """The configured store. It connects at its first use."""
     if config.url is None:
         return MemoryStore(ttl_s=config.reasoning_ttl_s, max_bytes=config.reasoning_max_bytes)
     return RedisStore(config.url.get_secret_value(), ttl_s=config.reasoning_ttl_s)

@@ -1,1 +1,1 @@
-"""Which target answers: the router, targets and their health, retries, and the model catalog."""
+"""Which target serves a request: the router, targets and their health, retries, and the model catalog."""

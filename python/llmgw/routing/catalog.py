@@ -1,6 +1,6 @@
 """What each model is and can do, for `/v1/models` and `/v1/model-catalog`.
 
-What a model's name tells (`families`) comes first; the config's facts go on top. Where neither knows, the
+Facts come from the model's name (`families`) and are overridden by the config. Where neither knows, the
 catalog says null. Every object is rendered once, at the start.
 """
 
@@ -12,7 +12,7 @@ from llmgw.access.key import Key
 from llmgw.config import Config, ModelConfig
 
 NATIVE: Final = "native"
-"""The one dialect with which the gateway's boolean switch has no effect."""
+"""The only dialect in which the gateway's thinking switch has no effect."""
 
 
 class Catalog:
@@ -29,7 +29,7 @@ class Catalog:
         self._all_entries = _list(self._entries.values())
 
     def models(self, key: Key) -> bytes:
-        """OpenAI's list of models: those that the key may use."""
+        """OpenAI's list of the models that the key may use."""
         if key.models is None:
             return self._all_models
         return _list(body for model_id, body in self._models.items() if key.may_use(model_id))
@@ -39,7 +39,7 @@ class Catalog:
         return self._models[model_id]
 
     def entries(self, key: Key) -> bytes:
-        """The list of catalog entries: those of the models that the key may use."""
+        """The catalog entries of the models that the key may use."""
         if key.models is None:
             return self._all_entries
         return _list(body for model_id, body in self._entries.items() if key.may_use(model_id))

@@ -1,10 +1,11 @@
-"""Is a target well, and may a request be tried again? Numbers and a clock, no I/O.
+"""Is a target healthy enough to be asked? Numbers and a clock, no I/O.
 
-`Health` learns from the requests themselves. Consecutive failures, or being told to come later, cool a target
-down: others are asked in its place. When the time is over one request may probe it, and lets it back or
-cools it down for twice as long. `RetryBudget` bounds what all of this may cost.
+`Health` learns from the requests themselves. Consecutive failures or a rate limit cool a target down:
+requests go to other targets. After the cool-down one request probes the target. If it succeeds the target
+is up again, else it cools down for twice as long.
 
-Both belong to one worker and its event loop, and know only monotonic time: a clock that jumps moves nothing.
+A `Health` belongs to one worker and its event loop. It uses monotonic time only, so a jump of the system
+clock has no effect.
 """
 
 import logging
@@ -19,7 +20,7 @@ from llmgw.routing.verdict import Blame
 logger = logging.getLogger(__name__)
 
 JITTER: Final = 0.2
-"""Cool-downs are so much longer or shorter at random, lest all workers come back at once."""
+"""Cool-downs are randomly longer or shorter by this share, so that workers do not all come back at once."""
 
 _MAX_DOUBLINGS: Final = 32
 
@@ -37,7 +38,7 @@ class CoolDown:
 
 
 class Health:
-    """What one worker knows of one model at one upstream."""
+    """What one worker knows about one model at one upstream."""
 
     __slots__ = (
         "_clock", "_cool_down", "_doublings", "_observe", "_probes", "_random", "_until_s", "failures",
@@ -58,9 +59,9 @@ class Health:
         self.upstream = upstream
         self.upstream_model = upstream_model
         self.may_cool = False
-        """Only where a request could go elsewhere instead."""
+        """True if a request could go to another target instead."""
         self.in_flight = 0
-        """Attempts under way."""
+        """Attempts that are running."""
         self.failures = 0
         """Consecutive ones."""
         self._cool_down = cool_down or CoolDown()
@@ -73,39 +74,34 @@ class Health:
 
     @property
     def state(self) -> HealthState:
-        """`up`; `cooling`; or `probing`: the cool-down is over, and one request will show or is showing."""
+        """`probing`: the cool-down is over, and a probe is running or will be the next request."""
         if self._until_s is None:
             return "up"
         return "cooling" if self._clock() < self._until_s else "probing"
 
     @property
     def cooling_s(self) -> float:
-        """How long it still cools down; 0 if it does not."""
+        """The rest of the cool-down; 0 if there is none."""
         return 0.0 if self._until_s is None else max(self._until_s - self._clock(), 0.0)
 
     @property
-    def is_up(self) -> bool:
-        """True unless it cools down or has not been let back yet."""
-        return self._until_s is None
-
-    @property
     def is_probed(self) -> bool:
-        """True while an attempt is under way that may let it back."""
+        """True while a probe is running."""
         return self._probes > 0
 
     @property
     def may_be_asked(self) -> bool:
-        """True if it is up, or if its cool-down is over and nobody probes it yet."""
+        """True if it is up, or if its cool-down is over and no probe is running."""
         return self._until_s is None or (self._probes == 0 and self._clock() >= self._until_s)
 
     def retire(self) -> None:
-        """Nobody asks it any more, but for what is still under way: it is not seen cooling from here on."""
+        """No new request will use it. It is reported as not cooling from here on."""
         if self._until_s is not None and self._observe is not None:
             self._observe(self.upstream, self.upstream_model, False)  # noqa: FBT003  (its one flag)
         self._observe = None
 
     def begin(self) -> bool:
-        """An attempt begins; True if it may let the target back. Each is followed by one `end`."""
+        """Count an attempt; True if it is a probe. Each call needs one of `end`."""
         self.in_flight += 1
         if self._until_s is None:
             return False
@@ -113,9 +109,9 @@ class Health:
         return True
 
     def answered(self) -> None:
-        """A probe's answer has begun: the target is up. The probe counts as an ordinary attempt from here on.
+        """A probe's answer has begun: the target is up, and the probe becomes an ordinary attempt.
 
-        It has to finish well for all to be forgotten: one more failure cools the target down again.
+        Until it has succeeded, one more failure cools the target down again.
         """
         self._probes -= 1
         if self._until_s is not None:
@@ -123,12 +119,12 @@ class Health:
             self.failures = max(self._cool_down.failures - 1, 0)
 
     def end(self, blame: Blame | None, *, probe: bool, retry_after_s: float | None = None) -> None:
-        """An attempt is over. `blame` None: it succeeded. `probe`: what `begin` said, unless `answered`."""
+        """An attempt is over. `blame` None: it succeeded. `probe`: as `begin` returned, unless `answered`."""
         self.in_flight -= 1
         if probe:
             self._probes -= 1
         if blame is None or blame is Blame.REQUEST:
-            # What was asked before the cool-down and is answered in it proves nothing.
+            # A request sent before the cool-down says nothing about the target now.
             if self._until_s is not None and not probe:
                 return
             self.failures = 0
@@ -147,14 +143,14 @@ class Health:
         elif probe and self._clock() >= self._until_s:
             self._cool(retry_after_s)
         elif limited and retry_after_s is not None:
-            # One of those that were under way: it may know of a later time, but is no further failure.
+            # This attempt began before the cool-down. Its retry-after counts, its failure does not.
             self._until_s = max(self._until_s, self._clock() + min(retry_after_s, self._cool_down.max_s))
 
     def _cool(self, retry_after_s: float | None) -> None:
         length_s = min(self._cool_down.first_s * 2.0**self._doublings, self._cool_down.max_s)
         length_s *= 1 - JITTER + 2 * JITTER * self._random()
         if retry_after_s is not None:
-            # Never sooner than was asked for, within the cap.
+            # At least as long as the upstream asked for, within the cap.
             asked_s = min(retry_after_s, self._cool_down.max_s)
             length_s = max(length_s, asked_s * (1 + JITTER * self._random()))
         self._doublings = min(self._doublings + 1, _MAX_DOUBLINGS)

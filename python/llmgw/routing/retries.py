@@ -1,4 +1,4 @@
-"""How many retries all requests of a worker may make together."""
+"""How many retries may all requests of a worker make together?"""
 
 from typing import Final
 
@@ -6,15 +6,14 @@ BUDGET_WINDOW_S: Final = 10
 
 
 class RetryBudget:
-    """How many attempts beyond the first all requests of a worker may have together.
+    """The number of attempts beyond the first that all requests of a worker may have together.
 
-    In the last `BUDGET_WINDOW_S` seconds no more than `ratio` for each request, but always `min_per_s` in a
-    second: the larger of the two, not their sum. So when everything fails, retries cost a fifth more and no
-    multiple.
+    The limit is the larger of two: `ratio` retries per request of the last `BUDGET_WINDOW_S` seconds, and
+    `min_per_s` per second. So when every upstream fails, the load grows by a fifth and not by a factor.
     """
 
     def __init__(self, *, ratio: float = 0.2, min_per_s: int = 3) -> None:
-        """Without requests so far: the first seconds have only what is always allowed."""
+        """Starts without requests, so at first only `min_per_s` applies."""
         self._ratio = ratio
         self._min_per_s = min_per_s
         # One slot a second, in a ring.
@@ -23,14 +22,14 @@ class RetryBudget:
         self._retries = [0] * BUDGET_WINDOW_S
 
     def request(self, now_s: float) -> None:
-        """Count a request, at its first attempt. `now_s` is monotonic, here and below."""
+        """Count a request, at its first attempt. `now_s`: monotonic time, also below."""
         second = int(now_s)
         if second != self._second:
             self._advance(second)
         self._requests[second % BUDGET_WINDOW_S] += 1
 
     def take(self, now_s: float) -> bool:
-        """Count a retry, if there is one left."""
+        """Count a retry if the budget allows one; else return False."""
         second = int(now_s)
         if second != self._second:
             self._advance(second)

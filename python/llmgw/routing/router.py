@@ -1,4 +1,4 @@
-"""Model id → what serves it: its targets, and how requests are rewritten for each."""
+"""Which targets serve a model id, and how is a request rewritten for each of them?"""
 
 import difflib
 from collections.abc import Callable, Mapping
@@ -15,29 +15,29 @@ from llmgw.routing.targets import Target, Targets
 
 _SUGGESTIONS: Final = 3
 _SHOWN_LENGTH: Final = 128
-"""A longer model id is cut before it is compared and shown."""
+"""Longer model ids are cut before they are compared and shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One configured model, ready to be used."""
+    """A configured model with its targets."""
 
     id: str
     targets: Targets
     accepts_images: bool
     thinking_modes: tuple[ThinkingMode, ...] = BOTH_MODES
-    """What the thinking switch may ask for; anything else is refused."""
+    """The values that the thinking switch may have; others are refused."""
 
     wants_reasoning: bool = False
-    """Whether any target wants the reasoning of tool calls back."""
+    """True if any target needs the reasoning of earlier tool calls in the request."""
 
     @property
     def routes(self) -> list[_core.Route]:
-        """Those of the targets."""
+        """The routes of all targets."""
         return [target.route for target in self.targets.all]
 
     def check_thinking(self, request: _core.ChatRequest) -> None:
-        """Raises ApiError, `unsupported_thinking_mode`, where the switch asks for what is not there."""
+        """Raises ApiError, `unsupported_thinking_mode`, if the model lacks the mode that is asked for."""
         asked = request.thinking
         if asked is None or ("on" if asked else "off") in self.thinking_modes:
             return
@@ -103,11 +103,11 @@ class Router:
 
     @property
     def health(self) -> list[Health]:
-        """What is known of each model at each upstream, in the order of the config."""
+        """The health of each model at each upstream, in the order of the config."""
         return list(self._health.values())
 
     def retire_for(self, successor: "Router") -> None:
-        """Another router takes over: what it does not know any more is no longer seen cooling."""
+        """Another router takes over: retire the health that it does not share."""
         for at, health in self._health.items():
             if successor._health.get(at) is not health:  # noqa: SLF001  (of the same class)
                 health.retire()
@@ -143,7 +143,7 @@ class Router:
             id=model.id,
             targets=Targets(targets, max_cooling_share=share),
             accepts_images="image" in model.input_modalities,
-            # With "drop", the rewrite takes out what a target lacks.
+            # With "drop", the rewrite removes a switch that the target does not have.
             thinking_modes=BOTH_MODES if model.thinking_fallback == "drop" else model.modes,
             wants_reasoning=any(target.route.restore_reasoning for target in targets),
         )
@@ -178,7 +178,7 @@ class Router:
         )
 
     def _known_health(self, target: TargetConfig) -> Health | None:
-        """What the previous router has learned, where it would have learned the same."""
+        """The previous router's health of a target, if upstream and routing did not change."""
         previous, name = self._previous, target.upstream
         if previous is None or previous._config.routing != self._config.routing:  # noqa: SLF001
             return None

@@ -1,4 +1,4 @@
-"""Which of a model's targets is asked: those that are well, of the best priority, by weight and load."""
+"""Which of a model's targets serves a request: healthy ones of the best priority, by weight and load."""
 
 import random
 from collections.abc import Collection, Sequence
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """One upstream that can serve a model, and how requests are rewritten for it."""
+    """An upstream and a model there, and how requests are rewritten for it."""
 
     upstream: "_core.Upstream"
     route: "_core.Route"
     health: "Health"
-    """Shared by all models that have the same upstream serve the same model."""
+    """Shared by all models with the same upstream and upstream model."""
     slots: "Slots"
     """Shared by all models of the upstream."""
+    total_timeout_s: float
     weight: int = 1
     priority: int = 1
     """Lower is better."""
-    total_timeout_s: float = 900.0
 
     @property
     def name(self) -> str:
@@ -34,12 +34,12 @@ class Target:
 
     @property
     def may_be_asked(self) -> bool:
-        """True if it is well and has a slot left."""
+        """True if it is healthy and has a free slot."""
         return self.health.may_be_asked and not self.slots.full
 
     @property
     def load(self) -> float:
-        """Attempts under way, relative to the weight."""
+        """Running attempts, relative to the weight."""
         return self.health.in_flight / self.weight
 
 
@@ -49,7 +49,7 @@ class Targets:
     def __init__(
         self, targets: Sequence[Target], *, max_cooling_share: float = 0.5, rng: random.Random | None = None
     ) -> None:
-        """At least one. `max_cooling_share`: see `RoutingConfig`."""
+        """`targets` must not be empty. `max_cooling_share`: see `RoutingConfig`."""
         self.all = tuple(targets)
         """In the order of the config."""
         self._only = self.all[0] if len(self.all) == 1 else None
@@ -59,17 +59,17 @@ class Targets:
         self._rng = rng or random.Random()  # noqa: S311  (a draw, not a secret)
 
     def first(self) -> Target:
-        """Whom a new request asks: there always is somebody."""
+        """The target for a new request. Never None."""
         if self._only is not None:
             return self._only
         for group in self._groups:
             if in_play := self._in_play(group):
                 return self._draw(in_play)
-        # All are unwell or full: of those with a slot left, the one whose cool-down ends first.
+        # All are cooling or full. Of those with a free slot, take the one whose cool-down ends first.
         return min(self.all, key=lambda t: (t.slots.full, t.health.is_probed, t.health.cooling_s))
 
     def other(self, asked: Collection[Target]) -> Target | None:
-        """Whom to ask after these have failed; None: nobody else is well."""
+        """The target to try after those in `asked` have failed; None if no other is healthy."""
         for group in self._groups:
             well = [target for target in group if target not in asked and target.may_be_asked]
             if well:
@@ -77,19 +77,19 @@ class Targets:
         return None
 
     def _in_play(self, group: tuple[Target, ...]) -> list[Target]:
-        """Those of one priority that may be asked; empty if none of them is well."""
+        """The targets of one priority to draw from; empty if none of them is healthy."""
         well = [target for target in group if target.may_be_asked]
         unwell = [target for target in group if not target.health.may_be_asked]
         excess = len(unwell) - int(len(group) * self._max_cooling_share)
         if well and excess > 0:
-            # The last ones standing must not get everybody's load, which would fell them too.
+            # Keep some cooling targets in play, or the few healthy ones get all the load and fail as well.
             unwell = [target for target in unwell if not (target.health.is_probed or target.slots.full)]
             unwell.sort(key=lambda target: target.health.cooling_s)
             well += unwell[:excess]
         return well
 
     def _draw(self, candidates: list[Target]) -> Target:
-        """Two draws by weight; of the two, the one with less to do."""
+        """Draw two by weight and take the one with less load."""
         if len(candidates) == 1:
             return candidates[0]
         weights = [target.weight for target in candidates]

@@ -1,7 +1,7 @@
-"""What follows from a failed attempt: another attempt or none, who was at fault, and what the client is told.
+"""What follows from a failed attempt: is it retried, who is blamed, and what is the client told?
 
-What went wrong at an upstream arrives as a kind and a status (`_core.UpstreamError`); one table turns it into
-a verdict and into an `ApiError`.
+A failure arrives as a kind and a status (`_core.UpstreamError`). One table turns it into a verdict and into
+an `ApiError`.
 """
 
 from enum import Enum
@@ -19,23 +19,23 @@ _RETRIABLE_STATUSES: Final = frozenset({408, 409, 429})
 
 
 class Retry(Enum):
-    """Whether a failed attempt may be followed by another one, as long as nothing has gone to the client."""
+    """Whether a failed attempt may be retried, provided that nothing has been sent to the client."""
 
     NEVER = "never"
     OTHER = "other"
-    """At another target; this one would fail again."""
+    """At another target only: this one would fail again."""
     SAME = "same"
-    """At another target, or where there is none at this one after a pause: such failures pass."""
+    """At another target, or at the same one after a pause: such failures are temporary."""
 
 
 class Blame(Enum):
-    """What a failed attempt says of its target."""
+    """What a failed attempt says about its target."""
 
     UPSTREAM = "upstream"
     PACE = "pace"
-    """It is well, but asks to be left alone for a while."""
+    """Healthy, but it limits our rate."""
     REQUEST = "request"
-    """It is well: the request was at fault."""
+    """Healthy: the request was at fault."""
     NOBODY = "nobody"
 
 
@@ -133,7 +133,7 @@ _BY_STATUS: Final[dict[int, _UpstreamFault]] = {
     407: _REFUSED,
     408: _TIMED_OUT,
     429: _RATE_LIMITED,
-    # A proxy's word for a connection that broke behind it.
+    # What a proxy answers when its own connection to the server broke.
     502: _FAILED._replace(retry=Retry.SAME),
     503: _OVERLOADED,
     504: _TIMED_OUT,
@@ -144,7 +144,7 @@ _DECIDED_BY_STATUS: Final[frozenset["_ErrorKind"]] = frozenset({"status", "error
 
 
 def _fault(kind: "_ErrorKind", status: int | None) -> _UpstreamFault:
-    """The row of an upstream's failure: by its status where that decides, else by its kind."""
+    """The row for a failure: by status where that decides, else by kind."""
     if status is None or kind not in _DECIDED_BY_STATUS:
         return _BY_KIND.get(kind, _FAILED)
     # Such a status reaches the client as it is.
@@ -162,10 +162,11 @@ def upstream_error(
     retry_after_s: float | None = None,
     message: str | None = None,
 ) -> ApiError:
-    """What the client is told when the exchange with an upstream failed before anything was shown.
+    """The error for the client when an exchange failed before anything was sent to it.
 
-    The arguments are the attributes of `_core.UpstreamError`. The upstream's own `message` goes out only with
-    a 4xx about the request itself; nothing else that an upstream says is ever echoed.
+    The arguments are the attributes of `_core.UpstreamError`. The upstream's own `message` is passed on only
+    with a 4xx about the request itself. (Once a stream has begun, the Rust core passes on the message of an
+    error event; that does not come through here.)
     """
     fault = _fault(kind, status)
     about_the_request = fault.blame is Blame.REQUEST
@@ -179,9 +180,6 @@ def upstream_error(
 
 
 def upstream_verdict(kind: "_ErrorKind", *, status: int | None = None) -> tuple[Retry, Blame]:
-    """What follows from a failed exchange: may there be another attempt, and what does it say of the target?
-
-    The arguments are as for `upstream_error`.
-    """
+    """May the attempt be retried, and whom to blame? The arguments are as for `upstream_error`."""
     fault = _fault(kind, status)
     return fault.retry, fault.blame
