@@ -1,18 +1,18 @@
-"""What the ledger keeps of a request, and how the ledger itself is doing."""
+"""What the ledger records about a request, and what it reports about itself."""
 
 from typing import Final, NamedTuple
 
 from llmgw.errors import LlmgwError
 
 TOKEN_COUNTS: Final = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
-"""Those of the fields that count tokens."""
+"""The fields that count tokens."""
 
 
 class LedgerEntry(NamedTuple):
-    """One finished request. The fields are the columns of `LedgerRow`, explained there."""
+    """One finished request. `LedgerRow` explains the fields."""
 
     time_s: float
-    """When it came in, in seconds since the epoch."""
+    """When it arrived, in seconds since the epoch."""
     request_id: str
     status: int
     total_s: float
@@ -36,17 +36,17 @@ class LedgerEntry(NamedTuple):
 
 
 class LedgerState(NamedTuple):
-    """How the ledger is doing."""
+    """The figures that the ledger reports."""
 
     queued: int
-    """Rows in memory only."""
+    """Rows that are only in memory."""
     dropped: int
     """Rows that were lost, since the start."""
     journal_rows: int
-    """Rows on disk that the database does not have yet."""
+    """Rows in journals that are not in the database yet."""
     journal_bytes: int
     healthy: bool
-    """False: the database took no rows when it was last tried."""
+    """False if the last write to the database failed."""
 
 
 class NotDurableError(LlmgwError):

@@ -1,12 +1,12 @@
-"""Where ledger rows wait on disk while the database can't take them: append-only files, one for each process.
+"""Where ledger rows wait on disk while the database fails: append-only files, one for each process.
 
-A folder belongs to one database. Each process that needs one writes a file of its own in it and holds a lock
-(`flock`) on that file. A file without a lock is one whose process has died: any other may adopt it. A file is
-removed only after the database has committed its rows. Who dies in between leaves rows that are replayed
-twice, which the unique `ledger.request_id` makes harmless. So each row arrives exactly once.
+A folder belongs to one database. Each process writes its own file there when it needs one, and holds a lock
+(`flock`) on it. An unlocked file is from a dead process: any other process may adopt it. A file is removed
+only after the database has committed its rows. A crash in between means that rows are replayed twice, which
+is harmless because `ledger.request_id` is unique. So each row arrives exactly once.
 
-A line is the CRC-32 of a row's JSON, a space, and the JSON: `5d41402a {"request_id":"req_…",…}`. A torn last
-line is the mark of a crash in the middle of a write that nobody was told had succeeded.
+A line is the CRC-32 of a row's JSON, a space, and the JSON: `5d41402a {"request_id":"req_…",…}`. If the last
+line is incomplete, the process died during a write that was never reported as successful.
 """
 
 import errno
@@ -30,26 +30,26 @@ _PRIVATE_FOLDER: Final = 0o700
 _PRIVATE: Final = 0o600
 _READ_BYTES: Final = 1 << 20
 _CRC_LENGTH: Final = 8
-# Linux need not write back a file's times; the size that an append changes is written by both.
+# fdatasync skips a file's times; both write the size, which an append changes.
 _sync = getattr(os, "fdatasync", os.fsync)
 
 
 class JournalFullError(LlmgwError, OSError):
-    """The journal has reached its bound."""
+    """The journal has reached its limit."""
 
 
 class Pending(NamedTuple):
-    """What waits in the journals of a folder."""
+    """The rows that wait in the journals of a folder."""
 
     rows: int
     size_bytes: int
 
 
 class Journal:
-    """One process's journal, and those that it has adopted. For one thread; open it after any fork."""
+    """One process's journal, and the ones that it has adopted. For one thread; make it after a fork."""
 
     def __init__(self, folder: Path, *, max_bytes: int) -> None:
-        """Touches nothing yet: the folder is made when there is something to write."""
+        """Creates nothing yet: the folder is made at the first write."""
         self._folder = folder
         self._max_bytes = max_bytes
         self._own: _File | None = None
@@ -60,22 +60,22 @@ class Journal:
 
     @property
     def rows(self) -> int:
-        """Rows that wait, in all files of this process."""
+        """Rows that wait in all files of this process."""
         return sum(file.rows for file in self._files())
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the files that they wait in."""
+        """The size of all files of this process."""
         return sum(file.size for file in self._files())
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Write these rows, all or none. They are on disk when this returns.
+        """Write all these rows or none. They are on disk when this returns.
 
         Raises OSError (JournalFullError beyond `max_bytes`).
         """
         lines = b"".join(map(_line, rows))
         if self._own is not None and not self._own.is_sound():
-            # Moved, deleted, or ending in half a line. Its rows can still be read, through the descriptor.
+            # It was moved or deleted, or ends in half a line. Its descriptor still works for reading.
             self._others.append(self._own)
             self._own = None
         size = self._own.size if self._own else 0
@@ -87,7 +87,7 @@ class Journal:
             raise FileNotFoundError(errno.ENOENT, f"the journal {own.path} was moved or deleted")
 
     def adopt(self) -> None:
-        """Take over the files of processes that have died. Raises OSError."""
+        """Take over the files of dead processes. Raises OSError."""
         held = {file.path for file in self._files()}
         for path in sorted(self._folder.glob(f"*{SUFFIX}")):
             if path not in held and (file := _File.adopt(path)):
@@ -95,7 +95,7 @@ class Journal:
                 self._others.append(file)
 
     def read(self, max_rows: int) -> list[dict[str, Any]]:
-        """The next rows that wait, none if there are none. They stay until `forget`. Raises OSError."""
+        """The next waiting rows. They stay until `forget`. Raises OSError."""
         for file in list(self._files()):
             batch = self._batch = file.read(max_rows)
             if batch.rows:
@@ -105,7 +105,7 @@ class Journal:
         return []
 
     def forget(self) -> None:
-        """The database has what `read` gave last. A file that has no more is removed. Raises OSError."""
+        """Drop the rows of the last `read`, and the file if they were its last ones. Raises OSError."""
         batch, self._batch = self._batch, None
         if batch is None:
             return
@@ -122,7 +122,7 @@ class Journal:
             file.remove()
 
     def close(self) -> None:
-        """Let go of the files. What waits in them is for the next process."""
+        """Close the files. Another process will adopt them."""
         for file in self._files():
             file.close()
         self._own, self._others = None, []
@@ -144,7 +144,7 @@ class _Batch(NamedTuple):
 
 
 class _File:
-    """An open journal file with the lock that says so."""
+    """An open, locked journal file."""
 
     def __init__(self, path: Path, descriptor: int, *, size: int = 0, rows: int = 0) -> None:
         self.path = path
@@ -152,14 +152,14 @@ class _File:
         self.size = size
         self.rows = rows
         self.offset = 0
-        """Up to here the database has it."""
+        """The database has everything before this."""
         self.damaged = False
 
     @classmethod
     def create(cls, folder: Path) -> "_File":
         folder.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
         path = folder / f"{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
-        # Under its name only once it is locked: others must not take it for a dead process's.
+        # It gets its name once it is locked, or others would take it for a dead process's file.
         young = path.with_suffix(".new")
         descriptor = os.open(young, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, _PRIVATE)
         try:
@@ -174,7 +174,7 @@ class _File:
 
     @classmethod
     def adopt(cls, path: Path) -> "_File | None":
-        """None if its process lives, or another one was faster."""
+        """None if its process lives, or if another process was faster."""
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -191,32 +191,32 @@ class _File:
         return file
 
     def is_in_place(self) -> bool:
-        """False if the name leads to another file by now, or to none."""
+        """False if the file was moved, replaced or deleted."""
         try:
             return os.path.samestat(self.path.stat(), os.fstat(self._descriptor))
         except OSError:
             return False
 
     def is_sound(self) -> bool:
-        """True if it is in place and ends where it should."""
+        """True if it is in place and has the expected size."""
         return self.is_in_place() and os.fstat(self._descriptor).st_size == self.size
 
     def append(self, lines: bytes) -> None:
-        """All or nothing. Raises OSError."""
+        """Write all lines or none. Raises OSError."""
         try:
             rest = memoryview(lines)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
             _sync(self._descriptor)
         except OSError:
-            # Half a batch must not stay: its rows are tried elsewhere, or again.
+            # Remove half a batch: its rows are written elsewhere or again.
             os.ftruncate(self._descriptor, self.size)
             raise
         self.size += len(lines)
         self.rows += lines.count(b"\n")
 
     def read(self, max_rows: int) -> _Batch:
-        """The rows from `offset` on. Reads on over damaged lines; no rows: there are none up to the end."""
+        """The next rows from `offset`, without damaged lines; empty at the end of the file."""
         rows: list[dict[str, Any]] = []
         offset, damaged, wanted = self.offset, 0, _READ_BYTES
         while len(rows) < max_rows and offset < self.size:
@@ -224,7 +224,7 @@ class _File:
             whole, end, _ = piece.rpartition(b"\n")
             if not end:
                 if len(piece) == wanted:
-                    wanted *= 2  # a line that is longer than that
+                    wanted *= 2  # the line is longer than that
                     continue
                 logger.warning("the last row in %s was not written to its end", self.path)
                 offset = self.size
@@ -238,13 +238,13 @@ class _File:
         return _Batch(self, rows, offset, damaged)
 
     def advance(self, batch: _Batch) -> None:
-        """The database has this batch."""
+        """Move past a batch that the database has."""
         self.offset = batch.offset
         self.rows = max(self.rows - len(batch.rows) - batch.damaged, 0)
         self.damaged = self.damaged or batch.damaged > 0
 
     def remove(self) -> None:
-        """Nothing in it is needed any more; but what could not be read is kept for somebody to look at."""
+        """Delete the file; if it has damaged lines, rename it so that an operator can examine it."""
         if self.is_in_place():
             if self.damaged:
                 self.path.rename(self.path.with_suffix(DAMAGED_SUFFIX))
@@ -257,14 +257,14 @@ class _File:
 
 
 def pending(folder: Path) -> Pending:
-    """What waits in the journals of all processes, living or dead. Raises OSError."""
+    """What waits in the journals of all processes, dead ones included. Raises OSError."""
     rows = size_bytes = 0
     for path in folder.glob(f"*{SUFFIX}"):
         try:
             with path.open("rb") as file:
                 rows += _count(file.fileno())
                 size_bytes += os.fstat(file.fileno()).st_size
-        except FileNotFoundError:  # replayed at this very moment
+        except FileNotFoundError:  # another process has just replayed it
             continue
     return Pending(rows, size_bytes)
 
@@ -283,7 +283,7 @@ def _row(line: bytes) -> dict[str, Any] | None:
 
 
 def _count(descriptor: int) -> int:
-    """Whole lines."""
+    """The number of whole lines."""
     rows = offset = 0
     while piece := os.pread(descriptor, _READ_BYTES, offset):
         rows += piece.count(b"\n")
@@ -292,7 +292,7 @@ def _count(descriptor: int) -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """A new name must survive a power failure like the rows under it."""
+    """Make a new file name survive a power failure, like the rows in the file."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Sums over the ledger, for `llmgw usage`."""
+"""How many requests and tokens did each key, model or day have? For `llmgw usage`."""
 
 from typing import Any, Final, Literal, NamedTuple
 
@@ -11,13 +11,13 @@ UsageBy = Literal["key", "model", "day"]
 
 
 class UsageSum(NamedTuple):
-    """The sums of one group of the ledger. Tokens that no upstream reported are not in them."""
+    """The sums of one group. Tokens that no upstream reported are missing."""
 
     group: str
     """The key's id and name, the model's id, or the day (UTC, `2026-11-23`)."""
     requests: int
     errors: int
-    """Requests that failed, with an error status or in the middle of a stream."""
+    """Requests with an error status, or that failed in the middle of a stream."""
     prompt_tokens: int
     completion_tokens: int
     reasoning_tokens: int
@@ -25,7 +25,7 @@ class UsageSum(NamedTuple):
 
 
 def sum_usage(store: Store, by: UsageBy) -> list[UsageSum]:
-    """The ledger's sums, ordered by what they are grouped by. Raises SQLAlchemyError."""
+    """The sums of all groups, ordered by group. Raises SQLAlchemyError."""
     group, label = _GROUPS[by]
     failed = or_(LedgerRow.error_kind.is_not(None), LedgerRow.status >= _FIRST_ERROR_STATUS)
     tokens = [func.coalesce(func.sum(getattr(LedgerRow, name)), 0) for name in TOKEN_COUNTS]
@@ -44,7 +44,7 @@ _FIRST_ERROR_STATUS: Final = 400
 
 _DAY: Final = func.date(LedgerRow.time)
 
-# What is grouped by, and what stands for it in the answer.
+# The column to group by, and the label of a group.
 _GROUPS: Final[dict[UsageBy, tuple[Any, Any]]] = {
     "key": (LedgerRow.key_id, cast(LedgerRow.key_id, String) + func.coalesce(" " + ApiKey.name, "")),
     "model": (LedgerRow.model, LedgerRow.model),

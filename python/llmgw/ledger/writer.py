@@ -1,8 +1,9 @@
-"""The ledger: one row per request, written in batches by a thread, far from the hot path.
+"""How ledger rows get on disk: one row per request, written in batches by a thread off the hot path.
 
-`Ledger.record` only appends to a queue in memory; `Ledger.commit` waits until the row is on disk. What the
-database can't take goes to the journal (`ledger.journal`) and from there into the database once it can. Where
-the journal fails as well, rows stay in the queue, which is bounded; what it can't hold is counted and logged.
+`Ledger.record` only appends to a queue in memory; `Ledger.commit` waits until the row is on disk. While the
+database fails, rows go to the journal (`ledger.journal`), and from there into the database when it works
+again. If the journal fails too, rows stay in the queue, which is bounded; rows beyond it are counted and
+logged as lost.
 """
 
 import asyncio
@@ -38,13 +39,13 @@ BATCH_ROWS: Final = 500
 CAPACITY_ROWS: Final = 100_000
 
 CLOSE_TIMEOUT_S: Final = 10.0
-"""At a stop, rows that neither the database nor the journal takes are tried again for so long."""
+"""At a stop, how long to retry rows that neither the database nor the journal takes."""
 
 BUSY_TIMEOUT_S: Final = 1.0
-"""Another process's lock on the database is waited for so long before rows go to the journal."""
+"""How long to wait for another process's lock on the database before rows go to the journal."""
 
 COMMIT_TIMEOUT_S: Final = 10.0
-"""`Ledger.commit` gives up after so long."""
+"""`Ledger.commit` gives up after this time."""
 
 _RETRY_INTERVAL_S: Final = 0.5
 
@@ -53,11 +54,11 @@ _RETRY_BUSY_TIMEOUT_S: Final = 0.05
 _CLOSE_INTERVAL_S: Final = 0.1
 
 _ADOPT_INTERVAL_S: Final = 5.0
-"""Journals of processes that have died are looked for so often: a listing of a folder that hardly ever is."""
+"""How often to look for journals of dead processes: one listing of a folder that rarely exists."""
 
 
 class _Commit(NamedTuple):
-    """A row that somebody waits for."""
+    """A row with a waiting request."""
 
     entry: LedgerEntry
     loop: asyncio.AbstractEventLoop
@@ -65,7 +66,7 @@ class _Commit(NamedTuple):
 
 
 class Ledger:
-    """Takes entries from the event loop and writes them from a thread."""
+    """Takes entries on the event loop and writes them on a thread."""
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class Ledger:
         close_timeout_s: float = CLOSE_TIMEOUT_S,
         observe: Callable[[LedgerState], None] | None = None,
     ) -> None:
-        """`journal` None: what the database can't take stays in memory.
+        """`journal` None: rows stay in memory while the database fails.
 
         `observe` is called by the thread after each round.
         """
@@ -101,40 +102,40 @@ class Ledger:
         self._adopt_at_s = float("-inf")
         self._overflowed = 0  # counted on the event loop
         self._lost = 0  # counted by the thread
-        self._refused: set[str] = set()  # of the rows just written: those that the database will never take
+        self._refused: set[str] = set()  # ids of the rows just written that the database will never take
 
     @property
     def dropped(self) -> int:
-        """Rows that were lost, since the start."""
+        """Rows that were lost since the start."""
         return self._overflowed + self._lost + (self._journal.damaged if self._journal else 0)
 
     @property
     def queued(self) -> int:
-        """Rows that are in memory only."""
+        """Rows that are only in memory."""
         return len(self._queue) + len(self._batch)
 
     @property
     def state(self) -> LedgerState:
-        """As of now, where the thread asks; else of about now."""
+        """The current figures; exact only on the ledger's thread."""
         journal = self._journal
         rows, size_bytes = (journal.rows, journal.size_bytes) if journal else (0, 0)
         return LedgerState(self.queued, self.dropped, rows, size_bytes, self._healthy)
 
     @property
     def warning(self) -> str | None:
-        """What an operator should know; None: all is well."""
+        """What an operator should know; None if nothing is wrong."""
         if self._healthy:
             return None
         refuge = "the journal" if self._journal and self._journaling else "memory only"
         return f"the database can't be written; ledger rows wait in {refuge}"
 
     def start(self) -> None:
-        """Begin to write. Call it in the process that records."""
+        """Start the thread. Call it in the process that records."""
         self._thread = threading.Thread(target=self._run, name="llmgw-ledger", daemon=True)
         self._thread.start()
 
     def record(self, entry: LedgerEntry) -> None:
-        """Take an entry. No I/O, never raises; when the queue is full the entry is dropped and counted."""
+        """Queue an entry. No I/O, never raises; if the queue is full, the entry is dropped and counted."""
         if self.queued >= self._capacity_rows:
             if self._overflowed == 0:
                 logger.error("the ledger's queue is full (%d rows); entries are lost", self._capacity_rows)
@@ -145,11 +146,11 @@ class Ledger:
             self._wake.set()
 
     async def commit(self, entry: LedgerEntry) -> None:
-        """Take an entry, and return when it is on disk: in the database, or in the journal while that fails.
+        """Return when the entry is on disk: in the database, or in the journal while that fails.
 
-        All that wait at the same time share one transaction. Raises NotDurableError: the entry is not kept
-        then. (After a time-out it may be on disk all the same; recording another one with its request id is
-        harmless, for the first one stays.)
+        Callers that wait at the same time share one transaction. Raises NotDurableError; the entry is then
+        not kept. (After a time-out it may still get on disk. Recording another entry with its request id is
+        harmless: the first one stays.)
         """
         loop = asyncio.get_running_loop()
         durable: asyncio.Future[bool] = loop.create_future()
@@ -164,11 +165,11 @@ class Ledger:
             raise NotDurableError
 
     async def close(self) -> None:
-        """Write what is queued and stop. Without blocking the loop; record nothing afterwards."""
+        """Write the queue and stop, without blocking the loop. Record nothing afterwards."""
         await asyncio.to_thread(self.close_blocking)
 
     def close_blocking(self) -> None:
-        """The same, for callers without a loop."""
+        """`close` for callers without a loop."""
         self._stop.set()
         self._wake.set()
         if self._thread is not None:
@@ -195,7 +196,7 @@ class Ledger:
         while not self._stop.is_set():
             if time.monotonic() >= self._adopt_at_s:
                 self._adopt()
-            # A full queue wakes this thread at once; a failing disk must not make it spin, see `_round`.
+            # A full queue wakes this thread at once; `_round` pauses if the disk fails.
             if not more:
                 self._wake.wait(self._flush_interval_s)
             self._wake.clear()
@@ -210,16 +211,16 @@ class Ledger:
         try:
             return self._round()
         except Exception:
-            # Without its thread the ledger would be a memory leak.
+            # The thread must survive, or the queue would only grow.
             logger.exception("a defect in the ledger")
             self._settle(self._take_commits(), on_disk=False)
             self._stop.wait(self._flush_interval_s)
             return False
 
     def _round(self) -> bool:
-        """Get what is in memory on disk, then some of the journal into the database. True: there is more."""
-        # What comes meanwhile waits for the next round, unless it fills a batch or somebody waits for it: a
-        # transaction costs as much as a hundred rows, and under load there are always a few new ones.
+        """Flush queued rows, then replay part of the journal. Returns True if more remains."""
+        # A transaction costs as much as a hundred rows, and under load a few new rows always arrive in the
+        # meantime. They wait for the next round, unless they fill a batch or a request waits for them.
         fullest = 1
         while self._batch or self._commits or len(self._queue) >= fullest:
             fullest = self._batch_rows
@@ -229,11 +230,11 @@ class Ledger:
                 count = min(len(self._queue), self._batch_rows)
                 self._batch = [self._queue.popleft() for _ in range(count)]
             rows = waited_for + self._batch
-            # While the database fails, the journal comes first: the database is tried with what is in there.
+            # While the database fails, rows go to the journal; `_replay` finds out when it works again.
             on_disk = (self._healthy and self._insert(rows)) or self._append(rows) or self._try_again(rows)
             self._settle(commits, on_disk=on_disk)
             if not on_disk:
-                # The queue keeps what nobody waits for. The next try is the next round's.
+                # The other rows stay in the batch, and the next round tries again.
                 self._stop.wait(min(self._flush_interval_s, _RETRY_INTERVAL_S))
                 return False
             self._batch = []
@@ -243,7 +244,7 @@ class Ledger:
         return [self._commits.popleft() for _ in range(min(len(self._commits), self._batch_rows))]
 
     def _settle(self, commits: list[_Commit], *, on_disk: bool) -> None:
-        """Tell those who wait."""
+        """Tell the waiting requests whether their rows are on disk."""
         if not commits:
             return
 
@@ -251,18 +252,18 @@ class Ledger:
 
         def settle() -> None:
             for commit in commits:
-                if not commit.durable.done():  # its request may have been cancelled, or have given up
+                if not commit.durable.done():  # the request may have been cancelled or timed out
                     commit.durable.set_result(on_disk and commit.entry.request_id not in refused)
 
-        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed, so no request waits
             commits[0].loop.call_soon_threadsafe(settle)
 
     def _try_again(self, rows: list[LedgerEntry]) -> bool:
-        """`_insert`, but only now and then."""
+        """`_insert`, if the last failure is long enough ago."""
         return time.monotonic() >= self._retry_at_s and self._insert(rows)
 
     def _insert(self, rows: list[LedgerEntry]) -> bool:
-        """Rows into the database. False if that fails; what it will never take is dropped and counted."""
+        """Write rows into the database. False if that fails. Rows that it refuses are dropped and counted."""
         try:
             self._write(rows)
         except (SQLAlchemyError, ValueError, OverflowError) as error:
@@ -275,7 +276,7 @@ class Ledger:
         return True
 
     def _insert_one_by_one(self, rows: list[LedgerEntry]) -> bool:
-        """One row that the database will never take must not keep back the others."""
+        """Write rows singly, so that one that the database refuses does not block the others."""
         refused: set[str] = set()
         for entry in rows:
             try:
@@ -306,7 +307,7 @@ class Ledger:
                 connection.exec_driver_sql(statement.sql, [statement.row(entry) for entry in batch])
 
     def _append(self, rows: list[LedgerEntry]) -> bool:
-        """Rows into the journal. False if that fails too."""
+        """Write rows into the journal. False if that fails too."""
         if self._journal is None:
             return False
         try:
@@ -330,9 +331,9 @@ class Ledger:
                 logger.exception("the journals of other processes can't be read")
 
     def _replay(self) -> bool:
-        """Some rows of the journal into the database. True: there are more.
+        """Move some rows from the journal into the database. True if more remain.
 
-        While the database fails this also is what finds out whether it still does.
+        While the database fails, this is also the attempt that finds out whether it works again.
         """
         if not self._healthy and time.monotonic() < self._retry_at_s:
             return False
@@ -356,14 +357,14 @@ class Ledger:
 
 
 def _is_of_the_database(error: Exception) -> bool:
-    """True: it failed; False: it refused these values, and would do so again."""
+    """True if the database failed; False if it refused these values and would do so again."""
     if isinstance(error, DBAPIError):
         return not isinstance(error, (IntegrityError, DataError, InterfaceError, ProgrammingError))
     return isinstance(error, SQLAlchemyError) and not isinstance(error, StatementError)
 
 
 def _entry(row: dict[str, Any]) -> LedgerEntry | None:
-    """A row of the journal, which another version of llmgw may have written."""
+    """The entry of a journal's row; None if another version of llmgw wrote it without a required field."""
     try:
         return LedgerEntry(**{name: row[name] for name in LedgerEntry._fields if name in row})
     except TypeError:

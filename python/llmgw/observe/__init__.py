@@ -1,1 +1,1 @@
-"""What an operator sees: metrics and log lines."""
+"""What an operator can observe: metrics and log lines."""

@@ -1,1 +1,1 @@
-"""The processes: the parent that serves, its workers, reloads, and the folder that connects them."""
+"""How the gateway's processes run: the parent, its workers, reloads, and the folder that connects them."""

@@ -1,4 +1,4 @@
-"""A worker's part of a reload: it looks for another active config and reports what it made of it."""
+"""How a worker finds out that another config is active, takes it over and reports the result."""
 
 import asyncio
 import logging
@@ -11,10 +11,10 @@ logger = logging.getLogger(__name__)
 
 
 class ConfigWatch:
-    """Looks into the run folder at each call. Part of the worker's upkeep, on its event loop."""
+    """Checks the run folder at each call. Part of the worker's upkeep, on its event loop."""
 
     def __init__(self, folder: RunFolder, config: Config) -> None:
-        """`config`: what the worker started with. The first call compares it: it may have changed since."""
+        """`config`: the one that the worker started with. It may be outdated: the first call checks."""
         self._folder = folder
         self._config = config
         self._stamp: tuple[int, int] | None = None

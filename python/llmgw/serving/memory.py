@@ -1,10 +1,10 @@
-"""How the C library's allocator treats the memory of large bodies. With another library than glibc: nothing.
+"""How much freed memory does the C library keep? With another library than glibc, nothing is changed.
 
-Its defaults fit neither case here. It gives the top of its heap back as soon as 128 KiB there are free: each
-body of a megabyte then grows the heap, has the kernel clear every page of it, and shrinks it again, which is
-most of what such a request costs. And from the first block of 32 MiB or less that was mapped and freed, it
-keeps blocks of that size in the heap, where they leave gaps: after 180 events of 16 MiB, ten at a time, a
-worker held 366 MiB; with `configure`, 166.
+Two defaults of glibc do not fit here. First, it returns the top of its heap to the system as soon as 128 KiB
+are free there: each body of a megabyte then grows the heap, makes the kernel clear every page, and shrinks it
+again, which is most of the cost of such a request. Second, once it has mapped and freed a block of up to
+32 MiB, it puts later blocks of that size into the heap, where they leave gaps: after 180 events of 16 MiB,
+ten at a time, a worker held 366 MiB; with `configure`, 166.
 """
 
 import ctypes
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from llmgw.gateway import Gateway
 
 MAPPED_FROM_BYTES: Final = 1 << 23
-"""Blocks of this size and more come from the system, and go back to it as soon as they are freed."""
+"""Blocks of this size or larger are mapped, and returned to the system when they are freed."""
 KEPT_BYTES: Final = 1 << 25
-"""So much may stay free at the top of the heap until `trim`."""
+"""Up to this much free memory stays at the top of the heap until `trim`."""
 TICKS_TO_IDLE: Final = 10
-"""After this many ticks of the upkeep without a request, free memory goes back to the system."""
+"""After this many ticks without a request, free memory is returned to the system."""
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 
 
 def configure() -> None:
-    """Set both limits, for this process (mallopt(3))."""
+    """Set both limits for this process (mallopt(3))."""
     with suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
         library.mallopt(_M_MMAP_THRESHOLD, MAPPED_FROM_BYTES)
@@ -33,7 +33,7 @@ def configure() -> None:
 
 
 def trim() -> None:
-    """Give everything back that is free (malloc_trim(3)). Takes milliseconds: for an idle process."""
+    """Return all free memory to the system (malloc_trim(3)). It takes milliseconds: call it when idle."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 

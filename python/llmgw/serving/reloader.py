@@ -1,4 +1,4 @@
-"""The serving process's part of a reload: check the new config, put it in force, answer `llmgw reload`."""
+"""How the parent process reloads: it checks the new config, activates it and answers `llmgw reload`."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class Reloader:
-    """A thread beside granian's loop. The workers see for themselves that another config is in force."""
+    """A thread beside granian's loop. Workers notice by themselves that another config is active."""
 
     def __init__(
         self,
@@ -26,10 +26,10 @@ class Reloader:
         on_config: Callable[[Config], None],
         on_stop: Callable[[], None],
     ) -> None:
-        """Puts `config` in force as the first.
+        """Activates `config` as the first.
 
-        `workers` gives their process ids; `on_config` is told of each later config, `on_stop` of SIGINT and
-        SIGTERM.
+        `workers` returns their process ids; `on_config` is called with each later config, `on_stop` at SIGINT
+        and SIGTERM.
         """
         self._folder = folder
         self._config = config
@@ -44,11 +44,11 @@ class Reloader:
         self._thread = threading.Thread(target=self._run, name="llmgw-reloader", daemon=True)
 
     def start(self) -> None:
-        """Begin to listen to signals. From here on, no worker is forked in the middle of a reload.
+        """Start to listen to signals. From here on, no worker is forked in the middle of a reload.
 
-        CPython runs a handler when the main thread gets to it. That one sleeps in a lock, and where signals
-        come close together another thread may take one, which wakes nobody: the stop is never heard (seen
-        with 3.11 in 2 of 100 tries). What C writes to this socket is read whichever thread took the signal.
+        CPython runs signal handlers on the main thread only, which sleeps in a lock here. If signals come
+        close together, another thread may receive one and does not wake the main thread: the stop is lost
+        (seen with 3.11 in 2 of 100 tries). The wakeup socket works whichever thread receives the signal.
         """
         os.register_at_fork(
             before=self._busy.acquire,
@@ -81,7 +81,7 @@ class Reloader:
                         logger.exception("a reload failed; the config stays as it is")
 
     def _reload(self) -> None:
-        """Answer what was asked; a mere SIGHUP asks for the same file again."""
+        """Serve the requests in the folder; a SIGHUP without one reloads the same file."""
         requests = self._folder.take_requests()
         for request in requests:
             faults = self._take_over(Path(request.config))
@@ -90,7 +90,7 @@ class Reloader:
             self._take_over(self._config.source)
 
     def _take_over(self, file: Path) -> list[Fault]:
-        """Put another config in force. Returns its faults instead, if it has any."""
+        """Activate the config in `file`, or return its faults."""
         try:
             config = load_config(file)
         except ConfigError as error:

@@ -1,16 +1,16 @@
-"""How `llmgw reload` reaches a gateway that runs, and how its workers learn of a new config.
+"""How `llmgw reload` reaches a running gateway, and how its workers learn of a new config.
 
-Beside the database stands `llmgw.db.run/`, with a folder for each serving process, named by its process id:
+`llmgw.db.run/`, next to the database, has a folder for each serving process, named by its process id:
 
-    lock               locked for as long as the process lives
-    current.json       the config in force, as text; each has a number, its generation
+    lock               locked while the process lives
+    current.json       the active config, as text, and its number (generation)
     request-ID.json    what `llmgw reload` asks for
-    result-ID.json     what became of it
-    worker-PID.json    which generation a worker has, or why it can't have it
+    result-ID.json     the answer
+    worker-PID.json    the generation that a worker uses, or why it can't
 
-Files, because they outlive a worker: one that is started anew finds the config in force, which may not be
-what stands in the config file by now. Each is written whole and renamed into place. They can hold secrets,
-and are for their owner alone.
+These are files because they outlive a worker: its replacement reads the active config here, since the config
+file may have been edited meanwhile. Each file is written whole and renamed into place. Files may hold
+secrets; only their owner can read them.
 """
 
 import fcntl
@@ -27,79 +27,79 @@ from typing import Any, Final, Self
 from llmgw.config import SQLITE_PREFIX, Config, Fault, parse_text
 
 RUN_FOLDER_ENV: Final = "LLMGW_RUN_FOLDER"
-"""Where a worker finds the folder. Set by the process that starts it."""
+"""Tells a worker where the folder is. Set by the parent process."""
 _LOCK: Final = "lock"
 _ACTIVE_CONFIG: Final = "current.json"
 
 
 @dataclass(frozen=True)
 class ActiveConfig:
-    """The config in force."""
+    """A config as the workers get it."""
 
     generation: int
     """1 at the start; grows with every reload."""
     source: str
-    """The file that it was read from; relative paths in it start from there."""
+    """The file that it was read from. Relative paths in it start from its folder."""
     changed_s: int
     """When that file was last changed, in seconds since the epoch."""
     text: str
 
     @classmethod
     def of(cls, config: Config, generation: int) -> Self:
-        """As it is written down."""
+        """Not checked again: `config` has been."""
         return cls(generation, str(config.source), config.created_s, config.text)
 
     def load(self) -> Config:
-        """Check it again, with this process's environment and today's secrets. Raises ConfigError."""
+        """Check it again, with this process's environment and the current secrets. Raises ConfigError."""
         return parse_text(self.text, Path(self.source), changed_s=self.changed_s)
 
 
 @dataclass(frozen=True)
 class ReloadRequest:
-    """What `llmgw reload` asks for."""
+    """A request of `llmgw reload`."""
 
     id: str
     config: str
-    """The config file to take over."""
+    """The config file to load."""
 
 
 @dataclass(frozen=True)
 class ReloadResult:
-    """What the serving process made of a request."""
+    """The serving process's answer to a request."""
 
     generation: int
-    """That of the config in force afterwards."""
+    """The generation that is active afterwards."""
     faults: list[Fault]
-    """Why the new config was refused. Empty: it is in force."""
+    """Why the new config was refused. Empty: it is active."""
     workers: list[int]
     """Their process ids."""
 
 
 @dataclass(frozen=True)
 class WorkerState:
-    """What a worker says of the latest generation that it has heard of."""
+    """What a worker reports about the latest generation that it has seen."""
 
     generation: int
     problem: str | None
-    """None: it works with that config."""
+    """Why it can't use that config; None: it does."""
 
 
 class RunFolder:
     """The folder of one serving process. All methods are blocking and raise OSError."""
 
     def __init__(self, path: Path) -> None:
-        """An existing one; see `create` and `running`."""
+        """`path` must exist; see `create` and `running`."""
         self.path = path
         self._lock: int | None = None
 
     @property
     def pid(self) -> int:
-        """The serving process."""
+        """The serving process's id."""
         return int(self.path.name)
 
     @classmethod
     def create(cls, store_url: str) -> Self:
-        """That of this process. Those of processes that died are removed."""
+        """Create this process's folder, and remove those of dead processes."""
         parent = _parent(store_url)
         parent.mkdir(mode=0o700, exist_ok=True)
         for other in _folders(parent):
@@ -108,13 +108,13 @@ class RunFolder:
         folder = cls(parent / str(os.getpid()))
         folder.path.mkdir(mode=0o700)
         folder._lock = os.open(folder.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        # A POSIX lock, since forked workers don't inherit it.
+        # A POSIX lock, because forked workers do not inherit it.
         fcntl.lockf(folder._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return folder
 
     @classmethod
     def running(cls, store_url: str) -> list[Self]:
-        """Those of all gateways that use a database now."""
+        """The folders of all running gateways that use a database."""
         return [cls(path) for path in _folders(_parent(store_url)) if _is_locked(path)]
 
     @classmethod
@@ -123,33 +123,33 @@ class RunFolder:
         return cls(Path(os.environ[RUN_FOLDER_ENV]))
 
     def remove(self) -> None:
-        """The process ends."""
+        """Remove the folder and release its lock."""
         shutil.rmtree(self.path, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def activate(self, active: ActiveConfig) -> None:
-        """Put a config in force: the workers see it at their next look."""
+        """Make a config the active one; the workers see it at their next check."""
         self._write(_ACTIVE_CONFIG, asdict(active))
 
     def active(self) -> ActiveConfig:
-        """The config in force."""
+        """The active config."""
         return ActiveConfig(**self._read(_ACTIVE_CONFIG))
 
     def stamp(self) -> tuple[int, int]:
-        """Changes whenever another config is put in force. Cheap, and takes no file descriptor."""
+        """Changes with each `activate`. Cheap, and needs no file descriptor."""
         status = (self.path / _ACTIVE_CONFIG).stat()
         return status.st_ino, status.st_mtime_ns
 
     def ask(self, config: Path) -> ReloadRequest:
-        """Write down a request to take over a config file. The process is to be told by SIGHUP."""
+        """Write a request to load a config file. The caller then sends the process SIGHUP."""
         request = ReloadRequest(uuid.uuid4().hex, str(config))
         self._write(f"request-{request.id}.json", asdict(request))
         return request
 
     def take_requests(self) -> list[ReloadRequest]:
-        """What was asked since the last time."""
+        """All requests since the last call."""
         requests = []
         for path in sorted(self.path.glob("request-*.json")):
             requests.append(ReloadRequest(**self._read(path.name)))
@@ -157,11 +157,11 @@ class RunFolder:
         return requests
 
     def answer(self, request: ReloadRequest, result: ReloadResult) -> None:
-        """Say what became of a request."""
+        """Write the answer to a request."""
         self._write(f"result-{request.id}.json", asdict(result))
 
     def result(self, request: ReloadRequest) -> ReloadResult | None:
-        """What became of a request, if that is known; it is told only once."""
+        """The answer to a request, once; None if there is none yet."""
         path = self.path / f"result-{request.id}.json"
         try:
             read = self._read(path.name)
@@ -171,11 +171,11 @@ class RunFolder:
         return ReloadResult(read["generation"], [Fault(*fault) for fault in read["faults"]], read["workers"])
 
     def report_state(self, state: WorkerState) -> None:
-        """Say which generation this worker has."""
+        """Write which generation this worker uses."""
         self._write(f"worker-{os.getpid()}.json", asdict(state))
 
     def worker_state(self, pid: int) -> WorkerState | None:
-        """What a worker said last."""
+        """The last report of a worker."""
         try:
             return WorkerState(**self._read(f"worker-{pid}.json"))
         except FileNotFoundError:

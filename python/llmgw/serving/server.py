@@ -1,4 +1,4 @@
-"""Running the gateway under granian, for `serve` and `demo`."""
+"""How the parent process runs the gateway under granian, for `serve` and `demo`."""
 
 import http.client
 import logging
@@ -30,9 +30,9 @@ from llmgw.store.open import opened_store
 
 BACKLOG: Final = 4096
 MAX_HEAD_BYTES: Final = 131_072
-"""Of a request's line and headers together; a longer head is answered with 431."""
+"""Limit of request line and headers together; beyond it the answer is 431."""
 _KILL_GRACE_S: Final = 5
-"""What a worker gets beyond `drain_timeout_s` to write its ledger."""
+"""Time for a worker to write its ledger after `drain_timeout_s`."""
 _POLL_INTERVAL_S: Final = 0.02
 _REMIND_INTERVAL_S: Final = 0.5
 
@@ -42,15 +42,15 @@ def run_gateway(
 ) -> None:
     """Serve until SIGINT or SIGTERM; then streams get `drain_timeout_s` to finish.
 
-    `on_ready(url)` is called from a thread once the gateway answers. Raises CommandError where the address or
-    the database can't be used, SystemExit where the workers keep failing.
+    `on_ready(url)` is called from a thread once the gateway answers. Raises CommandError if the address or
+    the database can't be used, SystemExit if the workers keep failing.
     """
     raise_file_limit()
     port = claim_port(host, port)
     with opened_store(config):
-        pass  # a bad database stops the start; a good one is closed again, since it must not cross a fork
+        pass  # a bad database stops the start; a good one is closed, because it must not cross a fork
     with ExitStack() as stack:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # whoever sees the folder may send one
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload may be asked for as soon as the folder exists
         folder = _run_folder(config)
         stack.callback(folder.remove)
         os.environ[RUN_FOLDER_ENV] = str(folder.path)
@@ -58,26 +58,7 @@ def run_gateway(
         if workers > 1:
             metrics = tempfile.TemporaryDirectory(prefix="llmgw-metrics-")
             os.environ[MULTIPROC_ENV] = stack.enter_context(metrics)
-        server = _Server(
-            "llmgw.app:create_app",  # a name only: load_app makes it
-            address=host,
-            port=port,
-            interface=Interfaces.ASGI,
-            loop=Loops.uvloop,
-            http=HTTPModes.auto,
-            websockets=False,
-            workers=workers,
-            backlog=BACKLOG,
-            # Beyond these, newcomers wait to be accepted; the app sheds load long before. Without file
-            # descriptors left, granian would try to accept over and over and do nothing else.
-            backpressure=possible_connections(config.server),
-            http1_settings=HTTP1Settings(max_buffer_size=MAX_HEAD_BYTES),
-            http2_settings=HTTP2Settings(max_headers_size=MAX_HEAD_BYTES),
-            respawn_failed_workers=True,
-            workers_kill_timeout=_kill_timeout_s(config),
-            log_level=LogLevels.debug if config.server.log_level == "debug" else LogLevels.warning,
-            log_dictconfig=log_config(config.server.log_level),
-        )
+        server = _server(config, host, port, workers)
         reloader = Reloader(
             folder, config, workers=server.pids, on_config=server.take_over, on_stop=server.stop_soon
         )
@@ -91,22 +72,22 @@ def run_gateway(
         try:
             server.serve(target_loader=load_app, wrap_loader=False)
         except SystemExit:
-            # A worker that stops before its parent does counts as failed there; but the stop was asked for.
+            # granian takes a worker that stops before its parent for a failed one; this stop was asked for.
             if not server.interrupt_signal:
                 raise
 
 
 class _Server(Granian):  # type: ignore[misc, valid-type]  # which class this is depends on the interpreter
-    """granian, but for what its parent process does at a signal."""
+    """granian with other signal handling in the parent process."""
 
     def signal_handler_reload(self, *_: object) -> None:
-        """SIGHUP: `Reloader` hears it. granian would replace its workers, and cut off what they serve."""
+        """SIGHUP is for `Reloader`. granian would replace its workers and cut off their requests."""
 
     def signal_handler_interrupt(self, *_: object) -> None:
-        """SIGINT, SIGTERM: the same. granian sets the event right here; a signal meanwhile is a deadlock."""
+        """SIGINT and SIGTERM too. granian would set the event here, and deadlock at a second signal."""
 
     def stop_soon(self) -> None:
-        """A stop was asked for."""
+        """Begin a stop. Safe on any thread."""
         self.interrupt_signal = True
         self.main_loop_interrupt.set()
 
@@ -115,9 +96,32 @@ class _Server(Granian):  # type: ignore[misc, valid-type]  # which class this is
         return [worker.inner.pid for worker in list(self.wrks)]
 
     def take_over(self, config: Config) -> None:
-        """What the parent itself has of the config."""
+        """Apply a new config in the parent."""
         self.workers_kill_timeout = _kill_timeout_s(config)
         logging.getLogger("llmgw").setLevel(config.server.log_level.upper())
+
+
+def _server(config: Config, host: str, port: int, workers: int) -> _Server:
+    return _Server(
+        "llmgw.app:create_app",  # a name only: load_app makes it
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        loop=Loops.uvloop,
+        http=HTTPModes.auto,
+        websockets=False,
+        workers=workers,
+        backlog=BACKLOG,
+        # Further connections wait to be accepted; the app sheds load long before. With no file descriptor
+        # left, granian would retry to accept in a busy loop.
+        backpressure=possible_connections(config.server),
+        http1_settings=HTTP1Settings(max_buffer_size=MAX_HEAD_BYTES),
+        http2_settings=HTTP2Settings(max_headers_size=MAX_HEAD_BYTES),
+        respawn_failed_workers=True,
+        workers_kill_timeout=_kill_timeout_s(config),
+        log_level=LogLevels.debug if config.server.log_level == "debug" else LogLevels.warning,
+        log_dictconfig=log_config(config.server.log_level),
+    )
 
 
 def _kill_timeout_s(config: Config) -> int:
@@ -133,9 +137,9 @@ def _run_folder(config: Config) -> RunFolder:
 
 
 def claim_port(host: str, port: int) -> int:
-    """`port`, or a free one for 0. Raises CommandError if it can't be listened on.
+    """`port`, or a free one for 0. Raises CommandError if the gateway can't listen on it.
 
-    granian itself would share the port with whoever listens there already (SO_REUSEPORT), without a word.
+    Without this check granian would silently share the port with another process (SO_REUSEPORT).
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -144,17 +148,17 @@ def claim_port(host: str, port: int) -> int:
             probe.bind((host, port))
             free: int = probe.getsockname()[1]
             return free
-    except (OSError, OverflowError) as error:  # OverflowError: no 16-bit number
+    except (OSError, OverflowError) as error:  # OverflowError: not a 16-bit number
         reason = error.strerror if isinstance(error, OSError) else "a port is a number up to 65535"
         problem = f"can't listen on {url_of(host, port)}: {reason}"
         raise CommandError(f"{problem}; choose another address with --host and --port") from error
 
 
 def _keep_stops_for_new_workers() -> None:
-    """See to it that a stop during the start is not lost.
+    """Keep a stop signal from being lost while a worker starts.
 
-    A worker inherits its parent's signal handlers, which mean nothing in it, and sets its own after its
-    imports. A signal in between would vanish, and the parent would wait until it may kill.
+    A new worker has its parent's signal handlers, which do nothing there, until it sets its own after its
+    imports. A signal in between would be lost, and the parent would wait until the kill timeout.
     """
 
     def restore() -> None:
@@ -176,14 +180,14 @@ def _watch_workers(
     stopped: threading.Event,
     on_ready: Callable[[str], None],
 ) -> None:
-    """Say when the server answers, and see to it that every worker hears of its stop."""
-    # granian's hooks run before a worker has bound its socket, so the only true sign is an answer. Until all
-    # workers are forked this thread only sleeps: a fork must not catch it holding a lock.
+    """Call `on_ready` when the server answers, and repeat the stop signal until the workers have stopped."""
+    # granian's hooks run before a worker has bound its socket, so only an answer proves that it serves. Until
+    # all workers are forked this thread only sleeps: it must not hold a lock during a fork.
     while len(server.wrks) < server.workers or not is_up(host, port):
         if stopped.wait(_POLL_INTERVAL_S):
             return
     on_ready(url_of(host, port))
-    # Between the lifespan's startup and its first request, uvloop is deaf; and granian signals only once.
+    # uvloop loses signals between the startup and the first request, and granian sends SIGTERM only once.
     while not stopped.wait(_REMIND_INTERVAL_S):
         for worker in list(server.wrks) if server.interrupt_signal else []:
             worker.terminate()

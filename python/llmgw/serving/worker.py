@@ -1,4 +1,4 @@
-"""What `llmgw serve` does in each worker process, before granian serves there."""
+"""What each worker process does before granian serves in it."""
 
 import asyncio
 import functools
@@ -18,11 +18,11 @@ STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def load_app() -> Any:  # noqa: ANN401  (an ASGI application, in granian's words)
-    """Make the application. granian calls this in each worker, before it sets the worker's signals."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it means the parent, even if the whole group gets it
+    """Make the application. granian calls this in each worker, before it sets the signal handlers."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # only the parent handles it
     memory.configure()
     _use_batch_scheduling()
-    # Not before: prometheus_client looks for its folder of several workers when it is imported.
+    # Imported here, because prometheus_client reads its environment at the import.
     from llmgw.app import App
     from llmgw.serving.config_watch import ConfigWatch
 
@@ -34,12 +34,12 @@ def load_app() -> Any:  # noqa: ANN401  (an ASGI application, in granian's words
 
 
 def _use_batch_scheduling() -> None:
-    """Have the worker's threads finish what they are at before one that they wake takes over their core.
+    """Use `SCHED_BATCH`, so that a woken thread does not preempt the thread that woke it.
 
-    A request passes four of them (granian's two, asyncio's, the upstreams'), and by default Linux lets each
-    one that is woken interrupt the one that woke it: asyncio's thread, say, to find that the GIL it needs is
-    held by whom it has interrupted. `SCHED_BATCH` differs in nothing but that (sched(7)). Threads that are
-    started later inherit it. Another policy than the default is the operator's choice and stays.
+    A request passes through four threads (two of granian's, asyncio's, the upstreams'). By default Linux lets
+    a woken thread interrupt the one that woke it, which often still holds the GIL that the woken one needs.
+    `SCHED_BATCH` changes nothing else (sched(7)), and threads that start later inherit it. Any policy other
+    than the default is the operator's choice and stays.
     """
     if hasattr(os, "SCHED_BATCH"):
         with suppress(OSError):  # a sandbox may forbid it
@@ -48,11 +48,11 @@ def _use_batch_scheduling() -> None:
 
 
 def _set_loop_signals(loop: asyncio.AbstractEventLoop, *, on_stop: Callable[[], None]) -> WorkerSignal:
-    """Stands in for granian's function of this name, with which a worker survives only one signal.
+    """Replaces granian's function of this name, because its worker hangs at a second signal.
 
-    Its second `WorkerSignal.set` waits for a place in a channel that nobody empties, with the GIL held: the
-    worker hangs, streams and all, until it is killed (2.8.7). Ctrl-C and systemd signal whole groups, so
-    there always is a second: the parent's.
+    There, the second `WorkerSignal.set` waits for space in a full channel, with the GIL held, until the
+    worker is killed (2.8.7). A second signal always comes: Ctrl-C and systemd signal the whole group, and
+    then the parent signals its workers.
     """
     stop = WorkerSignal()
     heard = False

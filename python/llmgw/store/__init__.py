@@ -1,4 +1,4 @@
-"""The database: keys and ledger in one SQLite file, by SQLAlchemy, migrated by Alembic when it is opened."""
+"""Where keys and ledger are stored: one SQLite file, through SQLAlchemy, migrated by Alembic at the open."""
 
 from llmgw.store.engine import Store, StoreError, StoreGoneError, open_store, store_at
 from llmgw.store.models import ApiKey, Base, KeyEpoch, LedgerRow

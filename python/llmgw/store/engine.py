@@ -1,4 +1,4 @@
-"""Opening the database: engine, transactions and migrations."""
+"""How the database is opened, used in transactions and migrated."""
 
 import os
 import sqlite3
@@ -34,17 +34,18 @@ class StoreError(LlmgwError):
 
 
 class StoreGoneError(LlmgwError, SQLAlchemyError):
-    """The database's file was deleted or moved. SQLite would go on and write what nobody can find again."""
+    """The database's file was deleted or moved. SQLite itself would go on writing to the lost file."""
 
 
 class Store:
-    """The open database. Safe to share between threads, not across a fork: open it anew in the child.
+    """The open database. Threads may share it; after a fork the child must open its own.
 
-    Where its file is replaced by another one, the next transaction is on that.
+    If its file is replaced by another one, the next transaction uses that. Before each transaction the path
+    is looked up; after a write it is looked up again, so that a write into a moved file counts as failed.
     """
 
     def __init__(self, engine: Engine, path: Path) -> None:
-        """Use `open_store`, which migrates as well."""
+        """Use `open_store`, which also migrates."""
         self._engine = engine
         self._writer = engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         self._path = path
@@ -61,11 +62,11 @@ class Store:
 
     @contextmanager
     def write(self, *, busy_timeout_s: float | None = None) -> Iterator[Session]:
-        """One transaction, committed at the block's end. Raises SQLAlchemyError; then nothing is changed.
+        """One transaction, committed at the end of the block. After a SQLAlchemyError nothing has changed.
 
-        It takes the write lock at once: a deferred one that must be upgraded later fails without waiting.
-        `busy_timeout_s` None: another process's lock is waited for as long as `BUSY_TIMEOUT_S`.
-        After a StoreGoneError the change may be found in a file that was moved.
+        It takes the write lock at once, because upgrading a read lock later fails without waiting.
+        `busy_timeout_s`: how long to wait for another process's lock (None: `BUSY_TIMEOUT_S`).
+        After a StoreGoneError the change may be in a file that was moved.
         """
         identity = self._locate()
         with Session(self._writer, expire_on_commit=False) as session, session.begin():
@@ -76,9 +77,9 @@ class Store:
             raise StoreGoneError(message)
 
     def _look(self) -> tuple[int, int]:
-        """Which file the path leads to: device and inode."""
+        """Device and inode of the file at the path."""
         try:
-            found = os.stat(self._path)  # noqa: PTH116  (half the cost of Path.stat, on the ledger's way)
+            found = os.stat(self._path)  # noqa: PTH116  (half the cost of Path.stat; the ledger calls it)
         except OSError as error:
             message = f"{self._path} is gone: {error.strerror}"
             raise StoreGoneError(message) from error
@@ -89,15 +90,15 @@ class Store:
         if self._identity is None:
             self._identity = identity
         elif identity != self._identity:
-            # Connections to the old file are closed as they come back. Theirs keeps its inode from being used
-            # again, so that two files can't be taken for one.
+            # Pooled connections to the old file are closed when they are returned. Until then they keep its
+            # inode in use, so that the new file can't have the same one.
             self._engine.dispose()
             self._identity = identity
             self.generation += 1
         return identity
 
     def prepare(self) -> None:
-        """Make the file what transactions expect. Raises StoreError."""
+        """Set the journal mode and migrate. Raises StoreError."""
         try:
             self._locate()
             _use_write_ahead_log(self._engine)
@@ -108,11 +109,11 @@ class Store:
             raise StoreError(message) from error
 
     def _migrate(self) -> None:
-        """Bring the tables up to date. Processes that start together take turns."""
+        """Migrate to the latest revision. Processes that start together take turns."""
         config = AlembicConfig()
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         with self._engine.connect() as connection:
-            # The usual case needs no lock: a worker can start while another process writes.
+            # Reading the revision needs no lock, so a worker can start while another process writes.
             revision = MigrationContext.configure(connection).get_current_revision()
         if revision == ScriptDirectory.from_config(config).get_current_head():
             return
@@ -130,7 +131,7 @@ class Store:
 
 
 def open_store(url: str) -> Store:
-    """Open (or create) the database and bring its tables up to date.
+    """Open or create the database and migrate it.
 
     `url` is `sqlite:///PATH`. Raises StoreError.
     """
@@ -150,9 +151,9 @@ def open_store(url: str) -> Store:
 
 
 def store_at(url: str) -> Store:
-    """The database that `open_store` has prepared before, in another process. Touches nothing yet.
+    """A database that another process has prepared with `open_store`. Opens nothing yet.
 
-    So this succeeds while the database can't be used; whatever is asked of it then fails until it can.
+    So this succeeds while the database can't be used; transactions fail until it can.
     """
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
     event.listen(engine, "connect", _on_connect)
@@ -165,9 +166,9 @@ def _path(url: str) -> Path:
 
 
 def _on_connect(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
-    # The driver would begin transactions by itself, lazily and never for DDL; `_on_begin` does so instead.
+    # The driver would begin transactions itself, late and never for DDL; `_on_begin` begins them instead.
     connection.isolation_level = None
-    # A commit is on disk when it returns. SQLite's own default, but some distributions build it with another.
+    # A commit is on disk when it returns. This is SQLite's default, but some distributions change it.
     connection.execute("PRAGMA synchronous=FULL")
 
 
@@ -180,9 +181,9 @@ def _on_begin(connection: Connection) -> None:
 
 
 def _use_write_ahead_log(engine: Engine) -> None:
-    """Let readers and the writer work side by side. The mode is kept in the file.
+    """Let readers work beside the writer. The file keeps the mode.
 
-    SQLite does not wait for its lock when processes switch a new file at the same moment, so we do.
+    SQLite does not wait for its lock when several processes switch a new file at the same time, so we retry.
     """
     deadline = time.monotonic() + BUSY_TIMEOUT_S
     connection = engine.raw_connection()  # SQLAlchemy would begin a transaction, where the pragma can't run

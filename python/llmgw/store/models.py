@@ -1,4 +1,4 @@
-"""The tables. A change here needs a new file in `migrations/versions`; a test compares the two."""
+"""What the tables hold. A change needs a new file in `migrations/versions`; a test compares the two."""
 
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -9,13 +9,13 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime, stored in UTC. SQLite itself would drop the zone."""
+    """An aware datetime, stored in UTC, because SQLite drops the zone."""
 
     impl: TypeEngine[datetime] | type[TypeEngine[datetime]] = DateTime
     cache_ok: bool | None = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Aware in, naive UTC to the database. A naive value is a defect: it raises ValueError."""
+        """An aware datetime becomes a naive one in UTC. Raises ValueError for a naive one."""
         del dialect
         if value is None:
             return None
@@ -25,13 +25,13 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Naive UTC from the database, aware out."""
+        """A naive datetime in UTC becomes an aware one."""
         del dialect
         return None if value is None else value.replace(tzinfo=UTC)
 
 
 class Base(DeclarativeBase):
-    """Common base; its metadata is what the migrations must lead to."""
+    """The migrations must produce this class's metadata."""
 
     type_annotation_map: ClassVar[dict[type, type[TypeEngine[datetime]] | TypeEngine[datetime]]] = {
         datetime: UtcDateTime
@@ -46,7 +46,7 @@ class ApiKey(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
     prefix: Mapped[str] = mapped_column(String(32))
-    """The first characters of the key, to recognise it by."""
+    """The first characters of the key, by which its owner recognises it."""
     digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     models: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     """Ids of the models that it may use; None: all."""
@@ -56,7 +56,7 @@ class ApiKey(Base):
 
 
 class KeyEpoch(Base):
-    """One row, whose counter every change of a key raises: running gateways see it with one small read."""
+    """One row with a counter that each change of a key raises, so that a poll reads only one number."""
 
     __tablename__ = "key_epoch"
 
@@ -65,25 +65,25 @@ class KeyEpoch(Base):
 
 
 class LedgerRow(Base):
-    """What one request was, cost and led to. Times are in seconds, counts in tokens."""
+    """One request: what was asked, how it ended and what it used. Times are in seconds, counts in tokens."""
 
     __tablename__ = "ledger"
     __table_args__ = (
         Index("ix_ledger_time", "time"),
-        # A row that is replayed from a journal twice is stored once.
+        # A row that is replayed twice from a journal is stored once.
         Index("ux_ledger_request_id", "request_id", unique=True),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     time: Mapped[datetime]
-    """When the request came in."""
+    """When the request arrived."""
     request_id: Mapped[str]
     key_id: Mapped[int | None]
     model: Mapped[str | None]
-    """The configured id; None where the request named no model that exists."""
+    """The configured id; None if the request named an unknown model or none."""
     upstream: Mapped[str | None]
     status: Mapped[int]
-    """The HTTP status that the client saw."""
+    """The HTTP status of the answer."""
     stream: Mapped[bool]
     finish_reason: Mapped[str | None]
     error_kind: Mapped[str | None]
@@ -95,14 +95,14 @@ class LedgerRow(Base):
     usage_source: Mapped[str]
     """`upstream`, `partial` or `none`."""
     thinking_asked: Mapped[str | None]
-    """`on` or `off`; None: no switch was given."""
+    """`on` or `off`; None: the request had no switch."""
     thinking_sent: Mapped[str | None]
-    """The dialect that was spoken to the upstream, or `ignored`."""
+    """The dialect in which the upstream was told, or `ignored`."""
     thinking_observed: Mapped[bool]
     """True if the upstream sent reasoning."""
     first_event_s: Mapped[float | None]
     total_s: Mapped[float]
     attempts: Mapped[int | None]
-    """How often an upstream was asked; None in rows from before it was counted."""
+    """Number of attempts; None in rows that are older than this column."""
     attempt_errors: Mapped[str | None]
-    """What the attempts before the last one failed with: `a: first_event_timeout, b: status 503`."""
+    """The failures before the last attempt: `a: first_event_timeout, b: status 503`."""

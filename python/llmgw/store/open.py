@@ -1,4 +1,4 @@
-"""Opening the database for a command, with errors that a user can act on."""
+"""How a command opens the database: with errors that a user can act on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from llmgw.store.engine import Store, StoreError, open_store
 
 @contextmanager
 def opened_store(config: Config) -> Iterator[Store]:
-    """The database, brought up to date. Whatever goes wrong with it becomes a CommandError."""
+    """The migrated database. Errors of the database become a CommandError."""
     try:
         store = open_store(config.store.url)
     except StoreError as error:

@@ -1,1 +1,1 @@
-"""Alembic's folder. It lies inside the package, so that the wheel carries it."""
+"""How the tables came to be: Alembic's folder, inside the package so that the wheel includes it."""

@@ -1,6 +1,6 @@
-"""Alembic runs this for every command.
+"""How Alembic reaches the database; it runs this file for every command.
 
-`llmgw.store.engine` hands over its open connection, inside a transaction that holds the write lock.
+`llmgw.store.engine` passes its open connection, in a transaction that holds the write lock.
 """
 
 from alembic import context

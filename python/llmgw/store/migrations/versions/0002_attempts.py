@@ -12,12 +12,11 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
-    """Add the columns. Nothing is known of the rows that are there."""
+    """Add the columns. They stay empty in existing rows."""
     op.add_column("ledger", sa.Column("attempts", sa.Integer()))
     op.add_column("ledger", sa.Column("attempt_errors", sa.String()))
 
 
 def downgrade() -> None:
-    """Forget them."""
     op.drop_column("ledger", "attempt_errors")
     op.drop_column("ledger", "attempts")

@@ -1,4 +1,4 @@
-"""Each request once in the ledger: what the replay of a journal stands on."""
+"""One ledger row per request, so that a journal can be replayed twice."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,9 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
-    """Index the requests by their id. Ids are 128 random bits: none is there twice."""
+    """Make request ids unique. With 48 bits of time and 80 random bits each, no two rows share one."""
     op.create_index("ux_ledger_request_id", "ledger", ["request_id"], unique=True)
 
 
 def downgrade() -> None:
-    """Without the index."""
     op.drop_index("ux_ledger_request_id", "ledger")
