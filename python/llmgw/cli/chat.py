@@ -1,4 +1,4 @@
-"""`llmgw chat`: ask a question, watch the answer come."""
+"""`llmgw chat`: asks one question and streams the answer to the terminal."""
 
 import argparse
 import json
@@ -28,7 +28,6 @@ _CONTROLS: Final = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
     parser.epilog = EPILOG
     parser.add_argument("text", nargs="*", metavar="TEXT", help="the question (default: standard input)")
     parser.add_argument("--model", help="model id (default: the first that the key may use)")
@@ -40,7 +39,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
     if not options.api_key:
         raise CommandError(f"no API key: set ${API_KEY_ENV} or give --api-key (llmgw keys create makes one)")
     question = " ".join(options.text) or sys.stdin.read()
@@ -82,7 +80,7 @@ def _first_model(client: httpx.Client) -> str:
 
 
 def _chunks(client: httpx.Client, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The chunks of a streamed answer. Raises CommandError if it does not end well."""
+    """The chunks of a streamed answer. Raises CommandError if it fails or breaks off."""
     with client.stream("POST", "/v1/chat/completions", json=request) as response:
         if response.is_error:
             response.read()
@@ -99,7 +97,7 @@ def _chunks(client: httpx.Client, request: dict[str, Any]) -> Iterator[dict[str,
 
 def _data_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The payloads of the gateway's frames, one `data:` line each."""
-    # Not `iter_lines`: httpx ends a line at U+2028 too, which may stand inside a JSON string.
+    # Not `iter_lines`: httpx also ends a line at U+2028, which a JSON string may contain.
     rest = b""
     for piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")
@@ -128,7 +126,7 @@ def _describe(answer: object, response: httpx.Response) -> str:
 
 
 class _Screen:
-    """Standard output, with reasoning dimmed where that is a terminal and set apart everywhere."""
+    """Standard output. Reasoning is dimmed on a terminal, and separated by an empty line everywhere."""
 
     def __init__(self) -> None:
         self._colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
@@ -160,7 +158,7 @@ class _Screen:
 
 
 def _show(chunks: Iterator[dict[str, Any]]) -> None:
-    """Print reasoning dimmed, content plain, usage last."""
+    """Print reasoning and content, then the usage."""
     screen = _Screen()
     usage: dict[str, Any] | None = None
     try:
@@ -179,6 +177,6 @@ def _show(chunks: Iterator[dict[str, Any]]) -> None:
 
 def _usage_line(usage: dict[str, Any]) -> str:
     reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
-    of_which = f" ({reasoning} reasoning)" if reasoning else ""
+    part = f" ({reasoning} reasoning)" if reasoning else ""
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    return f"usage: {prompt} prompt + {completion} completion{of_which} = {usage.get('total_tokens')} tokens"
+    return f"usage: {prompt} prompt + {completion} completion{part} = {usage.get('total_tokens')} tokens"

@@ -1,4 +1,4 @@
-"""`llmgw check`: is the config right, and do the upstreams answer?"""
+"""`llmgw check`: is the config correct, and do the upstreams answer?"""
 
 import argparse
 import asyncio
@@ -31,7 +31,7 @@ examples:
   llmgw check --config /etc/llmgw.toml --timeout 5
 """
 _NO_KEY: Final = bytes(32)
-"""Nothing is kept under it."""
+"""A key that is never stored."""
 _MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 _HEALTH_TIMEOUT_S: Final = 2.0
 
@@ -54,7 +54,6 @@ class Probe(NamedTuple):
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
     parser.epilog = EPILOG
     add_config_option(parser)
     parser.add_argument(
@@ -63,7 +62,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
     try:
         config = read_config(options.config)
     except ConfigError as error:
@@ -94,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def probe_cache(config: CacheConfig) -> Verdict | None:
-    """Ask Redis for something, in the way that requests do; None where none is configured."""
+    """Read from Redis, as requests do; None if no Redis is configured."""
     if config.url is None:
         return None
     store = open_cache(config)
@@ -109,7 +107,7 @@ async def probe_cache(config: CacheConfig) -> Verdict | None:
 
 async def probe_all(config: Config, timeout_s: float) -> list[Probe]:
     """Probe all upstreams at once, in the order of the config."""
-    # As on the way of a completion: no proxies from the environment, and a key never follows a redirect.
+    # As for completions: no proxies from the environment, and a key never follows a redirect.
     async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=timeout_s) as client:
         probes = (
             _probe(client, name, upstream, _wanted(config, name), timeout_s)
@@ -125,7 +123,7 @@ def _wanted(config: Config, upstream: str) -> list[str]:
 
 
 def show_targets(config: Config) -> None:
-    """Print the targets of the models that have several, and what stands in the way of a fallback."""
+    """Print the targets of models that have several, and settings that prevent a fallback."""
     rows = [
         (
             model.id,
@@ -166,7 +164,7 @@ def _notes(config: Config) -> Iterator[str]:
 
 
 def show_health(config: Config, timeout_s: float) -> None:
-    """Print what the running gateway says of its upstreams; nothing where there is none."""
+    """Print what a running gateway reports about its upstreams; nothing if none is running."""
     url = url_of(local_host(config.server.host), config.server.port)
     try:
         answer = httpx.get(
@@ -174,7 +172,7 @@ def show_health(config: Config, timeout_s: float) -> None:
         )
         rows = [_health_row(entry) for entry in answer.json()["upstreams"]]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
-        return  # nobody there, or somebody else
+        return  # no server, or not an llmgw gateway
     print(f"a worker of the gateway at {url} says:")
     print_table(
         ("UPSTREAM", "UPSTREAM MODEL", "STATE", "FAILURES", "COOLING S", "IN FLIGHT"), rows, right=(3, 4, 5)
@@ -190,7 +188,7 @@ def _health_row(entry: dict[str, Any]) -> tuple[str, ...]:
 async def _probe(
     client: httpx.AsyncClient, name: str, upstream: UpstreamConfig, wanted: list[str], timeout_s: float
 ) -> Probe:
-    headers = {"accept-encoding": "identity"}  # nothing is unpacked, whatever comes
+    headers = {"accept-encoding": "identity"}  # answers are never unpacked
     if upstream.api_key is not None:
         headers["authorization"] = f"Bearer {upstream.api_key.get_secret_value()}"
     status = None

@@ -1,4 +1,4 @@
-"""What several verbs share."""
+"""How verbs read the config, open the database and print tables."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ def read_config(option: str | None, *, secrets: bool = True) -> Config:
 
 @contextmanager
 def configured_store(option: str | None) -> Iterator[tuple["Store", Config]]:
-    """The database that the config names. The upstreams' secrets are not needed for that and not read.
+    """The database that the config names. Secrets of upstreams are not read.
 
     Raises ConfigError, CommandError.
     """
@@ -38,7 +38,7 @@ def configured_store(option: str | None) -> Iterator[tuple["Store", Config]]:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-    """Columns as wide as their widest cell; those numbered in `right` flush right."""
+    """Print aligned columns; those numbered in `right` are right-aligned."""
     lines = [header, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
@@ -50,5 +50,5 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
 
 
 def format_time(time: datetime | None) -> str:
-    """UTC to the minute; a dash for none."""
+    """UTC, to the minute; a dash for None."""
     return "-" if time is None else time.strftime("%Y-%m-%d %H:%MZ")

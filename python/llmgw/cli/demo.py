@@ -1,4 +1,4 @@
-"""`llmgw demo`: the gateway and the simulated providers together, ready to be tried."""
+"""`llmgw demo`: the gateway together with simulated providers, ready to try."""
 
 import argparse
 import json
@@ -65,16 +65,14 @@ Ctrl-C stops both.
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
     parser.epilog = EPILOG
     parser.add_argument("--host", default=_LOCALHOST, help="address of the gateway (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port of the gateway (default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
     port = claim_port(options.host, options.port)
-    signal.signal(signal.SIGTERM, _exit)  # until granian puts its own handler there
+    signal.signal(signal.SIGTERM, _exit)  # until granian installs its own handler
     with tempfile.TemporaryDirectory(prefix="llmgw-demo-") as folder, _simulator() as simulator_port:
         file = Path(folder, "llmgw.toml")
         file.write_text(demo_config(simulator_port), "utf-8")
@@ -92,17 +90,17 @@ def run(options: argparse.Namespace) -> int:
 
 
 def demo_config(simulator_port: int) -> str:
-    """A config file with every simulated model."""
+    """The text of a config file with every simulated model."""
     lines = ["[server]", 'log_level = "warning"']
-    for name, family in PROVIDERS.items():
+    for name, provider in PROVIDERS.items():
         lines += ["", f"[upstreams.{name}]"]
         lines += [
             f'base_url = "http://{_LOCALHOST}:{simulator_port}/{name}/v1"',
-            f'api_key = "{family.api_key}"',
+            f'api_key = "{provider.api_key}"',
         ]
-        for model in family.models:
+        for model in provider.models:
             lines += ["", "[[models]]", f'id = "{model.id}"', f'upstream = "{name}"']
-            # A list of plain strings reads the same in JSON and TOML.
+            # A list of plain strings is the same in JSON and TOML.
             lines += [f"input_modalities = {json.dumps(model.input_modalities)}"]
             lines += [f"context_window = {model.context_window}"]
             if model.thinking is Thinking.ALWAYS:
@@ -119,7 +117,7 @@ def _simulator() -> Iterator[int]:
     """The simulated providers in a process of their own, on a free port."""
     port = claim_port(_LOCALHOST, 0)
     command = [sys.executable, "-m", "llmgw.simulator", "--host", _LOCALHOST, "--port", str(port)]
-    # A session of its own: Ctrl-C goes to the gateway alone, which first lets its streams finish.
+    # In its own session, so that Ctrl-C reaches only the gateway, which first lets its streams finish.
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
     try:
         deadline = time.monotonic() + _SIMULATOR_START_S

@@ -1,4 +1,4 @@
-"""`llmgw keys create|list|revoke`."""
+"""`llmgw keys create|list|revoke`: makes, shows and revokes API keys."""
 
 import argparse
 import difflib
@@ -27,7 +27,6 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w":
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
     parser.epilog = EPILOG
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     create = verbs.add_parser("create", help="make a key; it is shown this once")
@@ -48,7 +47,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
     verbs = {"create": _create, "list": _list_all, "revoke": _revoke}
     return verbs[options.verb](options)
 

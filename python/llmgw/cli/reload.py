@@ -1,4 +1,4 @@
-"""`llmgw reload`: a running gateway takes another config over."""
+"""`llmgw reload`: makes a running gateway load another config."""
 
 import argparse
 import os
@@ -31,7 +31,6 @@ _POLL_INTERVAL_S: Final = 0.02
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
     parser.epilog = EPILOG
     add_config_option(parser)
     parser.add_argument(
@@ -40,10 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
     file = find_config(options.config)
     try:
-        # The secrets are those of the gateway, which may not be to be had here.
+        # Secrets are resolved by the gateway; this process may have no access to them.
         config = load_config(file, secrets=False)
     except ConfigError as error:
         _refused(error)
@@ -91,7 +89,7 @@ def _result(folder: RunFolder, request: ReloadRequest, deadline_s: float) -> Rel
 
 
 def _problem(folder: RunFolder, pid: int, generation: int, deadline_s: float) -> str | None:
-    """Wait for a worker. None: it has the config, or it is gone and its successor has it."""
+    """Wait for a worker. None: it uses the config, or it has ended and its successor uses it."""
     while (report := folder.worker_state(pid)) is None or report.generation < generation:
         try:
             os.kill(pid, 0)
@@ -102,7 +100,7 @@ def _problem(folder: RunFolder, pid: int, generation: int, deadline_s: float) ->
 
 
 def _wait(what: str, deadline_s: float) -> None:
-    """A moment, and no longer than until the deadline. Raises CommandError."""
+    """Sleep before the next poll. Raises CommandError after the deadline."""
     if time.monotonic() > deadline_s:
         raise CommandError(f"{what}; its log may say why")
     time.sleep(_POLL_INTERVAL_S)

@@ -1,4 +1,4 @@
-"""`llmgw serve`: the gateway."""
+"""`llmgw serve`: runs the gateway."""
 
 import argparse
 import sys
@@ -19,7 +19,6 @@ A wrong config stops the start and lists every fault; llmgw check also tries the
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
     parser.epilog = EPILOG
     add_config_option(parser)
     parser.add_argument("--host", help="address to listen on (default: server.host of the config)")
@@ -28,7 +27,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
     config = read_config(options.config)
     workers = config.server.workers if options.workers is None else options.workers
     if problem := sharing_problem(config, workers):

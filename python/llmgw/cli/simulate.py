@@ -1,4 +1,4 @@
-"""`llmgw simulate`: the simulated providers alone."""
+"""`llmgw simulate`: runs the simulated providers alone."""
 
 import argparse
 from typing import Final
@@ -13,7 +13,6 @@ obeys its switches. Point an upstream's base_url at one of http://HOST:PORT/{qwe
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
     parser.epilog = EPILOG
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="(default: %(default)s)")
@@ -23,6 +22,5 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it. Raises CommandError where the address can't be listened on."""
     serve(options.host, claim_port(options.host, options.port), delay_ms=options.delay_ms)
     return 0

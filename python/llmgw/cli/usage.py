@@ -1,4 +1,4 @@
-"""`llmgw usage`: what the ledger adds up to."""
+"""`llmgw usage`: sums requests and tokens of the ledger."""
 
 import argparse
 import sys
@@ -17,7 +17,6 @@ examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
     parser.epilog = EPILOG
     parser.add_argument(
         "--by", choices=get_args(UsageBy), default="key", help="what to group by (default: key)"
@@ -26,7 +25,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it."""
     with configured_store(options.config) as (store, config):
         sums = sum_usage(store, options.by)
     header = (options.by.upper(), "REQUESTS", "ERRORS", "PROMPT", "COMPLETION", "REASONING", "CACHED")

@@ -1,10 +1,10 @@
-"""The version of the installed package."""
+"""Which version of llmgw is installed?"""
 
 from importlib import metadata
 
 
 def version() -> str:
-    """Such as `0.1.0`; `unknown` where the package runs from a folder without being installed."""
+    """Such as `0.1.0`; `unknown` if the package is not installed."""
     try:
         return metadata.version("llmgw")
     except metadata.PackageNotFoundError:

@@ -1,16 +1,15 @@
-"""The configuration: one TOML file, checked as a whole.
+"""How the gateway is configured: one TOML file, checked as a whole.
 
-`load_config` either returns a `Config` that the gateway can run with, or raises one `ConfigError` that
-lists every fault with its path in the file and what would be right. Secrets are resolved on the way
-(`env:NAME`, `file:PATH` or the secret itself) and kept as `SecretStr`, so that no repr, log line or error
-shows them.
+`load_config` returns a `Config` that the gateway can run with, or raises one `ConfigError` that lists every
+fault with its path in the file and what would be right. Secrets are resolved (`env:NAME`, `file:PATH` or the
+secret itself) and kept as `SecretStr`, so that no repr, log line or error shows them.
 
     TOML ──► resolve ──► tables ──► Config
              secrets,    pydantic      │ faults of all three together
              paths       checks        ▼
                                    ConfigError
 
-Durations are in seconds and say so in their names. Of llmgw, this package uses only `errors`.
+Durations are in seconds and say so in their names.
 """
 
 from llmgw.config.families import BOTH_MODES, ThinkingMode

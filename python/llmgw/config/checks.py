@@ -1,4 +1,4 @@
-"""Faults that concern more than one value, found on the raw tables: nothing need have the right type."""
+"""Which faults concern more than one value? The tables are raw: any value may have the wrong type."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -8,7 +8,7 @@ from llmgw.config.tables import ServerConfig
 
 
 def unprintable_faults(value: object, *location: int | str) -> Iterator[Fault]:
-    """Names and strings with line breaks and the like, which could forge a header or a line of the log."""
+    """Faults of names and strings with control characters, which could forge a header or a log line."""
     match value:
         case str() if not value.isprintable():
             problem = "holds a line break or another character that can't be seen"
@@ -26,7 +26,7 @@ _INDISPENSABLE: Final = ("messages", "model", "stream")
 
 
 def cross_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
-    """Faults that concern more than one value, found without relying on the types of anything."""
+    """Faults that concern more than one value. Wrong types are left to pydantic."""
     yield from _server_faults(data.get("server"))
     upstreams = data.get("upstreams")
     names = list(upstreams) if isinstance(upstreams, dict) else []
@@ -49,7 +49,7 @@ def cross_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _target_faults(path: str, model: Mapping[str, Any], names: list[str]) -> Iterator[Fault]:
-    """Faults of `upstream` and `targets`, of which a model has one."""
+    """Faults of `upstream` and `targets`; a model has one of the two."""
     name, targets = model.get("upstream"), model.get("targets")
     if isinstance(name, str) and name not in names:
         yield Fault(f"{path}.upstream", f"there is no upstream {name!r}", one_of(name, names))

@@ -1,8 +1,8 @@
-"""What a model's name tells: who makes it, whether it thinks, and what it wants back.
+"""What does a model's name say: who makes it, does it think, does it need its reasoning back?
 
-This is the one place that knows model names, beside the thinking dialects (`_core.dialect_for`). A family
-states only what is true of all its members. Each function takes the name that the upstream knows the model
-by and, where that name may be opaque (an endpoint's id), the model's id.
+Only this module knows model names, apart from the thinking dialects (`_core.dialect_for`). A family states
+only what is true of all its members. Each function takes the upstream's name for the model and, because that
+may be opaque (an endpoint's id), the model's id.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 ThinkingMode = Literal["on", "off"]
 BOTH_MODES: Final[tuple[ThinkingMode, ...]] = get_args(ThinkingMode)
-"""What a thinking switch may ask for."""
+"""The modes that a thinking switch may ask for."""
 
 
 class Family(NamedTuple):
@@ -19,11 +19,11 @@ class Family(NamedTuple):
     name: str
     owned_by: str
     pattern: re.Pattern[str]
-    """Found anywhere in a model's name."""
+    """Searched for anywhere in a model's name."""
     always_reasons: re.Pattern[str] | None = None
     """Names of members that are known to reason."""
     wants_reasoning: bool = False
-    """While it thinks, it refuses an assistant message that called tools and lost its `reasoning_content`."""
+    """When thinking, it refuses an assistant message with tool calls but without its `reasoning_content`."""
 
 
 def _named(pattern: str) -> re.Pattern[str]:
@@ -33,7 +33,7 @@ def _named(pattern: str) -> re.Pattern[str]:
 
 OTHER: Final = Family("other", "unknown", _named(""))
 FAMILIES: Final = (
-    # Distilled models name two families (`deepseek-r1-distill-qwen-32b`); their maker comes first.
+    # A distilled model has two families in its name (`deepseek-r1-distill-qwen-32b`), its maker first.
     Family(
         "deepseek",
         "deepseek",
@@ -66,7 +66,7 @@ def family_of(upstream_model: str, model_id: str) -> Family:
 
 
 def thinking_modes(upstream_model: str, model_id: str) -> tuple[ThinkingMode, ...]:
-    """The modes that a model has by its name; both where the name does not tell."""
+    """The thinking modes that a model's name implies; both if it implies none."""
     _, name = _family_and_name(upstream_model, model_id)
     if _ALWAYS_THINKS.search(name):
         return ("on",)
@@ -74,7 +74,7 @@ def thinking_modes(upstream_model: str, model_id: str) -> tuple[ThinkingMode, ..
 
 
 def reasons_inline(upstream_model: str) -> bool:
-    """Whether its reasoning is in the content (MiniMax's is, unless `reasoning_split` is sent)."""
+    """True if the reasoning is in the content (MiniMax's is, unless `reasoning_split` is sent)."""
     return _REASONS_INLINE.match(upstream_model) is not None
 
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a config, and the words for it."""
+"""What can be wrong with a config, and how is it worded?"""
 
 import difflib
 from pathlib import Path
@@ -58,12 +58,12 @@ _TABLES: Final[dict[str, type[Table]]] = {
 
 
 def is_echo(details: ErrorDetails) -> bool:
-    """True for "too short" of a list with items: pydantic counts the good ones and reports the bad ones."""
+    """True for "too short" of a list with items: its items have faults of their own."""
     return details["type"] == "too_short" and bool(details["input"])
 
 
 def fault_of(details: ErrorDetails) -> Fault:  # noqa: PLR0911  (one return for each kind of error)
-    """A pydantic error in the words of this file. Never shows the input, which may be a secret."""
+    """A pydantic error as a fault. It never shows the input, which may be a secret."""
     location = details["loc"]
     path = path_of(location)
     context = details.get("ctx", {})
@@ -115,7 +115,7 @@ def path_of(location: tuple[int | str, ...]) -> str:
     """`("models", 3, "upstream")` → `models[3].upstream`."""
     path = ""
     for part in location:
-        if part == "[key]":  # pydantic's mark for a bad key of a dict, whose name is the part before it
+        if part == "[key]":  # pydantic marks a bad key of a dict with this; the part before is its name
             continue
         shown = part if isinstance(part, int) or part.isprintable() else repr(part)
         path += f"[{shown}]" if isinstance(part, int) else f".{shown}" if path else str(shown)
@@ -123,7 +123,7 @@ def path_of(location: tuple[int | str, ...]) -> str:
 
 
 def file_order(path: str) -> tuple[int, str, int, str]:
-    """Sort key: the order of the contract's tables, models by number."""
+    """Sort key: tables in the order of the documentation, models by number."""
     head, _, rest = path.partition(".")
     name, _, index = head.partition("[")
     rank = list(_TABLES).index(name) if name in _TABLES else -1
@@ -131,7 +131,7 @@ def file_order(path: str) -> tuple[int, str, int, str]:
 
 
 def one_of(wrong: str, right: list[str]) -> str:
-    """The remedy for a name that is none of `right`."""
+    """The remedy for a name that is not in `right`."""
     close = difflib.get_close_matches(wrong, right, n=1)
     if close:
         return f"did you mean {close[0]!r}?"

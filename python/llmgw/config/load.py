@@ -1,4 +1,4 @@
-"""From a file to a `Config`, or to all that is wrong with it."""
+"""How a file becomes a `Config`, or a list of its faults."""
 
 import os
 import tomllib
@@ -43,7 +43,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ, *, secrets:
     """Read and check a config file.
 
     `secrets` False leaves `env:` and `file:` unresolved (every `api_key` is None), for commands that need
-    only the database and may run where the secrets are not. Raises ConfigError with all faults at once.
+    only the database and may run without access to the secrets. Raises ConfigError with all faults at once.
     """
     try:
         text = path.read_bytes().decode("utf-8")
@@ -60,7 +60,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ, *, secrets:
 def parse_text(
     text: str, source: Path, environ: Mapping[str, str] = os.environ, *, changed_s: int, secrets: bool = True
 ) -> Config:
-    """Check the text of a config file that was last changed at `changed_s`. Else as `parse_config`."""
+    """`parse_config` for the text of a file that was last changed at `changed_s`."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -83,7 +83,7 @@ def parse_config(
     `secrets` as for `load_config`. Raises ConfigError with all faults at once.
     """
     faults: list[Fault] = []
-    # The checks that pydantic can't express run on the raw tables, so that they are reported beside its own.
+    # Checks that pydantic can't express run on the raw tables, so that all faults are reported together.
     resolved = Resolver(source.resolve().parent, environ if secrets else None, faults).resolve(data)
     faults.extend(cross_faults(resolved))
     blamed = {fault.path for fault in faults}
@@ -102,11 +102,11 @@ def parse_config(
 
 _RELOADABLE_TABLES: Final = frozenset({"routing", "upstreams", "models"})
 _NEEDS_RESTART: Final = frozenset({"host", "port", "workers"})
-"""Of `[server]`."""
+"""Keys of `[server]`."""
 
 
 def restart_faults(running: Config, new: Config) -> list[Fault]:
-    """What differs between two configs and can't be taken over by a gateway that runs."""
+    """The differences between two configs that need a restart."""
     tables = set(Config.model_fields) - _RELOADABLE_TABLES - {"server"}
     changed = [name for name in sorted(tables) if getattr(running, name) != getattr(new, name)]
     changed += [

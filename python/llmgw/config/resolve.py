@@ -1,4 +1,4 @@
-"""Secrets, URLs and paths of the raw tables, replaced by what they stand for."""
+"""How references in the raw tables are resolved: secrets, URLs and paths."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ _REDIS_SCHEMES: Final = frozenset({"redis", "rediss"})
 
 
 class Resolver:
-    """Replaces secrets, URLs and paths by what they stand for, and notes what can't be resolved.
+    """Resolves secrets, URLs and paths, and collects what can't be resolved as faults.
 
-    What has the wrong type is left as it is: pydantic reports it.
+    Values of the wrong type stay as they are: pydantic reports them.
     """
 
     def __init__(self, folder: Path, environ: Mapping[str, str] | None, faults: list[Fault]) -> None:
@@ -26,7 +26,7 @@ class Resolver:
         self._faults = faults
 
     def resolve(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """The file's tables, resolved."""
+        """A copy of the tables with everything resolved."""
         resolved = dict(data)
         store = resolved.get("store", {})
         if isinstance(store, dict) and isinstance(url := store.get("url", DEFAULT_STORE_URL), str):

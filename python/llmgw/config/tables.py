@@ -1,4 +1,4 @@
-"""The tables of the file, as the gateway sees them once they have been checked and resolved."""
+"""Which tables and keys the config file has, with types, limits and defaults."""
 
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, get_args
@@ -12,9 +12,9 @@ DEFAULT_CONFIG: Final = "llmgw.toml"
 DEFAULT_STORE_URL: Final = "sqlite:///llmgw.db"
 SQLITE_PREFIX: Final = "sqlite:///"
 MULTIPROC_ENV: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""The folder in which several workers share their metrics; prometheus_client reads it at its import."""
+"""The folder in which workers share their metrics; prometheus_client reads the variable at its import."""
 MAX_DURATION_S: Final = 86_400.0
-"""A day: longer than any request, and far from what a timer can't hold."""
+"""A day: longer than any request, and safely within the range of timers."""
 
 MAX_STALE_KEYS_S: Final = 30 * 86_400.0
 
@@ -28,7 +28,7 @@ Modalities = Annotated[tuple[Modality, ...], Strict(strict=False), Field(min_len
 
 
 class Table(BaseModel):
-    """What all tables have in common: no unknown keys, no conversions, no changes."""
+    """The base of all tables: no unknown keys, no conversions, no changes."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -42,17 +42,17 @@ class ServerConfig(Table):
     workers: int = Field(default=1, ge=1, le=1024)
     max_body_bytes: int = Field(default=33_554_432, ge=1)
     max_in_flight_requests: int = Field(default=4096, ge=1)
-    """Completion requests that a worker serves at once; beyond it they are answered with 503."""
+    """Completion requests that a worker serves at once; further ones get 503."""
     max_in_flight_bytes: int = Field(default=536_870_912, ge=1)
-    """Bytes of their bodies that a worker holds at once; beyond it the same."""
+    """Bytes of request bodies that a worker holds at once; further requests get 503."""
     body_timeout_s: Seconds = 60.0
-    """A request body that has not arrived whole by then is answered with 408."""
+    """A request whose body is not complete by then gets 408."""
     client_write_timeout_s: Seconds = 60.0
-    """A client that takes nothing of its answer for so long is cut off."""
+    """A client that reads nothing of its answer for this long is disconnected."""
     heartbeat_s: Seconds = 15.0
-    """A comment is sent to the client after so long a silence."""
+    """After this long without data, the client gets a comment."""
     drain_timeout_s: Seconds = 30.0
-    """At a stop, streams get so long to finish."""
+    """At a stop, streams get this long to finish."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
@@ -60,76 +60,76 @@ class StoreConfig(Table):
     """`[store]`: keys and ledger."""
 
     url: str = DEFAULT_STORE_URL
-    """A SQLite URL. A relative path is taken from the config file's folder, and is absolute once loaded."""
+    """A SQLite URL. A relative path starts at the config file's folder; it is absolute once loaded."""
     stale_keys_s: float = Field(default=MAX_DURATION_S, gt=0, le=MAX_STALE_KEYS_S, allow_inf_nan=False)
-    """While the database can't be read, the keys known so far stay in force for so long."""
+    """How long the last known keys stay in force while the database can't be read."""
 
 
 class LedgerConfig(Table):
-    """`[ledger]`: what is promised of its rows."""
+    """`[ledger]`: how durable its rows are."""
 
     durability: Literal["relaxed", "strict"] = "relaxed"
-    """`strict`: an answer's row is on disk before the answer ends."""
+    """`strict`: the row is on disk before the answer ends."""
     journal: str | None = Field(default=None, min_length=1)
-    """The folder where rows wait while the database fails, absolute once loaded. None: beside it."""
+    """Folder where rows wait while the database fails; absolute once loaded. None: next to the database."""
     journal_max_bytes: int = Field(default=268_435_456, ge=0)
     """For each worker; 0: no journal."""
 
 
 class CacheConfig(Table):
-    """`[cache]`: what is kept for a while, so far the reasoning of tool calls."""
+    """`[cache]`: where the reasoning of tool calls is kept for a while."""
 
     url: SecretStr | None = None
-    """A Redis URL, which may hold a password. None: each worker's own memory."""
+    """A Redis URL, which may contain a password. None: each worker's own memory."""
     reasoning_ttl_s: Seconds = 21_600.0
-    """Kept for so long after its last use."""
+    """How long an entry is kept after its last use."""
     reasoning_max_bytes: int = Field(default=67_108_864, ge=1)
-    """Of memory, per worker; Redis has a limit of its own."""
+    """Per worker, in memory; Redis has its own limit."""
 
 
 class UpstreamConfig(Table):
-    """`[upstreams.NAME]`: one provider endpoint."""
+    """`[upstreams.NAME]`: an endpoint of a provider."""
 
     base_url: str
-    """Without a slash at its end, once loaded."""
+    """Once loaded, without a slash at the end."""
     api_key: SecretStr | None = None
-    """None: no `authorization` is sent (a local server)."""
+    """None: no `authorization` header is sent (local servers)."""
     connect_timeout_s: Seconds = 5.0
     first_event_timeout_s: Seconds = 60.0
     idle_timeout_s: Seconds = 60.0
     total_timeout_s: Seconds = 900.0
     max_in_flight: int | None = Field(default=None, ge=1)
-    """Requests that a worker has there at once; beyond it they are answered with 503. None: no limit."""
+    """Requests that a worker has there at once; further ones get 503. None: no limit."""
 
 
 class RoutingConfig(Table):
-    """`[routing]`: how failed attempts are followed up, and when a target is left alone for a while."""
+    """`[routing]`: when failed attempts are retried, and when targets cool down."""
 
     max_attempts: int = Field(default=3, ge=1, le=10)
-    """Of one request, the first included. 1: a failure goes to the client as it is."""
+    """Per request, including the first. 1: no retries."""
     retry_ratio: float = Field(default=0.2, ge=0, le=1, allow_inf_nan=False)
-    """Attempts beyond the first, of all requests together, in each worker: so many per request of late."""
+    """Retries per request, over all recent requests of a worker."""
     min_retries_per_s: int = Field(default=3, ge=0, le=1_000_000)
-    """Always allowed, however few requests there are."""
+    """Retries that are always allowed, however few requests there are."""
     cool_down_failures: int = Field(default=5, ge=1)
-    """After so many in a row, a target cools down."""
+    """Consecutive failures after which a target cools down."""
     cool_down_s: Seconds = 1.0
     """The first one; each further one is twice as long."""
     max_cool_down_s: Seconds = 60.0
-    """Caps what an upstream's `retry-after` asks for, too."""
+    """Also the longest `retry-after` of an upstream that is followed."""
     max_cooling_share: float = Field(default=0.5, ge=0, le=1, allow_inf_nan=False)
-    """Of a model's targets of one priority, as long as one of them is up."""
+    """The share of a model's targets of one priority that may be out of use while another is up."""
 
 
 class TargetConfig(Table):
-    """One of a model's `targets`. What is left out is taken from the model; loaded, nothing is left out."""
+    """One of a model's `targets`. Missing values come from the model and are filled in once loaded."""
 
     upstream: str
     upstream_model: str = Field(default="", min_length=1)
     weight: int = Field(default=1, ge=1, le=1000)
-    """Its share of the requests, against the others of its priority."""
+    """Its share of the requests, relative to the other targets of its priority."""
     priority: int = Field(default=1, ge=1, le=1000)
-    """Lower is better; a higher one is asked where no lower one can be."""
+    """Lower is better; a higher one is used only if no lower one can be."""
     thinking: Dialect | None = None
     upstream_stream: Literal["auto", "always", "never"] | None = None
     drop: Strings | None = None
@@ -139,7 +139,7 @@ class TargetConfig(Table):
 
     @property
     def inline_reasoning(self) -> Literal["think"] | None:
-        """How the content marks reasoning inside; None: not at all, as far as is known."""
+        """The tags that mark reasoning in the content; None: there are none, as far as is known."""
         if self.reasoning_tags is None:
             return "think" if reasons_inline(self.upstream_model) else None
         return "think" if self.reasoning_tags == "think" else None
@@ -149,32 +149,32 @@ _INHERITED: Final = (
     "upstream_model", "thinking", "upstream_stream", "drop", "reasoning_tags", "thinking_modes",
     "restore_reasoning",
 )  # fmt: skip
-"""What a target takes from its model."""
+"""The values that a target takes from its model."""
 
 
 class ModelConfig(Table):
-    """`[[models]]`: one model that clients may name."""
+    """`[[models]]`: a model that clients may request."""
 
     id: str
     upstream: str | None = None
-    """The short form of one target. Loaded, it is the first of `targets` in either case."""
+    """Short for a single target. Once loaded, always the upstream of the first target."""
     targets: Annotated[tuple[TargetConfig, ...], Strict(strict=False)] = ()
-    """Either this or `upstream` stands in the file. Loaded, there is at least one."""
+    """The file has either this or `upstream`. Once loaded, there is at least one."""
     upstream_model: str = Field(default="", min_length=1)
-    """What the upstream calls it; `id` where the file is silent. Loaded, the first target's."""
+    """The upstream's name for the model; default `id`. Once loaded, the name at the first target."""
     thinking: Dialect | None = None
-    """None: the pattern table decides."""
+    """None: decided by the model's name."""
     thinking_modes: Modes | None = None
-    """What the switch may ask for. None: by the model's name, where that tells; else both."""
+    """The modes that the switch may ask for. None: those that the model's name implies, else both."""
     thinking_fallback: Literal["error", "drop"] = "error"
-    """Where the switch asks for a mode that the model lacks: refuse, or send the request without it."""
+    """What to do if the model lacks the mode that is asked for: refuse, or send no switch."""
     restore_reasoning: bool | None = None
-    """Keep the reasoning of tool calls and put it back where it is missing. None: DeepSeek and Kimi."""
+    """Keep the reasoning of tool calls and restore it where it is missing. None: DeepSeek and Kimi."""
     upstream_stream: Literal["auto", "always", "never"] = "auto"
     drop: Strings = ()
-    """Request fields that this upstream refuses."""
+    """Request fields that are removed, because the upstream refuses them."""
     reasoning_tags: Literal["think", "none"] | None = None
-    """`think`: reasoning stands in the content as `<think>…</think>`. None: only for MiniMax M2, M3."""
+    """`think`: the content has reasoning in `<think>…</think>`. None: only for MiniMax M2 and M3."""
     owned_by: str | None = Field(default=None, min_length=1)
     input_modalities: Modalities = ("text",)
     output_modalities: Modalities = ("text",)
@@ -182,40 +182,40 @@ class ModelConfig(Table):
     """In tokens."""
     max_output_tokens: int | None = Field(default=None, ge=1)
     capabilities: dict[Capability, bool] = Field(default_factory=dict)
-    """Overrides what the catalog says of the family."""
+    """Overrides the catalog's defaults for the family."""
 
     def model_post_init(self, _context: object, /) -> None:
-        """Fill in what the file leaves to a default, before anyone sees the frozen object."""
+        """Fill in defaults before the frozen object is used."""
         inherited = {name: getattr(self, name) for name in _INHERITED}
         inherited["upstream_model"] = self.upstream_model or self.id
         written = [target.model_dump(exclude_unset=True) for target in self.targets]
         if self.upstream is not None:
             written = [{"upstream": self.upstream}]
         targets = tuple(TargetConfig.model_construct(**inherited | target) for target in written)
-        if targets:  # else a fault of its own, see _target_faults
+        if targets:  # else `_target_faults` has reported it
             object.__setattr__(self, "upstream", targets[0].upstream)
             object.__setattr__(self, "upstream_model", targets[0].upstream_model)
         object.__setattr__(self, "targets", targets)
 
     @property
     def family(self) -> Family:
-        """By the name at the first target, else by its id."""
+        """Decided by the name at the first target, else by the id."""
         return family_of(self.upstream_model, self.id)
 
     @property
     def modes(self) -> tuple[ThinkingMode, ...]:
-        """The modes that every target has, so that the switch can be honoured whichever one is asked."""
+        """The modes that every target has, so that the switch works at each of them."""
         of_targets = [self.modes_at(target) for target in self.targets]
         return tuple(mode for mode in BOTH_MODES if all(mode in modes for modes in of_targets))
 
     def modes_at(self, target: TargetConfig) -> tuple[ThinkingMode, ...]:
-        """What the switch may ask of a target: as configured, else as its name tells, else both."""
+        """The modes of a target: as configured, else as its name implies, else both."""
         if target.thinking_modes is not None:
             return tuple(mode for mode in BOTH_MODES if mode in target.thinking_modes)
         return thinking_modes(target.upstream_model, self.id)
 
     def wants_reasoning_at(self, target: TargetConfig) -> bool:
-        """Whether reasoning of tool calls is kept for a target, and put back where it is missing."""
+        """True if the reasoning of tool calls is kept for a target and restored where it is missing."""
         if target.restore_reasoning is not None:
             return target.restore_reasoning
         return family_of(target.upstream_model, self.id).wants_reasoning
@@ -237,12 +237,12 @@ class Config(Table):
 
     @property
     def source(self) -> Path:
-        """The file that this was read from."""
+        """The file that the config was read from."""
         return self._source
 
     @property
     def journal_folder(self) -> Path:
-        """`ledger.journal`, or `NAME.journal` beside the database."""
+        """`ledger.journal`, or `NAME.journal` next to the database."""
         return Path(self.ledger.journal or f"{self.store.url.removeprefix(SQLITE_PREFIX)}.journal")
 
     @property
@@ -252,7 +252,7 @@ class Config(Table):
 
     @property
     def text(self) -> str:
-        """The file as it was read, secrets and all: never to be shown."""
+        """The text of the file. It may contain secrets and must never be shown."""
         return self._text
 
 

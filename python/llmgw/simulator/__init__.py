@@ -1,7 +1,7 @@
 """Simulated providers: Qwen, DeepSeek, GLM, Kimi, MiniMax, each with its own dialect and its own refusals.
 
-They are here so that a newcomer sees the whole product work without a provider account, and for the tests.
-They are no models: every answer says that it is simulated.
+They let a newcomer try the whole product without a provider account, and serve the tests. There is no model
+in them: every answer says that it is simulated.
 
     python -m llmgw.simulator --port 9100
 
@@ -13,13 +13,13 @@ They are no models: every answer says that it is simulated.
 | `/kimi/v1`     | `kimi-k2.6` (images; on), `kimi-k2-thinking` (always)                           |
 | `/minimax/v1`  | `minimax-m3` (images; on), `minimax-m2` (always)                                |
 
-The key of each is `sim-` and its name: `sim-qwen`. What its switch is, its module says.
+The key of each is `sim-` and its name: `sim-qwen`. Each module describes its provider's switch.
 
-Each has `GET models` and `POST chat/completions`; besides them stand `GET /healthz` and `GET /_requests`
-(what came in, byte for byte: see `recorder`).
+Each has `GET models` and `POST chat/completions`. The server also has `GET /healthz` and `GET /_requests`
+(the last requests, byte for byte: see `recorder`).
 
-A request can carry one member that no provider knows, `simulate`. It passes through a gateway like any
-other unknown member, so an operator can rehearse slow and failing providers end to end:
+A request may have a member that no real provider knows, `simulate`. A gateway passes it through like any
+other unknown member, so an operator can try out slow and failing providers end to end:
 
     "simulate": {"delay_ms": 20, "chunk_chars": 4, "first_delay_ms": 500, "error_after_chunks": 10}
 

@@ -1,4 +1,4 @@
-"""`python -m llmgw.simulator`."""
+"""`python -m llmgw.simulator`: runs the simulated providers."""
 
 from llmgw.simulator.serve import main
 

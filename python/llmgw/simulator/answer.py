@@ -1,4 +1,4 @@
-"""What is said: the simulated answer to a request, the same for every provider."""
+"""What the simulated answer to a request says; it is the same for every provider."""
 
 # Chinese sentences have Chinese punctuation.
 # ruff: noqa: RUF001
@@ -13,7 +13,7 @@ from llmgw.simulator.request import ChatRequest, text_of
 from llmgw.simulator.values import value_for
 
 SHOWN_CHARS = 200
-"""Of a question or a tool's result, so many characters are repeated in the answer."""
+"""The answer repeats at most this many characters of a question or a tool's result."""
 
 _PARALLEL_WORDS = ("both", "parallel", "each of", "at the same time", "同时", "并行", "分别")
 _SENTENCES_OF_REASONING = {"none": 1, "minimal": 1, "low": 1, "medium": 3, "high": 6, "xhigh": 6, "max": 6}
@@ -60,7 +60,7 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Answer:
-    """One choice, whole."""
+    """One complete choice."""
 
     reasoning: str
     content: str
@@ -69,12 +69,11 @@ class Answer:
 
     @property
     def reasoning_tokens(self) -> int:
-        """By the rule of `tokens`."""
         return tokens.count(self.reasoning)
 
     @property
     def completion_tokens(self) -> int:
-        """Reasoning, content and calls together."""
+        """Of reasoning, content and calls together."""
         calls = sum(tokens.count(call.name) + tokens.count(call.arguments) for call in self.tool_calls)
         return self.reasoning_tokens + tokens.count(self.content) + calls
 
@@ -82,11 +81,11 @@ class Answer:
 def compose(request: ChatRequest, model: Model, *, thinking: bool, question: str, choice: int) -> Answer:
     """The answer of one choice, before limits.
 
-    `question` is the user's text without what the provider reads as a switch. The same `seed` gives the same
-    text; without one it varies.
+    `question` is the user's text without the provider's switch. The same `seed` gives the same text; without
+    a seed it varies.
     """
     seed = request.body.get("seed")
-    # Not for secrets: it varies the wording.
+    # It varies the wording and makes no secrets.
     rng = random.Random(f"{seed}/{choice}" if seed is not None else None)  # noqa: S311
     reasoning = _reasoning(request, question) if thinking else ""
     calls = _tool_calls(request, question)
@@ -158,7 +157,7 @@ def _tool_results(request: ChatRequest) -> list[str]:
 
 
 def _structured(request: ChatRequest, model: Model, question: str) -> str | None:
-    """The JSON that `response_format` asks for; None where it asks for none."""
+    """The JSON that `response_format` asks for; None if it does not ask for JSON."""
     wanted = request.body.get("response_format")
     if not isinstance(wanted, dict):
         return None
@@ -195,7 +194,7 @@ def _wants_parallel(request: ChatRequest, question: str) -> bool:
 
 
 def _best(tools: list[JsonObject], question: str) -> JsonObject:
-    """The tool with most words of its name in the question; the first one of several."""
+    """The tool whose name has the most words in the question; the first of several."""
     lower = question.lower()
     return max(
         tools, key=lambda tool: sum(word in lower for word in str(tool.get("name", "")).lower().split("_"))

@@ -1,4 +1,4 @@
-"""The ASGI app of the simulator: paths, keys, and the telling of one answer with its pace and faults."""
+"""How the simulator serves a request: path, key, and the answer with its pace and faults."""
 
 import os
 import secrets
@@ -26,7 +26,7 @@ from llmgw.simulator.wire import (
 )
 
 DELAY_VARIABLE = "LLMGW_SIMULATOR_DELAY_MS"
-"""Carries `--delay-ms` to the server's worker process."""
+"""Passes `--delay-ms` to the server's worker process."""
 STALL_S = 3600.0
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 NOT_FOUND: JsonObject = {"error": {"message": "no such path", "type": "invalid_request_error"}}
@@ -36,7 +36,7 @@ class Simulator:
     """All simulated providers in one ASGI app."""
 
     def __init__(self, *, delay_ms: float = 0) -> None:
-        """`delay_ms`: pause between chunks where a request asks for no other."""
+        """`delay_ms`: the pause between chunks, unless a request asks for another."""
         self.recorder = Recorder()
         self._delay_ms = delay_ms
 

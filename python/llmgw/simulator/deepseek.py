@@ -1,10 +1,10 @@
-"""DeepSeek's hosted API.
+"""How DeepSeek's hosted API behaves.
 
-Switch: `thinking: {"type": "enabled" | "disabled"}`, as DeepSeek documents it, and also the directive that
-stands at the end of the last user message (` /think`, ` /no_think`), so that either way of configuring a
-gateway can be tried here. Where both are given the directive wins. On by default. While it is on, an
-assistant message that called tools must come back with its reasoning. Usage rides on the chunk with the
-finish reason. Comments are sent while a request waits.
+Switch: `thinking: {"type": "enabled" | "disabled"}`, as DeepSeek documents it, and also the directive at the
+end of the last user message (` /think`, ` /no_think`), so that both ways of configuring a gateway can be
+tried here. If both are given, the directive wins. On by default. While it is on, an assistant message with
+tool calls must include its reasoning. The chunk with the finish reason has the usage. Comments are sent while
+a request waits.
 """
 
 import re
@@ -92,7 +92,7 @@ class DeepSeek(Provider):
             yield _chunk(turn, _choice(choice, last, reason), None if open_choices else _usage(turn))
 
     def completion(self, turn: Turn) -> JsonObject:
-        """The reasoning stands beside the content."""
+        """The message has the reasoning in `reasoning_content`."""
         choices = []
         for index, answer in enumerate(turn.answers):
             reasoning = {"reasoning_content": answer.reasoning} if turn.thinking else {}

@@ -1,7 +1,7 @@
-"""GLM on Z.AI.
+"""How GLM on Z.AI behaves.
 
 Switch: `thinking: {"type": "enabled" | "disabled"}`, on by default; `glm-5-flash` always thinks and refuses
-`disabled` with code 1210. The role stands in every delta, `finish_reason` only in the last chunk, with the
+`disabled` with code 1210. Every delta has the role; only the last chunk has `finish_reason` and the
 usage. A tool call comes in one piece unless `tool_stream` is true.
 """
 
@@ -68,7 +68,7 @@ class Glm(Provider):
             yield _chunk(turn, last) if open_choices else {**_chunk(turn, last), "usage": _usage(turn)}
 
     def completion(self, turn: Turn) -> JsonObject:
-        """The reasoning stands beside the content."""
+        """The message has the reasoning in `reasoning_content`."""
         choices = []
         for index, answer in enumerate(turn.answers):
             reasoning = {"reasoning_content": answer.reasoning} if turn.thinking else {}

@@ -1,9 +1,8 @@
-"""Kimi on Moonshot AI.
+"""How Kimi on Moonshot AI behaves.
 
 Switch: `thinking: {"type": "enabled" | "disabled"}`, on by default; `kimi-k2-thinking` always thinks. A
-`thinking` that is no object is refused. While it is on, an assistant message that called tools must come
-back with its reasoning. The usage stands at the choice, in the last chunk, with `cached_tokens` on its top
-level.
+`thinking` that is not an object is refused. While it is on, an assistant message with tool calls must
+include its reasoning. The choice of the last chunk has the usage, with `cached_tokens` at its top level.
 """
 
 from collections.abc import Iterator
@@ -80,7 +79,7 @@ class Kimi(Provider):
             yield _chunk(turn, last if open_choices else {**last, "usage": _usage(turn)})
 
     def completion(self, turn: Turn) -> JsonObject:
-        """The reasoning stands beside the content."""
+        """The message has the reasoning in `reasoning_content`."""
         choices = []
         for index, answer in enumerate(turn.answers):
             reasoning = {"reasoning_content": answer.reasoning} if turn.thinking else {}

@@ -1,9 +1,9 @@
-"""MiniMax's OpenAI-compatible endpoint.
+"""How MiniMax's OpenAI-compatible endpoint behaves.
 
 `minimax-m2` always thinks. `minimax-m3` has `thinking: {"type": "adaptive" | "disabled"}`, adaptive by
 default, which here means that it thinks. With `reasoning_split: true` the reasoning comes in
-`reasoning_details[].text`, else as `<think>…</think>` inside the content. The first delta has `role: ""`,
-the chunk with the finish reason has `delta: null` and a `message` instead, and the usage rides on it.
+`reasoning_details[].text`, else as `<think>…</think>` inside the content. The first delta has `role: ""`.
+The chunk with the finish reason has `delta: null`, a `message` instead, and the usage.
 """
 
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ class MiniMax(Provider):
         return kind != "disabled"
 
     def error(self, refusal: RefusalError, token: str) -> JsonObject:
-        """The status is repeated in the body, as a string; the code stands in brackets behind the message."""
+        """The body repeats the status as a string; the message ends with the code in brackets."""
         kind, code = _TYPES[refusal.kind]
         return {
             "type": "error",
@@ -118,7 +118,7 @@ def _split(turn: Turn) -> bool:
 
 
 def _tags(choice: int, piece: Piece, inside_think: set[int]) -> Iterator[str]:
-    """The tag that this piece makes due. A choice that is cut while it thinks never gets its closing tag."""
+    """The tag to send before this piece. A choice that is cut while it thinks gets no closing tag."""
     if isinstance(piece, Reasoning) and choice not in inside_think:
         inside_think.add(choice)
         yield _OPEN

@@ -1,4 +1,4 @@
-"""What the simulated providers have in common: models, and refusals, which each words in its own way."""
+"""What all simulated providers have: models, and refusals, which each words in its own way."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -8,12 +8,12 @@ JsonObject = dict[str, Any]
 
 
 class Thinking(Enum):
-    """What a model does when its switch is not given."""
+    """What a model does if a request has no thinking switch."""
 
     ON = "on"
     OFF = "off"
     ALWAYS = "always"
-    """The switch has no effect, or is refused; which of the two is the provider's business."""
+    """The switch has no effect or is refused, depending on the provider."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Refusal(Enum):
 
 
 class RefusalError(Exception):
-    """The provider says no. `code` is set where the real one uses a particular code."""
+    """The provider refuses a request. `code` is set if the real one uses a particular code."""
 
     def __init__(
         self,

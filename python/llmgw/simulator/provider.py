@@ -1,4 +1,4 @@
-"""What a provider is to the simulator: its models, its switch, its refusals, its words on the wire."""
+"""What differs between simulated providers: models, thinking switch, refusals and wire format."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ class Provider(ABC):
     models: ClassVar[tuple[Model, ...]]
     max_tokens_covers_reasoning: ClassVar[bool] = True
     waits_with_comments: ClassVar[bool] = False
-    """Does the provider send its headers and a comment while a request waits for its turn?"""
+    """True if the provider sends headers and comments while a request waits for its turn."""
 
     @property
     def api_key(self) -> str:
@@ -54,7 +54,7 @@ class Provider(ABC):
         return Turn(request, model, thinking, answers)
 
     def question(self, request: ChatRequest) -> str:
-        """The user's text without what this provider reads as a switch."""
+        """The user's text without this provider's switch."""
         return request.question
 
     @abstractmethod
@@ -71,11 +71,11 @@ class Provider(ABC):
 
     @abstractmethod
     def completion(self, turn: Turn) -> JsonObject:
-        """The not-streaming answer."""
+        """The answer to a request without `stream`."""
 
 
 def message(content: str, reasoning: JsonObject, calls: list[JsonObject]) -> JsonObject:
-    """The assistant message of a not-streaming answer, in the member order that most providers use."""
+    """The assistant message of a plain answer, in the member order that most providers use."""
     said: JsonObject = {"role": "assistant", "content": content, **reasoning}
     if calls:
         said["tool_calls"] = calls

@@ -1,4 +1,4 @@
-"""The table of all simulated providers."""
+"""Which simulated providers are there?"""
 
 from llmgw.simulator.deepseek import DeepSeek
 from llmgw.simulator.glm import Glm
@@ -11,7 +11,7 @@ from llmgw.simulator.qwen import Qwen
 PROVIDERS: dict[str, Provider] = {
     provider.name: provider for provider in (Qwen(), DeepSeek(), Glm(), Kimi(), MiniMax())
 }
-"""By the name under which they are mounted."""
+"""By the name that begins their path."""
 
 MODELS: tuple[Model, ...] = tuple(model for provider in PROVIDERS.values() for model in provider.models)
 """All simulated models, providers in order."""

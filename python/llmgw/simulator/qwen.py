@@ -1,9 +1,9 @@
-"""Qwen on DashScope's OpenAI-compatible endpoint.
+"""How Qwen on DashScope's OpenAI-compatible endpoint behaves.
 
-Switch: `enable_thinking`, a boolean beside `model`. Open models think unless told not to, commercial ones
-only when told to; `-thinking` models always do and refuse `false`. With thinking on, answers come in
-streams only. `max_tokens` limits the content, `thinking_budget` the reasoning. Usage comes in a last chunk
-without choices, and only if asked for. Later pieces of a tool call carry `id: ""`.
+Switch: `enable_thinking`, a boolean next to `model`. Open models think unless it is false, commercial ones
+only if it is true; `-thinking` models always think and refuse `false`. With thinking on, only streams are
+answered. `max_tokens` limits the content, `thinking_budget` the reasoning. The usage is in a last chunk
+without choices, and only if asked for. Later pieces of a tool call have `id: ""`.
 """
 
 from collections.abc import Iterator
@@ -116,7 +116,7 @@ def _end(turn: Turn, choice: int, piece: Finish) -> Iterator[JsonObject]:
     if piece.reason == "tool_calls":
         last = len(turn.answers[choice].tool_calls) - 1
         empty = {"function": {"arguments": ""}, "index": last, "id": "", "type": "function"}
-        # No finish_reason and no logprobs here: so it was recorded.
+        # Without finish_reason and logprobs, as in the recording.
         yield _chunk(turn, [{"delta": {"tool_calls": [empty]}, "index": choice}])
         delta: JsonObject = {}
     else:

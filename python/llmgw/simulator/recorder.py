@@ -1,9 +1,8 @@
-"""What came in, byte for byte: the last requests, for tests and for people who wonder what a gateway sends.
+"""Which requests came in last, byte for byte: for tests, and for people who want to see what a gateway sends.
 
 `GET /_requests` gives `{"requests": [...]}`, oldest first, each with `path`, `headers` (pairs), `body`
 (base64 of the exact bytes), `state` (`open`, `answered`, `broken` or `client_left`) and `chunks` (events
-sent so far). Filters: `x_request_id=…` (that header's value) and `contains=…` (text that stands in the
-body).
+sent so far). Filters: `x_request_id=…` (that header's value) and `contains=…` (text in the body).
 
 The record is bounded by number and by bytes, and lives in memory only.
 """

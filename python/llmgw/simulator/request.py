@@ -1,4 +1,4 @@
-"""A chat request as a simulated provider reads it."""
+"""How a simulated provider reads a chat request."""
 
 import json
 import re
@@ -13,7 +13,7 @@ _CHINESE = re.compile(r"[\u3400-\u9fff]")
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """The parsed body. Members that one provider alone reads stay in `body`."""
+    """The parsed body. Members that only one provider reads stay in `body`."""
 
     body: JsonObject
     messages: list[JsonObject]
@@ -21,7 +21,7 @@ class ChatRequest:
 
     @classmethod
     def parse(cls, raw: bytes, *, delay_ms: float) -> "ChatRequest":
-        """Raises RefusalError where the body is no chat request."""
+        """Raises RefusalError if the body is not a chat request."""
         try:
             body = json.loads(raw)
         except ValueError:
@@ -71,7 +71,7 @@ class ChatRequest:
 
     @property
     def question(self) -> str:
-        """The text of the last user message; empty where there is none."""
+        """The text of the last user message; empty if there is none."""
         for message in reversed(self.messages):
             if message.get("role") == "user":
                 return text_of(message)
@@ -99,12 +99,12 @@ class ChatRequest:
         return earlier - earlier % tokens.CACHE_BLOCK
 
     def thinking_type(self) -> object:
-        """`thinking.type`; None where no `thinking` object is given."""
+        """`thinking.type`; None if there is no `thinking` object."""
         thinking = self.body.get("thinking")
         return thinking.get("type") if isinstance(thinking, dict) else None
 
     def tool_call_without_reasoning(self) -> int | None:
-        """Index of the first assistant message that called tools and lost its reasoning on the way back."""
+        """Index of the first assistant message with tool calls but without reasoning."""
         for index, message in enumerate(self.messages):
             called = message.get("role") == "assistant" and message.get("tool_calls")
             if called and not message.get("reasoning_content"):

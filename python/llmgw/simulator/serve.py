@@ -1,4 +1,4 @@
-"""Running the simulated providers as a server of their own."""
+"""How the simulated providers run as a server."""
 
 import argparse
 import http.client
@@ -17,16 +17,16 @@ from llmgw.simulator.providers import PROVIDERS
 
 DEFAULT_PORT = 9100
 DEFAULT_DELAY_MS = 15.0
-"""Slow enough to see a stream move, fast enough not to wait for it."""
+"""Slow enough to see a stream move, fast enough not to be boring."""
 POLL_INTERVAL_S = 0.02
 # The gateway has the same table in config/address; the simulator knows nothing of the gateway, on purpose.
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
 
 
 def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, *, delay_ms: float = DEFAULT_DELAY_MS) -> None:
-    """Serve until SIGINT or SIGTERM. Prints one line when requests are answered.
+    """Serve until SIGINT or SIGTERM. Prints one line when the server answers.
 
-    One worker process: the record of requests lives in its memory.
+    There is one worker process, because it keeps the record of requests in its memory.
     """
     os.environ[DELAY_VARIABLE] = str(delay_ms)
     server = Granian(
@@ -35,12 +35,12 @@ def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, *, delay_ms: float 
         address=host,
         port=port,
         interface=Interfaces.ASGI,
-        # uvloop would miss a SIGTERM that comes before the first request.
+        # uvloop loses a SIGTERM before the first request.
         loop=Loops.asyncio,
         websockets=False,
         backpressure=10_000,
         log_level=LogLevels.warning,
-        # Streams that stall on purpose must not hold up the end.
+        # Streams that stall on purpose must not delay the stop.
         workers_kill_timeout=2,
     )
     stopped = threading.Event()
@@ -52,7 +52,7 @@ def serve(host: str = "127.0.0.1", port: int = DEFAULT_PORT, *, delay_ms: float 
 
 
 def _announce(server: AbstractServer[Any], host: str, port: int, stopped: threading.Event) -> None:
-    # Only an answer is a sure sign. Until the worker is forked this sleeps, so that the fork copies no lock.
+    # Only an answer proves that it serves. Until the fork this thread sleeps, so that no lock is copied.
     while not server.wrks or not _answers(host, port):
         if stopped.wait(POLL_INTERVAL_S):
             return

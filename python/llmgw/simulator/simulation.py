@@ -1,4 +1,4 @@
-"""The `simulate` member of a request: pacing and faults on demand."""
+"""What the `simulate` member of a request can ask for: pacing and faults."""
 
 from dataclasses import dataclass, fields
 
@@ -10,7 +10,7 @@ class Simulation:
     """How one answer is paced, and how it fails. Chunks are counted from 1, over all choices."""
 
     delay_ms: float = 0
-    """Pause before every chunk; a not-streaming answer takes this once."""
+    """Pause before every chunk; a plain answer has one such pause."""
     first_delay_ms: float = 0
     """Pause before the response headers (or after headers and a comment, where a provider sends those)."""
     chunk_chars: int = 4
@@ -32,7 +32,7 @@ class Simulation:
 
     @classmethod
     def parse(cls, value: object, *, delay_ms: float) -> "Simulation":
-        """`delay_ms` is the server's default. Raises RefusalError where a member is unknown or no number."""
+        """`delay_ms` is the server's default. Raises RefusalError for an unknown member or a bad number."""
         if value is None:
             return cls(delay_ms=delay_ms)
         if not isinstance(value, dict):

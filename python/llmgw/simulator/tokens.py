@@ -1,10 +1,10 @@
-"""Counting tokens by a rule that a reader can check by hand.
+"""How tokens are counted: by a rule that a reader can check by hand.
 
-One token is up to four Latin letters or digits in a row, or one other character that is no white space (so
-one Chinese character is one token). An image is 256 tokens, and every message costs 3 on top.
+A token is up to four consecutive Latin letters or digits, or any other character except white space (so one
+Chinese character is one token). An image is 256 tokens, and every message costs 3 more.
 
-Cached tokens are those of all messages but the last (what an earlier turn would have left in the provider's
-cache), rounded down to a multiple of 16.
+Cached tokens are those of all messages except the last (what an earlier turn would have left in the
+provider's cache), rounded down to a multiple of 16.
 """
 
 import re
@@ -22,7 +22,7 @@ def count(text: str) -> int:
 
 
 def cut(text: str, tokens: int) -> str:
-    """The text up to the end of its first so many tokens; the whole text where it has no more."""
+    """The text up to the end of its first `tokens` tokens."""
     end = 0
     for number, match in enumerate(_TOKEN.finditer(text)):
         if number == tokens:

@@ -1,4 +1,4 @@
-"""One answer on its way out: the choices cut into pieces, which each provider dresses as its own chunks."""
+"""How an answer is cut into pieces, which each provider sends as its own chunks."""
 
 import secrets
 import time
@@ -53,7 +53,7 @@ Piece = Reasoning | Content | CallStart | CallArguments | Finish
 
 @dataclass(frozen=True)
 class Turn:
-    """Everything that a provider needs to put an answer on the wire."""
+    """Everything that a provider needs to send an answer."""
 
     request: ChatRequest
     model: Model
@@ -61,11 +61,10 @@ class Turn:
     answers: tuple[Answer, ...]
     created_s: int = field(default_factory=lambda: int(time.time()))
     token: str = field(default_factory=lambda: secrets.token_hex(16))
-    """32 hexadecimal digits from which the provider makes the answer's id and the ids of its calls."""
+    """32 hexadecimal digits. The provider derives the ids of the answer and of its calls from them."""
 
     @property
     def prompt_tokens(self) -> int:
-        """Of the request."""
         return self.request.prompt_tokens
 
     @property
@@ -84,7 +83,7 @@ class Turn:
         return sum(answer.reasoning_tokens for answer in self.answers)
 
     def pieces(self) -> Iterator[tuple[int, Piece]]:
-        """(choice, piece), the choices taking turns."""
+        """(choice, piece); the choices take turns."""
         size = self.request.simulation.chunk_chars
         for row in zip_longest(*(_pieces(answer, size) for answer in self.answers)):
             for choice, piece in enumerate(row):

@@ -1,4 +1,4 @@
-"""Plausible JSON values for a JSON schema: the arguments of simulated tool calls, and structured answers."""
+"""Which JSON value fits a schema? For arguments of simulated tool calls and structured answers."""
 
 import re
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from llmgw.simulator.model import JsonObject
 
 MAX_DEPTH = 16
-"""Schemas may refer to themselves; below this depth everything is null."""
+"""Schemas may refer to themselves; deeper values are null."""
 
 _PLACES = re.compile(
     r"Paris|London|Berlin|Tokyo|New York|San Francisco|Boston|Beijing|Shanghai"
@@ -32,10 +32,9 @@ _NAMES = (
 
 
 def value_for(schema: JsonObject, question: str, *, all_members: bool = False) -> Any:  # noqa: ANN401 - any JSON value
-    """A value that the schema allows, drawn from the question where a member's name invites it.
+    """A value that the schema allows. Some members, by their names, are taken from the question.
 
-    Objects get their required members, or with `all_members` every one. A schema that says nothing gives an
-    empty object.
+    Objects get their required members, or all with `all_members`. An empty schema gives an empty object.
     """
     return _Maker(schema, question, all_members=all_members).make(schema, "", 0)
 

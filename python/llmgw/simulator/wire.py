@@ -1,4 +1,4 @@
-"""Bytes on the wire: JSON, event frames, and an ASGI exchange that notices when its client leaves."""
+"""How bytes are sent: JSON, event frames, and an ASGI exchange that notices when its client leaves."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ COMMENT = b": keep-alive\n\n"
 
 
 def to_json(value: JsonObject) -> bytes:
-    """Compact, not escaped: as the providers write it."""
+    """Compact and not escaped, as the providers send it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -36,11 +36,11 @@ class BodyTooLargeError(Exception):
 
 
 class BrokenOnPurposeError(Exception):
-    """Raised out of the app so that the server breaks the connection off."""
+    """Raised from the app so that the server breaks the connection."""
 
 
 class Exchange:
-    """One request and its answer. Used as a context manager, so that its watcher never outlives it."""
+    """One request and its answer. As a context manager it ends its watcher."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         """The two ASGI callables of one request."""
@@ -60,7 +60,7 @@ class Exchange:
             self._left.cancel()
 
     async def body(self) -> bytes:
-        """The whole request body; from then on the client is watched.
+        """The whole request body. Afterwards the client is watched.
 
         Raises ClientLeftError and BodyTooLargeError.
         """
