@@ -20,11 +20,11 @@ from llmgw.reasoning.turns import open_cache, sharing_problem
 
 EPILOG: Final = """\
 Asks every upstream for GET {base_url}/models, with its key; nothing is generated, so nothing is billed. Keys
-are never printed. Redis, where [cache] names one, is asked for nothing in particular. The exit status is 1 if
-the config, an upstream or Redis has a fault.
+are never printed. If [cache] names a Redis, one key is read there. The exit status is 1 if the config, an
+upstream or Redis has a fault.
 
-Shows the targets of models that have several. Where the gateway itself is running, at the config's host and
-port, one of its workers is asked how it finds its upstreams.
+Shows the targets of models that have several. If the gateway is running at the config's host and port, also
+shows how one of its workers sees the upstreams.
 
 examples:
   llmgw check

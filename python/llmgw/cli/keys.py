@@ -120,6 +120,6 @@ def _revoke(options: argparse.Namespace) -> int:
         raise CommandError("no key is known by that; llmgw keys list shows them all")
     if len(keys) > 1:
         ids = ", ".join(str(key.id) for key in keys)
-        raise CommandError(f"several keys begin so (ids {ids}); revoke one by its id")
+        raise CommandError(f"several keys begin with that (ids {ids}); revoke one by its id")
     print(f"Key {keys[0].id} ({keys[0].prefix}…) is revoked.")
     return 0

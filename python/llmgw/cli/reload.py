@@ -13,15 +13,15 @@ from llmgw.errors import CommandError
 from llmgw.serving.run_folder import ReloadRequest, ReloadResult, RunFolder
 
 EPILOG: Final = """\
-The gateway is found by the database of the config. It checks the file with its own environment and secrets;
-if there is nothing wrong, every worker takes it over within a second or so. No request is lost: what is under
-way ends as it began, on the old upstreams. If something is wrong, nothing changes, the faults are shown and
-the exit status is 1. Secrets that stand in files (api_key = "file:...") are read again too.
+The gateway is found by the database that the config names. It checks the file with its own environment and
+secrets. If there is no fault, every worker uses the new config within a second or so. No request is lost:
+running requests finish with the old config, on the old upstreams. If there is a fault, nothing changes, the
+faults are shown and the exit status is 1. Secrets in files (api_key = "file:...") are read again too.
 
-server.host, server.port, server.workers, store and ledger need a restart. A worker that has to be replaced
-gets the config in force, not what stands in the file by then.
+server.host, server.port, server.workers, store, ledger and cache need a restart. A worker that replaces a
+dead one gets the active config, even if the file has been edited since.
 
-SIGHUP to the gateway (kill -HUP, systemctl reload) does the same; the outcome is then in its log.
+SIGHUP to the gateway (kill -HUP, systemctl reload) does the same; the result is then in its log.
 
 examples:
   llmgw reload
@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     add_config_option(parser)
     parser.add_argument(
-        "--timeout-s", type=float, default=15.0, help="wait so long for the outcome (default: %(default)g)"
+        "--timeout-s", type=float, default=15.0, help="how long to wait for the result (default: %(default)g)"
     )
 
 

@@ -64,7 +64,7 @@ def parse_text(
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(source, [Fault("", f"is not TOML: {error}", "mend the syntax there")]) from error
+        raise ConfigError(source, [Fault("", f"is not TOML: {error}", "correct the syntax there")]) from error
     config = parse_config(data, source, environ, secrets=secrets)
     config._created_s = changed_s  # noqa: SLF001  (set once, here)
     config._text = text  # noqa: SLF001  (the same)

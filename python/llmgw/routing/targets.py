@@ -71,22 +71,22 @@ class Targets:
     def other(self, asked: Collection[Target]) -> Target | None:
         """The target to try after those in `asked` have failed; None if no other is healthy."""
         for group in self._groups:
-            well = [target for target in group if target not in asked and target.may_be_asked]
-            if well:
-                return self._draw(well)
+            healthy = [target for target in group if target not in asked and target.may_be_asked]
+            if healthy:
+                return self._draw(healthy)
         return None
 
     def _in_play(self, group: tuple[Target, ...]) -> list[Target]:
         """The targets of one priority to draw from; empty if none of them is healthy."""
-        well = [target for target in group if target.may_be_asked]
-        unwell = [target for target in group if not target.health.may_be_asked]
-        excess = len(unwell) - int(len(group) * self._max_cooling_share)
-        if well and excess > 0:
+        healthy = [target for target in group if target.may_be_asked]
+        cooling = [target for target in group if not target.health.may_be_asked]
+        excess = len(cooling) - int(len(group) * self._max_cooling_share)
+        if healthy and excess > 0:
             # Keep some cooling targets in play, or the few healthy ones get all the load and fail as well.
-            unwell = [target for target in unwell if not (target.health.is_probed or target.slots.full)]
-            unwell.sort(key=lambda target: target.health.cooling_s)
-            well += unwell[:excess]
-        return well
+            cooling = [target for target in cooling if not (target.health.is_probed or target.slots.full)]
+            cooling.sort(key=lambda target: target.health.cooling_s)
+            healthy += cooling[:excess]
+        return healthy
 
     def _draw(self, candidates: list[Target]) -> Target:
         """Draw two by weight and take the one with less load."""

@@ -180,6 +180,6 @@ def upstream_error(
 
 
 def upstream_verdict(kind: "_ErrorKind", *, status: int | None = None) -> tuple[Retry, Blame]:
-    """May the attempt be retried, and whom to blame? The arguments are as for `upstream_error`."""
+    """May the attempt be retried, and what is to blame? The arguments are as for `upstream_error`."""
     fault = _fault(kind, status)
     return fault.retry, fault.blame

@@ -55,15 +55,15 @@ def _set_loop_signals(loop: asyncio.AbstractEventLoop, *, on_stop: Callable[[], 
     then the parent signals its workers.
     """
     stop = WorkerSignal()
-    heard = False
+    stopping = False
 
-    def hear() -> None:
-        nonlocal heard
-        if not heard:
-            heard = True
+    def stop_once() -> None:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
             on_stop()
             stop.set()
 
     for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, hear)
+        loop.add_signal_handler(number, stop_once)
     return stop

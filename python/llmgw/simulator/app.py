@@ -156,7 +156,7 @@ def _check_key(provider: Provider, headers: list[tuple[str, str]]) -> None:
 
 
 async def _fail_after(chunks: int, simulation: Simulation, provider: Provider, exchange: Exchange) -> bool:
-    """Whatever fault is due after so many chunks. True: the answer has ended."""
+    """Apply the faults that are due after this many chunks. True: the answer has ended."""
     if chunks == simulation.stall_after_chunks:
         await exchange.pause(STALL_S)
     if chunks == simulation.fail_after_chunks:

@@ -25,7 +25,7 @@ class ChatRequest:
         try:
             body = json.loads(raw)
         except ValueError:
-            raise RefusalError(Refusal.INVALID_REQUEST, "the body is no JSON") from None
+            raise RefusalError(Refusal.INVALID_REQUEST, "the body is not JSON") from None
         if not isinstance(body, dict) or not isinstance(body.get("model"), str):
             raise RefusalError(Refusal.INVALID_REQUEST, "model must be a string")
         messages = body.get("messages")
