@@ -87,7 +87,7 @@ class LedgerRow(Base):
     stream: Mapped[bool]
     finish_reason: Mapped[str | None]
     error_kind: Mapped[str | None]
-    """A code of `llmgw.errors`, or a kind of `_core.ExchangeReport`; a stream may break after its status 200."""
+    """A code of `llmgw.errors` or a kind of `_core.ExchangeReport`; streams may fail after status 200."""
     prompt_tokens: Mapped[int | None]
     completion_tokens: Mapped[int | None]
     reasoning_tokens: Mapped[int | None]
