@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, NoReturn, TypeAlias, final
 __all__ = [
     "DEBUG_BUILD",
     "ChatRequest",
+    "CompletionRequest",
     "CoreError",
     "Exchange",
     "ExchangeReport",
@@ -173,8 +174,25 @@ class ChatRequest:
         """
 
 @final
+class CompletionRequest:
+    """One scan of a text-completions body: `model` and `prompt`, of chat's fields those that this API has."""
+
+    def __new__(cls, body: bytes | Sequence[bytes]) -> CompletionRequest:
+        """`body`: whole, or the pieces in which it came. It is copied. Raises RequestError."""
+    @property
+    def model(self) -> str: ...
+    @property
+    def stream(self) -> bool: ...
+    def rewrite(self, route: Route) -> PreparedRequest:
+        """The body for the upstream, which gets it at `/completions`.
+
+        There is no thinking here, and no merging: of the route, `upstream_model` and `drop` count. The
+        gateway's own `llmgw_thinking` is taken out; other switches pass, as all unknown fields do.
+        """
+
+@final
 class PreparedRequest:
-    """A rewritten body, ready to be sent. A long one shares its bytes with the `ChatRequest`."""
+    """A rewritten body, ready to be sent, and where. A long one shares its bytes with the request."""
 
     @property
     def body(self) -> bytes:
@@ -223,6 +241,8 @@ class Upstream:
         total_timeout_s: float | None = None,
     ) -> Exchange:
         """Send the request now. Must be called on a running asyncio loop (else RuntimeError).
+
+        It goes to `base_url` and the path of its API: `/chat/completions`, `/completions`.
 
         `total_timeout_s` lowers the upstream's own, where earlier attempts have used up a part of it.
 

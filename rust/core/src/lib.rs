@@ -5,11 +5,13 @@
 //! * [`request`]: one scan of a chat-completions body, one rewrite for the upstream; [`dialect`] knows how each
 //!   family of models spells its thinking switch.
 //! * [`answer`]: an upstream's answer, as a stream, merged or whole, made what the contract promises.
+//! * [`api`]: the APIs beside chat, and what each is to an exchange.
 //! * [`turn`]: the reasoning of an answer that the next request will need again.
 //!
 //! This crate knows no sockets and no Python, so each of its rules is tested on plain bytes.
 
 pub mod answer;
+pub mod api;
 mod cut;
 pub mod dialect;
 pub mod json;

@@ -42,7 +42,7 @@ pub fn stream(input: &[u8]) {
 }
 
 /// Whether readers may differ in what the stream says.
-fn is_any_event_ambiguous(input: &[u8]) -> bool {
+pub(crate) fn is_any_event_ambiguous(input: &[u8]) -> bool {
     let mut parser = Parser::new(SseLimits::default());
     parser.push(input);
     let mut ambiguous = false;

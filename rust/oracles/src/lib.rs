@@ -17,6 +17,7 @@
 )]
 
 mod answer;
+mod completions;
 mod deltas;
 pub mod raw;
 mod request;
@@ -24,6 +25,7 @@ pub mod rules;
 mod sse;
 
 pub use answer::{clean, merge, stream};
+pub use completions::completions;
 pub use deltas::deltas;
 pub use request::{request, rewrite};
 pub use sse::sse;
@@ -32,7 +34,7 @@ pub use sse::sse;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them. The name is that of the fuzz target and of the folder in `tests/corpus/fuzz`.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("sse", sse),
     ("request", request),
     ("rewrite", rewrite),
@@ -40,6 +42,7 @@ pub const TARGETS: [Target; 7] = [
     ("merge", merge),
     ("deltas", deltas),
     ("clean", clean),
+    ("completions", completions),
 ];
 
 /// A linear congruential generator, with Knuth's constants: the same numbers from the same seed.

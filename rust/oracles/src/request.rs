@@ -55,7 +55,7 @@ pub fn request(body: &[u8]) {
 }
 
 /// The members of a body. Half a surrogate pair, anywhere, is beyond the reference, and so is what is not JSON.
-fn readable(text: &str) -> Option<Members> {
+pub(crate) fn readable(text: &str) -> Option<Members> {
     serde_json::from_str::<Value>(text).ok().and_then(|_| Members::of(text))
 }
 
@@ -120,7 +120,7 @@ fn fault(body: &Members) -> Option<String> {
 }
 
 /// The type of a value, by its first character; digits and minus are `0`, `true` and `false` are `t`.
-fn kind(value: &str) -> char {
+pub(crate) fn kind(value: &str) -> char {
     match value.chars().next().unwrap() {
         '-' | '0'..='9' => '0',
         'f' => 't',
@@ -129,7 +129,7 @@ fn kind(value: &str) -> char {
 }
 
 /// Whether this is an object whose member of this name, of which there is at most one, holds.
-fn object_holds(value: &str, name: &str, holds: fn(&str) -> bool, optional: bool) -> bool {
+pub(crate) fn object_holds(value: &str, name: &str, holds: fn(&str) -> bool, optional: bool) -> bool {
     if kind(value) != '{' {
         return false;
     }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use llmgw_core::answer::context::AnswerMode;
 use llmgw_core::answer::think::ReasoningTags;
+use llmgw_core::api::Api;
 use llmgw_core::dialect::{Dialect, UnknownDialect};
 use llmgw_core::json::edit::{Piece, joined};
 use llmgw_core::request::{self as core, LONG_BODY_BYTES, ThinkingModes, ThinkingOutcome, UpstreamStream};
@@ -31,7 +32,7 @@ pub(crate) const fn is_about_the_request(status: u16) -> bool {
 /// How requests for one configured model are rewritten.
 #[pyclass(frozen, module = "llmgw._core")]
 pub(crate) struct Route {
-    route: core::Route,
+    pub(crate) route: core::Route,
     reasoning_tags: ReasoningTags,
 }
 
@@ -95,13 +96,27 @@ pub(crate) fn reasoning_tags(name: Option<&str>) -> PyResult<ReasoningTags> {
 
 /// A body as ASGI brings it.
 #[derive(FromPyObject)]
-enum Body<'py> {
+pub(crate) enum Body<'py> {
     Whole(Bound<'py, PyBytes>),
     Pieces(Vec<Bound<'py, PyBytes>>),
 }
 
+impl Body<'_> {
+    /// The second copy of a body on its way, and the last: the first made Python's bytes of what came.
+    pub(crate) fn joined(self) -> Bytes {
+        match self {
+            Self::Whole(body) => Bytes::copy_from_slice(body.as_bytes()),
+            Self::Pieces(pieces) => {
+                let pieces: Vec<_> = pieces.iter().map(PyBytesMethods::as_bytes).collect();
+                Bytes::from(pieces.concat())
+            }
+        }
+    }
+}
+
 /// A rewritten body: slices of the client's and what comes between them; short ones joined.
-fn assembled(body: &Bytes, pieces: Vec<Piece>) -> Vec<Bytes> {
+pub(crate) fn assembled(body: &Bytes, pieces: Option<Vec<Piece>>) -> Vec<Bytes> {
+    let Some(pieces) = pieces else { return vec![body.clone()] };
     if body.len() < LONG_BODY_BYTES {
         return vec![Bytes::from(joined(&pieces, body))];
     }
@@ -127,14 +142,7 @@ impl ChatRequest {
     #[new]
     fn new(py: Python<'_>, body: Body<'_>) -> PyResult<Self> {
         guard(|| {
-            // The second copy of a body on its way, and the last: the first made Python's bytes of what came.
-            let body = match body {
-                Body::Whole(body) => Bytes::copy_from_slice(body.as_bytes()),
-                Body::Pieces(pieces) => {
-                    let pieces: Vec<_> = pieces.iter().map(PyBytesMethods::as_bytes).collect();
-                    Bytes::from(pieces.concat())
-                }
-            };
+            let body = body.joined();
             let request = without_gil_if_large(py, body.len(), || core::ChatRequest::scan(&body));
             let request = request.map_err(|error| request_error(py, &error))?;
             Ok(Self { body, request })
@@ -192,9 +200,9 @@ impl ChatRequest {
             let size = body.len() + reasoning.iter().flatten().map(|text| text.len()).sum::<usize>();
             let rewrite =
                 without_gil_if_large(py, size, || self.request.splice(body, &route.route, &reasoning));
-            let body = rewrite.body.map_or_else(|| vec![body.clone()], |pieces| assembled(body, pieces));
             Ok(PreparedRequest {
-                body,
+                body: assembled(body, rewrite.body),
+                api: Api::Chat,
                 mode: rewrite.mode,
                 thinking: rewrite.thinking,
                 upstream_model: route.route.upstream_model.clone(),
@@ -218,12 +226,13 @@ impl ChatRequest {
 pub(crate) struct PreparedRequest {
     /// Shared with every exchange that sends it: a retry copies nothing.
     pub(crate) body: Vec<Bytes>,
+    pub(crate) api: Api,
     pub(crate) mode: AnswerMode,
-    thinking: Option<ThinkingOutcome>,
+    pub(crate) thinking: Option<ThinkingOutcome>,
     pub(crate) upstream_model: String,
     pub(crate) reasoning_tags: ReasoningTags,
     pub(crate) keep_reasoning: bool,
-    restored: usize,
+    pub(crate) restored: usize,
 }
 
 #[pymethods]

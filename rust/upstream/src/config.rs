@@ -30,7 +30,7 @@ pub struct Timeouts {
 /// It holds a key, so it has no `Debug`.
 #[derive(Clone)]
 pub struct UpstreamConfig {
-    /// Such as `https://api.example.com/v1`; `/chat/completions` is put after it.
+    /// Such as `https://api.example.com/v1`; the path of the API is put after it.
     pub base_url: String,
     /// Sent as `authorization: Bearer …`.
     pub api_key: Option<String>,
@@ -93,8 +93,8 @@ impl Timeouts {
     }
 }
 
-/// `base_url` + `/chat/completions`.
-pub(crate) fn chat_completions_url(base_url: &str) -> Result<Uri, ConfigError> {
+/// `base_url` + `api_path`.
+pub(crate) fn url(base_url: &str, api_path: &str) -> Result<Uri, ConfigError> {
     let mut parts = base_url.parse::<Uri>().map_err(|_| ConfigError::BaseUrl)?.into_parts();
     let is_http =
         parts.scheme.as_ref().is_some_and(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS);
@@ -103,8 +103,7 @@ pub(crate) fn chat_completions_url(base_url: &str) -> Result<Uri, ConfigError> {
     if !is_http || !is_host || base_url.contains(['?', '#']) {
         return Err(ConfigError::BaseUrl);
     }
-    parts.path_and_query =
-        Some(format!("{path}/chat/completions").parse().map_err(|_| ConfigError::BaseUrl)?);
+    parts.path_and_query = Some(format!("{path}{api_path}").parse().map_err(|_| ConfigError::BaseUrl)?);
     Uri::from_parts(parts).map_err(|_| ConfigError::BaseUrl)
 }
 
@@ -136,7 +135,7 @@ mod tests {
             ("https://ho st/v1", None),
         ];
         for (base_url, expected) in rows {
-            let url = chat_completions_url(base_url).ok().map(|url| url.to_string());
+            let url = url(base_url, "/chat/completions").ok().map(|url| url.to_string());
             assert_eq!(url.as_deref(), expected, "{base_url}");
         }
     }

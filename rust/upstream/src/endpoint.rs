@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, header};
 use llmgw_core::answer::context::{AnswerContext, AnswerMode};
+use llmgw_core::api::Api;
 
 use crate::config::{self, ConfigError, UpstreamConfig};
 use crate::http1::{Client, RequestHead};
@@ -15,7 +16,8 @@ const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("llmgw/", env!(
 /// A checked config with its client, and what all requests to it have in common.
 pub(crate) struct Endpoint {
     pub(crate) client: Client,
-    pub(crate) head: RequestHead,
+    /// By [`Api`].
+    heads: Vec<RequestHead>,
     pub(crate) api_key: ApiKey,
     pub(crate) config: UpstreamConfig,
 }
@@ -25,7 +27,7 @@ impl Endpoint {
     /// Where the config can't work: see [`ConfigError`].
     pub(crate) fn new(config: UpstreamConfig) -> Result<Self, ConfigError> {
         config.timeouts.check()?;
-        let url = config::chat_completions_url(&config.base_url)?;
+        let url = |api: Api| config::url(&config.base_url, api.path());
         let mut headers = vec![
             (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
@@ -34,10 +36,16 @@ impl Endpoint {
         if let Some(api_key) = &config.api_key {
             headers.push((header::AUTHORIZATION, config::authorization(api_key)?));
         }
-        let head = RequestHead::post(&url, &headers);
-        let client = Client::new(&url, &config.timeouts)?;
+        let heads = Api::ALL.into_iter().map(|api| Ok(RequestHead::post(&url(api)?, &headers)));
+        let heads = heads.collect::<Result<_, ConfigError>>()?;
+        let client = Client::new(&url(Api::default())?, &config.timeouts)?;
         let api_key = ApiKey::new(config.api_key.as_deref());
-        Ok(Self { client, head, api_key, config })
+        Ok(Self { client, heads, api_key, config })
+    }
+
+    /// What all requests of this API have in common.
+    pub(crate) fn head(&self, api: Api) -> &RequestHead {
+        &self.heads[api as usize]
     }
 }
 
@@ -45,6 +53,8 @@ impl Endpoint {
 pub struct ExchangeRequest {
     /// The rewritten request body, in pieces; not copied again on its way to the socket.
     pub body: Vec<Bytes>,
+    /// The client's API, which says where the upstream has it and what becomes of the answer.
+    pub api: Api,
     /// Stream, merged or plain.
     pub mode: AnswerMode,
     /// `request_id` is sent as `x-request-id` too, where it can stand in a header.

@@ -11,9 +11,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
-use llmgw_core::answer::completion;
 use llmgw_core::answer::context::{AnswerContext, AnswerMode};
 use llmgw_core::answer::stream::StreamState;
+use llmgw_core::api::Api;
 use tokio::time::{Instant, timeout};
 
 use crate::config::MAX_TIMEOUT;
@@ -82,21 +82,21 @@ impl<'task> Pump<'task> {
     }
 
     async fn run(mut self, request: ExchangeRequest) -> Result<(), ExchangeError> {
-        let ExchangeRequest { body, mode, context, .. } = request;
+        let ExchangeRequest { body, api, mode, context, .. } = request;
         let accept = if mode == AnswerMode::Plain { JSON } else { EVENT_STREAM };
         let mut headers = vec![(header::ACCEPT, HeaderValue::from_static(accept))];
         if let Ok(request_id) = HeaderValue::from_str(&context.request_id) {
             headers.push((X_REQUEST_ID, request_id));
         }
         let body_length = body.iter().map(Bytes::len).sum();
-        let head = self.endpoint.head.with(&headers, body_length);
+        let head = self.endpoint.head(api).with(&headers, body_length);
         drop(headers);
         // In boxes of their own: each phase needs room that a stream should not hold for minutes.
         let request = Outgoing::new(head, body);
         let answered = self.wait(Box::pin(self.endpoint.client.request(request)).as_mut()).await??;
         let connection = Box::pin(self.accepted(answered, mode)).await?;
         if mode == AnswerMode::Plain {
-            Box::pin(self.whole(connection, &context)).await
+            Box::pin(self.whole(connection, api, &context)).await
         } else {
             self.events(connection, mode).await
         }
@@ -233,6 +233,7 @@ impl<'task> Pump<'task> {
     async fn whole(
         &mut self,
         mut connection: Connection,
+        api: Api,
         context: &AnswerContext,
     ) -> Result<(), ExchangeError> {
         let limit = self.endpoint.config.max_answer_bytes;
@@ -254,8 +255,7 @@ impl<'task> Pump<'task> {
                 None => break,
             }
         }
-        let cleaned =
-            completion::clean(&answer, context).map_err(|error| self.endpoint.api_key.redacted(&error))?;
+        let cleaned = api.clean(&answer, context).map_err(|error| self.endpoint.api_key.redacted(&error))?;
         self.endpoint.client.keep(connection);
         self.shared.whole(cleaned.body.unwrap_or(answer), cleaned.summary);
         Ok(())

@@ -7,11 +7,9 @@ use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use llmgw_core::answer::context::{AnswerContext, AnswerMode};
-use llmgw_core::answer::merge::Merger;
-use llmgw_core::answer::stream::{StreamState, Transformer};
+use llmgw_core::answer::stream::StreamState;
 use llmgw_core::answer::summary::Summary;
-use llmgw_core::sse::SseLimits;
+use llmgw_core::api::Machine;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -42,13 +40,6 @@ struct Answer {
     output: Vec<u8>,
 }
 
-enum Machine {
-    Stream(Box<Transformer>),
-    Merged(Box<Merger>),
-    /// Plain, or at its end.
-    Whole(Summary),
-}
-
 /// The reader's side.
 #[derive(Default)]
 struct Slot {
@@ -77,14 +68,7 @@ pub(crate) struct Progress {
 }
 
 impl Shared {
-    pub(crate) fn new(mode: AnswerMode, context: AnswerContext, limits: SseLimits, api_key: ApiKey) -> Self {
-        let machine = match mode {
-            AnswerMode::Stream { include_usage } => {
-                Machine::Stream(Box::new(Transformer::new(context, include_usage, limits)))
-            }
-            AnswerMode::Merged => Machine::Merged(Box::new(Merger::new(context, limits))),
-            AnswerMode::Plain => Machine::Whole(Summary::default()),
-        };
+    pub(crate) fn new(machine: Machine, api_key: ApiKey) -> Self {
         Self {
             answer: Mutex::new(Answer { machine, output: Vec::new() }),
             slot: Mutex::new(Slot::default()),
@@ -102,34 +86,8 @@ impl Shared {
     pub(crate) fn feed(&self, input: Option<&[u8]>) -> Progress {
         let mut answer = lock(&self.answer);
         let Answer { machine, output } = &mut *answer;
-        match machine {
-            Machine::Stream(transformer) => {
-                let state = match input {
-                    Some(input) => transformer.feed(input, output),
-                    None => transformer.finish(output),
-                };
-                self.publish(state, transformer, output)
-            }
-            Machine::Merged(merger) => {
-                let state = match input {
-                    Some(input) => merger.feed(input),
-                    None => merger.finish(),
-                };
-                let began = merger.summary().frames > 0;
-                if began {
-                    self.slot().begin();
-                }
-                if state != StreamState::Open {
-                    self.merged(machine);
-                }
-                Progress { state, began, sent: false, full: false }
-            }
-            Machine::Whole(_) => Progress { state: StreamState::Done, began: true, sent: false, full: false },
-        }
-    }
-
-    fn publish(&self, state: StreamState, transformer: &Transformer, output: &mut Vec<u8>) -> Progress {
-        let began = transformer.summary().frames > 0;
+        let state = machine.feed(input, output);
+        let began = machine.summary().frames > 0;
         let mut slot = self.slot();
         if began {
             slot.begin();
@@ -137,40 +95,23 @@ impl Shared {
         if state == StreamState::Failed {
             self.api_key.redact(output);
         }
-        let error = transformer
-            .error()
-            .filter(|_| state == StreamState::Failed)
-            .map(|error| self.api_key.redacted(error));
-        if let Some(error) = error.filter(|_| !began && !slot.committed) {
-            slot.end(Err(error));
+        // Nothing has been handed out, nor is there anything that can be.
+        let is_raised = state == StreamState::Failed && !slot.committed && !(began && machine.is_stream());
+        if let Some(error) = machine.error().filter(|_| is_raised) {
+            slot.end(Err(self.api_key.redacted(error)));
             return Progress { state, began, sent: false, full: false };
         }
         let sent = (began || slot.committed) && slot.push(output);
         if state != StreamState::Open {
-            slot.close(transformer.error().map(|error| error.kind.into()));
+            slot.close(machine.error().map(|error| error.kind.into()));
         }
         Progress { state, began, sent, full: slot.ready.len() >= HIGH_WATER_BYTES }
-    }
-
-    fn merged(&self, machine: &mut Machine) {
-        let Machine::Merged(merger) = std::mem::replace(machine, Machine::Whole(Summary::default())) else {
-            return;
-        };
-        let mut summary = merger.summary().clone();
-        match merger.into_completion() {
-            Ok(body) => self.slot().end(Ok(body)),
-            Err(error) => {
-                summary.error = Some(error.kind);
-                self.slot().end(Err(self.api_key.redacted(&error)));
-            }
-        }
-        *machine = Machine::Whole(summary);
     }
 
     /// A whole plain answer.
     pub(crate) fn whole(&self, body: Vec<u8>, summary: Summary) {
         let mut answer = lock(&self.answer);
-        answer.machine = Machine::Whole(summary);
+        answer.machine = Machine::Whole(summary, None);
         self.slot().end(Ok(body));
     }
 
@@ -179,13 +120,12 @@ impl Shared {
         let mut answer = lock(&self.answer);
         let Answer { machine, output } = &mut *answer;
         let mut slot = self.slot();
-        match machine {
-            Machine::Stream(transformer) if slot.committed && !slot.ended => {
-                transformer.fail(error.in_band(), output);
-                slot.push(output);
-                slot.close(Some(error.kind));
-            }
-            _ => slot.end(Err(error)),
+        if machine.is_stream() && slot.committed && !slot.ended {
+            machine.fail(error.in_band(), output);
+            slot.push(output);
+            slot.close(Some(error.kind));
+        } else {
+            slot.end(Err(error));
         }
     }
 
@@ -250,11 +190,7 @@ impl Shared {
 
     pub(crate) fn report(&self) -> Report {
         let answer = lock(&self.answer);
-        let summary = match &answer.machine {
-            Machine::Stream(transformer) => transformer.summary().clone(),
-            Machine::Merged(merger) => merger.summary().clone(),
-            Machine::Whole(summary) => summary.clone(),
-        };
+        let summary = answer.machine.summary().clone();
         let slot = self.slot();
         Report {
             summary,

@@ -32,7 +32,8 @@ impl Upstream {
     pub fn start(&self, runtime: &Handle, request: ExchangeRequest) -> Exchange {
         let limits = self.endpoint.config.limits;
         let api_key = self.endpoint.api_key.clone();
-        let shared = Arc::new(Shared::new(request.mode, request.context.clone(), limits, api_key));
+        let machine = request.api.machine(request.mode, request.context.clone(), limits);
+        let shared = Arc::new(Shared::new(machine, api_key));
         let task = runtime.spawn(pump::supervise(Arc::clone(&self.endpoint), request, Arc::clone(&shared)));
         Exchange::new(shared, task.abort_handle())
     }

@@ -1,7 +1,7 @@
 //! Choices by their index: what a stream, a merged answer and kept turns know of each.
 
 /// What is known of one choice.
-pub(crate) trait Indexed {
+pub trait Indexed {
     /// Nothing yet, of the choice with this index.
     fn at(index: u64) -> Self;
 

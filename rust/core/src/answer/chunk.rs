@@ -7,7 +7,6 @@ use crate::json::text::{quoted, string};
 use crate::json::{JsonError, Kind, Member, Scanner, Span, Text, Value};
 
 use super::context::AnswerContext;
-use super::error::{StreamError, StreamErrorKind};
 
 /// A chunk's members. Reused from chunk to chunk, so that reading one allocates nothing.
 #[derive(Debug, Default)]
@@ -45,7 +44,7 @@ pub struct Choice {
     pub members: usize,
     /// `index`
     pub index: Option<Member>,
-    /// `delta` of a chunk, `message` of a whole completion.
+    /// `delta` of a chunk, `message` of a whole completion, `text` of a text completion.
     pub delta_member: Option<Member>,
     /// What is inside of it.
     pub delta: Delta,
@@ -116,6 +115,8 @@ pub enum Holder {
     Delta,
     /// A whole completion's `message`.
     Message,
+    /// A text completion's `text`, which is a string.
+    Text,
 }
 
 /// Why a payload is not a chunk.
@@ -128,18 +129,12 @@ impl From<JsonError> for NotAChunk {
     }
 }
 
-impl From<NotAChunk> for StreamError {
-    fn from(_: NotAChunk) -> Self {
-        Self::new(StreamErrorKind::InvalidEvent)
-    }
-}
-
 impl Chunk {
     /// Read a chunk or a completion.
     ///
     /// # Errors
     /// [`NotAChunk`] where it is not a JSON object, where `choices` or `tool_calls` are not arrays of objects, or where
-    /// `content` is neither a string nor a list of parts nor null.
+    /// `content` is neither a string nor a list of parts nor null, or `text` neither a string nor null.
     pub fn read(&mut self, input: &[u8], holder: Holder) -> Result<(), NotAChunk> {
         let (mut choices, mut tool_calls) =
             (std::mem::take(&mut self.choices), std::mem::take(&mut self.tool_calls));
@@ -190,15 +185,15 @@ impl Chunk {
     /// and that take away an `error` that is null, since the mere name makes one SDK raise.
     pub(crate) fn make_whole(
         &self,
-        object: &[u8],
+        object: &str,
         input: &[u8],
         context: &AnswerContext,
         edits: &mut Edits,
     ) -> MemberChanges {
         let is = |member: Option<Member>, kind: Kind| member.is_some_and(|member| member.value.kind == kind);
         let mut changes = MemberChanges::new();
-        if text_of(self.object.as_ref(), input).is_none_or(|text| text.raw() != object) {
-            changes.set(edits, self.object, "object", quoted(object));
+        if text_of(self.object.as_ref(), input).is_none_or(|text| text.raw() != object.as_bytes()) {
+            changes.set(edits, self.object, "object", quoted(object.as_bytes()));
         }
         if !is(self.id, Kind::String) {
             changes.set(edits, self.id, "id", string(&context.request_id));
@@ -250,6 +245,10 @@ impl Choice {
                         Ok::<_, NotAChunk>(())
                     })?;
                     choice.delta_member = Some(unless_other(member, Kind::Object)?);
+                    return Ok(());
+                }
+                (Known::Text, Holder::Text) => {
+                    choice.delta_member = Some(unless_other(scanner.member(&key)?, Kind::String)?);
                     return Ok(());
                 }
                 (Known::Index, _) => &mut choice.index,
@@ -409,6 +408,7 @@ enum Known {
     ReasoningContent,
     ReasoningDetails,
     Role,
+    Text,
     ToolCalls,
     Type,
     Usage,
@@ -437,6 +437,7 @@ impl Known {
             b"reasoning_content" => Self::ReasoningContent,
             b"reasoning_details" => Self::ReasoningDetails,
             b"role" => Self::Role,
+            b"text" => Self::Text,
             b"tool_calls" => Self::ToolCalls,
             b"type" => Self::Type,
             b"usage" => Self::Usage,

@@ -6,10 +6,13 @@
 
 use std::borrow::Cow;
 
-use super::chunk::{Choice, Chunk, Delta, Holder, ToolCall, text_of};
+use super::chunk::{Choice, Chunk, Delta, Holder, NotAChunk, ToolCall, text_of};
 use super::context::AnswerContext;
 use super::error::{StreamError, StreamErrorKind};
-use super::stream::{Parts, Reason, details_text, new_call_id, translate, upstream_error, write_arguments};
+use super::stream::{
+    ChatChoice, ChoiceRules, Parts, Reason, details_text, new_call_id, translate, upstream_error,
+    write_arguments,
+};
 use super::summary::Summary;
 use super::think::{self, ReasoningTags, Split, may_hold_tag};
 use super::usage::read_usage;
@@ -32,35 +35,63 @@ pub struct Cleaned {
 /// # Errors
 /// [`StreamErrorKind::InvalidEvent`] where it is not a completion, [`StreamErrorKind::ErrorEvent`] where it is an error.
 pub fn clean(body: &[u8], context: &AnswerContext) -> Result<Cleaned, StreamError> {
-    if simdutf8::basic::from_utf8(body).is_err() {
-        return Err(StreamError::new(StreamErrorKind::InvalidEvent));
-    }
-    let mut chunk = Chunk::default();
-    chunk.read(body, Holder::Message)?;
-    if let Some(error) = chunk.error_value() {
-        return Err(upstream_error(body, error));
-    }
-    if chunk.choices.is_empty() {
-        return Err(StreamError::new(StreamErrorKind::InvalidEvent));
-    }
     let inline = context.reasoning_tags == ReasoningTags::Think;
-    let mut summary = Summary { frames: 1, complete: true, ..Summary::default() };
-    summary.usage = chunk.usage_value(body).map(|usage| read_usage(body, usage));
-    let mut edits = Edits::new();
-    for (position, choice) in chunk.choices.iter().enumerate() {
-        let reason = clean_choice(&chunk, choice, position, body, context, &mut edits)?;
-        summary.finish_reason.get_or_insert(reason);
+    let rules = WholeRules { name: ChatChoice::NAME, object: "chat.completion", holder: Holder::Message };
+    clean_with(&rules, body, context, |chunk, (position, choice), edits, summary| {
+        let reason = clean_choice(chunk, choice, position, body, context, edits)?;
         let reasoning = reasoning_of(&choice.delta, inline, body);
         summary.reasoning_seen |= !reasoning.is_empty();
         if context.keep_reasoning
-            && let Some(call) = choice.tool_calls(&chunk).first()
+            && let Some(call) = choice.tool_calls(chunk).first()
         {
             let index = choice.index.and_then(|index| index.value.as_u64(body)).unwrap_or(position as u64);
             let call = first_call(call, (index, &context.request_id), body);
             summary.tool_turns.extend(ToolTurn::whole(call, &reasoning));
         }
+        Ok(reason)
+    })
+}
+
+/// What a whole answer of an API is.
+pub(crate) struct WholeRules {
+    /// In an error's message.
+    pub(crate) name: &'static str,
+    pub(crate) object: &'static str,
+    /// What holds a choice's text.
+    pub(crate) holder: Holder,
+}
+
+/// Clean up one answer, each of its choices with `clean_choice`, which returns the finish reason that the client sees.
+pub(crate) fn clean_with(
+    rules: &WholeRules,
+    body: &[u8],
+    context: &AnswerContext,
+    mut clean_choice: impl FnMut(
+        &Chunk,
+        (usize, &Choice),
+        &mut Edits,
+        &mut Summary,
+    ) -> Result<String, StreamError>,
+) -> Result<Cleaned, StreamError> {
+    if simdutf8::basic::from_utf8(body).is_err() {
+        return Err(StreamError::not_a(rules.name));
     }
-    let mut changes = chunk.make_whole(b"chat.completion", body, context, &mut edits);
+    let mut chunk = Chunk::default();
+    chunk.read(body, rules.holder).map_err(|NotAChunk| StreamError::not_a(rules.name))?;
+    if let Some(error) = chunk.error_value() {
+        return Err(upstream_error(body, error));
+    }
+    if chunk.choices.is_empty() {
+        return Err(StreamError::not_a(rules.name));
+    }
+    let mut summary = Summary { frames: 1, complete: true, ..Summary::default() };
+    summary.usage = chunk.usage_value(body).map(|usage| read_usage(body, usage));
+    let mut edits = Edits::new();
+    for choice in chunk.choices.iter().enumerate() {
+        let reason = clean_choice(&chunk, choice, &mut edits, &mut summary)?;
+        summary.finish_reason.get_or_insert(reason);
+    }
+    let mut changes = chunk.make_whole(rules.object, body, context, &mut edits);
     if chunk.id.is_some_and(|id| id.value.kind == Kind::String && id.value.is_blank(body)) {
         changes.set(&mut edits, chunk.id, "id", quoted(context.request_id.as_bytes()));
     }
@@ -142,19 +173,30 @@ fn clean_choice(
     }
     changes.finish(edits, input, holder.value.span, message.members);
 
-    let mut changes = MemberChanges::new();
+    let default = if calls.is_empty() { "stop" } else { "tool_calls" };
+    clean_ending(choice, (position, default), input, edits, MemberChanges::new())
+}
+
+/// What a choice has around its text: index and finish reason, with what they are where the upstream gave none.
+/// Returns the finish reason that the client sees.
+pub(crate) fn clean_ending(
+    choice: &Choice,
+    (position, default): (usize, &'static str),
+    input: &[u8],
+    edits: &mut Edits,
+    mut changes: MemberChanges,
+) -> Result<String, StreamError> {
     let told = text_of(choice.finish_reason.as_ref(), input).map(|text| text.decode().into_owned());
     let reason = match told.as_deref().map(translate) {
         Some(Reason::Error) => return Err(StreamError::new(StreamErrorKind::ErrorEvent)),
         Some(Reason::Translated(to)) => to,
         Some(Reason::AsIs) => "",
-        None if calls.is_empty() => "stop",
-        None => "tool_calls",
+        None => default,
     };
     if !reason.is_empty() {
         changes.set(edits, choice.finish_reason, "finish_reason", quoted(reason.as_bytes()));
     }
-    if index.is_none() {
+    if choice.index.is_none_or(|index| index.value.as_u64(input).is_none()) {
         changes.set(edits, choice.index, "index", position.to_string().into_bytes());
     }
     changes.finish(edits, input, choice.span, choice.members);

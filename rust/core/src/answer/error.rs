@@ -60,7 +60,7 @@ impl StreamError {
     pub fn new(kind: StreamErrorKind) -> Self {
         let message = match kind {
             StreamErrorKind::ErrorEvent => "The upstream reported an error.",
-            StreamErrorKind::InvalidEvent => "The upstream sent something that is no chat completion.",
+            StreamErrorKind::InvalidEvent => return Self::not_a("chat completion"),
             StreamErrorKind::EventTooLarge => "The upstream sent an event beyond the size limit.",
             StreamErrorKind::Truncated => "The upstream ended the answer without a finish reason.",
             StreamErrorKind::Reset => "The connection to the upstream broke before the answer was complete.",
@@ -71,6 +71,13 @@ impl StreamError {
             StreamErrorKind::Draining => "The gateway is restarting; the answer is incomplete. Try again.",
         };
         Self { kind, message: message.to_owned(), status: None }
+    }
+
+    /// An event or an answer that is not what it should be.
+    #[must_use]
+    pub fn not_a(what: &str) -> Self {
+        let message = format!("The upstream sent something that is no {what}.");
+        Self { kind: StreamErrorKind::InvalidEvent, message, status: None }
     }
 }
 

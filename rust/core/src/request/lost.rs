@@ -65,7 +65,7 @@ impl ChatRequest {
     /// Everything that is said; `before` is called in front of each message, with the message's offset.
     fn conversation(&self, body: &[u8], mut before: impl FnMut(usize, &Conversation)) -> Conversation {
         let mut conversation = Conversation::new();
-        let Some(messages) = self.field(Field::Messages) else { return conversation };
+        let Some(messages) = self.top.field(Field::Messages) else { return conversation };
         // It has been scanned before, so it can't fail now.
         let _ = Scanner::of(body, messages.value).array(|scanner, _| {
             let mut role = None;

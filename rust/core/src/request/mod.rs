@@ -29,8 +29,8 @@
 mod directive;
 pub mod error;
 mod lost;
-mod rewrite;
-mod scan;
+pub(crate) mod rewrite;
+pub(crate) mod scan;
 
 use crate::answer::context::AnswerMode;
 use crate::dialect::Dialect;
@@ -56,19 +56,9 @@ pub struct ChatRequest {
     /// Where the first image is, such as `messages[2].content[1]`.
     pub first_image: Option<String>,
     /// Whether the client wants the usage chunk at the end of the stream.
-    include_usage: bool,
-    /// The whole body.
-    body: Object,
-    /// The known fields of the body (null ones too), by [`Field`].
-    fields: [Option<Member>; FIELDS.len()],
-    /// How many members of the body are not known fields.
-    unknown_fields: usize,
-    /// `stream_options`, with its `include_usage`.
-    stream_options: Option<Object>,
-    /// `thinking`, with its `type`.
-    thinking_object: Option<Object>,
-    /// `chat_template_kwargs`, with its `enable_thinking`.
-    chat_template_kwargs: Option<Object>,
+    pub(crate) include_usage: bool,
+    /// Its fields.
+    pub(crate) top: TopLevel,
     /// The assistant messages that called tools and have no reasoning.
     lost_turns: Vec<LostTurn>,
     /// The last user message's text or list of parts.
@@ -95,9 +85,35 @@ impl ChatRequest {
     fn directive_place(&self) -> Option<Place> {
         self.user_place.or(self.system_place)
     }
+}
 
+/// Where the fields of a body are, whatever its API.
+#[derive(Clone, Debug)]
+pub(crate) struct TopLevel {
+    /// The whole body.
+    body: Object,
+    /// The fields that its API knows.
+    known: &'static [Field],
+    /// Those of the body (null ones too), by [`Field`].
+    fields: [Option<Member>; FIELDS.len()],
+    /// How many members of the body are not known fields.
+    unknown_fields: usize,
+    /// `stream_options`, with its `include_usage`.
+    stream_options: Option<Object>,
+    /// `thinking`, with its `type`.
+    thinking_object: Option<Object>,
+    /// `chat_template_kwargs`, with its `enable_thinking`.
+    chat_template_kwargs: Option<Object>,
+}
+
+impl TopLevel {
     const fn field(&self, field: Field) -> Option<Member> {
         self.fields[field as usize]
+    }
+
+    /// The known field of this name.
+    fn named(&self, name: &[u8]) -> Option<Field> {
+        Field::named(name).filter(|field| self.known.contains(field))
     }
 }
 

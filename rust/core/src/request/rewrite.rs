@@ -8,8 +8,10 @@ use crate::json::edit::{Edits, Piece};
 use crate::json::{JsonError, Member, Scanner, Value, text};
 use crate::turn::key::is_escaped_text;
 
+use super::directive::{self, Place};
+use super::lost::LostTurn;
 use super::scan::{FIELDS, Field};
-use super::{ChatRequest, Object, Rewrite, Route, ThinkingOutcome, ThinkingSent, UpstreamStream, directive};
+use super::{ChatRequest, Object, Rewrite, Route, ThinkingOutcome, ThinkingSent, TopLevel, UpstreamStream};
 
 /// A request grows by no more than this: a few bytes of a message that stands in it again and again would otherwise
 /// bring as many copies of its reasoning.
@@ -24,17 +26,18 @@ impl ChatRequest {
     /// string (what can't stand there is passed over).
     #[must_use]
     pub fn splice(&self, body: &[u8], route: &Route, reasoning: &[Option<&[u8]>]) -> Rewrite {
-        let mut plan = Plan::new(self, body);
-        plan.model(&route.upstream_model);
+        let mut plan = Plan::new(&self.top, body, Field::Messages);
+        plan.model(&self.model, &route.upstream_model);
         let thinking = self.thinking_outcome(route);
         if let Some(ThinkingOutcome { asked, sent }) = thinking {
-            plan.thinking(sent, asked);
+            plan.thinking(sent, asked, self.directive_place());
         }
         let mode = self.answer_mode(route, thinking);
         if mode != AnswerMode::Plain {
             plan.stream();
         }
-        let restored = if self.lost_turns(body, route) > 0 { plan.restore(reasoning) } else { 0 };
+        let restored =
+            if self.lost_turns(body, route) > 0 { plan.restore(&self.lost_turns, reasoning) } else { 0 };
         plan.drop_fields(&route.drop);
         Rewrite { body: plan.pieces(), thinking, mode, restored }
     }
@@ -58,6 +61,7 @@ impl ChatRequest {
             Some(ThinkingOutcome { asked, sent: ThinkingSent::Dialect(_) }) => !asked,
             // The client's own object passes through.
             _ => self
+                .top
                 .thinking_object
                 .and_then(|object| object.member?.value.as_text(body))
                 .is_some_and(|kind| kind.is("disabled")),
@@ -79,7 +83,9 @@ impl ChatRequest {
         };
         if merged { AnswerMode::Merged } else { AnswerMode::Plain }
     }
+}
 
+impl TopLevel {
     const fn object(&self, field: Field) -> Option<Object> {
         match field {
             Field::StreamOptions => self.stream_options,
@@ -115,8 +121,8 @@ impl Setting {
 }
 
 /// The edits of one body. Each field is decided once, by the first rule that claims it.
-struct Plan<'a> {
-    request: &'a ChatRequest,
+pub(crate) struct Plan<'a> {
+    top: &'a TopLevel,
     body: &'a [u8],
     edits: Edits,
     removed: Vec<Member>,
@@ -125,9 +131,10 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn new(request: &'a ChatRequest, body: &'a [u8]) -> Self {
+    /// `content` is the field that no route may drop.
+    pub(crate) fn new(top: &'a TopLevel, body: &'a [u8], content: Field) -> Self {
         let mut plan = Self {
-            request,
+            top,
             body,
             edits: Edits::new(),
             removed: Vec::new(),
@@ -135,19 +142,19 @@ impl<'a> Plan<'a> {
             claimed: [false; FIELDS.len()],
         };
         plan.claim(Field::Model);
-        plan.claim(Field::Messages);
+        plan.claim(content);
         plan
     }
 
     /// Decide on a field, which nothing later may drop.
     const fn claim(&mut self, field: Field) -> Option<Member> {
         self.claimed[field as usize] = true;
-        self.request.field(field)
+        self.top.field(field)
     }
 
-    fn model(&mut self, upstream_model: &str) {
+    pub(crate) fn model(&mut self, model: &str, upstream_model: &str) {
         if let Some(member) = self.claim(Field::Model)
-            && self.request.model != upstream_model
+            && model != upstream_model
         {
             let mut name = Vec::with_capacity(upstream_model.len() + 2);
             text::write_string(upstream_model, &mut name);
@@ -156,13 +163,13 @@ impl<'a> Plan<'a> {
     }
 
     /// The upstream streams, and says what it used.
-    fn stream(&mut self) {
+    pub(crate) fn stream(&mut self) {
         self.set(Field::Stream, Setting::Boolean(true), &mut None);
         self.set_inside(Field::StreamOptions, "include_usage", Setting::Boolean(true), &mut None);
     }
 
     /// Take the switches out, put in what is to be sent.
-    fn thinking(&mut self, sent: ThinkingSent, on: bool) {
+    fn thinking(&mut self, sent: ThinkingSent, on: bool, directive_place: Option<Place>) {
         // The dialect's own switch stays where it stands. Otherwise what comes in takes the place of the first one.
         let qwen = if sent == ThinkingSent::Dialect(Dialect::EnableThinking) {
             None
@@ -187,7 +194,7 @@ impl<'a> Plan<'a> {
                 self.set_inside(field, "enable_thinking", Setting::Boolean(on), &mut place);
             }
             ThinkingSent::Dialect(Dialect::Directive) => {
-                if let Some(text) = self.request.directive_place() {
+                if let Some(text) = directive_place {
                     directive::edit(self.body, text, on, &mut self.edits);
                 }
             }
@@ -208,7 +215,7 @@ impl<'a> Plan<'a> {
     /// The same for a member of an object; the object's other members stay.
     fn set_inside(&mut self, field: Field, name: &str, setting: Setting, place: &mut Option<Member>) {
         let inner = member_text(name, &setting.json());
-        match (self.claim(field), self.request.object(field)) {
+        match (self.claim(field), self.top.object(field)) {
             (_, Some(Object { member: Some(member), .. })) => {
                 if !setting.is(member.value, self.body) {
                     self.edits.replace(member.value.span, setting.json().into_bytes());
@@ -233,9 +240,9 @@ impl<'a> Plan<'a> {
     }
 
     /// Put reasoning back where it is missing; how often. The last turns come first, should there be too much of it.
-    fn restore(&mut self, reasoning: &[Option<&[u8]>]) -> usize {
+    fn restore(&mut self, turns: &[LostTurn], reasoning: &[Option<&[u8]>]) -> usize {
         let (mut restored, mut budget) = (0, MAX_RESTORED_BYTES);
-        for (turn, kept) in self.request.lost_turns.iter().zip(reasoning).rev() {
+        for (turn, kept) in turns.iter().zip(reasoning).rev() {
             let Some(text) = kept.filter(|text| is_escaped_text(text)) else { continue };
             let Some(rest) = budget.checked_sub(text.len()) else { break };
             budget = rest;
@@ -252,40 +259,43 @@ impl<'a> Plan<'a> {
         restored
     }
 
-    fn drop_fields(&mut self, names: &[String]) {
+    /// Take a field out.
+    pub(crate) fn remove(&mut self, field: Field) {
+        let member = self.claim(field);
+        self.removed.extend(member);
+    }
+
+    pub(crate) fn drop_fields(&mut self, names: &[String]) {
         let mut unknown = false;
         for name in names {
-            match Field::named(name.as_bytes()) {
+            match self.top.named(name.as_bytes()) {
                 Some(field) if self.claimed[field as usize] => {}
-                Some(field) => {
-                    let member = self.claim(field);
-                    self.removed.extend(member);
-                }
+                Some(field) => self.remove(field),
                 None => unknown = true,
             }
         }
-        if unknown && self.request.unknown_fields > 0 {
+        if unknown && self.top.unknown_fields > 0 {
             self.drop_unknown(names);
         }
     }
 
     /// The scan keeps no list of unknown members, for there may be millions: they are walked over once more.
     fn drop_unknown(&mut self, names: &[String]) {
-        let Self { request, body, ref mut removed, .. } = *self;
+        let Self { top, body, ref mut removed, .. } = *self;
         let walk = Scanner::new(body).object(|scanner, key| {
             let member = scanner.member(&key)?;
             let name = key.text.key();
-            if Field::named(&name).is_none() && names.iter().any(|dropped| dropped.as_bytes() == &*name) {
+            if top.named(&name).is_none() && names.iter().any(|dropped| dropped.as_bytes() == &*name) {
                 removed.push(member);
             }
             Ok::<_, JsonError>(())
         });
-        debug_assert_eq!(walk, Ok(request.body.span), "another body than the one that was scanned");
+        debug_assert_eq!(walk, Ok(top.body.span), "another body than the one that was scanned");
     }
 
     /// The rewritten body, if it differs.
-    fn pieces(mut self) -> Option<Vec<Piece>> {
-        let Object { span, members, .. } = self.request.body;
+    pub(crate) fn pieces(mut self) -> Option<Vec<Piece>> {
+        let Object { span, members, .. } = self.top.body;
         self.edits.members(self.body, span, members, &mut self.removed, &self.added, COMMA);
         (!self.edits.is_empty()).then(|| self.edits.pieces(self.body.len()))
     }

@@ -5,11 +5,11 @@ use crate::json::{self, JsonError, JsonErrorKind, Key, Kind, MAX_DEPTH, Member, 
 
 use super::directive::Place;
 use super::error::{RequestError, RequestErrorCode};
-use super::{ChatRequest, LostTurn, MAX_LOST_TURNS, Object};
+use super::{ChatRequest, LostTurn, MAX_LOST_TURNS, Object, TopLevel};
 
 /// A top-level field that the gateway reads: the contract's table, and the two objects that a dialect writes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Field {
+pub(crate) enum Field {
     Model,
     Messages,
     MaxTokens,
@@ -27,10 +27,11 @@ pub(super) enum Field {
     ReasoningEffort,
     Thinking,
     ChatTemplateKwargs,
+    Prompt,
 }
 
 /// The fields and their names, in the order of [`Field`].
-pub(super) const FIELDS: [(Field, &str); 17] = [
+pub(super) const FIELDS: [(Field, &str); 18] = [
     (Field::Model, "model"),
     (Field::Messages, "messages"),
     (Field::MaxTokens, "max_tokens"),
@@ -48,6 +49,28 @@ pub(super) const FIELDS: [(Field, &str); 17] = [
     (Field::ReasoningEffort, "reasoning_effort"),
     (Field::Thinking, "thinking"),
     (Field::ChatTemplateKwargs, "chat_template_kwargs"),
+    (Field::Prompt, "prompt"),
+];
+
+/// What a chat-completions body has.
+pub(super) const CHAT: [Field; 17] = [
+    Field::Model,
+    Field::Messages,
+    Field::MaxTokens,
+    Field::Temperature,
+    Field::TopP,
+    Field::Seed,
+    Field::Stream,
+    Field::StreamOptions,
+    Field::Tools,
+    Field::ToolChoice,
+    Field::EnableThinking,
+    Field::LlmgwThinking,
+    Field::ResponseFormat,
+    Field::Stop,
+    Field::ReasoningEffort,
+    Field::Thinking,
+    Field::ChatTemplateKwargs,
 ];
 
 impl Field {
@@ -136,33 +159,26 @@ impl ChatRequest {
     /// # Errors
     /// The first rule of the [module's](super) that it breaks, reading from its start (invalid UTF-8 before all).
     pub fn scan(body: &[u8]) -> Result<Self, RequestError> {
-        scan(body).map_err(|refusal| refusal.into_error(body))
+        scan(body, &CHAT, [Field::Model, Field::Messages])
     }
 }
 
-fn scan(body: &[u8]) -> Result<ChatRequest, Refusal> {
-    json::check_utf8(body)?;
-    let mut scanner = Scanner::new(body);
-    if scanner.peek()? != Kind::Object {
-        let value = scanner.value()?;
-        scanner.end()?;
-        return Err(Refusal::NoObject { offset: value.span.start });
+/// Read a body of the API that knows these fields and requires those two. What it does not know stays empty.
+pub(crate) fn scan(
+    body: &[u8],
+    known: &'static [Field],
+    required: [Field; 2],
+) -> Result<ChatRequest, RequestError> {
+    let mut request = ChatRequest::empty(known);
+    match request.read(body, required) {
+        Ok(()) => Ok(request),
+        Err(refusal) => Err(refusal.into_error(body)),
     }
-    let mut request = ChatRequest::empty();
-    let mut members = 0;
-    let span = scanner.object(|scanner, key| {
-        members += 1;
-        request.read_member(scanner, &key)
-    })?;
-    scanner.end()?;
-    request.body = Object { span, members, member: None };
-    request.check_required()?;
-    Ok(request)
 }
 
 impl ChatRequest {
     /// Before anything has been read.
-    const fn empty() -> Self {
+    const fn empty(known: &'static [Field]) -> Self {
         Self {
             model: String::new(),
             stream: false,
@@ -170,26 +186,47 @@ impl ChatRequest {
             llmgw_thinking: None,
             first_image: None,
             include_usage: false,
-            body: Object { span: Span { start: 0, end: 0 }, members: 0, member: None },
-            fields: [None; FIELDS.len()],
-            unknown_fields: 0,
-            stream_options: None,
-            thinking_object: None,
-            chat_template_kwargs: None,
+            top: TopLevel {
+                body: Object { span: Span { start: 0, end: 0 }, members: 0, member: None },
+                known,
+                fields: [None; FIELDS.len()],
+                unknown_fields: 0,
+                stream_options: None,
+                thinking_object: None,
+                chat_template_kwargs: None,
+            },
             lost_turns: Vec::new(),
             user_place: None,
             system_place: None,
         }
     }
 
+    fn read(&mut self, body: &[u8], required: [Field; 2]) -> Result<(), Refusal> {
+        json::check_utf8(body)?;
+        let mut scanner = Scanner::new(body);
+        if scanner.peek()? != Kind::Object {
+            let value = scanner.value()?;
+            scanner.end()?;
+            return Err(Refusal::NoObject { offset: value.span.start });
+        }
+        let mut members = 0;
+        let span = scanner.object(|scanner, key| {
+            members += 1;
+            self.read_member(scanner, &key)
+        })?;
+        scanner.end()?;
+        self.top.body = Object { span, members, member: None };
+        self.check_required(required)
+    }
+
     /// Read one member of the body.
     fn read_member(&mut self, scanner: &mut Scanner<'_>, key: &Key<'_>) -> Result<(), Refusal> {
-        let Some(field) = Field::named(&key.text.key()) else {
+        let Some(field) = self.top.named(&key.text.key()) else {
             scanner.value()?;
-            self.unknown_fields += 1;
+            self.top.unknown_fields += 1;
             return Ok(());
         };
-        if self.fields[field as usize].is_some() {
+        if self.top.fields[field as usize].is_some() {
             return Err(Refusal::duplicate(field.name(), key.start));
         }
         let kind = scanner.peek()?;
@@ -203,7 +240,7 @@ impl ChatRequest {
         }
         let span = Span { start, end: scanner.position() };
         let member_span = Span { start: key.start, end: span.end };
-        self.fields[field as usize] =
+        self.top.fields[field as usize] =
             Some(Member { ordinal: key.ordinal, span: member_span, value: Value { kind, span } });
         Ok(())
     }
@@ -218,6 +255,10 @@ impl ChatRequest {
                 self.model = value.as_text(input).map(|text| text.decode().into_owned()).unwrap_or_default();
             }
             Field::Messages => self.read_messages(scanner, kind)?,
+            Field::Prompt => {
+                let fits = matches!(kind, Kind::String | Kind::Array);
+                expect(scanner, name, fits, "a string or an array")?;
+            }
             Field::MaxTokens | Field::Temperature | Field::TopP => {
                 expect(scanner, name, kind == Kind::Number, "a number")?;
             }
@@ -239,7 +280,7 @@ impl ChatRequest {
                         Refusal::invalid_type("stream_options.include_usage", "a boolean", value.span.start)
                     })?;
                 }
-                self.stream_options = Some(object);
+                self.top.stream_options = Some(object);
             }
             Field::Tools => {
                 expect(scanner, name, kind == Kind::Array, "an array")?;
@@ -266,10 +307,10 @@ impl ChatRequest {
             }
             // No fields of the contract: any type passes.
             Field::Thinking if kind == Kind::Object => {
-                self.thinking_object = Some(object_with(scanner, field, kind, "type", "an object")?);
+                self.top.thinking_object = Some(object_with(scanner, field, kind, "type", "an object")?);
             }
             Field::ChatTemplateKwargs if kind == Kind::Object => {
-                self.chat_template_kwargs =
+                self.top.chat_template_kwargs =
                     Some(object_with(scanner, field, kind, "enable_thinking", "an object")?);
             }
             Field::Thinking | Field::ChatTemplateKwargs => {
@@ -406,11 +447,11 @@ impl ChatRequest {
         Ok(text.map(inside))
     }
 
-    fn check_required(&self) -> Result<(), Refusal> {
-        for field in [Field::Model, Field::Messages] {
-            match self.field(field).map(|member| member.value) {
+    fn check_required(&self, required: [Field; 2]) -> Result<(), Refusal> {
+        for field in required {
+            match self.top.field(field).map(|member| member.value) {
                 // A field that is null is to blame itself; of one that is absent the end of the body can be said to be.
-                None => return Err(Refusal::missing(field, self.body.span.end - 1)),
+                None => return Err(Refusal::missing(field, self.top.body.span.end - 1)),
                 Some(Value { kind: Kind::Null, span }) => return Err(Refusal::missing(field, span.start)),
                 Some(_) => {}
             }

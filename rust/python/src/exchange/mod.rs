@@ -85,6 +85,7 @@ impl Upstream {
             let created_s = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
             let request = ExchangeRequest {
                 body: request.body.clone(),
+                api: request.api,
                 mode: request.mode,
                 context: AnswerContext {
                     request_id,

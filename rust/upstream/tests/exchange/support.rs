@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use llmgw_core::answer::context::{AnswerContext, AnswerMode};
+use llmgw_core::api::Api;
 use llmgw_core::sse::SseLimits;
 use llmgw_upstream::{Exchange, ExchangeError, ExchangeRequest, Timeouts, Upstream, UpstreamConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -257,7 +258,8 @@ pub(crate) fn request(mode: AnswerMode) -> ExchangeRequest {
         created_s: 7,
         ..AnswerContext::default()
     };
-    ExchangeRequest { body: vec![Bytes::from_static(BODY)], mode, context, heartbeat: NEVER, total: None }
+    let body = vec![Bytes::from_static(BODY)];
+    ExchangeRequest { body, api: Api::Chat, mode, context, heartbeat: NEVER, total: None }
 }
 
 pub(crate) fn start(upstream: &Upstream, mode: AnswerMode) -> Exchange {

@@ -16,7 +16,7 @@ mod calls;
 mod shape;
 
 use crate::answer::choices;
-use crate::answer::chunk::{Chunk, Holder};
+use crate::answer::chunk::{Chunk, NotAChunk};
 use crate::answer::context::AnswerContext;
 use crate::answer::error::{StreamError, StreamErrorKind};
 use crate::answer::keeper::Keeper;
@@ -31,7 +31,7 @@ use crate::json::{JsonError, Kind, Scanner, Value};
 use crate::sse::{Event, Item, Parser, SseLimits};
 
 pub(crate) use calls::{new_call_id, write_arguments};
-use shape::{ChoiceState, Finish};
+pub use shape::{ChatChoice, ChoiceRules, Course, Finish};
 pub(crate) use shape::{Parts, Reason, details_text, translate};
 
 const FRAME_HEAD: &[u8] = b"data: ";
@@ -47,17 +47,25 @@ pub enum StreamState {
     Failed,
 }
 
-/// Turns one upstream stream into frames.
+/// Turns one upstream stream into frames, by the rules of one API: chat completions, unless said otherwise.
 #[derive(Debug)]
-pub struct Transformer {
+pub struct Transformer<Rules = ChatChoice> {
     parser: Parser,
-    shaper: Shaper,
+    shaper: Shaper<Rules>,
 }
 
 impl Transformer {
-    /// For a stream that is about to begin.
+    /// For a stream of chat completions that is about to begin.
     #[must_use]
     pub fn new(context: AnswerContext, include_usage: bool, limits: SseLimits) -> Self {
+        Self::with_rules(context, include_usage, limits)
+    }
+}
+
+impl<Rules: ChoiceRules> Transformer<Rules> {
+    /// For a stream that is about to begin.
+    #[must_use]
+    pub fn with_rules(context: AnswerContext, include_usage: bool, limits: SseLimits) -> Self {
         Self { parser: Parser::new(limits), shaper: Shaper::new(context, include_usage) }
     }
 
@@ -118,7 +126,7 @@ impl Transformer {
 
 /// Everything of the transformer but the parser, so that an event may borrow the one while the other works.
 #[derive(Debug)]
-struct Shaper {
+struct Shaper<Rules> {
     context: AnswerContext,
     include_usage: bool,
     state: StreamState,
@@ -126,7 +134,7 @@ struct Shaper {
     summary: Summary,
     chunk: Chunk,
     edits: Edits,
-    choices: Vec<ChoiceState>,
+    choices: Vec<Rules>,
     /// The last chunk, where nothing was decided on it but what holds for the next one too.
     template: Template,
     /// Gathers reasoning, where the next turn will need it.
@@ -137,7 +145,7 @@ struct Shaper {
     scratch: Vec<u8>,
 }
 
-impl Shaper {
+impl<Rules: ChoiceRules> Shaper<Rules> {
     fn new(context: AnswerContext, include_usage: bool) -> Self {
         Self {
             keeper: context.keep_reasoning.then(Keeper::default),
@@ -197,9 +205,9 @@ impl Shaper {
     /// Judge one payload, which is UTF-8 without a line feed, and append its frame.
     fn payload(&mut self, payload: &[u8], canonical: Option<&[u8]>, output: &mut Vec<u8>) {
         let mut chunk = std::mem::take(&mut self.chunk);
-        match chunk.read(payload, Holder::Delta) {
+        match chunk.read(payload, Rules::HOLDER) {
             Ok(()) => self.chunk_read(&chunk, payload, canonical, output),
-            Err(error) => self.fail(error.into(), output),
+            Err(NotAChunk) => self.fail(StreamError::not_a(Rules::NAME), output),
         }
         self.chunk = chunk;
     }
@@ -228,9 +236,9 @@ impl Shaper {
             let index = choice.index.and_then(|index| index.value.as_u64(payload));
             let at = choices::position(&mut self.choices, index.unwrap_or(position as u64));
             let state = &mut self.choices[at];
-            let was_finished = state.is_finished();
+            let was_finished = state.course().is_finished();
             let finish = state.shape(chunk, choice, payload, &self.context, &mut self.edits);
-            says_something |= !was_finished || state.said;
+            says_something |= !was_finished || state.said();
             holds_back |= state.holds_back();
             match finish {
                 Finish::Error => return self.fail(StreamError::new(StreamErrorKind::ErrorEvent), output),
@@ -239,7 +247,7 @@ impl Shaper {
                 }
                 Finish::Reason(_) | Finish::No => {}
             }
-            self.summary.reasoning_seen |= state.reasoning_seen;
+            self.summary.reasoning_seen |= state.reasoning_seen();
         }
         if usage.is_some() {
             self.keep_usage_of(chunk, payload, usage);
@@ -247,7 +255,7 @@ impl Shaper {
         if !says_something {
             return;
         }
-        shape::top_level(chunk, payload, &self.context, &mut self.edits);
+        shape::top_level(chunk, Rules::OBJECT, payload, &self.context, &mut self.edits);
         let start = output.len();
         self.emit(payload, canonical, output);
         // A first chunk of a choice is unlike the others, and one with usage or a finish too.
@@ -256,7 +264,7 @@ impl Shaper {
             && usage.is_none()
             && !holds_back
             && choice.finish_reason.is_none_or(|reason| reason.value.kind == Kind::Null)
-            && let Some(string) = choice.delta.only_text(payload)
+            && let Some(string) = Rules::only_text(choice, payload)
             && let Some(moved) = self.edits.moved(string.span)
         {
             self.template.remember(payload, string, &output[start..], FRAME_HEAD.len() + moved);
@@ -286,7 +294,7 @@ impl Shaper {
             return self.keep_usage_of(chunk, payload, chunk.usage_value(payload));
         }
         self.edits.clear();
-        shape::usage_chunk(chunk, payload, &self.context, &mut self.edits);
+        shape::usage_chunk(chunk, Rules::OBJECT, payload, &self.context, &mut self.edits);
         self.usage_chunk.clear();
         self.edits.apply(payload, &mut self.usage_chunk);
     }
@@ -301,7 +309,9 @@ impl Shaper {
             Some(id) if id.value.kind == Kind::String => output.extend_from_slice(id.value.span.of(payload)),
             _ => write_string(&self.context.request_id, output),
         }
-        output.extend_from_slice(b",\"object\":\"chat.completion.chunk\",\"created\":");
+        output.extend_from_slice(b",\"object\":\"");
+        output.extend_from_slice(Rules::OBJECT.as_bytes());
+        output.extend_from_slice(b"\",\"created\":");
         match &chunk.created {
             Some(created) if created.value.kind == Kind::Number => {
                 output.extend_from_slice(created.value.span.of(payload));
@@ -322,7 +332,7 @@ impl Shaper {
 
     /// The upstream's `[DONE]`, or its clean end.
     fn end(&mut self, output: &mut Vec<u8>) {
-        if self.choices.is_empty() || !self.choices.iter().all(ChoiceState::is_finished) {
+        if self.choices.is_empty() || !self.choices.iter().all(|choice| choice.course().is_finished()) {
             return self.fail(StreamError::new(StreamErrorKind::Truncated), output);
         }
         if self.include_usage && !self.usage_chunk.is_empty() {

@@ -1,33 +1,79 @@
 //! What the contract changes in one chunk.
 
+use std::fmt::Debug;
+
 use super::calls::CallState;
 use crate::answer::choices::Indexed;
-use crate::answer::chunk::{Choice, Chunk, Delta, text_of};
+use crate::answer::chunk::{Choice, Chunk, Delta, Holder, text_of};
 use crate::answer::context::AnswerContext;
 use crate::answer::think::{ReasoningTags, Split, Splitter, may_hold_tag};
 use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::{Text, quoted};
 use crate::json::{JsonError, Kind, Member, Scanner, Span, Value};
 
-/// What is known of one choice of a stream.
+/// What the choices of an API are like: what holds their text, and which rules that has.
+///
+/// What is around the text is the same everywhere: see [`Course`].
+pub trait ChoiceRules: Indexed + Debug {
+    /// What an answer is called in an error's message.
+    const NAME: &'static str;
+    /// `object` of a chunk.
+    const OBJECT: &'static str;
+    /// What holds the text of a chunk's choice.
+    const HOLDER: Holder;
+
+    /// Which choice it is, and whether it has ended.
+    fn course(&self) -> &Course;
+
+    /// Whether the last chunk, as the client sees it, said anything.
+    fn said(&self) -> bool;
+
+    /// Whether any reasoning text came.
+    fn reasoning_seen(&self) -> bool {
+        false
+    }
+
+    /// Whether content is held back, so that the next chunk can't be like this one.
+    fn holds_back(&self) -> bool {
+        false
+    }
+
+    /// Collect the edits that a chunk's choice needs, and remember what it said.
+    fn shape(
+        &mut self,
+        chunk: &Chunk,
+        choice: &Choice,
+        input: &[u8],
+        context: &AnswerContext,
+        edits: &mut Edits,
+    ) -> Finish;
+
+    /// The one string that a chunk's choice says, where it says nothing else.
+    fn only_text(choice: &Choice, input: &[u8]) -> Option<Value>;
+}
+
+/// What a choice has around its text: which one it is, and whether it has ended.
 #[derive(Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-pub(crate) struct ChoiceState {
+pub struct Course {
     index: u64,
-    role_sent: bool,
     finished: bool,
+}
+
+/// What is known of one choice of a chat completion's stream.
+#[derive(Debug)]
+pub struct ChatChoice {
+    course: Course,
+    role_sent: bool,
     calls: Vec<CallState>,
     /// Takes content apart that has reasoning inside.
     splitter: Splitter,
-    /// Whether any reasoning text came.
-    pub(crate) reasoning_seen: bool,
-    /// Whether the last delta, as the client sees it, says anything but the role.
-    pub(crate) said: bool,
+    reasoning_seen: bool,
+    said: bool,
 }
 
 /// What a chunk says of a choice's end.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Finish {
+pub enum Finish {
     /// Nothing yet, or nothing new.
     No,
     /// The finish reason, as the client sees it.
@@ -62,56 +108,47 @@ pub(crate) fn translate(reason: &str) -> Reason {
     }
 }
 
-impl Indexed for ChoiceState {
-    fn at(index: u64) -> Self {
-        Self {
-            index,
-            role_sent: false,
-            finished: false,
-            calls: Vec::new(),
-            splitter: Splitter::default(),
-            reasoning_seen: false,
-            said: false,
-        }
+impl Course {
+    pub(crate) const fn new(index: u64) -> Self {
+        Self { index, finished: false }
     }
 
-    fn index(&self) -> u64 {
+    pub(crate) const fn index(&self) -> u64 {
         self.index
     }
-}
 
-impl ChoiceState {
-    pub(crate) const fn is_finished(&self) -> bool {
+    /// Whether it has had its finish reason.
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
         self.finished
     }
 
-    /// Whether content is held back that may be the start of a tag: the next delta can't be like this one.
-    pub(crate) const fn holds_back(&self) -> bool {
-        self.splitter.plain().is_none()
+    /// Whether nothing more of the choice's text is to come.
+    fn ends(&self, choice: &Choice, input: &[u8]) -> bool {
+        self.finished || text_of(choice.finish_reason.as_ref(), input).is_some()
     }
 
-    /// Collect the edits that a chunk's choice needs, and remember what it said.
-    pub(crate) fn shape(
-        &mut self,
-        chunk: &Chunk,
+    /// What comes before the text: the index.
+    pub(crate) fn begin(
+        &self,
         choice: &Choice,
         input: &[u8],
-        context: &AnswerContext,
         edits: &mut Edits,
-    ) -> Finish {
-        let mut changes = MemberChanges::new();
+        changes: &mut MemberChanges,
+    ) {
         if choice.index.is_none_or(|index| index.value.as_u64(input).is_none()) {
             changes.set(edits, choice.index, "index", self.index.to_string().into_bytes());
         }
-        match choice.delta_member {
-            Some(delta) if delta.value.kind == Kind::Object => {
-                self.delta(chunk, choice, delta, input, context, edits);
-            }
-            delta => {
-                let new_delta = self.new_delta(self.ends(choice, input));
-                changes.set(edits, delta, "delta", new_delta);
-            }
-        }
+    }
+
+    /// What comes behind it: the finish reason. Usage and errors are not shown here.
+    pub(crate) fn end(
+        &mut self,
+        choice: &Choice,
+        input: &[u8],
+        edits: &mut Edits,
+        mut changes: MemberChanges,
+    ) -> Finish {
         let finish = self.finish_reason(choice.finish_reason, input, edits, &mut changes);
         if let Some(usage) = choice.usage.filter(|usage| usage.value.kind != Kind::Null) {
             changes.remove(usage);
@@ -124,11 +161,109 @@ impl ChoiceState {
         finish
     }
 
-    /// Whether nothing more of the choice's text is to come.
-    fn ends(&self, choice: &Choice, input: &[u8]) -> bool {
-        self.finished || text_of(choice.finish_reason.as_ref(), input).is_some()
+    fn finish_reason(
+        &mut self,
+        member: Option<Member>,
+        input: &[u8],
+        edits: &mut Edits,
+        changes: &mut MemberChanges,
+    ) -> Finish {
+        let Some(member) = member else {
+            changes.add("finish_reason", b"null");
+            return Finish::No;
+        };
+        if member.value.kind == Kind::Null {
+            return Finish::No;
+        }
+        let Some(reason) = text_of(Some(&member), input).map(|text| text.decode().into_owned()) else {
+            edits.replace(member.value.span, &b"null"[..]);
+            return Finish::No;
+        };
+        let translated = match translate(&reason) {
+            Reason::Error => return Finish::Error,
+            Reason::AsIs => None,
+            Reason::Translated(to) => Some(to),
+        };
+        if self.finished {
+            edits.replace(member.value.span, &b"null"[..]);
+            return Finish::No;
+        }
+        self.finished = true;
+        if let Some(to) = translated {
+            edits.replace(member.value.span, quoted(to.as_bytes()));
+        }
+        Finish::Reason(translated.map_or(reason, str::to_owned))
+    }
+}
+
+impl Indexed for ChatChoice {
+    fn at(index: u64) -> Self {
+        Self {
+            course: Course::new(index),
+            role_sent: false,
+            calls: Vec::new(),
+            splitter: Splitter::default(),
+            reasoning_seen: false,
+            said: false,
+        }
     }
 
+    fn index(&self) -> u64 {
+        self.course.index
+    }
+}
+
+impl ChoiceRules for ChatChoice {
+    const NAME: &'static str = "chat completion";
+    const OBJECT: &'static str = "chat.completion.chunk";
+    const HOLDER: Holder = Holder::Delta;
+
+    fn course(&self) -> &Course {
+        &self.course
+    }
+
+    /// The role apart.
+    fn said(&self) -> bool {
+        self.said
+    }
+
+    fn reasoning_seen(&self) -> bool {
+        self.reasoning_seen
+    }
+
+    /// It may be the start of a tag.
+    fn holds_back(&self) -> bool {
+        self.splitter.plain().is_none()
+    }
+
+    fn shape(
+        &mut self,
+        chunk: &Chunk,
+        choice: &Choice,
+        input: &[u8],
+        context: &AnswerContext,
+        edits: &mut Edits,
+    ) -> Finish {
+        let mut changes = MemberChanges::new();
+        self.course.begin(choice, input, edits, &mut changes);
+        match choice.delta_member {
+            Some(delta) if delta.value.kind == Kind::Object => {
+                self.delta(chunk, choice, delta, input, context, edits);
+            }
+            delta => {
+                let new_delta = self.new_delta(self.course.ends(choice, input));
+                changes.set(edits, delta, "delta", new_delta);
+            }
+        }
+        self.course.end(choice, input, edits, changes)
+    }
+
+    fn only_text(choice: &Choice, input: &[u8]) -> Option<Value> {
+        choice.delta.only_text(input)
+    }
+}
+
+impl ChatChoice {
     /// The delta of a choice that came without one.
     fn new_delta(&mut self, ends: bool) -> Vec<u8> {
         let mut members = Vec::new();
@@ -173,12 +308,18 @@ impl ChoiceState {
         let more = [delta.tool_calls, delta.reasoning_details].into_iter().flatten();
         self.said = delta.says_more || more.into_iter().any(|member| !member.value.is_blank(input));
         let inline = context.reasoning_tags == ReasoningTags::Think;
-        self.text(delta, inline.then_some(self.ends(choice, input)), input, edits, &mut changes);
+        self.text(delta, inline.then_some(self.course.ends(choice, input)), input, edits, &mut changes);
         match delta.tool_calls {
             Some(calls) if calls.value.kind == Kind::Null => changes.remove(calls),
             Some(_) => {
                 for call in choice.tool_calls(chunk) {
-                    CallState::shape(&mut self.calls, call, input, (self.index, &context.request_id), edits);
+                    CallState::shape(
+                        &mut self.calls,
+                        call,
+                        input,
+                        (self.course.index, &context.request_id),
+                        edits,
+                    );
                 }
             }
             None => {}
@@ -283,55 +424,40 @@ impl ChoiceState {
             }
         }
     }
-
-    fn finish_reason(
-        &mut self,
-        member: Option<Member>,
-        input: &[u8],
-        edits: &mut Edits,
-        changes: &mut MemberChanges,
-    ) -> Finish {
-        let Some(member) = member else {
-            changes.add("finish_reason", b"null");
-            return Finish::No;
-        };
-        if member.value.kind == Kind::Null {
-            return Finish::No;
-        }
-        let Some(reason) = text_of(Some(&member), input).map(|text| text.decode().into_owned()) else {
-            edits.replace(member.value.span, &b"null"[..]);
-            return Finish::No;
-        };
-        let translated = match translate(&reason) {
-            Reason::Error => return Finish::Error,
-            Reason::AsIs => None,
-            Reason::Translated(to) => Some(to),
-        };
-        if self.finished {
-            edits.replace(member.value.span, &b"null"[..]);
-            return Finish::No;
-        }
-        self.finished = true;
-        if let Some(to) = translated {
-            edits.replace(member.value.span, quoted(to.as_bytes()));
-        }
-        Finish::Reason(translated.map_or(reason, str::to_owned))
-    }
 }
 
 /// What the contract changes outside of the choices: the members that make a chunk one, the usage that rides on it.
-pub(super) fn top_level(chunk: &Chunk, input: &[u8], context: &AnswerContext, edits: &mut Edits) {
+pub(super) fn top_level(
+    chunk: &Chunk,
+    object: &str,
+    input: &[u8],
+    context: &AnswerContext,
+    edits: &mut Edits,
+) {
     let usage = chunk.usage.filter(|usage| usage.value.kind != Kind::Null);
-    members(chunk, input, context, usage, edits);
+    members(chunk, object, input, context, usage, edits);
 }
 
 /// The same for a usage chunk, which keeps its usage.
-pub(super) fn usage_chunk(chunk: &Chunk, input: &[u8], context: &AnswerContext, edits: &mut Edits) {
-    members(chunk, input, context, None, edits);
+pub(super) fn usage_chunk(
+    chunk: &Chunk,
+    object: &str,
+    input: &[u8],
+    context: &AnswerContext,
+    edits: &mut Edits,
+) {
+    members(chunk, object, input, context, None, edits);
 }
 
-fn members(chunk: &Chunk, input: &[u8], context: &AnswerContext, usage: Option<Member>, edits: &mut Edits) {
-    let mut changes = chunk.make_whole(b"chat.completion.chunk", input, context, edits);
+fn members(
+    chunk: &Chunk,
+    object: &str,
+    input: &[u8],
+    context: &AnswerContext,
+    usage: Option<Member>,
+    edits: &mut Edits,
+) {
+    let mut changes = chunk.make_whole(object, input, context, edits);
     if let Some(usage) = usage {
         changes.remove(usage);
     }

@@ -1,0 +1,162 @@
+//! The APIs that clients speak, and what each of them is to an exchange: a path under the upstream's base URL
+//! ([`Api::path`]), what the upstream's events go through ([`Api::machine`]), and what a whole answer does
+//! ([`Api::clean`]). An exchange knows nothing else of it, and the rest of this crate knows no API but chat.
+//!
+//! Chat completions are the native one: [`crate::request`], [`crate::answer`]. Each other API has a file here, with its
+//! request and its answers.
+
+pub mod completions;
+
+use crate::answer::completion::{self, Cleaned};
+use crate::answer::context::{AnswerContext, AnswerMode};
+use crate::answer::error::StreamError;
+use crate::answer::merge::Merger;
+use crate::answer::stream::{StreamState, Transformer};
+use crate::answer::summary::Summary;
+use crate::sse::SseLimits;
+
+use self::completions::TextChoice;
+
+/// One of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Api {
+    /// Chat completions.
+    #[default]
+    Chat,
+    /// Text completions.
+    Completions,
+}
+
+impl Api {
+    /// All of them, each at its own number.
+    pub const ALL: [Self; 2] = [Self::Chat, Self::Completions];
+
+    /// Where an upstream has it, under its base URL.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "/chat/completions",
+            Self::Completions => "/completions",
+        }
+    }
+
+    /// What the upstream's events go through.
+    #[must_use]
+    pub fn machine(self, mode: AnswerMode, context: AnswerContext, limits: SseLimits) -> Machine {
+        match (self, mode) {
+            (Self::Chat, AnswerMode::Stream { include_usage }) => {
+                Machine::Chat(Box::new(Transformer::new(context, include_usage, limits)))
+            }
+            (Self::Completions, AnswerMode::Stream { include_usage }) => {
+                Machine::Completions(Box::new(Transformer::with_rules(context, include_usage, limits)))
+            }
+            // Only a chat request asks for it.
+            (_, AnswerMode::Merged) => Machine::Merged(Box::new(Merger::new(context, limits))),
+            (_, AnswerMode::Plain) => Machine::Whole(Summary::default(), None),
+        }
+    }
+
+    /// Clean up an answer that came whole.
+    ///
+    /// # Errors
+    /// Where it is an error, or not an answer of this API.
+    pub fn clean(self, body: &[u8], context: &AnswerContext) -> Result<Cleaned, StreamError> {
+        match self {
+            Self::Chat => completion::clean(body, context),
+            Self::Completions => completions::clean(body, context),
+        }
+    }
+}
+
+/// An upstream's bytes in, the client's out.
+///
+/// An enum, for it is asked at each read: a stream pays for no call that can't be inlined.
+#[derive(Debug)]
+pub enum Machine {
+    /// Chat completions as they come.
+    Chat(Box<Transformer>),
+    /// Text completions as they come.
+    Completions(Box<Transformer<TextChoice>>),
+    /// Events into one body, which comes out at the end.
+    Merged(Box<Merger>),
+    /// The account of a body, and why there is none. No events are left to be fed.
+    Whole(Summary, Option<StreamError>),
+}
+
+impl Machine {
+    /// Take in a piece of the event stream, at `None` its end; append what is finished.
+    pub fn feed(&mut self, input: Option<&[u8]>, output: &mut Vec<u8>) -> StreamState {
+        match (&mut *self, input) {
+            (Self::Chat(transformer), Some(input)) => transformer.feed(input, output),
+            (Self::Chat(transformer), None) => transformer.finish(output),
+            (Self::Completions(transformer), Some(input)) => transformer.feed(input, output),
+            (Self::Completions(transformer), None) => transformer.finish(output),
+            (Self::Merged(merger), input) => {
+                let state = match input {
+                    Some(input) => merger.feed(input),
+                    None => merger.finish(),
+                };
+                if state == StreamState::Open { state } else { self.complete(output) }
+            }
+            (Self::Whole(_, None), _) => StreamState::Done,
+            (Self::Whole(_, Some(_)), _) => StreamState::Failed,
+        }
+    }
+
+    /// The merged body, and the merger's memory free.
+    fn complete(&mut self, output: &mut Vec<u8>) -> StreamState {
+        let Self::Merged(merger) = std::mem::replace(self, Self::Whole(Summary::default(), None)) else {
+            return StreamState::Done;
+        };
+        let mut summary = merger.summary().clone();
+        let (state, error) = match merger.into_completion() {
+            Ok(body) => {
+                *output = body;
+                (StreamState::Done, None)
+            }
+            Err(error) => {
+                summary.error = Some(error.kind);
+                (StreamState::Failed, Some(error))
+            }
+        };
+        *self = Self::Whole(summary, error);
+        state
+    }
+
+    /// The stream broke: append the frame that says so. A body that has not come needs none.
+    pub fn fail(&mut self, error: StreamError, output: &mut Vec<u8>) {
+        match self {
+            Self::Chat(transformer) => transformer.fail(error, output),
+            Self::Completions(transformer) => transformer.fail(error, output),
+            Self::Merged(_) | Self::Whole(..) => {}
+        }
+    }
+
+    /// Whether what comes out is a stream, which can tell of its own failure.
+    #[must_use]
+    pub const fn is_stream(&self) -> bool {
+        matches!(self, Self::Chat(_) | Self::Completions(_))
+    }
+
+    /// The account so far.
+    #[must_use]
+    pub const fn summary(&self) -> &Summary {
+        match self {
+            Self::Chat(transformer) => transformer.summary(),
+            Self::Completions(transformer) => transformer.summary(),
+            Self::Merged(merger) => merger.summary(),
+            Self::Whole(summary, _) => summary,
+        }
+    }
+
+    /// Why the answer failed.
+    #[must_use]
+    pub const fn error(&self) -> Option<&StreamError> {
+        match self {
+            Self::Chat(transformer) => transformer.error(),
+            Self::Completions(transformer) => transformer.error(),
+            Self::Merged(_) => None,
+            Self::Whole(_, error) => error.as_ref(),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `CompletionRequest`.
+
+use bytes::Bytes;
+use llmgw_core::answer::think::ReasoningTags;
+use llmgw_core::api::Api;
+use llmgw_core::api::completions as core;
+use pyo3::prelude::*;
+
+use crate::errors::{guard, request_error};
+use crate::gil::without_gil_if_large;
+use crate::request::{Body, PreparedRequest, Route, assembled};
+
+/// One scan of a text-completions body: what the gateway reads, and where it stands.
+#[pyclass(frozen, module = "llmgw._core")]
+pub(crate) struct CompletionRequest {
+    body: Bytes,
+    request: core::CompletionRequest,
+}
+
+#[pymethods]
+impl CompletionRequest {
+    #[new]
+    fn new(py: Python<'_>, body: Body<'_>) -> PyResult<Self> {
+        guard(|| {
+            let body = body.joined();
+            let request = without_gil_if_large(py, body.len(), || core::CompletionRequest::scan(&body));
+            let request = request.map_err(|error| request_error(py, &error))?;
+            Ok(Self { body, request })
+        })
+    }
+
+    #[getter]
+    fn model(&self) -> &str {
+        &self.request.model
+    }
+
+    #[getter]
+    fn stream(&self) -> bool {
+        self.request.stream
+    }
+
+    fn rewrite(&self, py: Python<'_>, route: &Route) -> PyResult<PreparedRequest> {
+        guard(|| {
+            let body = &self.body;
+            let rewrite = without_gil_if_large(py, body.len(), || self.request.splice(body, &route.route));
+            Ok(PreparedRequest {
+                body: assembled(body, rewrite.body),
+                api: Api::Completions,
+                mode: rewrite.mode,
+                thinking: None,
+                upstream_model: route.route.upstream_model.clone(),
+                reasoning_tags: ReasoningTags::None,
+                keep_reasoning: false,
+                restored: 0,
+            })
+        })
+    }
+}
