@@ -1,5 +1,6 @@
 """A stop: what is under way ends well or in an error frame, nothing new begins, and the ledger is written."""
 
+import os
 import signal
 import threading
 import time
@@ -13,7 +14,7 @@ import pytest
 from tests.support.chat import body, streamed
 from tests.support.frames import check_stream
 from tests.support.gateway import Gateway, config_text
-from tests.support.processes import wait_until
+from tests.support.processes import Process, free_port, wait_until
 from tests.support.scripted import EVENT_STREAM_HEAD, Hold, ScriptedUpstream, Wait, partial_event_stream
 from tests.support.simulator import SimulatorProcess
 
@@ -23,6 +24,23 @@ FIRST = (
 )
 BEGIN = b"data: " + FIRST % b'{"role":"assistant","content":"a"},"finish_reason":null' + b"\n\n"
 END = b"data: " + FIRST % b'{"content":"b"},"finish_reason":"stop"' + b"\n\ndata: [DONE]\n\n"
+
+# A gateway whose workers take a second to load the application.
+SLOW_START = """\
+import os
+import sys
+import time
+from pathlib import Path
+from llmgw.cli.main import main
+from llmgw.serving import memory
+
+def configure():
+    Path(f"loading-{os.getpid()}").touch()
+    time.sleep(1)
+
+memory.configure = configure
+sys.exit(main(sys.argv[1:]))
+"""
 
 Start = Callable[..., Gateway]
 
@@ -184,3 +202,24 @@ def test_a_stop_in_the_middle_of_a_stop(start: Start, scripted: ScriptedUpstream
     assert stop_by(gateway) == 0
     assert [row["error_kind"] for row in gateway.ledger_rows()] == ["draining"]
     assert gateway.process.output.count("the ledger is written") == 2
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc")
+@pytest.mark.parametrize("to_group", [False, True])
+def test_a_stop_while_the_workers_start(tmp_path: Path, *, to_group: bool) -> None:
+    """No signal is lost, whether the workers get it from their parent or with it."""
+    (tmp_path / "slow_start.py").write_text(SLOW_START, "utf-8")
+    text = config_text(
+        "http://127.0.0.1:1", "http://127.0.0.1:1/v1", server="workers = 2\ndrain_timeout_s = 60"
+    )
+    (tmp_path / "llmgw.toml").write_text(text, "utf-8")
+    process = Process("slow_start", "serve", "--port", str(free_port()), folder=tmp_path)
+    try:
+        wait_until(
+            lambda: len(list(tmp_path.glob("loading-*"))) == 2, "two workers that load", timeout_s=SOON_S
+        )
+        if to_group:
+            os.killpg(process.process.pid, signal.SIGTERM)
+        assert process.stop() == 0, process.output  # in far less than the drain timeout
+    finally:
+        process.kill()

@@ -72,7 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     port = claim_port(options.host, options.port)
-    signal.signal(signal.SIGTERM, _exit)  # until granian installs its own handler
+    signal.signal(signal.SIGTERM, _exit)  # until `run_gateway` blocks it
     with tempfile.TemporaryDirectory(prefix="llmgw-demo-") as folder, _simulator() as simulator_port:
         file = Path(folder, "llmgw.toml")
         file.write_text(demo_config(simulator_port), "utf-8")

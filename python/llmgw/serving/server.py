@@ -23,9 +23,9 @@ from llmgw.config.address import local_host, url_of
 from llmgw.errors import CommandError
 from llmgw.limits.files import possible_connections, raise_file_limit
 from llmgw.observe.logs import log_config
-from llmgw.serving.reloader import Reloader
+from llmgw.serving.reloader import SERVER_SIGNALS, Reloader
 from llmgw.serving.run_folder import RUN_FOLDER_ENV, RunFolder
-from llmgw.serving.worker import STOP_SIGNALS, load_app
+from llmgw.serving.worker import load_app
 from llmgw.store.open import opened_store
 
 BACKLOG: Final = 4096
@@ -34,7 +34,6 @@ MAX_HEAD_BYTES: Final = 131_072
 _KILL_GRACE_S: Final = 5
 """Time for a worker to write its ledger after `drain_timeout_s`."""
 _POLL_INTERVAL_S: Final = 0.02
-_REMIND_INTERVAL_S: Final = 0.5
 
 
 def run_gateway(
@@ -50,7 +49,9 @@ def run_gateway(
     with opened_store(config):
         pass  # a bad database stops the start; a good one is closed, because it must not cross a fork
     with ExitStack() as stack:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload may be asked for as soon as the folder exists
+        # `Reloader` waits for them. A worker inherits the mask, so a signal during its start stays pending
+        # until its handlers are set. As soon as the folder exists, `llmgw reload` may send SIGHUP.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SERVER_SIGNALS)
         folder = _run_folder(config)
         stack.callback(folder.remove)
         os.environ[RUN_FOLDER_ENV] = str(folder.path)
@@ -67,8 +68,7 @@ def run_gateway(
         stopped = threading.Event()
         stack.callback(stopped.set)
         arguments = (server, host, port, stopped, on_ready)
-        threading.Thread(target=_watch_workers, args=arguments, name="llmgw-watch", daemon=True).start()
-        _keep_stops_for_new_workers()
+        threading.Thread(target=_tell_when_ready, args=arguments, name="llmgw-ready", daemon=True).start()
         try:
             server.serve(target_loader=load_app, wrap_loader=False)
         except SystemExit:
@@ -78,13 +78,7 @@ def run_gateway(
 
 
 class _Server(Granian):  # type: ignore[misc, valid-type]  # which class this is depends on the interpreter
-    """granian with other signal handling in the parent process."""
-
-    def signal_handler_reload(self, *_: object) -> None:
-        """SIGHUP is for `Reloader`. granian would replace its workers and cut off their requests."""
-
-    def signal_handler_interrupt(self, *_: object) -> None:
-        """SIGINT and SIGTERM too. granian would set the event here, and deadlock at a second signal."""
+    """granian with what `Reloader` needs of it."""
 
     def stop_soon(self) -> None:
         """Begin a stop. Safe on any thread."""
@@ -154,43 +148,20 @@ def claim_port(host: str, port: int) -> int:
         raise CommandError(f"{problem}; choose another address with --host and --port") from error
 
 
-def _keep_stops_for_new_workers() -> None:
-    """Keep a stop signal from being lost while a worker starts.
-
-    A new worker has its parent's signal handlers, which do nothing there, until it sets its own after its
-    imports. A signal in between would be lost, and the parent would wait until the kill timeout.
-    """
-
-    def restore() -> None:
-        for number in STOP_SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-
-    os.register_at_fork(
-        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS),
-        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS),
-        after_in_child=restore,
-    )
-
-
-def _watch_workers(
+def _tell_when_ready(
     server: AbstractServer[Any],
     host: str,
     port: int,
     stopped: threading.Event,
     on_ready: Callable[[str], None],
 ) -> None:
-    """Call `on_ready` when the server answers, and repeat the stop signal until the workers have stopped."""
+    """Call `on_ready` when the server answers."""
     # granian's hooks run before a worker has bound its socket, so only an answer proves that it serves. Until
     # all workers are forked this thread only sleeps: it must not hold a lock during a fork.
     while len(server.wrks) < server.workers or not is_up(host, port):
         if stopped.wait(_POLL_INTERVAL_S):
             return
     on_ready(url_of(host, port))
-    # uvloop loses signals between the startup and the first request, and granian sends SIGTERM only once.
-    while not stopped.wait(_REMIND_INTERVAL_S):
-        for worker in list(server.wrks) if server.interrupt_signal else []:
-            worker.terminate()
 
 
 def is_up(host: str, port: int) -> bool:

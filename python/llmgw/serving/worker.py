@@ -48,11 +48,12 @@ def _use_batch_scheduling() -> None:
 
 
 def _set_loop_signals(loop: asyncio.AbstractEventLoop, *, on_stop: Callable[[], None]) -> WorkerSignal:
-    """Replaces granian's function of this name, because its worker hangs at a second signal.
+    """Replaces granian's function of this name, which can lose a signal or hang at a second one (2.8.7).
 
-    There, the second `WorkerSignal.set` waits for space in a full channel, with the GIL held, until the
-    worker is killed (2.8.7). A second signal always comes: Ctrl-C and systemd signal the whole group, and
-    then the parent signals its workers.
+    granian runs the loop once for the lifespan's startup and once more to serve. A handler set by uvloop's
+    `add_signal_handler` is not called for a signal in between; one set by `signal.signal` is. A second
+    `WorkerSignal.set` waits for space in a full channel, with the GIL held, so it is called only once; a
+    second signal always comes, since Ctrl-C and systemd signal the whole group, and then the parent does.
     """
     stop = WorkerSignal()
     stopping = False
@@ -65,5 +66,6 @@ def _set_loop_signals(loop: asyncio.AbstractEventLoop, *, on_stop: Callable[[], 
             stop.set()
 
     for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stop_once)
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop_once))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # `run_gateway` blocked them
     return stop

@@ -1,0 +1,50 @@
+"""A worker's stop signals: heard whenever they come, and acted on once."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+import uvloop
+
+from llmgw.serving.worker import STOP_SIGNALS, _set_loop_signals
+
+SOON_S = 5.0
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_signal_between_two_runs_of_the_loop_is_heard(number: signal.Signals) -> None:
+    """The loop runs for the lifespan's startup, and then again to serve. uvloop's own handlers lose it."""
+    loop = uvloop.new_event_loop()
+    heard = asyncio.Event()
+    _set_loop_signals(loop, on_stop=heard.set)
+    loop.run_until_complete(asyncio.sleep(0))
+    os.kill(os.getpid(), number)
+    loop.run_until_complete(asyncio.wait_for(heard.wait(), SOON_S))
+    loop.close()
+
+
+def test_further_signals_change_nothing() -> None:
+    """A further `WorkerSignal.set` would block, and the worker with it."""
+    loop = uvloop.new_event_loop()
+    stops: list[None] = []
+
+    async def signalled() -> None:
+        for _ in range(4):
+            for number in STOP_SIGNALS:
+                os.kill(os.getpid(), number)
+                await asyncio.sleep(0.01)
+
+    _set_loop_signals(loop, on_stop=lambda: stops.append(None))
+    loop.run_until_complete(signalled())
+    loop.close()
+    assert stops == [None]
