@@ -264,3 +264,40 @@ def test_a_body_in_pieces_is_the_same_body() -> None:
     assert f'"messages": {json.dumps([message], ensure_ascii=False)}'.encode() in whole
     for cut in (0, 1, 11, 40, len(body) // 2, len(body)):
         assert _core.ChatRequest([body[:cut], b"", body[cut:]]).rewrite(route).body == whole
+
+
+def test_a_text_completion() -> None:
+    body = b'{"model":"a","llmgw_thinking":true,"prompt":"f(","suffix":")","stream":true,"enable_thinking":1}'
+    request = _core.CompletionRequest(body)
+    assert (request.model, request.stream) == ("a", True)
+    route = _core.Route("b", dialect="enable_thinking", upstream_stream="always", restore_reasoning=True)
+    prepared = request.rewrite(route)
+    assert prepared.body == (
+        b'{"model":"b","prompt":"f(","suffix":")","stream":true,"enable_thinking":1, '
+        b'"stream_options": {"include_usage": true}}'
+    )
+    assert prepared.mode == "stream"
+    assert (prepared.thinking_asked, prepared.thinking_sent) == (None, None)
+    assert (prepared.keeps_reasoning, prepared.restored) == (False, 0)
+
+
+def test_a_text_completion_that_is_not_streamed_is_never_merged() -> None:
+    pieces = [b'{"model":"a",', b'"prompt":[1,2]}']
+    prepared = _core.CompletionRequest(pieces).rewrite(_core.Route("a", upstream_stream="always"))
+    assert (prepared.mode, prepared.body) == ("plain", b"".join(pieces))
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "param"),
+    [
+        (b"[", "invalid_json", None),
+        (b'{"model":"a"}', "missing_field", "prompt"),
+        (b'{"prompt":"a"}', "missing_field", "model"),
+        (b'{"model":"a","prompt":{}}', "invalid_type", "prompt"),
+        (b'{"model":"a","prompt":"b","prompt":"c"}', "duplicate_field", "prompt"),
+    ],
+)
+def test_text_completions_that_are_refused(body: bytes, code: str, param: str | None) -> None:
+    with pytest.raises(_core.RequestError) as raised:
+        _core.CompletionRequest(body)
+    assert (raised.value.code, raised.value.param) == (code, param)

@@ -1,14 +1,15 @@
 //! Text completions, the API before chat: `prompt` in, `text` out. Old clients use it, evaluations, and editors that
 //! complete a line (`suffix`: fill in the middle).
 //!
-//! The request has fewer fields than chat's, read by the same scan: `model` and `prompt` are required. Fields that chat
-//! alone has (`messages`, `tools`, `response_format`, the switches of families) are nothing here, and pass. There is no
-//! thinking to switch: the gateway's own `llmgw_thinking` is taken out, so that no upstream stumbles over it. A route's
-//! `upstream_stream` is for models that think: nothing is merged here.
+//! The request is read by chat's scan, which knows fewer fields here; `model` and `prompt` are required. Fields that only
+//! chat has (`messages`, `tools`, `response_format`, the thinking switches of families) pass untouched and unchecked. This
+//! API has no thinking: the gateway's own `llmgw_thinking` is removed, because no upstream knows it. The route's
+//! `upstream_stream` is ignored, because it is for models that think; a text completion is never merged.
 //!
-//! The answer is chat's, with a string `text` in a choice where chat has a `delta` or a `message`. Other members of a
-//! choice pass (`logprobs`, vLLM's `stop_reason`), reasoning too under whatever name: this API knows none. A choice of a
-//! stream without `text`, or with a null one, gets an empty one; a whole answer must have it.
+//! The answer follows chat's rules, with a string `text` in a choice where chat has a `delta` or a `message`. Other
+//! members of a choice pass untouched: `logprobs`, vLLM's `stop_reason`, and reasoning under any name. A choice of a
+//! stream whose `text` is absent or null gets an empty one. In a whole answer only null is forgiven: an answer without
+//! `text` is of another API.
 
 use crate::answer::choices::Indexed;
 use crate::answer::chunk::{Choice, Chunk, Holder, text_of};
@@ -129,7 +130,7 @@ impl ChoiceRules for TextChoice {
     }
 }
 
-/// `text` is a string.
+/// The schema wants a string.
 fn set_text(choice: &Choice, edits: &mut Edits, changes: &mut MemberChanges) {
     if choice.delta_member.is_none_or(|text| text.value.kind == Kind::Null) {
         changes.set(edits, choice.delta_member, "text", &b"\"\""[..]);

@@ -1,9 +1,10 @@
-//! The APIs that clients speak, and what each of them is to an exchange: a path under the upstream's base URL
-//! ([`Api::path`]), what the upstream's events go through ([`Api::machine`]), and what a whole answer does
-//! ([`Api::clean`]). An exchange knows nothing else of it, and the rest of this crate knows no API but chat.
+//! The APIs that clients speak. To an exchange an API is three things: a path under the upstream's base URL
+//! ([`Api::path`]), the machine that the upstream's events go through ([`Api::machine`]), and the clean-up of an answer
+//! that came whole ([`Api::clean`]).
 //!
-//! Chat completions are the native one: [`crate::request`], [`crate::answer`]. Each other API has a file here, with its
-//! request and its answers.
+//! Chat completions are the native API: [`crate::request`] and [`crate::answer`] are about them. Each other API has a
+//! file here, with its request and the rules for its answers. An API that is chat in other words converts its request and
+//! puts its own machine around chat's.
 
 pub mod completions;
 
@@ -50,7 +51,7 @@ impl Api {
             (Self::Completions, AnswerMode::Stream { include_usage }) => {
                 Machine::Completions(Box::new(Transformer::with_rules(context, include_usage, limits)))
             }
-            // Only a chat request asks for it.
+            // Only chat requests ask for it.
             (_, AnswerMode::Merged) => Machine::Merged(Box::new(Merger::new(context, limits))),
             (_, AnswerMode::Plain) => Machine::Whole(Summary::default(), None),
         }
@@ -70,7 +71,7 @@ impl Api {
 
 /// An upstream's bytes in, the client's out.
 ///
-/// An enum, for it is asked at each read: a stream pays for no call that can't be inlined.
+/// An enum instead of a trait object: each read calls it, and the calls can be inlined.
 #[derive(Debug)]
 pub enum Machine {
     /// Chat completions as they come.
@@ -79,7 +80,7 @@ pub enum Machine {
     Completions(Box<Transformer<TextChoice>>),
     /// Events into one body, which comes out at the end.
     Merged(Box<Merger>),
-    /// The account of a body, and why there is none. No events are left to be fed.
+    /// The account of a body that is complete, or that failed. It takes no events.
     Whole(Summary, Option<StreamError>),
 }
 
@@ -103,7 +104,7 @@ impl Machine {
         }
     }
 
-    /// The merged body, and the merger's memory free.
+    /// Put out the merged body and free the merger.
     fn complete(&mut self, output: &mut Vec<u8>) -> StreamState {
         let Self::Merged(merger) = std::mem::replace(self, Self::Whole(Summary::default(), None)) else {
             return StreamState::Done;
@@ -111,6 +112,7 @@ impl Machine {
         let mut summary = merger.summary().clone();
         let (state, error) = match merger.into_completion() {
             Ok(body) => {
+                // Nothing came out before it, so it is not copied.
                 *output = body;
                 (StreamState::Done, None)
             }
@@ -123,7 +125,7 @@ impl Machine {
         state
     }
 
-    /// The stream broke: append the frame that says so. A body that has not come needs none.
+    /// The stream broke: append the frame that says so. Does nothing where a body was to come.
     pub fn fail(&mut self, error: StreamError, output: &mut Vec<u8>) {
         match self {
             Self::Chat(transformer) => transformer.fail(error, output),
@@ -132,7 +134,7 @@ impl Machine {
         }
     }
 
-    /// Whether what comes out is a stream, which can tell of its own failure.
+    /// Whether a stream comes out, which can carry an error frame.
     #[must_use]
     pub const fn is_stream(&self) -> bool {
         matches!(self, Self::Chat(_) | Self::Completions(_))
