@@ -475,3 +475,94 @@ def test_other_paths() -> None:
     assert call("GET", "/healthz").json() == {"status": "ok"}
     assert call("GET", "/qwen/v1/nothing").status_code == 404
     assert call("GET", "/openai/v1/models").status_code == 404
+
+
+def complete(model: str, *, path: str = "v1/completions", **body: Any) -> httpx.Response:  # noqa: ANN401 - JSON values
+    provider = next(m.provider for m in MODELS if m.id == model)
+    return call(
+        "POST",
+        f"/{provider}/{path}",
+        json={"model": model, "prompt": "def add(", **body},
+        headers={"authorization": f"Bearer sim-{provider}"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ("deepseek-v4-pro", "v1/completions"),
+        ("deepseek-v4-pro", "beta/completions"),
+        ("qwen3-max", "v1/completions"),
+    ],
+)
+def test_text_completions_are_the_same_streamed_and_not(model: str, path: str) -> None:
+    body: Json = {"suffix": ")", "seed": 1, "max_tokens": 400}
+    whole = complete(model, path=path, **body).json()
+    (choice,) = whole["choices"]
+    assert (whole["object"], whole["model"], choice["finish_reason"]) == ("text_completion", model, "stop")
+    assert model in choice["text"]
+    assert whole["usage"]["total_tokens"] == tokens.count("def add(") + 3 + tokens.count(choice["text"])
+
+    chunks = events(complete(model, path=path, stream=True, stream_options={"include_usage": True}, **body))
+    choices = [choice for chunk in chunks for choice in chunk["choices"]]
+    assert "".join(choice["text"] for choice in choices) == choice["text"]
+    assert [c["finish_reason"] for c in choices if c["finish_reason"]] == ["stop"]
+    usage = chunks[-1]["usage"]
+    assert {name: usage[name] for name in usage if name != "prompt_tokens_details"} == {
+        name: value for name, value in whole["usage"].items() if name != "prompt_tokens_details"
+    }
+
+
+def test_where_text_completions_tell_their_usage() -> None:
+    fim = events(complete("deepseek-v4-pro", stream=True))
+    assert [chunk["usage"] is None for chunk in fim] == [True] * (len(fim) - 1) + [False]
+    assert fim[-1]["choices"][0]["finish_reason"] == "stop"
+    vllm = events(complete("qwen3-max", stream=True))
+    assert all("usage" not in chunk and chunk["choices"][0]["stop_reason"] is None for chunk in vllm)
+    asked = events(complete("qwen3-max", stream=True, stream_options={"include_usage": True}))
+    assert (asked[-1]["choices"], asked[-1]["usage"]["completion_tokens"]) == ([], 16)
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "expected"),
+    [("deepseek-v4-pro", {"max_tokens": 5}, 5), ("qwen3-max", {"max_tokens": 20}, 20), ("qwen3-max", {}, 16)],
+)
+def test_text_completions_stop_at_their_length(model: str, body: Json, expected: int) -> None:
+    answer = complete(model, **body).json()
+    assert answer["choices"][0]["finish_reason"] == "length"
+    assert answer["usage"]["completion_tokens"] == expected
+
+
+def test_several_prompts() -> None:
+    for prompt, count in ((["a", "b"], 2), ([1, 2, 3], 1), ([[1, 2], [3]], 2)):
+        answer = complete("qwen3-max", prompt=prompt, n=2).json()
+        assert [choice["index"] for choice in answer["choices"]] == list(range(2 * count))
+        assert all(choice["prompt_logprobs"] is None for choice in answer["choices"])
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "status", "said"),
+    [
+        ("deepseek-v4-pro", {"prompt": None}, 400, "missing field `prompt`"),
+        ("deepseek-v4-pro", {"prompt": ["a"]}, 400, "prompt: invalid type, expected a string"),
+        ("qwen3-max", {"prompt": ""}, 400, "Either prompt or prompt_embeds must be provided"),
+        ("qwen3-max", {"prompt": [None]}, 400, "Either prompt or prompt_embeds must be provided"),
+        ("qwen3-max", {"simulate": {"status": 429}}, 429, "simulated status 429"),
+    ],
+)
+def test_text_completions_that_are_refused(model: str, body: Json, status: int, said: str) -> None:
+    response = complete(model, **body)
+    assert response.status_code == status
+    assert said in response.json()["error"]["message"]
+
+
+def test_a_model_without_text_completions() -> None:
+    for model in ("glm-5", "kimi-k2.6", "minimax-m3"):
+        assert complete(model).status_code == 404
+    assert complete("qwen3-max", path="beta/completions").status_code == 404
+
+
+def test_a_text_completion_that_breaks_off() -> None:
+    frames = complete("deepseek-v4-pro", stream=True, simulate={"error_after_chunks": 1}).text.split("\n\n")
+    assert len(frames) == 3
+    assert "error" in json.loads(frames[1].removeprefix("data: "))

@@ -2,9 +2,11 @@
 
 import os
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from urllib.parse import parse_qs
 
+from llmgw.simulator.completion import TextCompletions
 from llmgw.simulator.model import JsonObject, Refusal, RefusalError
 from llmgw.simulator.provider import Provider
 from llmgw.simulator.providers import PROVIDERS
@@ -73,6 +75,8 @@ class Simulator:
             await self._guarded(PROVIDERS[mount], scope, exchange, self._models)
         elif mount in PROVIDERS and (method, rest) == ("POST", "v1/chat/completions"):
             await self._guarded(PROVIDERS[mount], scope, exchange, self._chat)
+        elif method == "POST" and (api := _text_completions(mount, rest)):
+            await self._guarded(PROVIDERS[mount], scope, exchange, partial(self._text_completion, api))
         else:
             await exchange.json(404, NOT_FOUND)
 
@@ -119,24 +123,47 @@ class Simulator:
 
     async def _chat(self, provider: Provider, exchange: Exchange, received: Received) -> None:
         request = ChatRequest.parse(received.body, delay_ms=self._delay_ms)
-        simulation = request.simulation
-        if not (provider.waits_with_comments and request.stream):
-            await exchange.pause(simulation.first_delay_ms / 1000)
+        await self._wait(provider, request, exchange)
         turn = provider.answer(request)
         if request.stream:
-            await self._stream(provider, turn, exchange, received)
-            return
-        await exchange.pause(simulation.delay_ms / 1000)
-        await exchange.json(200, provider.completion(turn))
+            await self._stream(provider, turn, provider.chunks(turn), exchange, received)
+        else:
+            await self._whole(turn, provider.completion(turn), exchange)
 
-    async def _stream(self, provider: Provider, turn: Turn, exchange: Exchange, received: Received) -> None:
+    async def _text_completion(
+        self, api: TextCompletions, provider: Provider, exchange: Exchange, received: Received
+    ) -> None:
+        request = api.parse(received.body, delay_ms=self._delay_ms)
+        await self._wait(provider, request, exchange)
+        turn = api.answer(request, provider.model(request))
+        if request.stream:
+            await self._stream(provider, turn, api.chunks(turn), exchange, received)
+        else:
+            await self._whole(turn, api.completion(turn), exchange)
+
+    async def _wait(self, provider: Provider, request: ChatRequest, exchange: Exchange) -> None:
+        if not (provider.waits_with_comments and request.stream):
+            await exchange.pause(request.simulation.first_delay_ms / 1000)
+
+    async def _whole(self, turn: Turn, answer: JsonObject, exchange: Exchange) -> None:
+        await exchange.pause(turn.request.simulation.delay_ms / 1000)
+        await exchange.json(200, answer)
+
+    async def _stream(
+        self,
+        provider: Provider,
+        turn: Turn,
+        chunks: Iterator[JsonObject],
+        exchange: Exchange,
+        received: Received,
+    ) -> None:
         simulation = turn.request.simulation
         await exchange.start(200, EVENT_STREAM, [(b"cache-control", b"no-cache")])
         if provider.waits_with_comments and simulation.first_delay_ms:
             await exchange.write(COMMENT)
             await exchange.pause(simulation.first_delay_ms / 1000)
         ended = await _fail_after(0, simulation, provider, exchange)
-        for chunk in provider.chunks(turn):
+        for chunk in chunks:
             if ended:
                 return
             await exchange.pause(simulation.delay_ms / 1000)
@@ -145,6 +172,12 @@ class Simulator:
             ended = await _fail_after(received.chunks, simulation, provider, exchange)
         if not ended:
             await exchange.write(DONE, more=False)
+
+
+def _text_completions(mount: str, path: str) -> TextCompletions | None:
+    """What the provider at this mount has at this path below it."""
+    api = PROVIDERS[mount].text_completions if mount in PROVIDERS else None
+    return api if api is not None and path in api.paths else None
 
 
 def _check_key(provider: Provider, headers: list[tuple[str, str]]) -> None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
+from llmgw.simulator.completion import FillInTheMiddle, TextCompletions
 from llmgw.simulator.model import JsonObject, Model, Refusal, RefusalError, Thinking
 from llmgw.simulator.provider import Provider, as_uuid, message, tool_call
 from llmgw.simulator.request import ChatRequest, text_of
@@ -37,6 +38,7 @@ class DeepSeek(Provider):
         Model("deepseek-v4-flash", "deepseek", Thinking.ON, context_window=1_000_000),
     )
     waits_with_comments: ClassVar[bool] = True
+    text_completions: ClassVar[TextCompletions | None] = FillInTheMiddle()
 
     def thinking(self, request: ChatRequest, model: Model) -> bool:
         """The directive, else the object, else on."""

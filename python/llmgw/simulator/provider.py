@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from llmgw.simulator.answer import ToolCall, compose, limit
+from llmgw.simulator.completion import TextCompletions
 from llmgw.simulator.model import JsonObject, Model, Refusal, RefusalError
 from llmgw.simulator.request import ChatRequest
 from llmgw.simulator.turn import Turn
@@ -20,6 +21,7 @@ class Provider(ABC):
     max_tokens_covers_reasoning: ClassVar[bool] = True
     waits_with_comments: ClassVar[bool] = False
     """True if the provider sends headers and comments while a request waits for its turn."""
+    text_completions: ClassVar[TextCompletions | None] = None
 
     @property
     def api_key(self) -> str:

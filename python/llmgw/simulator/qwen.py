@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from llmgw.simulator import tokens
 from llmgw.simulator.answer import Answer
+from llmgw.simulator.completion import TextCompletions, Vllm
 from llmgw.simulator.model import JsonObject, Model, Refusal, RefusalError, Thinking
 from llmgw.simulator.provider import Provider, as_uuid, message, tool_call
 from llmgw.simulator.request import ChatRequest
@@ -36,6 +37,8 @@ class Qwen(Provider):
         Model("qwen3-next-80b-a3b-thinking", "qwen", Thinking.ALWAYS, context_window=131_072),
     )
     max_tokens_covers_reasoning: ClassVar[bool] = False
+    # The models are open, and vLLM serves them; DashScope has no text completions.
+    text_completions: ClassVar[TextCompletions | None] = Vllm()
 
     def thinking(self, request: ChatRequest, model: Model) -> bool:
         """`enable_thinking`; with it on, only streams are answered."""
