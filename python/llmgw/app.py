@@ -19,6 +19,7 @@ from llmgw.asgi.types import Receive, Scope, Send
 from llmgw.config import Config, find_config, load_config
 from llmgw.endpoints import models
 from llmgw.endpoints.chat import CHAT_COMPLETIONS, ChatBody
+from llmgw.endpoints.completions import COMPLETIONS, CompletionBody
 from llmgw.endpoints.operations import OPERATIONS
 from llmgw.errors import ApiError
 from llmgw.gateway import Gateway
@@ -27,7 +28,10 @@ from llmgw.pipeline.request import Request
 
 logger = logging.getLogger(__name__)
 
-ENDPOINTS: Final[dict[str, Endpoint]] = {CHAT_COMPLETIONS: ChatBody}
+ENDPOINTS: Final[dict[str, Endpoint]] = {
+    CHAT_COMPLETIONS: ChatBody,
+    COMPLETIONS: CompletionBody,
+}
 """Those that an upstream answers."""
 TICK_S: Final = 0.5
 GC_THRESHOLD: Final = 10_000

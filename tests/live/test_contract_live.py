@@ -13,18 +13,12 @@ def listed(page: str) -> list[str]:
     return [name for cells in rows(section(page, "Endpoints")) for name in names(cells[0])]
 
 
-# The page is ahead of the code; strict, so that this goes when the endpoint comes.
-PENDING = {"POST /v1/completions": pytest.mark.xfail(strict=True, reason="the endpoint is not there yet")}
-
-
 def test_both_pages_list_the_same_endpoints() -> None:
     contract, api = (listed(page) for page in PAGES)
     assert contract == api
 
 
-@pytest.mark.parametrize(
-    "endpoint", [pytest.param(endpoint, marks=PENDING.get(endpoint, ())) for endpoint in listed(PAGES[0])]
-)
+@pytest.mark.parametrize("endpoint", listed(PAGES[0]))
 def test_every_endpoint_answers(gateway: Gateway, endpoint: str) -> None:
     method, path = endpoint.split()
     content = b"{}" if method == "POST" else None

@@ -65,6 +65,7 @@ MORE_MODELS = (
 """`hasty` and `hasty-glm` have timeouts of half a second."""
 
 UPSTREAM_SECRET = "sim-not-the-key"
+CHAT_COMPLETIONS = "/v1/chat/completions"
 
 
 def config_text(simulator_url: str, scripted_url: str, *, server: str = "") -> str:
@@ -207,17 +208,21 @@ class Gateway:
         response = self.client.get(path, headers=self.headers(key))
         return Answer(response.status_code, response.headers, response.content)
 
-    def post(self, body: bytes | dict[str, Any], *, key: str | None = None) -> Answer:
-        """POST a chat completion with a key, and read the whole answer."""
-        with self.stream(body, key=key) as response:
+    def post(
+        self, body: bytes | dict[str, Any], *, key: str | None = None, path: str = CHAT_COMPLETIONS
+    ) -> Answer:
+        """POST a completion with a key, and read the whole answer."""
+        with self.stream(body, key=key, path=path) as response:
             return Answer(response.status_code, response.headers, b"".join(response.iter_raw()))
 
     @contextmanager
-    def stream(self, body: bytes | dict[str, Any], *, key: str | None = None) -> Iterator[httpx.Response]:
-        """POST a chat completion and let the caller read; leaving the block closes the connection."""
+    def stream(
+        self, body: bytes | dict[str, Any], *, key: str | None = None, path: str = CHAT_COMPLETIONS
+    ) -> Iterator[httpx.Response]:
+        """POST a completion and let the caller read; leaving the block closes the connection."""
         sent: dict[str, Any] = {"content": body} if isinstance(body, bytes) else {"json": body}
         headers = {"content-type": "application/json", **self.headers(key)}
-        with self.client.stream("POST", "/v1/chat/completions", headers=headers, **sent) as response:
+        with self.client.stream("POST", path, headers=headers, **sent) as response:
             yield response
 
     def ledger(self, request_id: str) -> dict[str, Any]:

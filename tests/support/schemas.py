@@ -5,6 +5,7 @@ byte for byte; only the components that are needed are cut out of it and parsed.
 where llmgw differs on purpose; `DIFFERENCES` is the same list for the validator.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,10 +19,14 @@ from jsonschema.exceptions import ValidationError
 
 COMPLETION = "CreateChatCompletionResponse"
 CHUNK = "CreateChatCompletionStreamResponse"
+TEXT_COMPLETION = "CreateCompletionResponse"
+TEXT_CHUNK = "CreateCompletionResponseAsChunk"
+"""OpenAI has one schema for text completions and their chunks. Ours for chunks allows what it sends there: a
+`finish_reason` and a `usage` that are null until the end."""
 ERROR = "ErrorResponse"
 MODEL_LIST = "ListModelsResponse"
 MODEL = "Model"
-ROOTS = (COMPLETION, CHUNK, ERROR, MODEL_LIST, MODEL)
+ROOTS = (COMPLETION, CHUNK, TEXT_COMPLETION, ERROR, MODEL_LIST, MODEL)
 OURS = ("Error", ERROR, MODEL_LIST, MODEL)
 """What the gateway itself makes may have no member that OpenAI does not have."""
 
@@ -39,19 +44,25 @@ class Difference:
 
 DIFFERENCES = (
     Difference(
-        "system_fingerprint", (COMPLETION, CHUNK), "$.system_fingerprint type: None is not of type 'string'"
+        "system_fingerprint",
+        (COMPLETION, CHUNK, TEXT_COMPLETION, TEXT_CHUNK),
+        "$.system_fingerprint type: None is not of type 'string'",
     ),
     Difference("service_tier", (COMPLETION, CHUNK), "$.service_tier enum: "),
     Difference("refusal", (COMPLETION,), "$.choices[].message required: 'refusal' is a required property"),
-    Difference("logprobs", (COMPLETION,), "$.choices[] required: 'logprobs' is a required property"),
+    Difference(
+        "logprobs",
+        (COMPLETION, TEXT_COMPLETION, TEXT_CHUNK),
+        "$.choices[] required: 'logprobs' is a required property",
+    ),
     Difference(
         "prompt_tokens_details",
-        (COMPLETION, CHUNK),
+        (COMPLETION, CHUNK, TEXT_COMPLETION, TEXT_CHUNK),
         "$.usage.prompt_tokens_details type: None is not of type 'object'",
     ),
     Difference(
         "completion_tokens_details",
-        (COMPLETION, CHUNK),
+        (COMPLETION, CHUNK, TEXT_COMPLETION, TEXT_CHUNK),
         "$.usage.completion_tokens_details type: None is not of type 'object'",
     ),
 )
@@ -74,6 +85,10 @@ def components() -> dict[str, Any]:
         schema = for_2020_12(yaml.safe_load(component)[name])
         found[name] = schema | ({"additionalProperties": False} if name in OURS else {})
         wanted += _REFERENCE.findall(component)
+    found[TEXT_CHUNK] = json.loads(json.dumps(found[TEXT_COMPLETION]))
+    members = found[TEXT_CHUNK]["properties"]
+    for place, name in ((members, "usage"), (members["choices"]["items"]["properties"], "finish_reason")):
+        place[name] = {"anyOf": [place[name], {"type": "null"}]}
     return found
 
 

@@ -39,6 +39,8 @@ def _kind(path: str) -> str | None:
     """What a good answer of this path is; None for what OpenAI does not have."""
     if path == "/v1/chat/completions":
         return schemas.COMPLETION
+    if path == "/v1/completions":
+        return schemas.TEXT_COMPLETION
     if path == "/v1/models":
         return schemas.MODEL_LIST
     return schemas.MODEL if path.startswith("/v1/models/") else None
@@ -49,7 +51,8 @@ def _note_frame(path: str, frame: bytes) -> None:
     if data in {b"", b"[DONE]"} or frame.startswith(b":"):
         return
     is_error = data.startswith(b'{"error":')
-    _note_value(path, schemas.ERROR if is_error else schemas.CHUNK, data)
+    kind = schemas.TEXT_CHUNK if path == "/v1/completions" else schemas.CHUNK
+    _note_value(path, schemas.ERROR if is_error else kind, data)
 
 
 def _note_value(path: str, kind: str, body: bytes) -> None:

@@ -31,11 +31,23 @@ CHUNK: dict[str, Any] = {
     "choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hi"}, "finish_reason": None}],
     "usage": None,
 }
+TEXT_COMPLETION: dict[str, Any] = {
+    "id": "c-1",
+    "object": "text_completion",
+    "created": 1,
+    "model": "m",
+    "choices": [{"index": 0, "text": "Hi", "logprobs": None, "finish_reason": "stop"}],
+}
 ERROR = {"error": {"message": "No.", "type": "invalid_request_error", "param": None, "code": "invalid_json"}}
 MODEL = {"id": "m", "object": "model", "created": 1, "owned_by": "o"}
 GOOD: dict[str, Any] = {
     schemas.COMPLETION: COMPLETION,
     schemas.CHUNK: CHUNK,
+    schemas.TEXT_COMPLETION: TEXT_COMPLETION,
+    schemas.TEXT_CHUNK: {
+        **TEXT_COMPLETION,
+        "choices": [{"index": 0, "text": "H", "logprobs": None, "finish_reason": None}],
+    },
     schemas.ERROR: ERROR,
     schemas.MODEL_LIST: {"object": "list", "data": [MODEL]},
     schemas.MODEL: MODEL,
@@ -56,7 +68,7 @@ def changed(value: dict[str, Any], path: str, new: object) -> dict[str, Any]:
     return copy
 
 
-@pytest.mark.parametrize("kind", schemas.ROOTS)
+@pytest.mark.parametrize("kind", [*schemas.ROOTS, schemas.TEXT_CHUNK])
 def test_good_ones_pass(kind: str) -> None:
     assert list(schemas.violations(kind, GOOD[kind])) == []
 
@@ -65,6 +77,9 @@ def test_good_ones_pass(kind: str) -> None:
     ("kind", "path", "new", "found"),
     [
         (schemas.COMPLETION, "object", "chat.completion.chunk", "$.object enum"),
+        (schemas.TEXT_COMPLETION, "choices.0.finish_reason", None, "$.choices[].finish_reason type"),
+        (schemas.TEXT_CHUNK, "choices.0.finish_reason", "over", "$.choices[].finish_reason enum"),
+        (schemas.TEXT_CHUNK, "choices.0.text", None, "$.choices[].text type"),
         (schemas.COMPLETION, "created", "now", "$.created type"),
         (schemas.COMPLETION, "choices", None, "$.choices type"),
         (schemas.COMPLETION, "choices.0.finish_reason", None, "$.choices[].finish_reason enum"),
