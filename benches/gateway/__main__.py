@@ -18,6 +18,7 @@ from benches.gateway import report
 from benches.gateway.machine import ROOT, describe
 from benches.gateway.measure import Cores
 from benches.gateway.peers.base import Peer
+from benches.gateway.peers.llmgw import Llmgw
 from benches.gateway.peers.registry import PEERS
 from benches.gateway.processes import BENCH_BINARY
 from benches.gateway.results import Results
@@ -35,7 +36,8 @@ def main() -> int:
     if not BENCH_BINARY.exists():
         print(f"{BENCH_BINARY} is not built: make bench-gateway", file=sys.stderr)
         return 2
-    peers, described = _present(options.peers)
+    before = [] if options.before is None else [Llmgw("before", options.before)]
+    peers, described = _present([*options.peers, *before])
     plan = Plan(
         peers=peers,
         workloads=options.workloads,
@@ -67,6 +69,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--workloads", type=_workloads, default=WORKLOADS, metavar="A,B", help=f"of: {', '.join(workloads)}"
     )
+    parser.add_argument(
+        "--before",
+        type=_program,
+        metavar="PROGRAM",
+        help="the llmgw of another clone (.venv/bin/llmgw, release build), in the same run",
+    )
     parser.add_argument("--quick", action="store_true", help="one round, a second per figure")
     parser.add_argument("--rounds", type=int, help="default: 3")
     parser.add_argument("--window-s", type=float, help="seconds per figure (default: 4)")
@@ -78,6 +86,11 @@ def _options() -> argparse.Namespace:
         "--output", type=Path, default=RESULTS_DIR, help="folder for gateway.md and gateway.json"
     )
     return parser.parse_args()
+
+
+def _program(path: str) -> Path:
+    # Not resolved: a virtual environment is found by the link.
+    return Path(path).absolute()
 
 
 def _peers(names: str) -> Sequence[Peer]:

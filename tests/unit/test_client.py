@@ -3,7 +3,8 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -38,6 +39,16 @@ def received(*messages: Message) -> Receive:
     return receive
 
 
+@contextmanager
+def watched(clients: Clients, receive: Receive, **more: Any) -> Iterator[ClientWatch]:  # noqa: ANN401
+    client = watch(clients, receive, **more)
+    client.begin()
+    try:
+        yield client
+    finally:
+        client.end()
+
+
 def watch(
     clients: Clients,
     receive: Receive,
@@ -65,7 +76,7 @@ async def read(client: ClientWatch) -> None:
 def test_a_client_that_leaves_while_it_is_answered() -> None:
     async def main() -> None:
         lost = asyncio.Event()
-        with watch(Clients(GRACE_S), received(END_OF_BODY, DISCONNECT), on_loss=lost.set) as client:
+        with watched(Clients(GRACE_S), received(END_OF_BODY, DISCONNECT), on_loss=lost.set) as client:
             await read(client)
             assert not client.gone
             await asyncio.wait_for(lost.wait(), 5)  # the watch begins by itself
@@ -76,10 +87,8 @@ def test_a_client_that_leaves_while_it_is_answered() -> None:
 
 def test_a_client_that_leaves_in_the_middle_of_its_body() -> None:
     async def main() -> None:
-        with watch(Clients(), received(DISCONNECT)) as client:
-            with pytest.raises(ClientGone):
-                await read(client)
-            assert client.gone
+        with watched(Clients(), received(DISCONNECT)) as client, pytest.raises(ClientGone):
+            await read(client)
 
     asyncio.run(main())
 
@@ -87,7 +96,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_body() -> None:
 def test_a_body_that_does_not_come() -> None:
     async def main() -> None:
         with (
-            watch(Clients(GRACE_S), received(), body_timeout_s=GRACE_S) as client,
+            watched(Clients(GRACE_S), received(), body_timeout_s=GRACE_S) as client,
             pytest.raises(ApiError) as raised,
         ):
             await read(client)
@@ -109,7 +118,7 @@ def test_a_short_request_is_never_watched() -> None:
             return await receive()
 
         clients = Clients(60.0)
-        with watch(clients, counted) as client:
+        with watched(clients, counted) as client:
             await read(client)
             assert (asked, clients.reading) == (1, set())
         assert not client.gone
@@ -120,14 +129,14 @@ def test_a_short_request_is_never_watched() -> None:
 def test_a_pause_ends_when_the_client_leaves() -> None:
     async def main() -> None:
         lost: list[str] = []
-        with watch(
+        with watched(
             Clients(60.0), received(END_OF_BODY, END_OF_BODY, DISCONNECT), on_loss=lambda: lost.append("left")
         ) as client:
             await read(client)
             assert await client.gone_within(5)
             assert await client.gone_within(5)
             assert lost == ["left"]
-        with watch(Clients(60.0), received(END_OF_BODY)) as client:
+        with watched(Clients(60.0), received(END_OF_BODY)) as client:
             await read(client)
             assert not await client.gone_within(GRACE_S)
 
@@ -143,8 +152,7 @@ def test_nothing_is_told_after_the_end() -> None:
             await gate.wait()
             return DISCONNECT
 
-        client = watch(Clients(60.0), receive, on_loss=lambda: lost.append("left"))
-        with client:
+        with watched(Clients(60.0), receive, on_loss=lambda: lost.append("left")) as client:
             assert not await client.gone_within(0)
         gate.set()
         await asyncio.sleep(0)
@@ -171,7 +179,7 @@ def test_the_server_s_awaitable_is_let_go() -> None:
                 awaitable.set_result(END_OF_BODY)
             return awaitable
 
-        with watch(Clients(GRACE_S), receive) as client:
+        with watched(Clients(GRACE_S), receive) as client:
             await read(client)
             await client.gone_within(0)
         await asyncio.sleep(0)  # the callback of the cancelled one
@@ -201,7 +209,7 @@ def test_who_is_cut_off(name: str, steps: list[tuple[int, int | None]], cut_at_s
     async def run() -> int | None:
         clients, cut, answer = Clients(GRACE_S), list[int](), Answer()
         now_s = 0
-        with watch(
+        with watched(
             clients,
             received(END_OF_BODY),
             scope=HTTP_2,
@@ -245,12 +253,12 @@ def test_at_the_end_of_a_drain_who_keeps_a_write_waiting_is_cut_off(monkeypatch:
             for port, writes in ((1, 4), (2, 5), (3, 7))
         ]
         for client in watches:
-            client.__enter__()
+            client.begin()
             await read(client)
             client.lasts()
         clients.cut_waiting()
         for client in watches:
-            client.__exit__(None, None, None)
+            client.end()
         await asyncio.get_running_loop().shutdown_default_executor()
         return [client.stalled for client in watches]
 

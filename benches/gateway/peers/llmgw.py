@@ -1,6 +1,5 @@
 """llmgw itself: one worker, with everything on that a production gateway has on."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,8 +9,7 @@ from benches.gateway.peers.base import Launch, run
 from benches.gateway.processes import LOCALHOST, BenchError, free_port
 from benches.gateway.workloads import UPSTREAM_MODELS
 
-PROGRAM_ENV: Final = "LLMGW_BENCH_PROGRAM"
-"""Names another `llmgw` than that of the project's virtual environment, to compare two builds."""
+PROGRAM: Final = ROOT / ".venv" / "bin" / "llmgw"
 
 
 @dataclass(frozen=True)
@@ -19,6 +17,8 @@ class Llmgw:
     """The gateway that all this is about."""
 
     name: str = "llmgw"
+    program: Path = PROGRAM
+    """Another build, with `--before`, so that two are compared in one run."""
     durability: str = "relaxed"
     """Of the ledger; `benches.gateway.durability` compares the two."""
     settings: str = (
@@ -28,10 +28,10 @@ class Llmgw:
 
     def absent(self) -> str | None:
         """A debug build is no gateway to measure."""
-        if not _program().exists():
+        if not self.program.exists():
             return "not built: make bench-gateway"
         code = "from llmgw import _core; print(_core.DEBUG_BUILD)"
-        if run([_program().parent / "python", "-c", code]).strip() != "False":
+        if run([self.program.parent / "python", "-c", code]).strip() != "False":
             return "its extension is a debug build: make bench-gateway"
         return None
 
@@ -40,28 +40,26 @@ class Llmgw:
 
     def version(self) -> str:
         """As it says itself."""
-        return run([_program(), "--version"]).strip().removeprefix("llmgw ")
+        return run([self.program, "--version"]).strip().removeprefix("llmgw ")
 
     def launch(self, upstream_port: int, folder: Path) -> Launch:
         """A config file, a database and a fresh key."""
         config = folder / "llmgw.toml"
         config.write_text(_config(upstream_port, folder, self.durability), "utf-8")
         key = (
-            run([_program(), "keys", "create", "--name", "bench", "--config", config]).strip().splitlines()[0]
+            run([self.program, "keys", "create", "--name", "bench", "--config", config])
+            .strip()
+            .splitlines()[0]
         )
         if not key.startswith("sk-gtw-"):
             raise BenchError("llmgw keys create printed no key")
         port = free_port()
         return Launch(
-            command=[str(_program()), "serve", "--config", str(config), "--port", str(port)],
+            command=[str(self.program), "serve", "--config", str(config), "--port", str(port)],
             port=port,
             health="/healthz",
             headers={"authorization": f"Bearer {key}"},
         )
-
-
-def _program() -> Path:
-    return Path(os.environ.get(PROGRAM_ENV, ROOT / ".venv" / "bin" / "llmgw")).absolute()
 
 
 def _config(upstream_port: int, folder: Path, durability: str) -> str:

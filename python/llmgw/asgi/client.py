@@ -6,15 +6,13 @@ worker.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from types import TracebackType
-from typing import Any, Protocol, Self
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Protocol
 
 from llmgw.asgi.cut import Peer, cut_connections
 from llmgw.asgi.grace import GRACE_S, Grace
 from llmgw.asgi.request import Fields, RequestBody
 from llmgw.asgi.types import Message, Receive, Scope
-from llmgw.errors import ClientGone
 
 
 class Writes(Protocol):
@@ -53,12 +51,20 @@ class Clients:
 
 
 class ClientWatch:
-    """One request's client. Use it as a context; it watches from `grace_s` after it was entered."""
+    """One request's client. It is watched from `grace_s` after `begin`, until `end`."""
 
-    __slots__ = (
-        "_answer", "_body", "_body_timeout_s", "_clients", "_is_cut", "_lasts", "_on_loss", "_receive",
-        "_scope", "_since_s", "_task", "_told", "_waiting", "_writes", "gone", "stalled",
-    )  # fmt: skip
+    gone = False
+    """It closed the connection, or reset the stream."""
+    stalled = False
+    """It stopped reading, and was cut off."""
+    _task: asyncio.Task[Any] | None = None
+    _lasts = False
+    _waiting: asyncio.Future[Message] | None = None
+    _told: asyncio.Future[None] | None = None
+    # What the last look at the writes of the answer saw, and when.
+    _writes = 0
+    _since_s = 0.0
+    _is_cut = False
 
     def __init__(
         self,
@@ -76,57 +82,40 @@ class ClientWatch:
         self._scope = scope
         self._receive = receive
         self._answer = answer
-        self._body: RequestBody | None = RequestBody(fields, receive)
+        self._body: RequestBody | None = RequestBody(fields, receive, on_end=self._body_is_read)
         """None once it was read."""
         self._body_timeout_s = body_timeout_s
         self._on_loss: Callable[[], None] | None = on_loss
-        self._task: asyncio.Task[Any] | None = None
-        self._lasts = False
-        self._waiting: asyncio.Future[Message] | None = None
-        self._told: asyncio.Future[None] | None = None
-        # What the last look at the writes of the answer saw, and when.
-        self._writes = 0
-        self._since_s = 0.0
-        self._is_cut = False
-        self.gone = False
-        """It closed the connection, or reset the stream."""
-        self.stalled = False
-        """It stopped reading, and was cut off."""
 
-    def __enter__(self) -> Self:
-        """The request begins, in the current task."""
+    def begin(self) -> None:
+        """The request begins, in the current task. To be followed by `end`."""
         self._task = asyncio.current_task()
         self._clients.grace.begin(self)
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def end(self) -> None:
         """The request ends."""
         self._clients.grace.end(self)
         if self._lasts:
             self._clients.reading.discard(self)
         # The server's awaitable holds our callback and takes no part in the collection of cycles.
         waiting, self._waiting = self._waiting, None
-        self._on_loss = self._task = None
+        self._body = self._on_loss = self._task = None
         if waiting is not None:
             waiting.cancel()
 
-    async def read_body(self, *, limit_bytes: int, hold: Callable[[int], None]) -> Sequence[bytes]:
+    def read_body(
+        self, *, limit_bytes: int, hold: Callable[[int], None]
+    ) -> Coroutine[Any, Any, Sequence[bytes]]:
         """The request's body, in the pieces in which it came (see `RequestBody.read`). To be called once."""
-        body = self._body
-        if body is None:
+        if self._body is None:
             message = "a body can be read once"
             raise RuntimeError(message)
-        try:
-            pieces = await body.read(limit_bytes=limit_bytes, hold=hold)
-        except ClientGone:
-            self.gone = True
-            raise
+        return self._body.read(limit_bytes=limit_bytes, hold=hold)
+
+    def _body_is_read(self) -> None:
         self._body = None
         if self._lasts:
             self._watch()
-        return pieces
 
     async def gone_within(self, timeout_s: float) -> bool:
         """Wait for this time, or until the client is gone. Only once the body has been read."""

@@ -44,8 +44,11 @@ def check_host(fields: Fields, http_version: str) -> None:
 class RequestBody:
     """A request's body, as it comes: bounded in size, and in time as soon as somebody says so."""
 
-    def __init__(self, fields: Fields, receive: Receive) -> None:
-        """Reads nothing yet."""
+    def __init__(
+        self, fields: Fields, receive: Receive, *, on_end: Callable[[], None] = lambda: None
+    ) -> None:
+        """Reads nothing yet. `on_end` is called when all of it has been read."""
+        self._on_end = on_end
         self._fields = fields
         self._receive = receive
         self._waiting: asyncio.Future[Message] | None = None
@@ -62,8 +65,25 @@ class RequestBody:
         if announced is not None:
             _check_size(announced, limit_bytes)
             hold(announced)
+        pieces: list[bytes] = []
+        size = 0
         try:
-            return await self._collect(announced, limit_bytes, hold)
+            while True:
+                # granian returns a future: no task is made of it, and it can be cancelled alone.
+                self._waiting = asyncio.ensure_future(self._receive())
+                message = await self._waiting
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                piece: bytes = message.get("body", b"")
+                size += len(piece)
+                _check_size(size, limit_bytes)
+                if announced is None:
+                    hold(len(piece))
+                pieces.append(piece)
+                # granian learns only at the next call that there is no more, and a call takes three threads.
+                if size == announced or not message.get("more_body", False):
+                    self._on_end()
+                    return pieces
         except asyncio.CancelledError:
             if not self._expired:
                 raise
@@ -90,30 +110,9 @@ class RequestBody:
         # Where both stand, the body ends where the transfer coding says (RFC 9112, section 6.3).
         if b"transfer-encoding" in self._fields:
             return None
-        # granian refuses a request with two different lengths, or with one that is no 64-bit number.
+        # granian refuses a request with two different lengths, or with one that is not a 64-bit number.
         lengths = self._fields.get(b"content-length", ())
-        return max((int(value) for value in lengths if value.isdigit()), default=None) if lengths else None
-
-    async def _collect(
-        self, announced: int | None, limit_bytes: int, hold: Callable[[int], None]
-    ) -> Sequence[bytes]:
-        pieces: list[bytes] = []
-        size = 0
-        while True:
-            # granian returns a future: no task is made of it, and it can be given up alone.
-            self._waiting = asyncio.ensure_future(self._receive())
-            message = await self._waiting
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            piece: bytes = message.get("body", b"")
-            size += len(piece)
-            _check_size(size, limit_bytes)
-            if announced is None:
-                hold(len(piece))
-            pieces.append(piece)
-            # granian only learns at the next call that there is no more, and a call takes three threads.
-            if size == announced or not message.get("more_body", False):
-                return pieces
+        return int(lengths[0]) if lengths and lengths[0].isdigit() else None
 
 
 def _check_size(size: int, limit_bytes: int) -> None:

@@ -5,6 +5,7 @@
 streams.
 """
 
+from collections.abc import Awaitable
 from typing import Final
 
 from llmgw._core import Exchange, Forward
@@ -34,11 +35,11 @@ class Responder:
         """Grows by one when a write begins and when it ends: odd while the client has to take something."""
         return self._writes if self._forward is None else self._writes + self._forward.writes
 
-    async def start(self, status: int, headers: Headers) -> None:
-        """Send the head. granian flushes it at once, so do not send it before it is certain."""
+    def start(self, status: int, headers: Headers) -> Awaitable[None]:
+        """Send the head. granian flushes that of an event stream at once, so it must be certain by then."""
         self.status = status
         headers.append(self._id_header)
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        return self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def body(self, body: bytes, *, more: bool) -> None:
         """Send a piece of the body. Waits while the client is slow to take it."""
@@ -59,7 +60,11 @@ class Responder:
         while len(body) - sent > PIECE_BYTES:
             await self.body(body[sent : sent + PIECE_BYTES], more=True)
             sent += PIECE_BYTES
-        await self.body(body[sent:] if sent else body, more=False)
+        self._writes += 1
+        await self._send(
+            {"type": "http.response.body", "body": body[sent:] if sent else body, "more_body": False}
+        )
+        self._writes += 1
 
     async def error(self, error: ApiError, headers: Headers | None = None) -> None:
         """Send an error as a whole answer, with these headers besides its own."""

@@ -1,6 +1,6 @@
 """`POST /v1/chat/completions`."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Final
 
 from llmgw._core import ChatRequest, Exchange
@@ -24,15 +24,17 @@ class ChatBody:
         self.model = self._request.model
         self.stream = self._request.stream
 
-    async def plan(self, gateway: Gateway, model: Model, key: Key) -> Plan:
+    def plan(self, gateway: Gateway, model: Model, key: Key) -> Plan | Awaitable[Plan]:
         """Images, the thinking switch, and reasoning that the client may have lost."""
         request = self._request
         if request.first_image is not None and not model.accepts_images:
             message = f"The model {model.id!r} takes no images. GET /v1/model-catalog tells which models do."
             raise ApiError("unsupported_modality", message, param=request.first_image)
         model.check_thinking(request)
-        if not model.wants_reasoning:
-            return Plan(request.rewrite)
+        return self._with_reasoning(gateway, model, key) if model.wants_reasoning else Plan(request.rewrite)
+
+    async def _with_reasoning(self, gateway: Gateway, model: Model, key: Key) -> Plan:
+        request = self._request
 
         async def keep_reasoning(exchange: Exchange) -> None:
             await gateway.reasoning.keep(exchange, request, key)

@@ -23,6 +23,6 @@ class CompletionBody:
         self.model = self._request.model
         self.stream = self._request.stream
 
-    async def plan(self, gateway: Gateway, model: Model, key: Key) -> Plan:  # noqa: ARG002
+    def plan(self, gateway: Gateway, model: Model, key: Key) -> Plan:  # noqa: ARG002
         """Nothing to check: the prompt is a text."""
         return Plan(self._request.rewrite)

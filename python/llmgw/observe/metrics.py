@@ -8,7 +8,7 @@ counts in files of that folder, and any worker answers for all.
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from prometheus_client import (
     CollectorRegistry,
@@ -95,6 +95,19 @@ _STORE_HEALTHY: Final = _Spec(
 _LEDGER_DROPPED: Final = _Spec("llmgw_ledger_dropped_rows", "Ledger entries that were lost.")
 
 
+_Labels: TypeAlias = tuple[str, int, str | None, tuple[str | None, str | None, bool] | None]
+"""What requests have in common: model, status, error kind and, with an answer, its thinking."""
+
+
+class _Sums:
+    """Sums over requests that have the same labels; the last four are tokens."""
+
+    __slots__ = ("cached", "completion", "prompt", "reasoning", "requests")
+
+    def __init__(self) -> None:
+        self.requests = self.prompt = self.completion = self.reasoning = self.cached = 0
+
+
 class Metrics:
     """All metrics of one process."""
 
@@ -130,6 +143,7 @@ class Metrics:
         """Requests being served."""
         # What every request counts is gathered here first: the library's own objects take ten times as long.
         self._counts: dict[tuple[Counter, tuple[object, ...]], int] = {}
+        self._finished: dict[_Labels, _Sums] = {}
 
     def _counter(self, spec: _Spec) -> Counter:
         return Counter(*spec, registry=self.registry)
@@ -155,26 +169,24 @@ class Metrics:
     def finished(self, entry: LedgerEntry) -> None:
         """Count a completion request by its ledger entry."""
         model = entry.model if entry.model in self._model_ids else NO_MODEL
-        self._count(self._requests, (model, entry.status))
-        if entry.prompt_tokens:
-            self._count(self._tokens, (model, "prompt"), entry.prompt_tokens)
-        if entry.completion_tokens:
-            self._count(self._tokens, (model, "completion"), entry.completion_tokens)
-        if entry.reasoning_tokens:
-            self._count(self._tokens, (model, "reasoning"), entry.reasoning_tokens)
-        if entry.cached_tokens:
-            self._count(self._tokens, (model, "cached"), entry.cached_tokens)
-        if entry.error_kind is not None:
-            self._count(self._errors, (model, entry.error_kind))
+        thinking = None
+        if entry.finish_reason is not None:
+            thinking = (entry.thinking_asked, entry.thinking_sent, entry.thinking_observed)
+        labels = (model, entry.status, entry.error_kind, thinking)
+        sums = self._finished.get(labels)
+        if sums is None:
+            sums = self._finished[labels] = _Sums()
+        sums.requests += 1
+        sums.prompt += entry.prompt_tokens or 0
+        sums.completion += entry.completion_tokens or 0
+        sums.reasoning += entry.reasoning_tokens or 0
+        sums.cached += entry.cached_tokens or 0
         timers = self._timers.get(model)
         if timers is None:
             timers = self._timers[model] = (self._first_event.labels(model), self._total.labels(model))
         timers[1].observe(entry.total_s)
         if entry.first_event_s is not None:
             timers[0].observe(entry.first_event_s)
-        if entry.finish_reason is not None:
-            asked, sent = entry.thinking_asked or "none", entry.thinking_sent or "none"
-            self._count(self._thinking, (model, asked, sent, entry.thinking_observed))
 
     def attempted(self, upstream: str, outcome: str) -> None:
         """Count an attempt. `outcome`: `ok`, `client_gone`, or a label that `pipeline.attempts` makes."""
@@ -186,6 +198,17 @@ class Metrics:
         counts, self._counts = self._counts, {}
         for (metric, labels), amount in counts.items():
             metric.labels(*labels).inc(amount)
+        finished, self._finished = self._finished, {}
+        for (model, status, error_kind, thinking), sums in finished.items():
+            self._requests.labels(model, status).inc(sums.requests)
+            for kind in ("prompt", "completion", "reasoning", "cached"):
+                if tokens := getattr(sums, kind):
+                    self._tokens.labels(model, kind).inc(tokens)
+            if error_kind is not None:
+                self._errors.labels(model, error_kind).inc(sums.requests)
+            if thinking is not None:
+                asked, sent, observed = thinking
+                self._thinking.labels(model, asked or "none", sent or "none", observed).inc(sums.requests)
 
     def retried(self, reason: str) -> None:
         """Count a retry. `reason`: the outcome of the attempt before."""
@@ -238,9 +261,9 @@ class Metrics:
         MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]  # the library has no types here
         return generate_latest(registry)
 
-    def _count(self, metric: Counter, labels: tuple[object, ...], amount: int = 1) -> None:
+    def _count(self, metric: Counter, labels: tuple[object, ...]) -> None:
         at = (metric, labels)
-        self._counts[at] = self._counts.get(at, 0) + amount
+        self._counts[at] = self._counts.get(at, 0) + 1
 
 
 def _forget_dead_workers(folder: Path) -> None:

@@ -28,11 +28,19 @@ _LEDGER_RETRY_AFTER_S: Final = 5
 class Account:
     """The account of one request. Whoever learns something writes it down here; `close` settles it."""
 
-    __slots__ = (
-        "_client", "_committed", "_failures", "_gateway", "_key_id", "_request_id", "_started_s", "_time_s",
-        "attempts", "earlier_s", "error_kind", "model_id", "stream", "target", "thinking_asked",
-        "thinking_sent",
-    )  # fmt: skip
+    stream = False
+    model_id: str | None = None
+    target: "Target | None" = None
+    """The one that was asked last."""
+    attempts = 0
+    """How many times an upstream was asked."""
+    earlier_s = 0.0
+    """What the attempts before the last one took, pauses included."""
+    thinking_asked: str | None = None
+    thinking_sent: str | None = None
+    error_kind: str | None = None
+    """Why the request failed; an exchange's own kind of failure is in its report."""
+    _committed: LedgerEntry | None = None
 
     def __init__(self, gateway: "Gateway", client: "ClientWatch", *, request_id: str, key_id: int) -> None:
         """Counts the request as in flight until `close`."""
@@ -42,20 +50,7 @@ class Account:
         self._key_id = key_id
         self._time_s = time.time()
         self._started_s = time.perf_counter()
-        self._committed: LedgerEntry | None = None
         self._failures: list[str] = []
-        self.stream = False
-        self.model_id: str | None = None
-        self.target: Target | None = None
-        """The one that was asked last."""
-        self.attempts = 0
-        """How many times an upstream was asked."""
-        self.earlier_s = 0.0
-        """What the attempts before the last one took, pauses included."""
-        self.thinking_asked: str | None = None
-        self.thinking_sent: str | None = None
-        self.error_kind: str | None = None
-        """Why the request failed; an exchange's own kind of failure is in its report."""
         gateway.metrics.started()
 
     def attempt(self, target: "Target", prepared: "PreparedRequest") -> None:
@@ -107,8 +102,8 @@ class Account:
     def _entry(self, status: int | None, report: "ExchangeReport | None") -> LedgerEntry:
         client = self._client
         lost = CLIENT_STALLED if client.stalled else CLIENT_GONE if client.gone else None
-        error_kind = lost or self.error_kind
-        entry = LedgerEntry(
+        first_event_s = report.first_event_s if report else None
+        return LedgerEntry(
             time_s=self._time_s,
             request_id=self._request_id,
             status=status or CLIENT_CLOSED_REQUEST,
@@ -117,23 +112,17 @@ class Account:
             model=self.model_id,
             upstream=self.target.name if self.target else None,
             stream=self.stream,
-            error_kind=error_kind,
+            finish_reason=report.finish_reason if report else None,
+            error_kind=lost or self.error_kind or (report.error_kind if report else None),
+            prompt_tokens=report.prompt_tokens if report else None,
+            completion_tokens=report.completion_tokens if report else None,
+            reasoning_tokens=report.reasoning_tokens if report else None,
+            cached_tokens=report.cached_tokens if report else None,
+            usage_source=report.usage_source if report else "none",
             thinking_asked=self.thinking_asked,
             thinking_sent=self.thinking_sent,
+            thinking_observed=report.reasoning_seen if report else False,
+            first_event_s=None if first_event_s is None else first_event_s + self.earlier_s,
             attempts=self.attempts,
             attempt_errors=", ".join(self._failures) if self._failures else None,
-        )
-        if report is None:
-            return entry
-        first_event_s = report.first_event_s
-        return entry._replace(
-            finish_reason=report.finish_reason,
-            error_kind=error_kind or report.error_kind,
-            prompt_tokens=report.prompt_tokens,
-            completion_tokens=report.completion_tokens,
-            reasoning_tokens=report.reasoning_tokens,
-            cached_tokens=report.cached_tokens,
-            usage_source=report.usage_source,
-            thinking_observed=report.reasoning_seen,
-            first_event_s=None if first_event_s is None else first_event_s + self.earlier_s,
         )

@@ -40,8 +40,8 @@ class Body(Protocol):
     def stream(self) -> bool:
         """Whether the client wants an event stream."""
 
-    async def plan(self, gateway: Gateway, model: Model, key: Key) -> Plan:
-        """Check what the model can do, and plan the request. Raises ApiError."""
+    def plan(self, gateway: Gateway, model: Model, key: Key) -> Plan | Awaitable[Plan]:
+        """Check what the model can do, and plan the request. Awaitable only if it waits. Raises ApiError."""
 
 
 Endpoint: TypeAlias = Callable[[Sequence[bytes]], Body]

@@ -22,7 +22,7 @@ from llmgw.errors import ApiError, ClientGone, render_body
 from llmgw.gateway import Gateway
 from llmgw.pipeline.account import Account
 from llmgw.pipeline.attempts import Answer, Attempts
-from llmgw.pipeline.body import Endpoint
+from llmgw.pipeline.body import Endpoint, Plan
 from llmgw.routing.verdict import upstream_error
 
 if TYPE_CHECKING:
@@ -78,29 +78,38 @@ class Request:
 
     async def run(self) -> None:
         """Serve the request, and settle its account whatever happens."""
-        try:
-            with self._client:
-                await self._answer()
-        except BaseException:
-            self._account.error_kind = self._account.error_kind or "internal_error"
-            raise
-        finally:
-            self._settle()
-
-    async def _answer(self) -> None:
-        admission = self._gateway.admission
+        client, account, admission = self._client, self._account, self._gateway.admission
+        client.begin()
         try:
             with admission.admit() as ticket:
                 attempts = self._attempts = await self._read(ticket)
-                await self._send(await self._first_answer(attempts))
+                # Nothing is sent before the first answer: until then any status can be told, and another
+                # target asked.
+                await self._send(await attempts.first_answer(client))
         except ClientGone:
-            pass  # nobody is left to be told; the account says it
+            client.gone = True
+        except UpstreamError as error:
+            account.error_kind = error.kind
+            await self._refuse(
+                upstream_error(
+                    error.kind, status=error.status, retry_after_s=error.retry_after_s, message=error.message
+                )
+            )
         except ApiError as error:
             await self._refuse(error)
         except OSError as error:
             if error.errno not in NO_FILES_LEFT:
+                account.error_kind = "internal_error"
                 raise
             await self._refuse(admission.shed("files", "The gateway has no file descriptors left."))
+        except BaseException:
+            account.error_kind = account.error_kind or "internal_error"
+            raise
+        finally:
+            client.end()
+            lost = client.gone or client.stalled
+            report = self._attempts.close(client_lost=lost) if self._attempts is not None else None
+            account.close(self._responder.status, report)
 
     async def _read(self, ticket: "Ticket") -> Attempts:
         """Read the request and find out who may answer it. From here on only `Attempts` holds the body."""
@@ -110,18 +119,10 @@ class Request:
         account.stream = body.stream
         model = gateway.router.resolve(body.model, self._key)
         account.model_id = model.id
-        plan = await body.plan(gateway, model, self._key)
+        plan = body.plan(gateway, model, self._key)
+        if not isinstance(plan, Plan):
+            plan = await plan
         return Attempts(gateway, account, model, plan, ticket=ticket, request_id=self._request_id)
-
-    async def _first_answer(self, attempts: Attempts) -> Answer:
-        """Nothing is sent before this: up to here any status can be told, and another target be asked."""
-        try:
-            return await attempts.first_answer(self._client)
-        except UpstreamError as error:
-            self._account.error_kind = error.kind
-            raise upstream_error(
-                error.kind, status=error.status, retry_after_s=error.retry_after_s, message=error.message
-            ) from None
 
     async def _send(self, answer: Answer) -> None:
         responder, exchange, block = self._responder, answer.exchange, answer.first_block
@@ -163,10 +164,3 @@ class Request:
     def _abort(self) -> None:
         if self._attempts is not None:
             self._attempts.abort()
-
-    def _settle(self) -> None:
-        client = self._client
-        report = None
-        if self._attempts is not None:
-            report = self._attempts.close(client_lost=client.gone or client.stalled)
-        self._account.close(self._responder.status, report)
