@@ -2,7 +2,9 @@
 //!
 //! A [`Template`] is the last chunk without that string. A chunk with the same bytes around another (well-formed, not
 //! empty) string is the same chunk to every rule, so what was decided for the last one holds for it, unread. It pays: a
-//! clean stream goes through the transformer several times as fast (`make bench`, cases `clean` and `unlike`).
+//! clean stream goes through the transformer several times as fast (`make bench`, cases `clean` and `unlike`). The merger
+//! uses it too: without it, clean streams merge at 321 instead of 1,862 MB/s, which is 0.8 µs more for a chunk of 320
+//! bytes, where the whole exchange takes 5 to 20 µs (2026-11-26).
 
 use crate::json::{Kind, Scanner, Value};
 
