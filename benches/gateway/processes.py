@@ -70,7 +70,7 @@ class Program:
         return match[1]
 
     def wait_answer(self, port: int, path: str, *, timeout_s: float) -> float:
-        """Seconds from its start to its first answer that is no server error. Raises BenchError."""
+        """Seconds from its start to its first answer that is not a server error. Raises BenchError."""
         while not _answers(port, path):
             self._tick(timeout_s)
         return time.monotonic() - self.begun

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LAST_WORD_S: Final = 1.0
-"""At the end of a drain, a slow client gets so long to take its error frame."""
+"""Time for a slow client to read its error frame at the end of a drain."""
 _FINISH_INTERVAL_S: Final = 0.01
 
 
 class Gateway:
-    """The parts that every request uses. Make it in the process that serves, after any fork."""
+    """The parts that every request uses. Create it in the process that serves, after any fork."""
 
     def __init__(self, config: Config, store: Store) -> None:
         """Blocking: reads the keys. Raises ValueError (see `Router`)."""
@@ -57,16 +57,16 @@ class Gateway:
         self.strict = config.ledger.durability == "strict"
         """An answer's row must be on disk before the answer ends."""
         self.exchanges: set[Exchange] = set()
-        """What is under way with the upstreams."""
+        """The exchanges that are running."""
         self.draining = False
-        """True from the moment of an orderly stop: `/readyz` then says so."""
+        """True after the start of an orderly stop; `/readyz` reports it."""
 
     @classmethod
     def open(cls, config: Config) -> "Gateway":
         """Open the database and begin the background work. Blocking. Raises as `__init__`.
 
-        `llmgw serve` has opened the database before. A worker that takes a dead one's place while the
-        database fails must not fail too: it admits nobody until the keys can be read.
+        `llmgw serve` opened the database before. A worker that replaces a dead one while the database fails
+        must not fail too: it admits no request until the keys can be read.
         """
         store = store_at(config.store.url)
         try:
@@ -79,7 +79,7 @@ class Gateway:
         return gateway
 
     def upstream_report(self) -> list[dict[str, object]]:
-        """What this worker knows of each model at each upstream, for `/readyz?verbose`: names only."""
+        """What this worker knows about each model at each upstream, for `/readyz?verbose`. No addresses."""
         return [
             {
                 "upstream": health.upstream,
@@ -93,14 +93,14 @@ class Gateway:
         ]
 
     async def reload(self, config: Config) -> None:
-        """Take another config over. Requests under way end as they began, on the old objects.
+        """Use another config. Running requests finish with the old objects.
 
-        What `restart_faults` lists stays as it is. Raises as `__init__`, and then has changed nothing.
+        What `restart_faults` lists stays as it is. Raises as `__init__`; nothing has changed then.
         """
         hide_secrets(config)
         router = await asyncio.to_thread(Router, config, self.router, observe=self.metrics.cooling)
         catalog = await asyncio.to_thread(_catalog, config, router)
-        # From here on without a pause: no request sees half of it.
+        # From here on without an await, so that no request sees half of the change.
         self.metrics.know(router.models)
         self.admission.max_requests = possible_requests(config.server)
         self.admission.max_bytes = config.server.max_in_flight_bytes
@@ -111,14 +111,14 @@ class Gateway:
         self.config, self.router, self.catalog = config, router, catalog
 
     def tick(self) -> None:
-        """What is due every second or so: find the stalled, update the gauges. Call it on the loop."""
+        """Periodic work, every half second: cut stalled clients, update gauges. Call it on the loop."""
         timeout_s = self.config.server.client_write_timeout_s
         self.clients.cut_stalled(asyncio.get_running_loop().time(), timeout_s)
         self.metrics.held(self.admission.bytes)
         self.metrics.fold()
 
     def drain(self) -> None:
-        """A stop was asked for: what is under way gets `drain_timeout_s` to finish. Call it on the loop."""
+        """Begin a stop: running requests get `drain_timeout_s` to finish. Call it on the loop."""
         self.draining = True
         loop = asyncio.get_running_loop()
         loop.call_later(self.config.server.drain_timeout_s, self._end_exchanges)
@@ -130,14 +130,14 @@ class Gateway:
         asyncio.get_running_loop().call_later(LAST_WORD_S, self.clients.cut_waiting)
 
     async def _finish_requests(self) -> None:
-        """Requests whose connections are gone may still have to write their rows."""
+        """Wait for requests whose connections are gone but whose rows are not written yet."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + LAST_WORD_S
         while self.metrics.in_flight and loop.time() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(_FINISH_INTERVAL_S)
 
     async def close(self) -> None:
-        """Write what the ledger holds and stop. Without blocking the loop."""
+        """Write the ledger's queue and stop, without blocking the loop."""
         self.draining = True
         await self._finish_requests()
         await self.ledger.close()
@@ -156,7 +156,7 @@ def hide_secrets(config: Config) -> None:
 
 
 def _catalog(config: Config, router: Router) -> Catalog:
-    # What the catalog says of a model is true of the target that stands first.
+    # The catalog describes a model by its first target.
     return Catalog(config, {model.id: model.targets.all[0].route.dialect for model in router.models.values()})
 
 

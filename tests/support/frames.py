@@ -73,7 +73,7 @@ def check_stream(data: bytes, *, include_usage: bool) -> Stream:
     for frame in frames[:-1] if done else frames:
         assert stream.error is None, f"something follows the error frame: {frame!r}"
         if frame.startswith(b":"):
-            assert frame == HEARTBEAT, f"a comment that is no heartbeat: {frame!r}"
+            assert frame == HEARTBEAT, f"a comment that is not a heartbeat: {frame!r}"
             stream.heartbeats += 1
             continue
         assert frame.startswith(b"data: "), f"neither data nor heartbeat: {frame!r}"

@@ -161,7 +161,7 @@ def test_durations(text: str, expected: timedelta) -> None:
 def test_no_durations(run: Run, text: str) -> None:
     status, _, err = run("keys", "create", f"--expires-in={text}")
     assert status == 2
-    assert "no duration" in err
+    assert "is not a duration" in err
 
 
 @pytest.mark.usefixtures("config")

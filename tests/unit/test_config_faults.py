@@ -105,7 +105,7 @@ UNPRINTABLE = (
         (with_targets('"local"'), "models[0].targets: has the wrong type; it must be a list in brackets"),
         (
             with_model('targets = [{upstream = "local"}]'),
-            "models[0].targets: stands beside upstream; keep one of the two",
+            "models[0].targets: is set beside upstream; keep one of the two",
         ),
         (
             with_model("").replace('upstream = "local"', ""),

@@ -42,7 +42,7 @@ def check_host(fields: Fields, http_version: str) -> None:
 
 
 class RequestBody:
-    """A request's body, as it comes: bounded in size, and in time as soon as somebody says so."""
+    """A request's body as it arrives, with a maximum size and, after `expire_in`, a maximum time."""
 
     def __init__(
         self, fields: Fields, receive: Receive, *, on_end: Callable[[], None] = lambda: None

@@ -56,7 +56,7 @@ def parse_duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text)
     if match is None or int(match[1]) == 0:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no duration: write a number and s, m, h, d or w, such as 30d"
+            f"{text!r} is not a duration: write a number and s, m, h, d or w, such as 30d"
         )
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 

@@ -56,7 +56,7 @@ def _target_faults(path: str, model: Mapping[str, Any], names: list[str]) -> Ite
     if name is None and targets is None:
         yield Fault(f"{path}.upstream", "is missing", EXAMPLES["upstream"])
     if name is not None and targets is not None:
-        yield Fault(f"{path}.targets", "stands beside upstream", "keep one of the two")
+        yield Fault(f"{path}.targets", "is set beside upstream", "keep one of the two")
     if targets == []:
         yield Fault(f"{path}.targets", "is empty", "name at least one upstream, or write upstream instead")
     first_at: dict[tuple[str, str], int] = {}

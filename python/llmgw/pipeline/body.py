@@ -1,4 +1,4 @@
-"""What an endpoint is to the pipeline: a kind of body, and what becomes of it at an upstream.
+"""What an endpoint is to the pipeline: a kind of body, and how it is sent to an upstream.
 
 An endpoint that an upstream answers is a class that fulfils `Body`, made from the pieces of a request's body.
 `app` knows its path. Everything else, from admission to the ledger, is the pipeline's and the same for all.

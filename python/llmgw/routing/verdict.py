@@ -73,7 +73,7 @@ _BY_KIND: Final[dict["_ErrorKind", _UpstreamFault]] = {
     ),
     "protocol": _UpstreamFault("upstream_error", "The upstream does not speak HTTP."),
     "error_event": _UpstreamFault("upstream_error", "The upstream reported an error instead of an answer."),
-    "invalid_event": _UpstreamFault("upstream_error", "The upstream's answer is no valid completion."),
+    "invalid_event": _UpstreamFault("upstream_error", "The upstream's answer is not a valid completion."),
     "event_too_large": _UpstreamFault(
         "upstream_error",
         "The upstream's answer exceeds the gateway's limit.",
