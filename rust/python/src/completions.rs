@@ -6,9 +6,9 @@ use llmgw_core::api::Api;
 use llmgw_core::api::completions as core;
 use pyo3::prelude::*;
 
-use crate::errors::{guard, request_error};
+use crate::errors::guard;
 use crate::gil::without_gil_if_large;
-use crate::request::{Body, PreparedRequest, Route, assembled};
+use crate::request::{Body, PreparedRequest, Route, assembled, scanned};
 
 /// One scan of a text-completions body: what the gateway reads, and where it stands.
 #[pyclass(frozen, module = "llmgw._core")]
@@ -21,12 +21,8 @@ pub(crate) struct CompletionRequest {
 impl CompletionRequest {
     #[new]
     fn new(py: Python<'_>, body: Body<'_>) -> PyResult<Self> {
-        guard(|| {
-            let body = body.joined();
-            let request = without_gil_if_large(py, body.len(), || core::CompletionRequest::scan(&body));
-            let request = request.map_err(|error| request_error(py, &error))?;
-            Ok(Self { body, request })
-        })
+        let (body, request) = scanned(py, body, core::CompletionRequest::scan)?;
+        Ok(Self { body, request })
     }
 
     #[getter]

@@ -8,6 +8,7 @@ use llmgw_core::answer::think::ReasoningTags;
 use llmgw_core::api::Api;
 use llmgw_core::dialect::{Dialect, UnknownDialect};
 use llmgw_core::json::edit::{Piece, joined};
+use llmgw_core::request::error::RequestError;
 use llmgw_core::request::{self as core, LONG_BODY_BYTES, ThinkingModes, ThinkingOutcome, UpstreamStream};
 use llmgw_core::turn::key::{FirstCall, TurnKey};
 use pyo3::prelude::*;
@@ -114,6 +115,20 @@ impl Body<'_> {
     }
 }
 
+/// A body in one piece, and what its scan found.
+pub(crate) fn scanned<Request: Send>(
+    py: Python<'_>,
+    body: Body<'_>,
+    scan: fn(&[u8]) -> Result<Request, RequestError>,
+) -> PyResult<(Bytes, Request)> {
+    guard(|| {
+        let body = body.joined();
+        let request = without_gil_if_large(py, body.len(), || scan(&body));
+        let request = request.map_err(|error| request_error(py, &error))?;
+        Ok((body, request))
+    })
+}
+
 /// A rewritten body: slices of the client's and what comes between them; short ones joined.
 pub(crate) fn assembled(body: &Bytes, pieces: Option<Vec<Piece>>) -> Vec<Bytes> {
     let Some(pieces) = pieces else { return vec![body.clone()] };
@@ -141,12 +156,8 @@ pub(crate) struct ChatRequest {
 impl ChatRequest {
     #[new]
     fn new(py: Python<'_>, body: Body<'_>) -> PyResult<Self> {
-        guard(|| {
-            let body = body.joined();
-            let request = without_gil_if_large(py, body.len(), || core::ChatRequest::scan(&body));
-            let request = request.map_err(|error| request_error(py, &error))?;
-            Ok(Self { body, request })
-        })
+        let (body, request) = scanned(py, body, core::ChatRequest::scan)?;
+        Ok(Self { body, request })
     }
 
     #[getter]
