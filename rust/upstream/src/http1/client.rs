@@ -94,7 +94,7 @@ struct Idle {
 }
 
 impl Idle {
-    fn is_good(&self) -> bool {
+    fn is_good(&mut self) -> bool {
         self.since.elapsed() < IDLE_TIMEOUT && self.connection.is_quiet()
     }
 }
@@ -107,7 +107,7 @@ impl Pool {
     /// The connection that was used last: the others can then grow old.
     fn take(&self) -> Option<Connection> {
         loop {
-            let idle = self.state().idle.pop_back()?;
+            let mut idle = self.state().idle.pop_back()?;
             if idle.is_good() {
                 return Some(idle.connection);
             }
@@ -133,7 +133,7 @@ async fn sweep(pool: Weak<Pool>) {
         sleep(SWEEP_INTERVAL).await;
         let Some(pool) = pool.upgrade() else { return };
         let mut state = pool.state();
-        state.idle.retain(Idle::is_good);
+        state.idle.retain_mut(Idle::is_good);
         state.swept = !state.idle.is_empty();
         if !state.swept {
             return;

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::Uri;
@@ -142,20 +142,28 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    /// Between two exchanges: the peer has neither closed the connection nor said anything.
+    /// Between two exchanges: the peer has neither closed the connection nor sent anything for us.
     ///
-    /// Asks the system, since what tokio knows may be of a moment ago. Over TLS there may be something: new session
-    /// tickets come when the server likes.
-    pub(super) fn is_quiet(&self) -> bool {
-        let (tcp, may_speak) = match self {
-            Self::Plain(tcp) => (tcp, false),
-            Self::Tls(tls) => (tls.get_ref().0, true),
-        };
-        match SockRef::from(tcp).peek(&mut [MaybeUninit::uninit()]) {
-            Ok(read) => may_speak && read > 0,
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    /// Over TLS there may be bytes without that: session tickets and new keys come when the server likes. So one byte is
+    /// read through TLS, which keeps those to itself, and has what it read from the socket already. An end, an unasked
+    /// answer or half a record is not quiet.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        match self {
+            Self::Plain(tcp) => has_nothing(tcp),
+            Self::Tls(tls) => {
+                let mut byte = [0];
+                let mut cx = Context::from_waker(Waker::noop());
+                let read = Pin::new(&mut *tls).poll_read(&mut cx, &mut ReadBuf::new(&mut byte));
+                read.is_pending() && has_nothing(tls.get_ref().0)
+            }
         }
     }
+}
+
+/// The peer has sent neither a byte nor its end. Asks the system, since what tokio knows may be of a moment ago.
+fn has_nothing(tcp: &TcpStream) -> bool {
+    let peeked = SockRef::from(tcp).peek(&mut [MaybeUninit::uninit()]);
+    peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 impl AsyncRead for Stream {

@@ -121,7 +121,7 @@ impl Connection {
     }
 
     /// The peer has neither closed it nor said anything unasked.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&mut self) -> bool {
         self.socket.stream.is_quiet()
     }
 
