@@ -204,7 +204,6 @@ def test_a_stop_in_the_middle_of_a_stop(start: Start, scripted: ScriptedUpstream
     assert gateway.process.output.count("the ledger is written") == 2
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc")
 @pytest.mark.parametrize("to_group", [False, True])
 def test_a_stop_while_the_workers_start(tmp_path: Path, *, to_group: bool) -> None:
     """No signal is lost, whether the workers get it from their parent or with it."""

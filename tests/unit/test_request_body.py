@@ -89,6 +89,22 @@ def test_a_body_that_does_not_come() -> None:
     asyncio.run(main())
 
 
+def test_a_body_whose_time_is_over_as_a_piece_comes() -> None:
+    """The timer can't cancel a wait that just ended; without a second look the body could take for ever."""
+
+    async def main() -> None:
+        async def receive() -> Message:
+            body._expire()
+            return piece(b"ab")
+
+        body = RequestBody({}, receive)
+        with pytest.raises(ApiError) as raised:
+            await asyncio.wait_for(body.read(limit_bytes=LIMIT_BYTES, hold=lambda _: None), 5)
+        assert raised.value.code == "request_timeout"
+
+    asyncio.run(main())
+
+
 def test_a_cancelled_task_is_no_body_that_does_not_come() -> None:
     async def main() -> None:
         task = asyncio.ensure_future(read(scope(), received(), []))

@@ -68,7 +68,7 @@ class RequestBody:
         pieces: list[bytes] = []
         size = 0
         try:
-            while True:
+            while not self._expired:
                 # granian returns a future: no task is made of it, and it can be cancelled alone.
                 self._waiting = asyncio.ensure_future(self._receive())
                 message = await self._waiting
