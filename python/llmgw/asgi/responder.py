@@ -60,6 +60,7 @@ class Responder:
         while len(body) - sent > PIECE_BYTES:
             await self.body(body[sent : sent + PIECE_BYTES], more=True)
             sent += PIECE_BYTES
+        # `body`, written out: most answers are one piece, and this saves each of them a coroutine.
         self._writes += 1
         await self._send(
             {"type": "http.response.body", "body": body[sent:] if sent else body, "more_body": False}
