@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import urlsplit
 
 import pytest
 from pydantic import BaseModel
@@ -38,8 +39,12 @@ from tests.support.processes import ROOT
 README = "README.md"
 PAGES = sorted(str(page.relative_to(ROOT)) for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 TRANSLATIONS = [(page.replace(".zh-CN", ""), page) for page in PAGES if page.endswith(".zh-CN.md")]
-READMES, API_PAGES, CONFIG_PAGES, _, _ = TRANSLATIONS  # and the contract, and operations
-SECRETS = {"DASHSCOPE_API_KEY": "sk-1", "DEEPSEEK_API_KEY": "sk-2"}
+READMES, API_PAGES, CONFIG_PAGES, _, _, PROVIDER_PAGES = TRANSLATIONS  # and the contract, and operations
+PROVIDERS = re.compile(
+    r"https://(?:dashscope(?:-intl)?\.aliyuncs\.com|api\.deepseek\.com|open\.bigmodel\.cn|api\.moonshot\.cn"
+    r"|api\.minimaxi\.com|api\.siliconflow\.cn|ark\.cn-beijing\.volces\.com|openrouter\.ai)/"
+)
+"""The providers' own addresses; any other one in an example must be reserved for examples (RFC 2606)."""
 REQUIRED = {"required", "必填"}
 TABLES: dict[str, type[BaseModel]] = {
     "[server]": ServerConfig,
@@ -125,12 +130,31 @@ def test_the_config_page_has_every_value_that_a_key_can_take(page: str) -> None:
         assert names(cells[key])[: len(expected)] == list(expected), key
 
 
-@pytest.mark.parametrize("page", [*READMES, *CONFIG_PAGES])
-def test_toml_examples_load(page: str) -> None:
+def secrets(example: str) -> dict[str, str]:
+    """An environment with every variable that the config reads a key from."""
+    return dict.fromkeys(re.findall(r'"env:(\w+)"', example), "sk-1")
+
+
+@pytest.mark.parametrize("page", [*READMES, *CONFIG_PAGES, *PROVIDER_PAGES])
+def test_toml_examples_load_and_name_no_strangers_address(page: str) -> None:
     examples = [block.text for block in blocks(page) if block.language == "toml"]
     assert examples
     for example in examples:
-        parse_config(tomllib.loads(example), Path("/etc/llmgw.toml"), SECRETS)
+        config = parse_config(tomllib.loads(example), Path("/etc/llmgw.toml"), secrets(example))
+        for upstream in config.upstreams.values():
+            host = urlsplit(upstream.base_url).hostname or ""
+            assert PROVIDERS.match(upstream.base_url) or host.endswith(".example"), upstream.base_url
+
+
+@pytest.mark.parametrize("page", PROVIDER_PAGES)
+def test_each_provider_has_one_config(page: str) -> None:
+    """Each section: one config with one upstream, and what to know in a list."""
+    whole = re.split(r"^## .+$", read(page), flags=re.MULTILINE)[1:]
+    assert len(whole) == 12
+    for text in whole:
+        assert text.count("```toml") == 1
+        assert text.count("[upstreams.") == 1
+        assert re.search(r"^- ", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", CONFIG_PAGES)
