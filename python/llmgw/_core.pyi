@@ -238,6 +238,7 @@ class Upstream:
         *,
         request_id: str,
         heartbeat_s: float,
+        heartbeat_line: bool = False,
         total_timeout_s: float | None = None,
     ) -> Exchange:
         """Send the request now. Must be called on a running asyncio loop (else RuntimeError).
@@ -246,8 +247,9 @@ class Upstream:
 
         `total_timeout_s` lowers the upstream's own, where earlier attempts have used up a part of it.
 
-        Where nothing has gone to a stream's client for `heartbeat_s`, the next block is a comment. It may
-        come before the first event, and then commits the stream: what fails afterwards is told in-band.
+        Where nothing has gone to a stream's client for `heartbeat_s`, the next block is a comment, with a
+        blank line behind it unless `heartbeat_line` says so. It may come before the first event, and then
+        commits the stream: what fails afterwards is told in-band.
         `first_event_timeout_s` bounds the wait for the first event of a stream, merged ones too. A plain
         answer has no events, nor headers before it is complete: only `total_timeout_s` bounds that wait.
         """

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.chat import CLOCK, WEATHER, body, streamed
 from tests.support.frames import Choice, check_stream, split_frames, without_heartbeats
-from tests.support.gateway import Gateway
+from tests.support.gateway import CHAT_COMPLETIONS, Gateway
 from tests.support.scripted import EVENT_STREAM_HEAD, Reset, ScriptedUpstream, Step, Wait, json_answer
 
 DEFAULTS = ("qwen3.6-plus", "qwen3-max", "deepseek-v4-pro", "glm-5", "kimi-k2.6", "minimax-m3", "minimax-m2")
@@ -170,6 +170,40 @@ def test_heartbeats_between_events(strict_gateway: Gateway, scripted: ScriptedUp
                 gate.set()
     assert split_frames(received)[0] == FIRST.rstrip()
     assert without_heartbeats(received) == FIRST + SECOND + LAST + DONE
+
+
+@pytest.mark.parametrize(
+    ("agent", "heartbeat"),
+    [("OpenAI/Go 3.42.0", b": keep-alive\n"), ("OpenAI/Go 3.43.0", b": keep-alive\n\n")],
+)
+def test_a_heartbeat_without_its_blank_line_for_who_takes_that_for_an_event(
+    strict_gateway: Gateway, scripted: ScriptedUpstream, agent: str, heartbeat: bytes
+) -> None:
+    early, late = threading.Event(), threading.Event()
+    half = len(SECOND) // 2
+    steps = (
+        Wait(early),
+        http_chunk(FIRST + SECOND[:half]),
+        Wait(late),
+        http_chunk(SECOND[half:] + LAST + DONE),
+    )
+    script = scripted.script(EVENT_STREAM_HEAD, *steps, END)
+    headers = {**strict_gateway.headers(), "user-agent": agent}
+    asked = streamed("scripted", script=script)
+    received = b""
+    with strict_gateway.client.stream("POST", CHAT_COMPLETIONS, headers=headers, json=asked) as response:
+        for piece in response.iter_raw():
+            received += piece
+            _, begun, after = received.partition(FIRST)
+            if not begun and len(received) >= 2 * len(heartbeat):
+                early.set()
+            if len(after) >= 2 * len(heartbeat):
+                late.set()
+    before, _, after = received.partition(FIRST)
+    assert before.replace(heartbeat, b"") == b""
+    beats, _, rest = after.partition(SECOND)
+    assert beats.replace(heartbeat, b"") == b""
+    assert (before.count(heartbeat) > 1, beats.count(heartbeat) > 1, rest) == (True, True, LAST + DONE)
 
 
 def test_an_error_after_a_heartbeat_is_in_the_stream(

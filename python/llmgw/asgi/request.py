@@ -15,8 +15,11 @@ Fields: TypeAlias = dict[bytes, list[bytes]]
 """The values of each header, in their order, by its name in lower case."""
 
 _READ_FIELDS: Final = frozenset(
-    {b"host", b"authorization", b"content-encoding", b"content-length", b"transfer-encoding"}
-)
+    {
+        b"host", b"authorization", b"api-key", b"x-api-key", b"content-encoding", b"content-length",
+        b"transfer-encoding", b"user-agent", b"x-stainless-lang", b"x-stainless-package-version",
+    }
+)  # fmt: skip
 
 
 def read_fields(scope: Scope) -> Fields:

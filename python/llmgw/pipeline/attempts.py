@@ -66,7 +66,8 @@ class Attempts:
     """The attempts of one request: `first_answer`, and in any case `close`."""
 
     __slots__ = (
-        "_account", "_asked", "_gateway", "_last", "_model", "_plan", "_request_id", "_started_s", "_ticket",
+        "_account", "_asked", "_gateway", "_heartbeat_line", "_last", "_model", "_plan", "_request_id",
+        "_started_s", "_ticket",
     )  # fmt: skip
 
     def __init__(
@@ -78,14 +79,19 @@ class Attempts:
         *,
         ticket: Ticket,
         request_id: str,
+        heartbeat_line: bool = False,
     ) -> None:
-        """Asks no target yet. `ticket` holds the body's bytes, and an upstream's slot while it is asked."""
+        """Asks no target yet. `ticket` holds the body's bytes, and an upstream's slot while it is asked.
+
+        `heartbeat_line`: see `asgi.sdk.needs_bare_comments`.
+        """
         self._gateway = gateway
         self._account = account
         self._model = model
         self._plan: Plan | None = plan
         self._ticket = ticket
         self._request_id = request_id
+        self._heartbeat_line = heartbeat_line
         self._started_s = 0.0
         self._asked: list[Target] = []
         self._last: _Attempt | None = None
@@ -176,6 +182,7 @@ class Attempts:
             prepared,
             request_id=self._request_id,
             heartbeat_s=self._gateway.config.server.heartbeat_s,
+            heartbeat_line=self._heartbeat_line,
             total_timeout_s=left_s,
         )
         self._asked.append(target)

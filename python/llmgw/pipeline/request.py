@@ -17,6 +17,7 @@ from llmgw._core import UpstreamError
 from llmgw.asgi.client import ClientWatch
 from llmgw.asgi.request import Fields
 from llmgw.asgi.responder import JSON, Responder
+from llmgw.asgi.sdk import needs_bare_comments
 from llmgw.asgi.types import Headers, Receive, Scope
 from llmgw.errors import ApiError, ClientGone, render_body
 from llmgw.gateway import Gateway
@@ -43,7 +44,8 @@ class Request:
     """One request. Made for it, and run once."""
 
     __slots__ = (
-        "_account", "_attempts", "_client", "_endpoint", "_gateway", "_key", "_request_id", "_responder",
+        "_account", "_attempts", "_client", "_endpoint", "_fields", "_gateway", "_key", "_request_id",
+        "_responder",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +64,7 @@ class Request:
         self._gateway = gateway
         self._endpoint = endpoint
         self._key = key
+        self._fields = fields
         self._request_id = request_id
         self._responder = responder
         self._attempts: Attempts | None = None
@@ -122,7 +125,15 @@ class Request:
         plan = body.plan(gateway, model, self._key)
         if not isinstance(plan, Plan):
             plan = await plan
-        return Attempts(gateway, account, model, plan, ticket=ticket, request_id=self._request_id)
+        return Attempts(
+            gateway,
+            account,
+            model,
+            plan,
+            ticket=ticket,
+            request_id=self._request_id,
+            heartbeat_line=needs_bare_comments(self._fields),
+        )
 
     async def _send(self, answer: Answer) -> None:
         responder, exchange, block = self._responder, answer.exchange, answer.first_block

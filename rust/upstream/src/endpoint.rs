@@ -49,6 +49,25 @@ impl Endpoint {
     }
 }
 
+/// How a heartbeat is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Heartbeat {
+    /// With a blank line behind it: readers that split a stream at blank lines would lose a frame without it.
+    #[default]
+    Block,
+    /// Without one, for readers of lines that take each blank line for the end of an event.
+    Line,
+}
+
+impl Heartbeat {
+    pub(crate) const fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::Block => b": keep-alive\n\n",
+            Self::Line => b": keep-alive\n",
+        }
+    }
+}
+
 /// What is to be sent, and in what form the answer is wanted.
 pub struct ExchangeRequest {
     /// The rewritten request body, in pieces; not copied again on its way to the socket.
@@ -62,6 +81,8 @@ pub struct ExchangeRequest {
     /// A stream's client gets a comment whenever nothing has come for this long. The first one commits the stream: what
     /// fails afterwards is told in-band.
     pub heartbeat: Duration,
+    /// The form of that comment.
+    pub heartbeat_form: Heartbeat,
     /// Lowers the upstream's own total timeout: what is left of it after earlier attempts.
     pub total: Option<Duration>,
 }

@@ -26,7 +26,7 @@ mod shared;
 mod upstream;
 
 pub use config::{ConfigError, Timeouts, UpstreamConfig};
-pub use endpoint::ExchangeRequest;
+pub use endpoint::{ExchangeRequest, Heartbeat};
 pub use error::{ErrorKind, ExchangeError, is_about_the_request};
 pub use exchange::Exchange;
 pub use report::Report;

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::config::MAX_TIMEOUT;
 use crate::deadlines::{Deadlines, Due};
-use crate::endpoint::{Endpoint, ExchangeRequest};
+use crate::endpoint::{Endpoint, ExchangeRequest, Heartbeat};
 use crate::error::{ErrorKind, ExchangeError};
 use crate::http1::{Connection, Outgoing, ResponseHead};
 use crate::refusal::{Refusal, retry_after_s};
@@ -63,6 +63,7 @@ struct Pump<'task> {
     shared: &'task Shared,
     deadlines: Deadlines,
     heartbeat: Duration,
+    heartbeat_form: Heartbeat,
 }
 
 impl<'task> Pump<'task> {
@@ -78,7 +79,7 @@ impl<'task> Pump<'task> {
         if matches!(request.mode, AnswerMode::Stream { .. }) {
             deadlines.heartbeat = Some(started + heartbeat);
         }
-        Self { endpoint, shared, deadlines, heartbeat }
+        Self { endpoint, shared, deadlines, heartbeat, heartbeat_form: request.heartbeat_form }
     }
 
     async fn run(mut self, request: ExchangeRequest) -> Result<(), ExchangeError> {
@@ -108,7 +109,7 @@ impl<'task> Pump<'task> {
             match self.deadlines.race(future.as_mut()).await {
                 Ok(output) => return Ok(output),
                 Err(Due::Heartbeat) => {
-                    self.shared.heartbeat();
+                    self.shared.heartbeat(self.heartbeat_form);
                     self.deadlines.heartbeat = Some(Instant::now() + self.heartbeat);
                 }
                 Err(due) => return Err(due.into()),

@@ -13,6 +13,7 @@ use llmgw_core::api::Machine;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::endpoint::Heartbeat;
 use crate::error::{ErrorKind, ExchangeError};
 use crate::lock::lock;
 use crate::redact::ApiKey;
@@ -20,8 +21,6 @@ use crate::report::Report;
 
 /// With this many bytes not yet taken, the pump stops reading. What is in the slot may exceed this by one read's frames.
 pub(crate) const HIGH_WATER_BYTES: usize = 256 * 1024;
-
-const HEARTBEAT: &[u8] = b": keep-alive\n\n";
 
 /// Both halves are locked for as long as it takes to feed one read, or to take one block.
 /// Where both are needed, the answer is locked first.
@@ -143,10 +142,10 @@ impl Shared {
     }
 
     /// A comment for the client, where the reader is not behind anyway. Only between frames, as all of the slot is.
-    pub(crate) fn heartbeat(&self) {
+    pub(crate) fn heartbeat(&self, form: Heartbeat) {
         let mut slot = self.slot();
         if slot.ready.is_empty() {
-            slot.push(&mut HEARTBEAT.to_vec());
+            slot.push(&mut form.bytes().to_vec());
         }
     }
 

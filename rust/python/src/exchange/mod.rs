@@ -11,7 +11,9 @@ use std::time::{Duration, SystemTime};
 
 use llmgw_core::answer::context::AnswerContext;
 use llmgw_core::sse::SseLimits;
-use llmgw_upstream::{self as upstream, ErrorKind, ExchangeRequest, Report, Timeouts, UpstreamConfig};
+use llmgw_upstream::{
+    self as upstream, ErrorKind, ExchangeRequest, Heartbeat, Report, Timeouts, UpstreamConfig,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -69,13 +71,14 @@ impl Upstream {
         guard(|| Ok(Self { client: Mutex::new(OfProcess::new(connect(&config)?)), config }))
     }
 
-    #[pyo3(signature = (request, *, request_id, heartbeat_s, total_timeout_s=None))]
+    #[pyo3(signature = (request, *, request_id, heartbeat_s, heartbeat_line=false, total_timeout_s=None))]
     fn start(
         &self,
         py: Python<'_>,
         request: &PreparedRequest,
         request_id: String,
         heartbeat_s: f64,
+        heartbeat_line: bool,
         total_timeout_s: Option<f64>,
     ) -> PyResult<Exchange> {
         let heartbeat = seconds("heartbeat_s", heartbeat_s)?;
@@ -95,6 +98,7 @@ impl Upstream {
                     keep_reasoning: request.keep_reasoning,
                 },
                 heartbeat,
+                heartbeat_form: if heartbeat_line { Heartbeat::Line } else { Heartbeat::Block },
                 total,
             };
             let exchange = self.client()?.start(&runtime(py)?, request);

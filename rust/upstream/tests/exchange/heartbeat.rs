@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use llmgw_core::answer::context::AnswerMode;
-use llmgw_upstream::{ErrorKind, Exchange, Upstream};
+use llmgw_upstream::{ErrorKind, Exchange, Heartbeat, Upstream};
 use tokio::runtime::Handle;
 
 use crate::support::{
@@ -45,6 +45,34 @@ async fn silence_is_filled_before_the_first_event_and_after_it() {
     peer.finish(&[&SECOND[20..], LAST].concat()).await;
     assert_eq!(word(&exchange).await, [SECOND, LAST, DONE].concat());
     assert_eq!(rest(&exchange).await, "");
+}
+
+/// A comment without its blank line belongs to the frame that follows it, so it must never come within one.
+#[tokio::test]
+async fn a_bare_line_stands_before_whole_frames_only() {
+    const LINE: &str = ": keep-alive\n";
+    let server = Server::start();
+    let mut request = request(STREAM);
+    request.heartbeat = SHORT / 4;
+    request.heartbeat_form = Heartbeat::Line;
+    let exchange = Upstream::new(server.config()).unwrap().start(&Handle::current(), request);
+    let (mut peer, _) = server.request().await;
+    assert_eq!(block(&exchange).await, LINE, "before the headers");
+    peer.begin(&FIRST[..20]).await;
+    assert_eq!(block(&exchange).await, LINE, "within the first event");
+    peer.chunk(&FIRST[20..]).await;
+    let mut all = LINE.to_owned();
+    while !all.ends_with(FIRST) {
+        all.push_str(&block(&exchange).await);
+    }
+    assert_eq!(block(&exchange).await, LINE, "mid-stream");
+    peer.finish(&[SECOND, LAST].concat()).await;
+    all.push_str(&rest(&exchange).await);
+    assert_eq!(all.replace(LINE, ""), [FIRST, SECOND, LAST, DONE].concat());
+    for frame in all.split_inclusive("\n\n") {
+        let frame = frame.trim_start_matches(LINE);
+        assert!(frame.starts_with("data: ") && frame.matches('\n').count() == 2, "{frame:?}");
+    }
 }
 
 #[tokio::test]

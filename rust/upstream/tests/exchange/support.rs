@@ -8,7 +8,9 @@ use bytes::Bytes;
 use llmgw_core::answer::context::{AnswerContext, AnswerMode};
 use llmgw_core::api::Api;
 use llmgw_core::sse::SseLimits;
-use llmgw_upstream::{Exchange, ExchangeError, ExchangeRequest, Timeouts, Upstream, UpstreamConfig};
+use llmgw_upstream::{
+    Exchange, ExchangeError, ExchangeRequest, Heartbeat, Timeouts, Upstream, UpstreamConfig,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
@@ -259,7 +261,8 @@ pub(crate) fn request(mode: AnswerMode) -> ExchangeRequest {
         ..AnswerContext::default()
     };
     let body = vec![Bytes::from_static(BODY)];
-    ExchangeRequest { body, api: Api::Chat, mode, context, heartbeat: NEVER, total: None }
+    let heartbeat_form = Heartbeat::default();
+    ExchangeRequest { body, api: Api::Chat, mode, context, heartbeat: NEVER, heartbeat_form, total: None }
 }
 
 pub(crate) fn start(upstream: &Upstream, mode: AnswerMode) -> Exchange {
