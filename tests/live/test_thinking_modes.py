@@ -11,8 +11,6 @@ from tests.support.simulator import SimulatorProcess
 
 REFUSED = {
     "qwen": ("qwen3-next-80b-a3b-thinking", {"enable_thinking": False}, "enable_thinking", "always thinks"),
-    "kimi": ("kimi-k2-thinking", {"llmgw_thinking": False}, "llmgw_thinking", "always thinks"),
-    "minimax": ("minimax-m2", {"enable_thinking": False}, "enable_thinking", "always thinks"),
     "by config": ("glm-always-thinks", {"enable_thinking": False}, "enable_thinking", "always thinks"),
     "never": ("never-thinks", {"enable_thinking": True}, "enable_thinking", "never thinks"),
     "the one that counts": (
@@ -45,7 +43,6 @@ def test_refused(gateway: Gateway, simulator: SimulatorProcess, row: str, stream
     ("model", "switch"),
     [
         ("qwen3-next-80b-a3b-thinking", {"enable_thinking": True}),
-        ("kimi-k2-thinking", {"llmgw_thinking": True}),
         ("glm-always-thinks", {"enable_thinking": True}),
         ("never-thinks", {"enable_thinking": False}),
         ("glm-always-thinks", {}),
@@ -72,6 +69,31 @@ def test_dropped(gateway: Gateway, simulator: SimulatorProcess, model: str, stre
     row = gateway.ledger(answer.headers["x-request-id"])
     assert (row["thinking_asked"], row["thinking_sent"], row["thinking_observed"]) == ("off", "ignored", 1)
     assert (b"reasoning_content" in answer.body) == stream
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("model", "switch", "header"),
+    [
+        ("kimi-k2-thinking", {"llmgw_thinking": False}, "off; ignored"),
+        ("minimax-m2", {"enable_thinking": False}, "off; ignored"),
+        ("minimax-m2", {"enable_thinking": True, "llmgw_thinking": False}, "off; ignored"),
+        ("kimi-k2.6", {"enable_thinking": True}, "on; ignored"),
+    ],
+)
+def test_without_a_switch_the_boolean_has_no_effect(
+    gateway: Gateway,
+    simulator: SimulatorProcess,
+    model: str,
+    switch: dict[str, Any],
+    header: str,
+    stream: bool,  # noqa: FBT001
+) -> None:
+    marked = mark()
+    answer = gateway.post((streamed if stream else body)(model, user=marked, **switch))
+    assert (answer.status, answer.headers["x-llmgw-thinking"]) == (200, header)
+    assert not {"enable_thinking", "llmgw_thinking"} & set(json.loads(simulator.request(marked).body))
+    assert gateway.ledger(answer.headers["x-request-id"])["thinking_observed"] == 1
 
 
 def test_what_the_gateway_does_not_know_the_upstream_says(gateway: Gateway) -> None:

@@ -171,3 +171,23 @@ def test_what_a_reload_leaves_alone_keeps_its_connections() -> None:
     old, new = (router.models["qwen3-max"].targets.all[0] for router in (before, after))
     assert new.health is old.health
     assert after.upstreams["three"].slots is not before.upstreams["one"].slots
+
+
+@pytest.mark.parametrize(
+    ("names", "fallback", "modes"),
+    [
+        (["minimax-m2"], "error", ("on", "off")),
+        (["kimi-k2-thinking"], "error", ("on", "off")),
+        (["deepseek-r1", "qwen3-coder-plus"], "error", ("off",)),
+        (["qwq-32b", "kimi-k2-thinking"], "error", ("on", "off")),
+        (["qwen3-next-80b-a3b-thinking", "minimax-m2"], "error", ("on",)),
+        (["qwen3-next-80b-a3b-thinking"], "drop", ("on", "off")),
+    ],
+)
+def test_only_targets_with_a_switch_refuse_a_mode(
+    names: list[str], fallback: str, modes: tuple[str, ...]
+) -> None:
+    targets = [{"upstream": "one", "upstream_model": name} for name in names]
+    model = {"id": "m", "targets": targets, "thinking_fallback": fallback}
+    config = parse_config({"upstreams": UPSTREAMS, "models": [model]}, Path("llmgw.toml"))
+    assert Router(config).models["m"].thinking_modes == modes

@@ -1,5 +1,6 @@
 """Which tables and keys the config file has, with types, limits and defaults."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, get_args
 
@@ -205,7 +206,11 @@ class ModelConfig(Table):
     @property
     def modes(self) -> tuple[ThinkingMode, ...]:
         """The modes that every target has, so that the switch works at each of them."""
-        of_targets = [self.modes_at(target) for target in self.targets]
+        return self.modes_of(self.targets)
+
+    def modes_of(self, targets: Iterable[TargetConfig]) -> tuple[ThinkingMode, ...]:
+        """The modes that each of these targets has."""
+        of_targets = [self.modes_at(target) for target in targets]
         return tuple(mode for mode in BOTH_MODES if all(mode in modes for modes in of_targets))
 
     def modes_at(self, target: TargetConfig) -> tuple[ThinkingMode, ...]:
@@ -258,3 +263,5 @@ class Config(Table):
 
 DIALECTS: Final[tuple[str, ...]] = get_args(Dialect)
 """The known thinking dialects, as `_core.Route` takes them."""
+NATIVE: Final[Dialect] = "native"
+"""The only dialect in which the gateway's thinking switch has no effect."""

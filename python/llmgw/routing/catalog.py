@@ -6,13 +6,10 @@ catalog says null. Every object is rendered once, at the start.
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from llmgw.access.key import Key
-from llmgw.config import Config, ModelConfig
-
-NATIVE: Final = "native"
-"""The only dialect in which the gateway's thinking switch has no effect."""
+from llmgw.config import NATIVE, Config, ModelConfig
 
 
 class Catalog:

@@ -1,13 +1,13 @@
 """Which targets serve a model id, and how is a request rewritten for each of them?"""
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from llmgw import _core
 from llmgw.access.key import Key
-from llmgw.config import BOTH_MODES, Config, ModelConfig, TargetConfig, ThinkingMode, UpstreamConfig
+from llmgw.config import BOTH_MODES, NATIVE, Config, ModelConfig, TargetConfig, ThinkingMode, UpstreamConfig
 from llmgw.errors import ApiError
 from llmgw.limits.admission import Slots
 from llmgw.routing.health import CoolDown, Health
@@ -26,7 +26,7 @@ class Model:
     targets: Targets
     accepts_images: bool
     thinking_modes: tuple[ThinkingMode, ...] = BOTH_MODES
-    """The values that the thinking switch may have; others are refused."""
+    """What may be asked of targets whose dialect has a switch; other values are refused."""
 
     wants_reasoning: bool = False
     """True if any target needs the reasoning of earlier tool calls in the request."""
@@ -48,6 +48,16 @@ class Model:
             "or choose another model: thinking.modes in GET /v1/model-catalog tells what each can do."
         )
         raise ApiError("unsupported_thinking_mode", message, param=request.thinking_field)
+
+
+def _modes_to_ask_for(model: ModelConfig, targets: Sequence[Target]) -> tuple[ThinkingMode, ...]:
+    if model.thinking_fallback == "drop":
+        return BOTH_MODES  # the rewrite removes a switch that a target does not have
+    # Where the dialect has no switch, the boolean has no effect, whatever it says: nothing to refuse.
+    switched = [
+        at for at, target in zip(model.targets, targets, strict=True) if target.route.dialect != NATIVE
+    ]
+    return model.modes_of(switched)
 
 
 class OpenUpstream(NamedTuple):
@@ -143,8 +153,7 @@ class Router:
             id=model.id,
             targets=Targets(targets, max_cooling_share=share),
             accepts_images="image" in model.input_modalities,
-            # With "drop", the rewrite removes a switch that the target does not have.
-            thinking_modes=BOTH_MODES if model.thinking_fallback == "drop" else model.modes,
+            thinking_modes=_modes_to_ask_for(model, targets),
             wants_reasoning=any(target.route.restore_reasoning for target in targets),
         )
 
