@@ -14,6 +14,7 @@ from llmgw.limits.admission import Admission
 from llmgw.limits.files import possible_requests
 from llmgw.observe.logs import hide
 from llmgw.observe.metrics import Metrics
+from llmgw.observe.page import MetricsPage
 from llmgw.reasoning.turns import Reasoning, open_cache
 from llmgw.routing.catalog import Catalog
 from llmgw.routing.retries import RetryBudget
@@ -39,6 +40,7 @@ class Gateway:
         hide_secrets(config)
         self.store = store
         self.metrics = Metrics(model.id for model in config.models)
+        self.metrics_page = MetricsPage(self.metrics)
         self.router = Router(config, observe=self.metrics.cooling)
         self.router.take_effect()
         self.retry_budget = _retry_budget(config)

@@ -103,3 +103,22 @@ def test_lines_of_libraries_are_redacted_too() -> None:
         assert text.count(f"ERROR {name}: refused: ['[redacted]']\nOSError: [redacted]\n") == 1
     # Libraries say what is wrong and no more; the level of the config is the gateway's own.
     assert [line.rpartition(" ")[2] for line in text.splitlines() if "a word of" in line] == ["llmgw"]
+
+
+def test_a_line_that_anybody_may_cause_comes_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s = 100.0
+    monkeypatch.setattr("llmgw.observe.logs.time.monotonic", lambda: now_s)
+    limit = logs.OncePerSecond()
+    record = {"name": "_granian.asgi", "msg": "failure %s", "args": ("x",), "levelname": "ERROR"}
+    passed = [limit.filter(logging.makeLogRecord(record)) for _ in range(5)]
+    assert limit.filter(logging.makeLogRecord(record | {"lineno": 7})), "another place in the source"
+    now_s += 1.0
+    last = logging.makeLogRecord(record)
+    assert (passed, limit.filter(last)) == ([True, False, False, False, False], True)
+    assert last.getMessage() == "failure x (4 more like it since the last)"
+
+
+@pytest.mark.parametrize("name", ["llmgw.pipeline.account", "llmgw.ledger.writer", "llmgw.application"])
+def test_other_lines_all_come(name: str) -> None:
+    limit = logs.OncePerSecond()
+    assert all(limit.filter(logging.makeLogRecord({"name": name, "msg": "x"})) for _ in range(5))

@@ -1,5 +1,6 @@
 """What is counted, under which labels, in one process and in several."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from llmgw.ledger.entry import LedgerEntry, LedgerState
+from llmgw.observe import metrics as metrics_module
 from llmgw.observe.metrics import Metrics
 
 ENTRY = LedgerEntry(0.0, "r", 200, 2.0, model="m", finish_reason="stop", first_event_s=0.4)
@@ -35,6 +37,7 @@ def metrics() -> Metrics:
         (ENTRY._replace(prompt_tokens=7), 'llmgw_tokens_total{kind="prompt",model="m"}', 7),
         (ENTRY._replace(completion_tokens=8), 'llmgw_tokens_total{kind="completion",model="m"}', 8),
         (ENTRY._replace(reasoning_tokens=9), 'llmgw_tokens_total{kind="reasoning",model="m"}', 9),
+        (ENTRY._replace(prompt_tokens=2**63), 'llmgw_tokens_total{kind="prompt",model="m"}', 2**40),
         (ENTRY._replace(cached_tokens=1), 'llmgw_tokens_total{kind="cached",model="m"}', 1),
         (
             ENTRY._replace(error_kind="idle_timeout"),
@@ -126,6 +129,7 @@ def test_each_process_has_its_own_registry() -> None:
 WORKER = """
 import sys
 from llmgw.ledger.entry import LedgerEntry, LedgerState
+from llmgw.observe import metrics as metrics_module
 from llmgw.observe.metrics import Metrics
 
 metrics = Metrics(["m"])
@@ -167,3 +171,21 @@ def test_thinking_is_counted_for_an_answer_that_was_not_streamed(metrics: Metric
     metrics.finished(plain._replace(thinking_observed=True))
     labels = 'asked="off",model="m",observed="True",sent="directive"'
     assert lines(metrics)[f"llmgw_thinking_total{{{labels}}}"] == 1
+
+
+@pytest.mark.parametrize("other", [ProcessLookupError, PermissionError, None])
+def test_the_id_of_a_dead_worker_may_be_anybody_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: type[OSError] | None
+) -> None:
+    """Nobody's, or that of another user's process, or of one that is no worker of ours."""
+
+    def group(_: int) -> int:
+        if other is not None:
+            raise other
+        return os.getpgrp() + 1
+
+    monkeypatch.setattr(os, "getpgid", group)
+    stale = tmp_path / "gauge_livesum_1234.db"
+    stale.touch()
+    metrics_module._forget_dead_workers(tmp_path)
+    assert not stale.exists()

@@ -93,7 +93,7 @@ def _problem(folder: RunFolder, pid: int, generation: int, deadline_s: float) ->
     while (report := folder.worker_state(pid)) is None or report.generation < generation:
         try:
             os.kill(pid, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):  # of another user: the id was given away again
             return None
         _wait(f"worker {pid} has not taken the config over yet", deadline_s)
     return report.problem

@@ -1,9 +1,7 @@
 """`GET /healthz`, `/readyz` and `/metrics`: for the operator's programs, without a key."""
 
-import asyncio
 import json
 from typing import Final
-from urllib.parse import parse_qs
 
 from llmgw.asgi.responder import JSON, Responder
 from llmgw.asgi.types import Scope
@@ -32,7 +30,7 @@ async def readyz(gateway: Gateway, scope: Scope, responder: Responder) -> None:
         warnings.append("the keys can't be read; the last known stay in force")
     if warning := gateway.ledger.warning:
         warnings.append(warning)
-    verbose = b"verbose" in parse_qs(scope["query_string"], keep_blank_values=True)
+    verbose = _asks_for(scope["query_string"], b"verbose")
     # A target that cools down is not a reason to be unready: other models may be well.
     upstreams = {"upstreams": gateway.upstream_report()} if verbose else {}
     await _report(responder, problems=problems, warnings=warnings, **upstreams)
@@ -40,9 +38,13 @@ async def readyz(gateway: Gateway, scope: Scope, responder: Responder) -> None:
 
 async def metrics(gateway: Gateway, scope: Scope, responder: Responder) -> None:  # noqa: ARG001
     """Prometheus text, of all workers."""
-    gateway.metrics.fold()
-    body = await asyncio.to_thread(gateway.metrics.render)
+    body = await gateway.metrics_page.read()
     await responder.whole(200, [(b"content-type", CONTENT_TYPE.encode("ascii"))], body)
+
+
+def _asks_for(query: bytes, name: bytes) -> bool:
+    """True if a query has this parameter. Bytes are compared as they are: a stranger may send any."""
+    return any(pair.partition(b"=")[0] == name for pair in query.split(b"&"))
 
 
 async def _report(responder: Responder, *, problems: list[str], warnings: list[str], **more: object) -> None:

@@ -6,6 +6,8 @@ from llmgw.errors import LlmgwError
 
 TOKEN_COUNTS: Final = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
 """The fields that count tokens."""
+MAX_TOKENS: Final = 2**40
+"""More than any answer has. A larger number from an upstream would make the sums overflow."""
 
 
 class LedgerEntry(NamedTuple):

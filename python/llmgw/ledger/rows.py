@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Dialect
 from sqlalchemy.dialects.sqlite import insert
 
-from llmgw.ledger.entry import TOKEN_COUNTS, LedgerEntry
+from llmgw.ledger.entry import MAX_TOKENS, TOKEN_COUNTS, LedgerEntry
 from llmgw.store import LedgerRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_MAX_TOKENS: Final = 2**40
-"""More than any answer has. A larger number from an upstream would make the sums overflow."""
 
 
 class Insertion:
@@ -45,8 +42,8 @@ class Insertion:
         row = list(self._pick(entry))
         row[self._time_at] = self._time(entry.time_s)
         for at in self._counts_at:
-            if row[at] is not None and row[at] > _MAX_TOKENS:
-                row[at] = _MAX_TOKENS
+            if row[at] is not None and row[at] > MAX_TOKENS:
+                row[at] = MAX_TOKENS
         return tuple(row)
 
     def _time(self, time_s: float) -> str:

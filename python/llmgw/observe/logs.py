@@ -6,6 +6,7 @@ of defence: it replaces secrets by value, because an exception of some library m
 
 import logging
 import re
+import time
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -38,6 +39,37 @@ class Formatter(logging.Formatter):
         return redacted(super().format(record))
 
 
+class OncePerSecond(logging.Filter):
+    """Lets a line pass once a second, where anybody who can connect may cause it; counts the others.
+
+    The defects of the gateway and what the server and asyncio say: no request is known to cause such a line,
+    but whoever finds one could fill the disk with tracebacks.
+    """
+
+    LIMITED: Final = ("llmgw.app", "llmgw.asgi", "_granian", "asyncio")
+    """These loggers and those below them."""
+    MIN_INTERVAL_S: Final = 1.0
+
+    def __init__(self) -> None:
+        """Has let nothing pass yet."""
+        super().__init__()
+        self._passed_s: dict[tuple[str, str, int], float] = {}
+        self._left_out: dict[tuple[str, str, int], int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """False: leave it out. The place in the source tells which lines are alike, so there are few."""
+        if not any(record.name == name or record.name.startswith(f"{name}.") for name in self.LIMITED):
+            return True
+        place, now_s = (record.name, record.pathname, record.lineno), time.monotonic()
+        if now_s - self._passed_s.get(place, -self.MIN_INTERVAL_S) < self.MIN_INTERVAL_S:
+            self._left_out[place] = self._left_out.get(place, 0) + 1
+            return False
+        self._passed_s[place] = now_s
+        if left_out := self._left_out.pop(place, 0):
+            record.msg = f"{record.msg} ({left_out} more like it since the last)"
+        return True
+
+
 def log_config(level: str) -> dict[str, Any]:
     """For `logging.config.dictConfig`: one line per event to stderr, in local time, without secrets.
 
@@ -52,7 +84,8 @@ def log_config(level: str) -> dict[str, Any]:
                 "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s",
             }
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "filters": {"once": {"()": f"{__name__}.{OncePerSecond.__name__}"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["once"]}},
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
             "_granian": {"handlers": ["stderr"], "propagate": False},

@@ -22,7 +22,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from llmgw.config import MULTIPROC_ENV
-from llmgw.ledger.entry import LedgerEntry, LedgerState
+from llmgw.ledger.entry import MAX_TOKENS, LedgerEntry, LedgerState
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 NO_MODEL: Final = ""
@@ -177,10 +177,10 @@ class Metrics:
         if sums is None:
             sums = self._finished[labels] = _Sums()
         sums.requests += 1
-        sums.prompt += entry.prompt_tokens or 0
-        sums.completion += entry.completion_tokens or 0
-        sums.reasoning += entry.reasoning_tokens or 0
-        sums.cached += entry.cached_tokens or 0
+        sums.prompt += min(entry.prompt_tokens or 0, MAX_TOKENS)
+        sums.completion += min(entry.completion_tokens or 0, MAX_TOKENS)
+        sums.reasoning += min(entry.reasoning_tokens or 0, MAX_TOKENS)
+        sums.cached += min(entry.cached_tokens or 0, MAX_TOKENS)
         timers = self._timers.get(model)
         if timers is None:
             timers = self._timers[model] = (self._first_event.labels(model), self._total.labels(model))
@@ -270,7 +270,13 @@ def _forget_dead_workers(folder: Path) -> None:
     """Drop the live gauges of workers that were killed: their requests are no longer in flight."""
     for file in folder.glob("gauge_live*_*.db"):
         pid = int(file.stem.rpartition("_")[2])
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+        if not _is_worker(pid):
             mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]  # as above
+
+
+def _is_worker(pid: int) -> bool:
+    """True if a process is a worker of this gateway: they share a group. A dead one's id may be anybody's."""
+    try:
+        return os.getpgid(pid) == os.getpgrp()
+    except (ProcessLookupError, PermissionError):
+        return False
