@@ -21,12 +21,20 @@ impl ApiKey {
     /// Blank the key out of frames.
     pub(crate) fn redact(&self, frames: &mut Vec<u8>) {
         let Some(key) = &self.0 else { return };
-        let mut from = 0;
-        while let Some(at) = memchr::memmem::find(&frames[from..], key.as_bytes()) {
-            let start = from + at;
-            frames.splice(start..start + key.len(), REDACTED.bytes());
-            from = start + REDACTED.len();
+        let mut echoes = memchr::memmem::find_iter(frames, key.as_bytes()).peekable();
+        if echoes.peek().is_none() {
+            return;
         }
+        // Written anew: to make room in place for each of many would take time in proportion to their square.
+        let mut redacted = Vec::with_capacity(frames.len() + REDACTED.len());
+        let mut from = 0;
+        for start in echoes {
+            redacted.extend_from_slice(&frames[from..start]);
+            redacted.extend_from_slice(REDACTED.as_bytes());
+            from = start + key.len();
+        }
+        redacted.extend_from_slice(&frames[from..]);
+        *frames = redacted;
     }
 
     fn redacted_text(&self, text: &str) -> String {
@@ -61,6 +69,9 @@ mod tests {
         let mut frames = b"redacted".to_vec();
         ApiKey::new(Some("redacted")).redact(&mut frames);
         assert_eq!(frames, b"[redacted]");
+        let mut frames = b"sk-secret-1".repeat(1_000_000);
+        key.redact(&mut frames);
+        assert_eq!(frames, b"[redacted]".repeat(1_000_000), "in a moment");
         assert_eq!(ApiKey::new(Some("x")).message("xxx"), "xxx");
         assert_eq!(ApiKey::new(None).message("sk-secret-1"), "sk-secret-1");
     }
