@@ -6,7 +6,9 @@ use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::{quoted, string};
 use crate::json::{JsonError, Kind, Member, Scanner, Span, Text, Value};
 
+use super::bounds::{Excess, MAX_CHOICES, MAX_TEXT_CHOICES, MAX_TOOL_CALLS};
 use super::context::AnswerContext;
+use super::error::StreamError;
 
 /// A chunk's members. Reused from chunk to chunk, so that reading one allocates nothing.
 #[derive(Debug, Default)]
@@ -119,23 +121,65 @@ pub enum Holder {
     Text,
 }
 
-/// Why a payload is not a chunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotAChunk;
-
-impl From<JsonError> for NotAChunk {
-    fn from(_: JsonError) -> Self {
-        Self
+impl Holder {
+    /// How many choices such an answer may have.
+    #[must_use]
+    pub const fn max_choices(self) -> usize {
+        match self {
+            Self::Delta | Self::Message => MAX_CHOICES,
+            Self::Text => MAX_TEXT_CHOICES,
+        }
     }
+}
+
+/// Why a payload is not taken for a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChunkError {
+    /// It is something else.
+    NotAChunk,
+    /// There is too much in it.
+    Excess(Excess),
+}
+
+impl ChunkError {
+    /// What that means for an answer, which is a `name`.
+    pub(crate) fn of_answer(self, name: &str) -> StreamError {
+        match self {
+            Self::NotAChunk => StreamError::not_a(name),
+            Self::Excess(excess) => excess.into(),
+        }
+    }
+}
+
+impl From<JsonError> for ChunkError {
+    fn from(_: JsonError) -> Self {
+        Self::NotAChunk
+    }
+}
+
+impl From<Excess> for ChunkError {
+    fn from(excess: Excess) -> Self {
+        Self::Excess(excess)
+    }
+}
+
+/// One more item, where there is room for it.
+fn push_within<T>(items: &mut Vec<T>, item: T, (limit, excess): (usize, Excess)) -> Result<(), Excess> {
+    if items.len() == limit {
+        return Err(excess);
+    }
+    items.push(item);
+    Ok(())
 }
 
 impl Chunk {
     /// Read a chunk or a completion.
     ///
     /// # Errors
-    /// [`NotAChunk`] where it is not a JSON object, where `choices` or `tool_calls` are not arrays of objects, or where
-    /// `content` is neither a string nor a list of parts nor null, or `text` neither a string nor null.
-    pub fn read(&mut self, input: &[u8], holder: Holder) -> Result<(), NotAChunk> {
+    /// [`ChunkError::NotAChunk`] where it is not a JSON object, where `choices` or `tool_calls` are not arrays of objects, or where
+    /// `content` is neither a string nor a list of parts nor null, or `text` neither a string nor null;
+    /// [`ChunkError::Excess`] beyond [`Holder::max_choices`] or [`MAX_TOOL_CALLS`].
+    pub fn read(&mut self, input: &[u8], holder: Holder) -> Result<(), ChunkError> {
         let (mut choices, mut tool_calls) =
             (std::mem::take(&mut self.choices), std::mem::take(&mut self.tool_calls));
         choices.clear();
@@ -163,20 +207,22 @@ impl Chunk {
                 }
             };
             *slot = Some(scanner.member(&key)?);
-            Ok::<_, NotAChunk>(())
+            Ok::<_, ChunkError>(())
         })?;
         scanner.end()?;
         Ok(())
     }
 
-    fn read_choices(&mut self, scanner: &mut Scanner<'_>, holder: Holder) -> Result<(), NotAChunk> {
+    fn read_choices(&mut self, scanner: &mut Scanner<'_>, holder: Holder) -> Result<(), ChunkError> {
         // A second `choices` replaces the first, as it does for any reader of JSON.
         self.choices.clear();
         self.tool_calls.clear();
         let (choices, tool_calls) = (&mut self.choices, &mut self.tool_calls);
+        let limit = holder.max_choices();
         scanner.array(|scanner, _| {
-            choices.push(Choice::read(scanner, holder, tool_calls)?);
-            Ok::<_, NotAChunk>(())
+            let choice = Choice::read(scanner, holder, tool_calls)?;
+            push_within(choices, choice, (limit, Excess::Choices { limit }))?;
+            Ok::<_, ChunkError>(())
         })?;
         Ok(())
     }
@@ -231,7 +277,7 @@ impl Choice {
         scanner: &mut Scanner<'_>,
         holder: Holder,
         tool_calls: &mut Vec<ToolCall>,
-    ) -> Result<Self, NotAChunk> {
+    ) -> Result<Self, ChunkError> {
         let start = tool_calls.len();
         let mut choice = Self { tool_calls_start: start, tool_calls_end: start, ..Self::default() };
         choice.span = scanner.object(|scanner, key| {
@@ -242,7 +288,7 @@ impl Choice {
                         tool_calls.truncate(start);
                         choice.delta = Delta::read(scanner, tool_calls)?;
                         choice.tool_calls_end = tool_calls.len();
-                        Ok::<_, NotAChunk>(())
+                        Ok::<_, ChunkError>(())
                     })?;
                     choice.delta_member = Some(unless_other(member, Kind::Object)?);
                     return Ok(());
@@ -262,7 +308,7 @@ impl Choice {
                 }
             };
             *slot = Some(scanner.member(&key)?);
-            Ok::<_, NotAChunk>(())
+            Ok::<_, ChunkError>(())
         })?;
         Ok(choice)
     }
@@ -275,7 +321,7 @@ impl Choice {
 }
 
 impl Delta {
-    fn read(scanner: &mut Scanner<'_>, tool_calls: &mut Vec<ToolCall>) -> Result<Self, NotAChunk> {
+    fn read(scanner: &mut Scanner<'_>, tool_calls: &mut Vec<ToolCall>) -> Result<Self, ChunkError> {
         let mut delta = Self::default();
         let start = tool_calls.len();
         scanner.object(|scanner, key| {
@@ -285,10 +331,11 @@ impl Delta {
                     let member = scanner.member_with(&key, Kind::Array, |scanner| {
                         tool_calls.truncate(start);
                         scanner.array(|scanner, _| {
-                            tool_calls.push(ToolCall::read(scanner)?);
-                            Ok::<_, NotAChunk>(())
+                            let call = ToolCall::read(scanner)?;
+                            push_within(tool_calls, call, (MAX_TOOL_CALLS, Excess::ToolCalls))?;
+                            Ok::<_, ChunkError>(())
                         })?;
-                        Ok::<_, NotAChunk>(())
+                        Ok::<_, ChunkError>(())
                     })?;
                     delta.tool_calls = Some(unless_other(member, Kind::Array)?);
                     return Ok(());
@@ -296,7 +343,7 @@ impl Delta {
                 Known::Content => {
                     let member = scanner.member(&key)?;
                     if !matches!(member.value.kind, Kind::String | Kind::Array | Kind::Null) {
-                        return Err(NotAChunk);
+                        return Err(ChunkError::NotAChunk);
                     }
                     delta.content = Some(member);
                     return Ok(());
@@ -314,7 +361,7 @@ impl Delta {
                 }
             };
             *slot = Some(scanner.member(&key)?);
-            Ok::<_, NotAChunk>(())
+            Ok::<_, ChunkError>(())
         })?;
         Ok(delta)
     }
@@ -332,7 +379,7 @@ impl Delta {
 }
 
 impl ToolCall {
-    pub(crate) fn read(scanner: &mut Scanner<'_>) -> Result<Self, NotAChunk> {
+    pub(crate) fn read(scanner: &mut Scanner<'_>) -> Result<Self, ChunkError> {
         let mut call = Self::default();
         call.span = scanner.object(|scanner, key| {
             call.members += 1;
@@ -354,12 +401,12 @@ impl ToolCall {
                 }
             };
             *slot = Some(scanner.member(&key)?);
-            Ok::<_, NotAChunk>(())
+            Ok::<_, ChunkError>(())
         })?;
         Ok(call)
     }
 
-    fn read_function(&mut self, scanner: &mut Scanner<'_>) -> Result<(), NotAChunk> {
+    fn read_function(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ChunkError> {
         (self.function_members, self.name, self.arguments) = (0, None, None);
         scanner.object(|scanner, key| {
             self.function_members += 1;
@@ -370,15 +417,19 @@ impl ToolCall {
                     scanner.value()?;
                 }
             }
-            Ok::<_, NotAChunk>(())
+            Ok::<_, ChunkError>(())
         })?;
         Ok(())
     }
 }
 
 /// The member, unless its value is neither of this kind nor null.
-fn unless_other(member: Member, kind: Kind) -> Result<Member, NotAChunk> {
-    if member.value.kind == kind || member.value.kind == Kind::Null { Ok(member) } else { Err(NotAChunk) }
+fn unless_other(member: Member, kind: Kind) -> Result<Member, ChunkError> {
+    if member.value.kind == kind || member.value.kind == Kind::Null {
+        Ok(member)
+    } else {
+        Err(ChunkError::NotAChunk)
+    }
 }
 
 /// The value of a member, where it is a string that says something.

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::chunk::{Choice, Chunk, Delta, Holder, NotAChunk, ToolCall, text_of};
+use super::chunk::{Choice, Chunk, Delta, Holder, ToolCall, text_of};
 use super::context::AnswerContext;
 use super::error::{StreamError, StreamErrorKind};
 use super::stream::{
@@ -77,7 +77,7 @@ pub(crate) fn clean_with(
         return Err(StreamError::not_a(rules.name));
     }
     let mut chunk = Chunk::default();
-    chunk.read(body, rules.holder).map_err(|NotAChunk| StreamError::not_a(rules.name))?;
+    chunk.read(body, rules.holder).map_err(|error| error.of_answer(rules.name))?;
     if let Some(error) = chunk.error_value() {
         return Err(upstream_error(body, error));
     }
@@ -89,7 +89,7 @@ pub(crate) fn clean_with(
     let mut edits = Edits::new();
     for choice in chunk.choices.iter().enumerate() {
         let reason = clean_choice(&chunk, choice, &mut edits, &mut summary)?;
-        summary.finish_reason.get_or_insert(reason);
+        summary.finish(reason);
     }
     let mut changes = chunk.make_whole(rules.object, body, context, &mut edits);
     if chunk.id.is_some_and(|id| id.value.kind == Kind::String && id.value.is_blank(body)) {

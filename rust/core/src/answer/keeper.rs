@@ -1,17 +1,20 @@
 //! Gathering the reasoning of tool turns while a stream passes through.
 
-use super::choices::{self, Indexed};
+use super::bounds::MAX_CHOICES;
+use super::choices::{Choices, Indexed};
 use super::chunk::{Chunk, Holder, ToolCall, text_of};
 use crate::json::text::Text;
-use crate::turn::key::{FirstCall, MAX_KEPT_BYTES, ToolTurn};
+use crate::turn::key::{FirstCall, MAX_KEPT_ARGUMENT_BYTES, MAX_KEPT_BYTES, ToolTurn};
 
 /// Gathers a stream's tool turns. Reads what the transformer puts out, so that each quirk is known in one place.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Keeper {
     chunk: Chunk,
-    choices: Vec<Kept>,
+    choices: Choices<Kept>,
     /// How much reasoning is held.
     bytes: usize,
+    /// How much of arguments.
+    argument_bytes: usize,
     /// Whose reasoning the last frame was, where it was nothing else: the next one may differ only in that string.
     target: Option<usize>,
 }
@@ -24,6 +27,20 @@ struct Kept {
     too_long: bool,
     /// The first tool call; its arguments are still escaped.
     call: Option<(FirstCall, Vec<u8>)>,
+    /// The arguments were too long to be kept, so the turn can't be known again.
+    unknowable: bool,
+}
+
+impl Default for Keeper {
+    fn default() -> Self {
+        Self {
+            chunk: Chunk::default(),
+            choices: Choices::new(MAX_CHOICES),
+            bytes: 0,
+            argument_bytes: 0,
+            target: None,
+        }
+    }
 }
 
 impl Keeper {
@@ -34,12 +51,14 @@ impl Keeper {
         if chunk.read(payload, Holder::Delta).is_ok() {
             for choice in &chunk.choices {
                 let index = choice.index.and_then(|index| index.value.as_u64(payload)).unwrap_or(0);
-                let at = choices::position(&mut self.choices, index);
+                // The transformer has no more choices than there is room for here.
+                let Ok(at) = self.choices.place(index) else { break };
                 if let Some(reasoning) = text_of(choice.delta.reasoning_content.as_ref(), payload) {
                     self.keep(at, reasoning.raw());
                     self.target = Some(at).filter(|_| chunk.choices.len() == 1);
                 }
-                self.choices[at].calls(choice.tool_calls(&chunk), payload);
+                self.argument_bytes +=
+                    self.choices[at].calls(choice.tool_calls(&chunk), payload, self.argument_bytes);
             }
         }
         self.chunk = chunk;
@@ -69,8 +88,8 @@ impl Keeper {
 
     /// The turns of a stream that has come to its end.
     pub(crate) fn finish(&mut self) -> Vec<ToolTurn> {
-        let choices = std::mem::take(&mut self.choices);
-        choices.into_iter().filter_map(Kept::finish).collect()
+        let choices = std::mem::replace(&mut self.choices, Choices::new(MAX_CHOICES));
+        choices.into_vec().into_iter().filter_map(Kept::finish).collect()
     }
 }
 
@@ -85,7 +104,9 @@ impl Indexed for Kept {
 }
 
 impl Kept {
-    fn calls(&mut self, calls: &[ToolCall], input: &[u8]) {
+    /// Returns how many bytes of arguments it has taken, where `held` are held already.
+    fn calls(&mut self, calls: &[ToolCall], input: &[u8], held: usize) -> usize {
+        let mut taken = 0;
         for entry in calls {
             // The transformer numbers calls from 0.
             if entry.index.and_then(|index| index.value.as_u64(input)) != Some(0) {
@@ -100,13 +121,20 @@ impl Kept {
             if (call.name.is_empty() || !call.has_unique_id())
                 && let Some(text) = text_of(entry.arguments.as_ref(), input)
             {
-                arguments.extend_from_slice(text.raw());
+                taken += text.raw().len();
+                self.unknowable |= held + taken > MAX_KEPT_ARGUMENT_BYTES;
+                if self.unknowable {
+                    *arguments = Vec::new();
+                } else {
+                    arguments.extend_from_slice(text.raw());
+                }
             }
         }
+        taken
     }
 
     fn finish(self) -> Option<ToolTurn> {
-        let (mut first_call, arguments) = self.call?;
+        let (mut first_call, arguments) = self.call.filter(|_| !self.unknowable)?;
         first_call.arguments = Text::new(&arguments).decode().into_owned();
         ToolTurn::new(first_call, self.reasoning, self.too_long)
     }

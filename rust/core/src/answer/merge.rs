@@ -7,16 +7,21 @@
 //! next make one character, as they must. Where the contract is silent: of a member that it has no rule for, the last
 //! value that is not null stays (arrays in a delta are concatenated); `obfuscation`, OpenAI's padding of streams, goes.
 
-use super::choices::{self, Indexed};
-use super::chunk::{Chunk, Holder};
+mod extras;
+
+use super::bounds::MAX_CHOICES;
+use super::choices::{Choices, Indexed};
+use super::chunk::{Chunk, ChunkError, Holder};
 use super::context::AnswerContext;
 use super::error::{StreamError, StreamErrorKind};
 use super::stream::{StreamState, Transformer};
 use super::summary::Summary;
 use super::template::Template;
 use crate::json::text::write_string;
-use crate::json::{JsonError, Kind, Member, Scanner, Value};
+use crate::json::{Kind, Member, Scanner, Value};
 use crate::sse::SseLimits;
+
+use self::extras::{Extras, Room};
 
 /// Merges one upstream stream.
 #[derive(Debug)]
@@ -30,6 +35,8 @@ pub struct Merger {
     /// Where that text belongs: the choice's place in the completion, or nowhere for reasoning.
     target: Option<usize>,
     chunk: Chunk,
+    /// There was more than is merged.
+    excess: Option<StreamError>,
 }
 
 impl Merger {
@@ -39,11 +46,12 @@ impl Merger {
         Self {
             transformer: Transformer::new(context.clone(), true, limits),
             frames: Vec::new(),
-            completion: Completion::default(),
+            completion: Completion::new(),
             context,
             template: Template::default(),
             target: None,
             chunk: Chunk::default(),
+            excess: None,
         }
     }
 
@@ -62,11 +70,13 @@ impl Merger {
     fn take_frames(&mut self, state: StreamState) -> StreamState {
         let taken = std::mem::take(&mut self.frames);
         for frame in frames(&taken) {
-            self.take_frame(frame);
+            if self.excess.is_none() {
+                self.take_frame(frame);
+            }
         }
         self.frames = taken;
         self.frames.clear();
-        state
+        if self.excess.is_some() { StreamState::Failed } else { state }
     }
 
     fn take_frame(&mut self, frame: &[u8]) {
@@ -78,8 +88,10 @@ impl Merger {
         }
         self.template.forget();
         // The transformer puts out well-formed chunks, and after them `[DONE]` or an error, which are none.
-        if self.completion.add(frame).is_ok() && self.chunk.read(frame, Holder::Delta).is_ok() {
-            self.remember(frame);
+        match self.completion.add(frame) {
+            Ok(()) if self.chunk.read(frame, Holder::Delta).is_ok() => self.remember(frame),
+            Err(ChunkError::Excess(excess)) => self.excess = Some(excess.into()),
+            _ => {}
         }
     }
 
@@ -111,7 +123,10 @@ impl Merger {
     /// Why the stream failed.
     #[must_use]
     pub const fn error(&self) -> Option<&StreamError> {
-        self.transformer.error()
+        match self.transformer.error() {
+            None => self.excess.as_ref(),
+            error => error,
+        }
     }
 
     /// The merged answer.
@@ -119,7 +134,7 @@ impl Merger {
     /// # Errors
     /// What the stream failed of; [`StreamErrorKind::Truncated`] where it has not ended.
     pub fn into_completion(self) -> Result<Vec<u8>, StreamError> {
-        if let Some(error) = self.transformer.error() {
+        if let Some(error) = self.error() {
             return Err(error.clone());
         }
         if !self.summary().complete {
@@ -138,62 +153,6 @@ fn frames(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         rest = payload.get(end + 2..)?;
         Some(&payload[..end])
     })
-}
-
-/// A member without a rule of its own: its key and its value, as they came.
-#[derive(Debug)]
-struct Extra {
-    key: Vec<u8>,
-    value: Vec<u8>,
-}
-
-/// Members without rules, in the order in which they first came.
-#[derive(Debug, Default)]
-struct Extras(Vec<Extra>);
-
-impl Extras {
-    /// The last value stays.
-    fn set(&mut self, key: &[u8], input: &[u8], value: Value) {
-        if value.kind == Kind::Null {
-            return;
-        }
-        let value = value.span.of(input);
-        match self.0.iter_mut().find(|extra| extra.key == key) {
-            Some(extra) if extra.value == value => {}
-            Some(extra) => value.clone_into(&mut extra.value),
-            None => self.0.push(Extra { key: key.to_vec(), value: value.to_vec() }),
-        }
-    }
-
-    /// Arrays are concatenated; of anything else, the last value stays.
-    fn extend(&mut self, key: &[u8], input: &[u8], value: Value) {
-        let known = self.0.iter_mut().find(|extra| extra.key == key && extra.value.first() == Some(&b'['));
-        match known {
-            Some(extra) if value.kind == Kind::Array => {
-                let mut items = Items(std::mem::take(&mut extra.value));
-                items.0.pop();
-                if items.0.len() == 1 {
-                    items.0.clear();
-                    items.append(input, value);
-                    items.0.insert(0, b'[');
-                } else {
-                    items.append(input, value);
-                }
-                items.0.push(b']');
-                extra.value = items.0;
-            }
-            _ => self.set(key, input, value),
-        }
-    }
-
-    fn write(&self, output: &mut Vec<u8>) {
-        for extra in &self.0 {
-            output.extend_from_slice(b",\"");
-            output.extend_from_slice(&extra.key);
-            output.extend_from_slice(b"\":");
-            output.extend_from_slice(&extra.value);
-        }
-    }
 }
 
 /// The items of an array that grows, with commas and without brackets.
@@ -232,14 +191,15 @@ impl Growing {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Completion {
     id: Vec<u8>,
     created: Vec<u8>,
     model: Vec<u8>,
-    choices: Vec<Choice>,
+    choices: Choices<Choice>,
     usage: Vec<u8>,
     extras: Extras,
+    room: Room,
 }
 
 #[derive(Debug, Default)]
@@ -269,7 +229,7 @@ struct Logprobs {
     refusal: Option<Items>,
 }
 
-type Read<T = ()> = Result<T, JsonError>;
+type Read<T = ()> = Result<T, ChunkError>;
 
 /// Keep the first value that says something; Azure's first chunk has `"created":0`.
 fn keep_first(slot: &mut Vec<u8>, input: &[u8], value: Value) {
@@ -279,6 +239,18 @@ fn keep_first(slot: &mut Vec<u8>, input: &[u8], value: Value) {
 }
 
 impl Completion {
+    const fn new() -> Self {
+        Self {
+            id: Vec::new(),
+            created: Vec::new(),
+            model: Vec::new(),
+            choices: Choices::new(MAX_CHOICES),
+            usage: Vec::new(),
+            extras: Extras::new(),
+            room: Room::new(),
+        }
+    }
+
     fn add(&mut self, chunk: &[u8]) -> Read {
         let mut scanner = Scanner::new(chunk);
         scanner.object(|scanner, key| {
@@ -296,11 +268,11 @@ impl Completion {
                             value.span.of(chunk).clone_into(&mut self.usage);
                         }
                         b"usage" | b"object" | b"error" | b"obfuscation" => {}
-                        _ => self.extras.set(key.text.raw(), chunk, value),
+                        _ => self.extras.set(key.text.raw(), chunk, value, &mut self.room)?,
                     }
                 }
             }
-            Ok::<_, JsonError>(())
+            Ok::<_, ChunkError>(())
         })?;
         Ok(())
     }
@@ -316,10 +288,10 @@ impl Completion {
             if key.text.is("index") {
                 index = value.as_u64(input).unwrap_or(0);
             }
-            Ok::<_, JsonError>(())
+            Ok::<_, ChunkError>(())
         })?;
-        let at = choices::position(&mut self.choices, index);
-        self.choices[at].add(&mut Scanner::of(input, start))
+        let place = self.choices.place(index)?;
+        self.choices[place].add(&mut Scanner::of(input, start), &mut self.room)
     }
 
     fn write(mut self, context: &AnswerContext) -> Vec<u8> {
@@ -368,11 +340,11 @@ impl Indexed for Choice {
 }
 
 impl Choice {
-    fn add(&mut self, scanner: &mut Scanner<'_>) -> Read {
+    fn add(&mut self, scanner: &mut Scanner<'_>, room: &mut Room) -> Read {
         let input = scanner.input();
         scanner.object(|scanner, key| {
             match &*key.text.key() {
-                b"delta" => self.add_delta(scanner)?,
+                b"delta" => self.add_delta(scanner, room)?,
                 name => {
                     let value = scanner.value()?;
                     match name {
@@ -382,16 +354,16 @@ impl Choice {
                         b"logprobs" if value.kind == Kind::Object => self.add_logprobs(input, value)?,
                         // Perplexity and text-completion servers repeat the text beside the delta.
                         b"index" | b"finish_reason" | b"logprobs" | b"message" | b"text" => {}
-                        _ => self.extras.set(key.text.raw(), input, value),
+                        _ => self.extras.set(key.text.raw(), input, value, room)?,
                     }
                 }
             }
-            Ok::<_, JsonError>(())
+            Ok::<_, ChunkError>(())
         })?;
         Ok(())
     }
 
-    fn add_delta(&mut self, scanner: &mut Scanner<'_>) -> Read {
+    fn add_delta(&mut self, scanner: &mut Scanner<'_>, room: &mut Room) -> Read {
         let input = scanner.input();
         scanner.object(|scanner, key| {
             let value = scanner.value()?;
@@ -399,7 +371,7 @@ impl Choice {
                 b"content" => self.content.append(input, value),
                 b"refusal" => self.refusal.append(input, value),
                 b"tool_calls" if value.kind == Kind::Array => {
-                    Scanner::of(input, value).array(|scanner, _| self.add_call(scanner))?;
+                    Scanner::of(input, value).array(|scanner, _| self.add_call(scanner, room))?;
                 }
                 // The API before tools: one call, without an id.
                 b"function_call" if value.kind == Kind::Object => {
@@ -407,14 +379,14 @@ impl Choice {
                 }
                 b"role" | b"tool_calls" | b"function_call" | b"reasoning_content" | b"reasoning"
                 | b"reasoning_details" => {}
-                _ => self.message_extras.extend(key.text.raw(), input, value),
+                _ => self.message_extras.extend(key.text.raw(), input, value, room)?,
             }
-            Ok::<_, JsonError>(())
+            Ok::<_, ChunkError>(())
         })?;
         Ok(())
     }
 
-    fn add_call(&mut self, scanner: &mut Scanner<'_>) -> Read {
+    fn add_call(&mut self, scanner: &mut Scanner<'_>, room: &mut Room) -> Read {
         let input = scanner.input();
         let entry = scanner.value()?;
         let mut index = 0;
@@ -423,10 +395,11 @@ impl Choice {
             if key.text.is("index") {
                 index = value.as_u64(input).and_then(|index| usize::try_from(index).ok()).unwrap_or(0);
             }
-            Ok::<_, JsonError>(())
+            Ok::<_, ChunkError>(())
         })?;
         // The transformer numbers calls from 0 without gaps.
         if index >= self.tool_calls.len() {
+            room.take_call()?;
             self.tool_calls.push(Call::default());
             index = self.tool_calls.len() - 1;
         }
@@ -437,9 +410,9 @@ impl Choice {
                 b"id" => keep_first(&mut call.id, input, value),
                 b"function" if value.kind == Kind::Object => call.add_function(input, value)?,
                 b"index" | b"type" | b"function" => {}
-                _ => call.extras.set(key.text.raw(), input, value),
+                _ => call.extras.set(key.text.raw(), input, value, room)?,
             }
-            Ok::<_, JsonError>(())
+            Ok::<_, ChunkError>(())
         })?;
         Ok(())
     }
@@ -457,7 +430,7 @@ impl Choice {
                 }
                 _ => {}
             }
-            Ok::<_, JsonError>(())
+            Ok::<_, ChunkError>(())
         })?;
         Ok(())
     }
@@ -531,7 +504,7 @@ impl Call {
                 b"arguments" => self.arguments.append(input, value),
                 _ => {}
             }
-            Ok::<_, JsonError>(())
+            Ok::<_, ChunkError>(())
         })?;
         Ok(())
     }

@@ -3,8 +3,10 @@
 //! * [`context`]: what is known of the request. [`chunk`] reads one chunk or one whole answer, [`usage`] its token counts.
 //! * [`stream`]: events in, finished frames out. [`merge`]: a stream of frames into one `chat.completion`.
 //!   [`completion`]: the clean-up of an answer that came whole. [`think`]: reasoning inline in content.
-//! * [`summary`]: what the ledger wants to know; [`error`]: everything that can go wrong.
+//! * [`summary`]: what the ledger wants to know; [`error`]: everything that can go wrong; [`bounds`]: how much of an
+//!   answer is taken.
 
+pub mod bounds;
 pub(crate) mod choices;
 pub mod chunk;
 pub mod completion;

@@ -1,14 +1,16 @@
 //! What the ledger and the metrics want to know of one answer, gathered while it passes through.
 
+use crate::cut;
 use crate::turn::key::ToolTurn;
 
+use super::bounds::MAX_FINISH_REASON_BYTES;
 use super::error::StreamErrorKind;
 use super::usage::{Usage, UsageSource};
 
 /// A running account of one answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// The first choice's finish reason.
+    /// The first choice's finish reason, at most [`MAX_FINISH_REASON_BYTES`] of it.
     pub finish_reason: Option<String>,
     /// The last usage seen (cumulative ones replace each other).
     pub usage: Option<Usage>,
@@ -25,6 +27,14 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// A choice has ended; the first one's reason stays.
+    pub(crate) fn finish(&mut self, mut reason: String) {
+        if self.finish_reason.is_none() {
+            cut(&mut reason, MAX_FINISH_REASON_BYTES);
+            self.finish_reason = Some(reason);
+        }
+    }
+
     /// Where [`Summary::usage`] comes from.
     #[must_use]
     pub fn usage_source(&self) -> UsageSource {

@@ -117,7 +117,7 @@ impl Machine {
                 (StreamState::Done, None)
             }
             Err(error) => {
-                summary.error = Some(error.kind);
+                (summary.error, summary.complete) = (Some(error.kind), false);
                 (StreamState::Failed, Some(error))
             }
         };

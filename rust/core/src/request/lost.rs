@@ -3,7 +3,7 @@
 //! Lost is what is absent, null or an empty string: DeepSeek refuses the empty one like the others, and SDKs write it for
 //! what they never had. Anything else is the client's own and stays.
 
-use crate::answer::chunk::{NotAChunk, ToolCall, text_of};
+use crate::answer::chunk::{ChunkError, ToolCall, text_of};
 use crate::json::{JsonError, Member, Scanner, Value};
 use crate::turn::key::{Conversation, FirstCall, TurnKey};
 
@@ -92,7 +92,7 @@ fn first_call(input: &[u8], tool_calls: Value) -> FirstCall {
     let _ = Scanner::of(input, tool_calls).array(|scanner, _| {
         let call = ToolCall::read(scanner)?;
         first.get_or_insert(call);
-        Ok::<_, NotAChunk>(())
+        Ok::<_, ChunkError>(())
     });
     let text = |member: Option<Member>| {
         text_of(member.as_ref(), input).map(|text| text.decode().into_owned()).unwrap_or_default()

@@ -8,6 +8,10 @@ use crate::json::{Kind, Scanner};
 /// No more reasoning than this is kept of one answer, all its choices together; still escaped.
 pub const MAX_KEPT_BYTES: usize = 256 * 1024;
 
+/// No more of the arguments of one answer's first calls, where those are part of their turns' keys; still escaped. A turn
+/// whose arguments are longer is not kept.
+pub const MAX_KEPT_ARGUMENT_BYTES: usize = 1024 * 1024;
+
 /// Mistral's random ids have nine characters; what is shorter is not a random id.
 const MIN_UNIQUE_ID_BYTES: usize = 9;
 

@@ -16,19 +16,38 @@
 //!
 //! New calls are numbered from 0 without gaps. A call that came without an id gets one.
 
+use std::collections::BTreeMap;
+
+use crate::answer::bounds::Calls;
 use crate::answer::chunk::{ToolCall, text_of};
 use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::{Text, quoted, write_escaped};
 use crate::json::{Kind, Member, Value};
 
-/// One call of a choice, as far as it has come.
-#[derive(Debug)]
-pub(super) struct CallState {
-    upstream_index: Option<u64>,
-    /// The upstream's id, still escaped; empty where it gave none.
-    id: Vec<u8>,
+/// The calls of one choice. Found by what tells them apart in as many steps as there are digits in their number, not calls.
+#[derive(Debug, Default)]
+pub(super) struct CallStates {
+    calls: Vec<CallState>,
+    /// The last call of each of the upstream's indices.
+    by_index: BTreeMap<u64, usize>,
+    /// Where each of the upstream's ids, still escaped, came first and last.
+    by_id: BTreeMap<Vec<u8>, Places>,
+    /// The last call of each index and id; the id as its first place.
+    by_both: BTreeMap<(u64, usize), usize>,
+    name_bytes: usize,
+}
+
+/// One call, as far as it has come.
+#[derive(Debug, Default)]
+struct CallState {
     /// The name, still escaped; empty until it has come.
     name: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Places {
+    first: usize,
+    last: usize,
 }
 
 /// What a delta says that tells its call apart from others.
@@ -38,28 +57,23 @@ struct Clues<'a> {
     name: Option<&'a [u8]>,
 }
 
-impl CallState {
+impl CallStates {
+    pub(super) const fn amount(&self) -> Calls {
+        Calls { count: self.calls.len(), name_bytes: self.name_bytes }
+    }
+
     /// Collect the edits that one entry of `tool_calls` needs. `choice` is the choice's index and the request's id, of
     /// which new ids are made.
-    pub(super) fn shape(
-        calls: &mut Vec<Self>,
-        entry: &ToolCall,
-        input: &[u8],
-        choice: (u64, &str),
-        edits: &mut Edits,
-    ) {
+    pub(super) fn shape(&mut self, entry: &ToolCall, input: &[u8], choice: (u64, &str), edits: &mut Edits) {
         let clues = Clues {
             index: entry.index.and_then(|index| index.value.as_u64(input)),
             id: text_of(entry.id.as_ref(), input).map(Text::raw),
             name: text_of(entry.name.as_ref(), input).map(Text::raw),
         };
-        let known = find(calls, &clues);
-        let number = known.unwrap_or_else(|| {
-            let id = clues.id.unwrap_or_default().to_vec();
-            calls.push(Self { upstream_index: clues.index, id, name: Vec::new() });
-            calls.len() - 1
-        });
-        let call = &mut calls[number];
+        let known = self.find(&clues);
+        let number = known.unwrap_or_else(|| self.begin(&clues));
+        let call = &mut self.calls[number];
+        let named_before = call.name.len();
         let mut changes = MemberChanges::new();
         if clues.index != Some(number as u64) {
             changes.set(edits, entry.index, "index", number.to_string().into_bytes());
@@ -87,8 +101,54 @@ impl CallState {
             None => {}
         }
         changes.finish(edits, input, entry.span, entry.members);
+        self.name_bytes += call.name.len() - named_before;
     }
 
+    /// A new call; returns its number.
+    fn begin(&mut self, clues: &Clues<'_>) -> usize {
+        let number = self.calls.len();
+        self.calls.push(CallState::default());
+        if let Some(id) = clues.id {
+            self.name_bytes += id.len();
+            let places = self.by_id.entry(id.to_vec()).or_insert(Places { first: number, last: number });
+            places.last = number;
+            if let Some(index) = clues.index {
+                self.by_both.insert((index, places.first), number);
+            }
+        }
+        if let Some(index) = clues.index {
+            self.by_index.insert(index, number);
+        }
+        number
+    }
+
+    /// The call that a delta goes on with; none where it begins a new one. See the table above.
+    fn find(&self, clues: &Clues<'_>) -> Option<usize> {
+        let places = clues.id.and_then(|id| self.by_id.get(id));
+        let Some(index) = clues.index else {
+            return match (clues.id, clues.name) {
+                (Some(_), _) => places.map(|places| places.last),
+                (None, Some(_)) => None,
+                (None, None) => self.calls.len().checked_sub(1),
+            };
+        };
+        if let Some(known) = places.and_then(|places| self.by_both.get(&(index, places.first))) {
+            return Some(*known);
+        }
+        let known = *self.by_index.get(&index)?;
+        let call = &self.calls[known];
+        let begins_anew = match (clues.id, clues.name) {
+            (_, None) => false,
+            // A first delta without an id may be followed by one that brings it; only a second name tells them apart.
+            (Some(_), Some(_)) if call.name.is_empty() => false,
+            (Some(_), Some(_)) => true,
+            (None, Some(name)) => !call.name.is_empty() && call.name != name,
+        };
+        (!begins_anew).then_some(known)
+    }
+}
+
+impl CallState {
     fn function(
         &mut self,
         entry: &ToolCall,
@@ -109,33 +169,6 @@ impl CallState {
         }
         changes.finish(edits, input, function.value.span, entry.function_members);
     }
-}
-
-/// The call that a delta goes on with; none where it begins a new one. See the table above.
-fn find(calls: &[CallState], clues: &Clues<'_>) -> Option<usize> {
-    let last_with = |matches: &dyn Fn(&CallState) -> bool| calls.iter().rposition(matches);
-    let Some(index) = clues.index else {
-        return match (clues.id, clues.name) {
-            (Some(id), _) => last_with(&|call| call.id == id),
-            (None, Some(_)) => None,
-            (None, None) => calls.len().checked_sub(1),
-        };
-    };
-    if let Some(id) = clues.id
-        && let Some(known) = last_with(&|call| call.upstream_index == Some(index) && call.id == id)
-    {
-        return Some(known);
-    }
-    let known = last_with(&|call| call.upstream_index == Some(index))?;
-    let call = &calls[known];
-    let begins_anew = match (clues.id, clues.name) {
-        (_, None) => false,
-        // A first delta without an id may be followed by one that brings it; only a second name tells them apart.
-        (Some(_), Some(_)) if call.name.is_empty() => false,
-        (Some(_), Some(_)) => true,
-        (None, Some(name)) => !call.name.is_empty() && call.name != name,
-    };
-    (!begins_anew).then_some(known)
 }
 
 /// An id for a call that came without one: unique within the request, and the same however the stream is cut.

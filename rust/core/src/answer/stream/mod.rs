@@ -15,8 +15,9 @@
 mod calls;
 mod shape;
 
-use crate::answer::choices;
-use crate::answer::chunk::{Chunk, NotAChunk};
+use crate::answer::bounds::Calls;
+use crate::answer::choices::Choices;
+use crate::answer::chunk::{Choice, Chunk};
 use crate::answer::context::AnswerContext;
 use crate::answer::error::{StreamError, StreamErrorKind};
 use crate::answer::keeper::Keeper;
@@ -134,7 +135,9 @@ struct Shaper<Rules> {
     summary: Summary,
     chunk: Chunk,
     edits: Edits,
-    choices: Vec<Rules>,
+    choices: Choices<Rules>,
+    /// What their tool calls amount to.
+    calls: Calls,
     /// The last chunk, where nothing was decided on it but what holds for the next one too.
     template: Template,
     /// Gathers reasoning, where the next turn will need it.
@@ -143,6 +146,14 @@ struct Shaper<Rules> {
     usage_chunk: Vec<u8>,
     /// Reused for payloads that must be changed before they can be read.
     scratch: Vec<u8>,
+}
+
+/// What one choice of a chunk came to.
+struct Shaped {
+    /// The client hears something new of it.
+    says_something: bool,
+    /// Some of its content is held back.
+    holds_back: bool,
 }
 
 impl<Rules: ChoiceRules> Shaper<Rules> {
@@ -156,7 +167,8 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
             summary: Summary::default(),
             chunk: Chunk::default(),
             edits: Edits::new(),
-            choices: Vec::new(),
+            choices: Choices::new(Rules::HOLDER.max_choices()),
+            calls: Calls::default(),
             template: Template::default(),
             usage_chunk: Vec::new(),
             scratch: Vec::new(),
@@ -207,7 +219,7 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         let mut chunk = std::mem::take(&mut self.chunk);
         match chunk.read(payload, Rules::HOLDER) {
             Ok(()) => self.chunk_read(&chunk, payload, canonical, output),
-            Err(NotAChunk) => self.fail(StreamError::not_a(Rules::NAME), output),
+            Err(error) => self.fail(error.of_answer(Rules::NAME), output),
         }
         self.chunk = chunk;
     }
@@ -233,21 +245,13 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         let mut says_something = chunk.choices.is_empty();
         let mut holds_back = false;
         for (position, choice) in chunk.choices.iter().enumerate() {
-            let index = choice.index.and_then(|index| index.value.as_u64(payload));
-            let at = choices::position(&mut self.choices, index.unwrap_or(position as u64));
-            let state = &mut self.choices[at];
-            let was_finished = state.course().is_finished();
-            let finish = state.shape(chunk, choice, payload, &self.context, &mut self.edits);
-            says_something |= !was_finished || state.said();
-            holds_back |= state.holds_back();
-            match finish {
-                Finish::Error => return self.fail(StreamError::new(StreamErrorKind::ErrorEvent), output),
-                Finish::Reason(reason) if self.summary.finish_reason.is_none() => {
-                    self.summary.finish_reason = Some(reason);
+            match self.shape_choice(chunk, (position, choice), payload) {
+                Ok(shaped) => {
+                    says_something |= shaped.says_something;
+                    holds_back |= shaped.holds_back;
                 }
-                Finish::Reason(_) | Finish::No => {}
+                Err(error) => return self.fail(error, output),
             }
-            self.summary.reasoning_seen |= state.reasoning_seen();
         }
         if usage.is_some() {
             self.keep_usage_of(chunk, payload, usage);
@@ -269,6 +273,28 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         {
             self.template.remember(payload, string, &output[start..], FRAME_HEAD.len() + moved);
         }
+    }
+
+    /// Collect the edits of one of a chunk's choices.
+    fn shape_choice(
+        &mut self,
+        chunk: &Chunk,
+        (position, choice): (usize, &Choice),
+        payload: &[u8],
+    ) -> Result<Shaped, StreamError> {
+        let index = choice.index.and_then(|index| index.value.as_u64(payload));
+        let place = self.choices.place(index.unwrap_or(position as u64))?;
+        let state = &mut self.choices[place];
+        let (was_finished, calls) = (state.course().is_finished(), state.calls());
+        let finish = state.shape(chunk, choice, payload, &self.context, &mut self.edits);
+        self.calls.replace(calls, state.calls())?;
+        self.summary.reasoning_seen |= state.reasoning_seen();
+        match finish {
+            Finish::Error => return Err(StreamError::new(StreamErrorKind::ErrorEvent)),
+            Finish::Reason(reason) => self.summary.finish(reason),
+            Finish::No => {}
+        }
+        Ok(Shaped { says_something: !was_finished || state.said(), holds_back: state.holds_back() })
     }
 
     /// Append the payload with the collected edits as a frame.

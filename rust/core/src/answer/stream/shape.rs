@@ -2,7 +2,8 @@
 
 use std::fmt::Debug;
 
-use super::calls::CallState;
+use super::calls::CallStates;
+use crate::answer::bounds::{Calls, MAX_PART_DEPTH};
 use crate::answer::choices::Indexed;
 use crate::answer::chunk::{Choice, Chunk, Delta, Holder, text_of};
 use crate::answer::context::AnswerContext;
@@ -31,6 +32,11 @@ pub trait ChoiceRules: Indexed + Debug {
     /// Whether any reasoning text came.
     fn reasoning_seen(&self) -> bool {
         false
+    }
+
+    /// What its tool calls amount to.
+    fn calls(&self) -> Calls {
+        Calls::default()
     }
 
     /// Whether content is held back, so that the next chunk can't be like this one.
@@ -64,7 +70,7 @@ pub struct Course {
 pub struct ChatChoice {
     course: Course,
     role_sent: bool,
-    calls: Vec<CallState>,
+    calls: CallStates,
     /// Takes content apart that has reasoning inside.
     splitter: Splitter,
     reasoning_seen: bool,
@@ -201,7 +207,7 @@ impl Indexed for ChatChoice {
         Self {
             course: Course::new(index),
             role_sent: false,
-            calls: Vec::new(),
+            calls: CallStates::default(),
             splitter: Splitter::default(),
             reasoning_seen: false,
             said: false,
@@ -229,6 +235,10 @@ impl ChoiceRules for ChatChoice {
 
     fn reasoning_seen(&self) -> bool {
         self.reasoning_seen
+    }
+
+    fn calls(&self) -> Calls {
+        self.calls.amount()
     }
 
     /// It may be the start of a tag.
@@ -313,13 +323,7 @@ impl ChatChoice {
             Some(calls) if calls.value.kind == Kind::Null => changes.remove(calls),
             Some(_) => {
                 for call in choice.tool_calls(chunk) {
-                    CallState::shape(
-                        &mut self.calls,
-                        call,
-                        input,
-                        (self.course.index, &context.request_id),
-                        edits,
-                    );
+                    self.calls.shape(call, input, (self.course.index, &context.request_id), edits);
                 }
             }
             None => {}
@@ -485,28 +489,33 @@ pub(crate) struct Parts {
 
 impl Parts {
     pub(crate) fn read(input: &[u8], list: Value) -> Self {
+        Self::read_within(input, list, MAX_PART_DEPTH)
+    }
+
+    /// Each level is scanned once more than the one around it, so there are not many.
+    fn read_within(input: &[u8], list: Value, depth: usize) -> Self {
         let mut parts = Self::default();
         let _ = Scanner::of(input, list).array(|scanner, _| {
             let part = scanner.value()?;
             if let Some(text) = part.as_text(input) {
                 parts.text.extend_from_slice(text.raw());
             } else if part.kind == Kind::Object {
-                parts.read_part(input, part)?;
+                parts.read_part(input, part, depth)?;
             }
             Ok::<_, JsonError>(())
         });
         parts
     }
 
-    fn read_part(&mut self, input: &[u8], part: Value) -> Result<(), JsonError> {
+    fn read_part(&mut self, input: &[u8], part: Value, depth: usize) -> Result<(), JsonError> {
         Scanner::of(input, part).object(|scanner, key| {
             let value = scanner.member(&key)?.value;
             match (key.text.raw(), value.kind) {
                 (b"text", Kind::String) => self.text.extend_from_slice(inside(input, value)),
                 (b"thinking", Kind::String) => self.reasoning.extend_from_slice(inside(input, value)),
                 // Mistral nests a list of text parts.
-                (b"thinking", Kind::Array) => {
-                    let nested = Self::read(input, value);
+                (b"thinking", Kind::Array) if depth > 1 => {
+                    let nested = Self::read_within(input, value, depth - 1);
                     self.reasoning.extend_from_slice(&nested.text);
                     self.reasoning.extend_from_slice(&nested.reasoning);
                 }
