@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from llmgw.access.bearer import find_key
 from llmgw.access.key import Key
-from llmgw.asgi.request import check_host, read_fields
+from llmgw.asgi.request import Fields, check_host, read_fields
 from llmgw.asgi.request_id import RequestIds
 from llmgw.asgi.responder import JSON, Responder
 from llmgw.asgi.types import Receive, Scope, Send
@@ -128,7 +128,7 @@ class App:
             _allow(scope, *_READ)
             await operation(gateway, scope, responder)
             return
-        key = await self._authenticate(gateway, fields.get(b"authorization", ()))
+        key = await self._authenticate(gateway, fields)
         endpoint = ENDPOINTS.get(path)
         if endpoint is not None:
             _allow(scope, "POST")
@@ -148,9 +148,9 @@ class App:
         _allow(scope, *_READ)
         await responder.whole(200, [JSON], body)
 
-    async def _authenticate(self, gateway: Gateway, values: Sequence[bytes]) -> Key:
+    async def _authenticate(self, gateway: Gateway, fields: Fields) -> Key:
         try:
-            found = find_key(values, gateway.keyring)
+            found = find_key(fields, gateway.keyring)
             return found if isinstance(found, Key) else await found
         except ApiError as error:
             gateway.metrics.auth_failed(error.code)

@@ -1,4 +1,4 @@
-"""`Authorization` → key, or the right refusal."""
+"""Headers → key, or the right refusal."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from llmgw.access.admin import create_key, revoke_keys
-from llmgw.access.bearer import bearer_token, find_key
+from llmgw.access.bearer import api_key, bearer_token, find_key
 from llmgw.access.key import Key
 from llmgw.access.keyring import KeyRing
+from llmgw.asgi.request import Fields, read_fields
 from llmgw.errors import ApiError
 from llmgw.store import Store, open_store
 
@@ -49,8 +50,56 @@ def test_no_bearer_token(values: list[bytes], code: str) -> None:
     assert "sk-gtw-x" not in caught.value.message
 
 
-def header(token: str) -> list[bytes]:
-    return [f"Bearer {token}".encode()]
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("api-key", "sk-gtw-x")],
+        [("x-api-key", "sk-gtw-x")],
+        [("x-api-key", " sk-gtw-x ")],
+        [("api-key", "sk-gtw-x"), ("x-api-key", "sk-gtw-x")],
+        [("authorization", "Bearer sk-gtw-x"), ("x-api-key", "sk-gtw-x")],
+        [("authorization", "Bearer sk-gtw-x"), ("api-key", "")],
+        [("authorization", "Bearer"), ("api-key", "sk-gtw-x")],
+        [("authorization", "Bearer  "), ("x-api-key", "sk-gtw-x")],
+        [("authorization", ""), ("x-api-key", "sk-gtw-x")],
+        [("x-api-key", "sk-gtw-x"), ("x-api-key", "sk-gtw-x")],
+    ],
+)
+def test_a_key_in_any_of_the_headers(headers: list[tuple[str, str]]) -> None:
+    assert api_key(fields(*headers)) == "sk-gtw-x"
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ([("x-api-key", "")], "missing_api_key"),
+        ([("api-key", " "), ("x-api-key", "")], "missing_api_key"),
+        ([("api-key", "sk-gtw-x"), ("x-api-key", "sk-gtw-y")], "invalid_api_key"),
+        ([("api-key", "sk-gtw-x"), ("api-key", "sk-gtw-y")], "invalid_api_key"),
+        ([("authorization", "Bearer sk-gtw-x"), ("x-api-key", "sk-gtw-y")], "invalid_api_key"),
+        ([("authorization", "Basic c2s6"), ("x-api-key", "sk-gtw-x")], "invalid_api_key"),
+        ([("authorization", "sk-gtw-x"), ("api-key", "sk-gtw-x")], "invalid_api_key"),
+        ([("x-api-key", "sk-gtw-é")], "invalid_api_key"),
+    ],
+)
+def test_no_key_or_more_than_one(headers: list[tuple[str, str]], code: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        api_key(fields(*headers))
+    assert (caught.value.code, caught.value.status) == (code, 401)
+    assert "sk-gtw-x" not in caught.value.message
+
+
+def test_different_keys_are_called_that() -> None:
+    with pytest.raises(ApiError, match="different API keys"):
+        api_key(fields(("authorization", "Bearer sk-gtw-x"), ("api-key", "sk-gtw-y")))
+
+
+def fields(*headers: tuple[str, str]) -> Fields:
+    return read_fields({"headers": [(name.encode(), value.encode()) for name, value in headers]})
+
+
+def header(token: str) -> Fields:
+    return fields(("authorization", f"Bearer {token}"))
 
 
 async def found(token: str, keyring: KeyRing) -> Key:

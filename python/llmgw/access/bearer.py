@@ -1,14 +1,37 @@
-"""Which key a request carries: `Authorization: Bearer sk-gtw-…` → `Key`, or a refusal."""
+"""Which key a request carries: `Authorization: Bearer sk-gtw-…` → `Key`, or a refusal.
+
+SDKs made for Azure or for Anthropic put it into `api-key` or `x-api-key`.
+"""
 
 from collections.abc import Awaitable, Sequence
 from typing import Final
 
 from llmgw.access.key import Key
 from llmgw.access.keyring import KeyRing
+from llmgw.asgi.request import Fields
 from llmgw.errors import ApiError
 
 _STALE_RETRY_AFTER_S: Final = 10
 _HOW: Final = "Send it as 'Authorization: Bearer sk-gtw-...'."
+_BARE: Final = (b"api-key", b"x-api-key")
+"""Headers that hold a key and nothing else."""
+_NO_CREDENTIALS: Final = frozenset({b"", b"bearer"})
+
+
+def api_key(fields: Fields) -> str:
+    """The one key in a request's headers. Raises ApiError (`missing_api_key`, `invalid_api_key`)."""
+    bare = {value.strip() for name in _BARE for value in fields.get(name, ())} - {b""}
+    authorization = fields.get(b"authorization", ())
+    if not bare:
+        return bearer_token(authorization)
+    tokens = set(map(_ascii, bare))
+    if any(value.strip().lower() not in _NO_CREDENTIALS for value in authorization):
+        tokens.add(bearer_token(authorization))
+    if len(tokens) > 1:
+        # Which of them would pay for the request is not ours to guess.
+        message = "The headers hold different API keys (authorization, api-key, x-api-key). Send one key."
+        raise ApiError("invalid_api_key", message)
+    return tokens.pop()
 
 
 def bearer_token(values: Sequence[bytes]) -> str:
@@ -17,21 +40,27 @@ def bearer_token(values: Sequence[bytes]) -> str:
         raise ApiError("missing_api_key", f"No API key was given. {_HOW}")
     scheme, _, token = values[0].strip().partition(b" ")
     token = token.strip()
-    if len(values) > 1 or scheme.lower() != b"bearer" or not token.isascii():
+    if len(values) > 1 or scheme.lower() != b"bearer":
         raise ApiError("invalid_api_key", f"The authorization header is not a bearer token. {_HOW}")
     if not token:
         raise ApiError("missing_api_key", f"The API key is empty. {_HOW}")
+    return _ascii(token)
+
+
+def _ascii(token: bytes) -> str:
+    if not token.isascii():
+        raise ApiError("invalid_api_key", f"The API key holds characters that no key has. {_HOW}")
     return token.decode("ascii")
 
 
-def find_key(values: Sequence[bytes], keyring: KeyRing) -> Key | Awaitable[Key]:
-    """The key that the `authorization` headers hold, or, if it is unknown here, a second look to await.
+def find_key(fields: Fields, keyring: KeyRing) -> Key | Awaitable[Key]:
+    """The key that a request's headers hold, or, if it is unknown here, a second look to await.
 
     An unknown key may have been made a moment ago. A known one, the usual case, costs no coroutine. The call
     and the second look raise ApiError: `missing_api_key`, `invalid_api_key` (unknown or revoked),
     `expired_api_key`, `overloaded` (the keys can't be read, and were not for too long).
     """
-    token = bearer_token(values)
+    token = api_key(fields)
     key = keyring.lookup(token)
     return _look_again(token, keyring) if key is None else _in_force(key)
 
