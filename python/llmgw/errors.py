@@ -50,6 +50,7 @@ class ErrorSpec(NamedTuple):
 
 ERRORS: Final[dict[str, ErrorSpec]] = {
     "invalid_json": ErrorSpec(400, "invalid_request_error", retriable=False),
+    "invalid_encoding": ErrorSpec(400, "invalid_request_error", retriable=False),
     "invalid_type": ErrorSpec(400, "invalid_request_error", retriable=False),
     "missing_field": ErrorSpec(400, "invalid_request_error", retriable=False),
     "duplicate_field": ErrorSpec(400, "invalid_request_error", retriable=False),
@@ -119,6 +120,8 @@ def render_headers(error: ApiError) -> list[tuple[bytes, bytes]]:
     headers = [(b"content-type", b"application/json")]
     if not error.retriable:
         headers.append((b"x-should-retry", b"false"))
+    if error.code == "unsupported_encoding":
+        headers.append((b"accept-encoding", b"gzip, zstd"))
     if error.retry_after_s is not None and math.isfinite(error.retry_after_s):
         seconds = min(max(math.ceil(error.retry_after_s), 0), RETRY_AFTER_CAP_S)
         headers.append((b"retry-after", b"%d" % seconds))

@@ -27,6 +27,7 @@ Fate = Literal["completed", "aborted", "failed", "shed", "refused"]
 REFUSED = frozenset({
     "invalid_json", "invalid_type", "missing_field", "duplicate_field", "too_deep", "unsupported_modality",
     "model_not_found", "model_not_allowed", "body_too_large", "request_timeout", "unsupported_encoding",
+    "invalid_encoding",
 })  # fmt: skip
 """The gateway refused the request for what it is."""
 SHED = frozenset({"overloaded", "rate_limit_exceeded"})

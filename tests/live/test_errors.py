@@ -99,7 +99,10 @@ def test_a_deep_body_within_the_limit_passes(gateway: Gateway) -> None:
     [
         ({}, "missing_api_key"),
         ({"authorization": "Bearer"}, "missing_api_key"),
+        ({"x-api-key": ""}, "missing_api_key"),
         ({"authorization": "Basic sk-gtw-abc"}, "invalid_api_key"),
+        ({"authorization": "Bearer sk-gtw-abc", "x-api-key": "sk-gtw-abd"}, "invalid_api_key"),
+        ({"api-key": "sk-other"}, "invalid_api_key"),
         ({"authorization": "Bearer sk-gtw-" + "x" * 32}, "invalid_api_key"),
         ({"authorization": "Bearer sk-other"}, "invalid_api_key"),
         ({"authorization": "Bearer " + "sk-gtw-" + "x" * 5000}, "invalid_api_key"),
@@ -172,10 +175,17 @@ def test_a_body_that_is_too_large(strict_gateway: Gateway) -> None:
     assert strict_gateway.post(full).status == 200
 
 
-def test_a_compressed_body(gateway: Gateway) -> None:
-    headers = {**gateway.headers(), "content-encoding": "gzip"}
-    content = gzip.compress(json.dumps(body("glm-5")).encode())
-    expect(send(gateway, "POST", CHAT, headers, content), 415, "unsupported_encoding")
+def test_a_compressed_body(strict_gateway: Gateway) -> None:
+    gateway = strict_gateway
+    content = gzip.compress(json.dumps(body("glm-5", x="y" * MAX_BODY_BYTES)).encode())
+    for encoding, sent, status, code in (
+        ("br", content, 415, "unsupported_encoding"),
+        ("zstd", content, 400, "invalid_encoding"),
+        ("gzip", gzip.compress(b"{}")[:-1], 400, "invalid_encoding"),
+        ("gzip", content, 413, "body_too_large"),
+    ):
+        headers = {**gateway.headers(), "content-encoding": encoding}
+        expect(send(gateway, "POST", CHAT, headers, sent), status, code)
 
 
 def test_text_models_take_no_images(gateway: Gateway) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CONTRACT = {
     400: {
+        "invalid_encoding",
         "invalid_json",
         "invalid_type",
         "missing_field",

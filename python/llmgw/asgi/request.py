@@ -62,7 +62,7 @@ class RequestBody:
         """All of it, in the pieces in which it came.
 
         `hold(size)` is called before so many bytes are kept: with the announced length, else by piece. Raises
-        ApiError: `unsupported_encoding`, `body_too_large`, `request_timeout`; ClientGone; what `hold` raises.
+        ApiError: `body_too_large`, `request_timeout`; ClientGone; what `hold` raises.
         """
         announced = self._announced()
         if announced is not None:
@@ -106,10 +106,6 @@ class RequestBody:
             self._waiting.cancel()
 
     def _announced(self) -> int | None:
-        encodings = self._fields.get(b"content-encoding", ())
-        if encodings and any(value.strip().lower() != b"identity" for value in encodings):
-            message = "Compressed request bodies are not supported. Send it plain."
-            raise ApiError("unsupported_encoding", message)
         # Where both stand, the body ends where the transfer coding says (RFC 9112, section 6.3).
         if b"transfer-encoding" in self._fields:
             return None

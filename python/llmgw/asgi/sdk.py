@@ -1,8 +1,9 @@
 """What a request's headers tell of the program that sent it, where its answer depends on that."""
 
 import re
-from collections.abc import Mapping, Sequence
 from typing import Final
+
+from llmgw.asgi.request import Fields
 
 _FIRST_GO_WITH_COMMENTS: Final = (3, 43, 0)
 """openai-go before this takes the blank line behind a comment for an event without data, and gives up."""
@@ -10,10 +11,10 @@ _VERSION: Final = re.compile(rb"v?(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?(-?)")
 _GO_AGENT: Final = re.compile(rb"(?:^|\s)openai/go[ /](\S+)", re.IGNORECASE)
 
 
-def needs_bare_comments(fields: Mapping[bytes, Sequence[bytes]]) -> bool:
+def needs_bare_comments(fields: Fields) -> bool:
     """True for a client that takes each blank line of a stream for the end of an event.
 
-    `fields`: the request's headers by their names in lower case. What a client says in the headers of its SDK
+    What a client says in the headers of its SDK
     comes first: its user agent may have been set by the program around it.
     """
     language = _first(fields, b"x-stainless-lang").strip().lower()
@@ -23,7 +24,7 @@ def needs_bare_comments(fields: Mapping[bytes, Sequence[bytes]]) -> bool:
     return language == b"go" and _is_old_go(_first(fields, b"x-stainless-package-version").strip())
 
 
-def _first(fields: Mapping[bytes, Sequence[bytes]], name: bytes) -> bytes:
+def _first(fields: Fields, name: bytes) -> bytes:
     values = fields.get(name)
     return values[0] if values else b""
 

@@ -11,10 +11,12 @@ another one is asked after it failed. What an endpoint brings along is in `body`
 """
 
 import errno
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from llmgw._core import UpstreamError
 from llmgw.asgi.client import ClientWatch
+from llmgw.asgi.encoding import content_coding, decoded
 from llmgw.asgi.request import Fields
 from llmgw.asgi.responder import JSON, Responder
 from llmgw.asgi.sdk import needs_bare_comments
@@ -117,8 +119,7 @@ class Request:
     async def _read(self, ticket: "Ticket") -> Attempts:
         """Read the request and find out who may answer it. From here on only `Attempts` holds the body."""
         gateway, account = self._gateway, self._account
-        limit_bytes = gateway.config.server.max_body_bytes
-        body = self._endpoint(await self._client.read_body(limit_bytes=limit_bytes, hold=ticket.hold))
+        body = self._endpoint(await self._pieces(ticket))
         account.stream = body.stream
         model = gateway.router.resolve(body.model, self._key)
         account.model_id = model.id
@@ -134,6 +135,15 @@ class Request:
             request_id=self._request_id,
             heartbeat_line=needs_bare_comments(self._fields),
         )
+
+    async def _pieces(self, ticket: "Ticket") -> Sequence[bytes]:
+        """The request's body, as the client meant it."""
+        limit_bytes = self._gateway.config.server.max_body_bytes
+        coding = content_coding(self._fields)
+        pieces = await self._client.read_body(limit_bytes=limit_bytes, hold=ticket.hold)
+        if coding is None:
+            return pieces
+        return await decoded(pieces, coding, limit_bytes=limit_bytes, hold=ticket.hold)
 
     async def _send(self, answer: Answer) -> None:
         responder, exchange, block = self._responder, answer.exchange, answer.first_block
