@@ -50,6 +50,7 @@ def metrics() -> Metrics:
             1,
         ),
         (ENTRY, 'llmgw_thinking_total{asked="none",model="m",observed="False",sent="none"}', 1),
+        (ENTRY._replace(finish_reason="odd"), 'llmgw_unknown_finish_reasons_total{model="m"}', 1),
         # A model that does not exist is a 404, not a label.
         (ENTRY._replace(model="made-up", status=404), 'llmgw_requests_total{model="",status="404"}', 1),
         (ENTRY._replace(model=None, status=400), 'llmgw_requests_total{model="",status="400"}', 1),
@@ -74,6 +75,7 @@ def test_without_an_answer_there_is_nothing_to_observe(metrics: Metrics) -> None
     found = lines(metrics)
     assert found['llmgw_first_event_seconds_count{model="m"}'] == 0
     assert not any(name.startswith("llmgw_thinking_total") for name in found)
+    assert not any(name.startswith("llmgw_unknown_finish_reasons") for name in found)
 
 
 def test_labels_are_bounded(metrics: Metrics) -> None:

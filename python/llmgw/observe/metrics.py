@@ -28,6 +28,9 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 NO_MODEL: Final = ""
 """The label of requests that named no configured model."""
 
+_FINISH_REASONS: Final = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
+"""OpenAI's. Every other spelling that the gateway knows has been translated into one of them."""
+
 _FIRST_EVENT_BUCKETS_S: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
 _TOTAL_BUCKETS_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
 
@@ -55,6 +58,11 @@ _THINKING: Final = _Spec(
     "llmgw_thinking",
     "Requests with an answer, by what was asked (on, off, none), sent and observed.",
     ("model", "asked", "sent", "observed"),
+)
+_UNKNOWN_FINISH: Final = _Spec(
+    "llmgw_unknown_finish_reasons",
+    "Answers that ended with a finish reason that the gateway does not know.",
+    ("model",),
 )
 _ATTEMPTS: Final = _Spec(
     "llmgw_upstream_attempts", "Requests sent to upstreams, by what came of them.", ("upstream", "outcome")
@@ -122,6 +130,7 @@ class Metrics:
         self._total = self._histogram(_TOTAL, _TOTAL_BUCKETS_S)
         self._errors = self._counter(_ERRORS)
         self._thinking = self._counter(_THINKING)
+        self._unknown_finish = self._counter(_UNKNOWN_FINISH)
         self._attempts = self._counter(_ATTEMPTS)
         self._retries = self._counter(_RETRIES)
         self._retries_refused = self._counter(_RETRIES_REFUSED)
@@ -172,6 +181,8 @@ class Metrics:
         thinking = None
         if entry.finish_reason is not None:
             thinking = (entry.thinking_asked, entry.thinking_sent, entry.thinking_observed)
+            if entry.finish_reason not in _FINISH_REASONS:
+                self._count(self._unknown_finish, (model,))
         labels = (model, entry.status, entry.error_kind, thinking)
         sums = self._finished.get(labels)
         if sums is None:

@@ -9,13 +9,13 @@ use std::borrow::Cow;
 use super::chunk::{Choice, Chunk, Delta, Holder, ToolCall, text_of};
 use super::context::AnswerContext;
 use super::error::{StreamError, StreamErrorKind};
+use super::finish::{Reason, translate};
 use super::stream::{
-    ChatChoice, ChoiceRules, Parts, Reason, details_text, new_call_id, translate, upstream_error,
-    write_arguments,
+    ChatChoice, ChoiceRules, Parts, details_text, new_call_id, upstream_error, write_arguments,
 };
 use super::summary::Summary;
 use super::think::{self, ReasoningTags, Split, may_hold_tag};
-use super::usage::read_usage;
+use super::usage::{read_usage, with_openai_names};
 use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::quoted;
 use crate::json::{Kind, Member, Text};
@@ -94,6 +94,11 @@ pub(crate) fn clean_with(
     let mut changes = chunk.make_whole(rules.object, body, context, &mut edits);
     if chunk.id.is_some_and(|id| id.value.kind == Kind::String && id.value.is_blank(body)) {
         changes.set(&mut edits, chunk.id, "id", quoted(context.request_id.as_bytes()));
+    }
+    if let Some(usage) = chunk.usage.filter(|usage| usage.value.kind == Kind::Object)
+        && let Some(named) = with_openai_names(body, usage.value)
+    {
+        edits.replace(usage.value.span, named);
     }
     changes.finish(&mut edits, body, chunk.span, chunk.members);
     let body = (!edits.is_empty()).then(|| {
@@ -191,7 +196,7 @@ pub(crate) fn clean_ending(
         Some(Reason::Error) => return Err(StreamError::new(StreamErrorKind::ErrorEvent)),
         Some(Reason::Translated(to)) => to,
         Some(Reason::AsIs) => "",
-        None => default,
+        Some(Reason::NotYet) | None => default,
     };
     if !reason.is_empty() {
         changes.set(edits, choice.finish_reason, "finish_reason", quoted(reason.as_bytes()));

@@ -3,6 +3,7 @@
 //! * [`context`]: what is known of the request. [`chunk`] reads one chunk or one whole answer, [`usage`] its token counts.
 //! * [`stream`]: events in, finished frames out. [`merge`]: a stream of frames into one `chat.completion`.
 //!   [`completion`]: the clean-up of an answer that came whole. [`think`]: reasoning inline in content.
+//! * [`finish`]: how upstreams spell finish reasons.
 //! * [`summary`]: what the ledger wants to know; [`error`]: everything that can go wrong; [`bounds`]: how much of an
 //!   answer is taken.
 
@@ -12,6 +13,7 @@ pub mod chunk;
 pub mod completion;
 pub mod context;
 pub mod error;
+pub(crate) mod finish;
 mod keeper;
 pub mod merge;
 pub mod stream;

@@ -1,12 +1,14 @@
 //! Token counts: how upstreams spell them, and whether they are of a whole answer.
 
+use std::fmt::Write;
+
 use crate::json::{JsonError, Kind, Scanner, Value};
 use crate::named_enum;
 
 /// Token counts as the upstream gave them. Absent members stay `None`: nothing is ever computed or guessed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// `prompt_tokens`.
+    /// `prompt_tokens`, cached ones included.
     pub prompt_tokens: Option<u64>,
     /// `completion_tokens`, reasoning included.
     pub completion_tokens: Option<u64>,
@@ -29,47 +31,250 @@ named_enum! {
     }
 }
 
+/// Counts under several names: the first that is not 0 wins, for some gateways fill in both sets and one of them with
+/// zeros.
+#[derive(Clone, Copy, Default)]
+struct Count(Option<u64>);
+
+impl Count {
+    fn or(self, other: Self) -> Self {
+        if self.0.is_none_or(|count| count == 0) && other.0.is_some() { other } else { self }
+    }
+}
+
+/// What a `usage` object says, by its members' names.
+#[derive(Default)]
+struct Names {
+    prompt: Count,
+    completion: Count,
+    reasoning: Count,
+    cached: Count,
+    input: Count,
+    output: Count,
+    reasoning_at_top: Count,
+    cached_at_top: Count,
+    cache_hit: Count,
+    cache_read: Count,
+    cache_written: Count,
+}
+
 /// Token counts from a `usage` object.
 ///
-/// The counts are in different places: OpenAI nests `reasoning_tokens` and `cached_tokens` in details, Moonshot and Azure
-/// have them at the top, DeepSeek says `prompt_cache_hit_tokens`.
+/// OpenAI's chat API says `prompt_tokens` and `completion_tokens`; its newer one and Anthropic's `input_tokens` and
+/// `output_tokens`. OpenAI nests `reasoning_tokens` and `cached_tokens` in details, Moonshot and Azure have them at the
+/// top, DeepSeek says `prompt_cache_hit_tokens`. Anthropic's `input_tokens` leaves out what it read from the cache and
+/// wrote to it, so these are added.
 #[must_use]
 pub fn read_usage(input: &[u8], usage: Value) -> Usage {
-    let mut read = Usage::default();
-    let (mut reasoning_at_top, mut cached_at_top, mut cache_hit) = (None, None, None);
+    let mut names = Names::default();
     let mut scanner = Scanner::of(input, usage);
     // It has been scanned before, so it can't fail now.
     let _ = scanner.object(|scanner, key| {
         let value = scanner.member(&key)?.value;
-        match key.text.raw() {
-            b"prompt_tokens" => read.prompt_tokens = value.as_u64(input),
-            b"completion_tokens" => read.completion_tokens = value.as_u64(input),
-            b"reasoning_tokens" => reasoning_at_top = value.as_u64(input),
-            b"cached_tokens" => cached_at_top = value.as_u64(input),
-            b"prompt_cache_hit_tokens" => cache_hit = value.as_u64(input),
-            b"completion_tokens_details" => {
-                read.reasoning_tokens = read_count(input, value, b"reasoning_tokens");
-            }
-            b"prompt_tokens_details" => read.cached_tokens = read_count(input, value, b"cached_tokens"),
-            _ => {}
-        }
+        names.read(&key.text.key(), input, value);
         Ok::<_, JsonError>(())
     });
-    read.reasoning_tokens = read.reasoning_tokens.or(reasoning_at_top);
-    read.cached_tokens = read.cached_tokens.or(cached_at_top).or(cache_hit);
-    read
+    names.usage()
 }
 
-fn read_count(input: &[u8], object: Value, name: &[u8]) -> Option<u64> {
-    let mut count = None;
+/// The usage with OpenAI's names added, where it has only another API's; none where it has them.
+///
+/// OpenAI's SDKs take these three for granted. What the upstream sent stays beside them.
+pub(crate) fn with_openai_names(input: &[u8], usage: Value) -> Option<Vec<u8>> {
+    let mut names = Names::default();
+    let (mut has_names, mut has_total) = (false, false);
+    let _ = Scanner::of(input, usage).object(|scanner, key| {
+        let value = scanner.member(&key)?.value;
+        let name = &*key.text.key();
+        has_names |= matches!(name, b"prompt_tokens" | b"completion_tokens");
+        has_total |= name == b"total_tokens";
+        names.read(name, input, value);
+        Ok::<_, JsonError>(())
+    });
+    if has_names {
+        return None;
+    }
+    let Usage { prompt_tokens, completion_tokens, .. } = names.usage();
+    let (prompt, completion) = (prompt_tokens?, completion_tokens?);
+    let mut text = format!("{{\"prompt_tokens\":{prompt},\"completion_tokens\":{completion},");
+    if !has_total {
+        let _ = write!(text, "\"total_tokens\":{},", prompt.saturating_add(completion));
+    }
+    let mut text = text.into_bytes();
+    text.extend_from_slice(&usage.span.of(input)[1..]);
+    Some(text)
+}
+
+impl Names {
+    fn read(&mut self, name: &[u8], input: &[u8], value: Value) {
+        let slot = match name {
+            b"prompt_tokens" => &mut self.prompt,
+            b"completion_tokens" => &mut self.completion,
+            b"input_tokens" => &mut self.input,
+            b"output_tokens" => &mut self.output,
+            b"reasoning_tokens" => &mut self.reasoning_at_top,
+            b"cached_tokens" => &mut self.cached_at_top,
+            b"prompt_cache_hit_tokens" => &mut self.cache_hit,
+            b"cache_read_input_tokens" => &mut self.cache_read,
+            b"cache_creation_input_tokens" => &mut self.cache_written,
+            b"completion_tokens_details" | b"output_tokens_details" => {
+                self.reasoning = self.reasoning.or(read_count(input, value, "reasoning_tokens"));
+                return;
+            }
+            b"prompt_tokens_details" | b"input_tokens_details" => {
+                self.cached = self.cached.or(read_count(input, value, "cached_tokens"));
+                return;
+            }
+            _ => return,
+        };
+        *slot = Count(whole(input, value));
+    }
+
+    fn usage(self) -> Usage {
+        let from_cache = self.cache_read.0.unwrap_or(0).saturating_add(self.cache_written.0.unwrap_or(0));
+        let input = Count(self.input.0.map(|input| input.saturating_add(from_cache)));
+        let cached = [self.cached_at_top, self.cache_hit, self.cache_read];
+        Usage {
+            prompt_tokens: self.prompt.or(input).0,
+            completion_tokens: self.completion.or(self.output).0,
+            reasoning_tokens: self.reasoning.or(self.reasoning_at_top).0,
+            cached_tokens: cached.into_iter().fold(self.cached, Count::or).0,
+        }
+    }
+}
+
+fn read_count(input: &[u8], object: Value, name: &str) -> Count {
+    let mut count = Count::default();
     if object.kind == Kind::Object {
         let _ = Scanner::of(input, object).object(|scanner, key| {
             let value = scanner.value()?;
-            if key.text.raw() == name {
-                count = value.as_u64(input);
+            if key.text.is(name) {
+                count = Count(whole(input, value));
             }
             Ok::<_, JsonError>(())
         });
     }
     count
+}
+
+/// A count: an integer, however it is spelled (`12.0`, `1.2e1`).
+fn whole(input: &[u8], value: Value) -> Option<u64> {
+    /// Up to here a float tells every integer from its neighbours.
+    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+    value.as_u64(input).or_else(|| {
+        let number: f64 = value.as_number(input)?;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just before")]
+        (number.fract() == 0.0 && (0.0..=MAX_EXACT).contains(&number)).then_some(number as u64)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_under_every_name() {
+        for (name, usage, prompt, completion, reasoning, cached) in [
+            (
+                "OpenAI",
+                r#"{"prompt_tokens":10,"completion_tokens":20,"prompt_tokens_details":{"cached_tokens":3},"completion_tokens_details":{"reasoning_tokens":5}}"#,
+                Some(10),
+                Some(20),
+                Some(5),
+                Some(3),
+            ),
+            (
+                "Responses",
+                r#"{"input_tokens":10,"output_tokens":20,"input_tokens_details":{"cached_tokens":3},"output_tokens_details":{"reasoning_tokens":5}}"#,
+                Some(10),
+                Some(20),
+                Some(5),
+                Some(3),
+            ),
+            (
+                "Anthropic: the cache apart",
+                r#"{"input_tokens":10,"cache_read_input_tokens":3,"cache_creation_input_tokens":4,"output_tokens":20}"#,
+                Some(17),
+                Some(20),
+                None,
+                Some(3),
+            ),
+            (
+                "Anthropic's beside OpenAI's",
+                r#"{"prompt_tokens":17,"completion_tokens":20,"input_tokens":10,"cache_read_input_tokens":3}"#,
+                Some(17),
+                Some(20),
+                None,
+                Some(3),
+            ),
+            (
+                "both sets, one of zeros",
+                r#"{"prompt_tokens":10,"completion_tokens":20,"input_tokens":0,"output_tokens":0}"#,
+                Some(10),
+                Some(20),
+                None,
+                None,
+            ),
+            (
+                "the other one of zeros",
+                r#"{"prompt_tokens":0,"completion_tokens":0,"input_tokens":10,"output_tokens":20}"#,
+                Some(10),
+                Some(20),
+                None,
+                None,
+            ),
+            (
+                "floats that are whole",
+                r#"{"prompt_tokens":10.0,"completion_tokens":2e1,"completion_tokens_details":{"reasoning_tokens":5.00}}"#,
+                Some(10),
+                Some(20),
+                Some(5),
+                None,
+            ),
+            (
+                "no counts",
+                r#"{"prompt_tokens":10.5,"completion_tokens":-1,"reasoning_tokens":"5","cached_tokens":1e300}"#,
+                None,
+                None,
+                None,
+                None,
+            ),
+            ("an escaped name", r#"{"prompt_tokens":10}"#, Some(10), None, None, None),
+        ] {
+            let value = Scanner::new(usage.as_bytes()).value().unwrap();
+            let expected = Usage {
+                prompt_tokens: prompt,
+                completion_tokens: completion,
+                reasoning_tokens: reasoning,
+                cached_tokens: cached,
+            };
+            assert_eq!(read_usage(usage.as_bytes(), value), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_client_finds_openai_s_names() {
+        for (usage, expected) in [
+            (
+                r#"{"input_tokens":1,"output_tokens":2}"#,
+                Some(
+                    r#"{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"input_tokens":1,"output_tokens":2}"#,
+                ),
+            ),
+            (
+                r#"{ "input_tokens":1,"output_tokens":2.0,"total_tokens":3 }"#,
+                Some(
+                    r#"{"prompt_tokens":1,"completion_tokens":2, "input_tokens":1,"output_tokens":2.0,"total_tokens":3 }"#,
+                ),
+            ),
+            (r#"{"prompt_tokens":1,"output_tokens":2}"#, None),
+            (r#"{"input_tokens":1}"#, None),
+            (r#"{"input_tokens":"1","output_tokens":2}"#, None),
+        ] {
+            let value = Scanner::new(usage.as_bytes()).value().unwrap();
+            let found =
+                with_openai_names(usage.as_bytes(), value).map(|text| String::from_utf8(text).unwrap());
+            assert_eq!(found.as_deref(), expected, "{usage}");
+        }
+    }
 }

@@ -73,6 +73,15 @@ impl Value {
         std::str::from_utf8(self.span.of(input)).ok()?.parse().ok()
     }
 
+    /// The number, as near as a float comes to it, where it is one.
+    #[must_use]
+    pub fn as_number(self, input: &[u8]) -> Option<f64> {
+        if self.kind != Kind::Number {
+            return None;
+        }
+        std::str::from_utf8(self.span.of(input)).ok()?.parse().ok()
+    }
+
     /// The string, where it is one.
     #[must_use]
     pub fn as_text(self, input: &[u8]) -> Option<Text<'_>> {

@@ -9,8 +9,7 @@
 //!   ones) that holds no usage (a provider's own kind of event), and a chunk after a choice's finish that says nothing.
 //! * An event's framing is normalised (`data: `, LF) even where its payload needs no change.
 //! * The event that a stream's end left without its blank line counts if it is whole: JSON that parses was not cut.
-//! * `error`, `network_error`, `abort` and `insufficient_system_resource` as a finish reason are errors: the answer
-//!   broke off. Spellings of other APIs are translated (`end_turn`, `max_tokens`, …); unknown ones go through.
+//! * A finish reason that says that the answer broke off is an error; [`super::finish`] has the table.
 
 mod calls;
 mod shape;
@@ -24,7 +23,7 @@ use crate::answer::keeper::Keeper;
 use crate::answer::summary::Summary;
 use crate::answer::template::Template;
 use crate::answer::think::{ReasoningTags, may_hold_tag};
-use crate::answer::usage::read_usage;
+use crate::answer::usage::{read_usage, with_openai_names};
 use crate::cut;
 use crate::json::edit::Edits;
 use crate::json::text::write_string;
@@ -33,7 +32,7 @@ use crate::sse::{Event, Item, Parser, SseLimits};
 
 pub(crate) use calls::{new_call_id, write_arguments};
 pub use shape::{ChatChoice, ChoiceRules, Course, Finish};
-pub(crate) use shape::{Parts, Reason, details_text, translate};
+pub(crate) use shape::{Parts, details_text};
 
 const FRAME_HEAD: &[u8] = b"data: ";
 
@@ -321,6 +320,11 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         }
         self.edits.clear();
         shape::usage_chunk(chunk, Rules::OBJECT, payload, &self.context, &mut self.edits);
+        if let Some(usage) = chunk.usage
+            && let Some(named) = with_openai_names(payload, usage.value)
+        {
+            self.edits.replace(usage.value.span, named);
+        }
         self.usage_chunk.clear();
         self.edits.apply(payload, &mut self.usage_chunk);
     }
@@ -352,7 +356,10 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
             _ => write_string(&self.context.model, output),
         }
         output.extend_from_slice(b",\"choices\":[],\"usage\":");
-        output.extend_from_slice(usage.span.of(payload));
+        match with_openai_names(payload, usage) {
+            Some(usage) => output.extend_from_slice(&usage),
+            None => output.extend_from_slice(usage.span.of(payload)),
+        }
         output.push(b'}');
     }
 

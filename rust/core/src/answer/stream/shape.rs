@@ -7,6 +7,7 @@ use crate::answer::bounds::{Calls, MAX_PART_DEPTH};
 use crate::answer::choices::Indexed;
 use crate::answer::chunk::{Choice, Chunk, Delta, Holder, text_of};
 use crate::answer::context::AnswerContext;
+use crate::answer::finish::{Reason, translate};
 use crate::answer::think::{ReasoningTags, Split, Splitter, may_hold_tag};
 use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::{Text, quoted};
@@ -88,32 +89,6 @@ pub enum Finish {
     Error,
 }
 
-/// How an upstream's finish reason comes out.
-pub(crate) enum Reason {
-    /// Unchanged.
-    AsIs,
-    /// In OpenAI's spelling.
-    Translated(&'static str),
-    /// Not at all: the generation broke off.
-    Error,
-}
-
-/// Spellings of other APIs: Mistral's `model_length`, Anthropic's `end_turn`, text-generation-inference's
-/// `eos_token`, GLM's `sensitive` and `network_error`, DeepSeek's `insufficient_system_resource`, vLLM's `abort`,
-/// OpenRouter's `error`.
-pub(crate) fn translate(reason: &str) -> Reason {
-    match reason {
-        "eos" | "eos_token" | "end_turn" | "stop_sequence" | "complete" | "COMPLETE" | "STOP" => {
-            Reason::Translated("stop")
-        }
-        "max_tokens" | "model_length" | "MAX_TOKENS" => Reason::Translated("length"),
-        "tool_use" | "tool_call" => Reason::Translated("tool_calls"),
-        "sensitive" => Reason::Translated("content_filter"),
-        "error" | "network_error" | "abort" | "insufficient_system_resource" => Reason::Error,
-        _ => Reason::AsIs,
-    }
-}
-
 impl Course {
     pub(crate) const fn new(index: u64) -> Self {
         Self { index, finished: false }
@@ -187,6 +162,10 @@ impl Course {
         };
         let translated = match translate(&reason) {
             Reason::Error => return Finish::Error,
+            Reason::NotYet => {
+                edits.replace(member.value.span, &b"null"[..]);
+                return Finish::No;
+            }
             Reason::AsIs => None,
             Reason::Translated(to) => Some(to),
         };
