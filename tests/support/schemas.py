@@ -28,7 +28,25 @@ MODEL_LIST = "ListModelsResponse"
 MODEL = "Model"
 ROOTS = (COMPLETION, CHUNK, TEXT_COMPLETION, ERROR, MODEL_LIST, MODEL)
 OURS = ("Error", ERROR, MODEL_LIST, MODEL)
-"""What the gateway itself makes may have no member that OpenAI does not have."""
+"""What the gateway itself makes may have no member that OpenAI does not have, those of `MORE` apart."""
+_TOKENS = {"type": "integer", "minimum": 1}
+_MODALITIES = {"type": "array", "items": {"enum": ["text", "image", "audio", "video"]}, "minItems": 1}
+MORE: dict[str, dict[str, Any]] = {
+    MODEL: {
+        "context_length": _TOKENS,
+        "context_window": _TOKENS,
+        "max_context_length": _TOKENS,
+        "max_model_len": _TOKENS,
+        "max_output_tokens": _TOKENS,
+        "max_completion_tokens": _TOKENS,
+        "modalities": {"type": "object", "properties": {"input": _MODALITIES, "output": _MODALITIES}},
+        "architecture": {
+            "type": "object",
+            "properties": {"input_modalities": _MODALITIES, "output_modalities": _MODALITIES},
+        },
+    },
+}
+"""Members beside OpenAI's: those that clients of several providers look for."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +102,7 @@ def components() -> dict[str, Any]:
         [component] = re.findall(rf"^    {name}:\n(?:(?:     .*)?\n)+", text, re.MULTILINE)
         schema = for_2020_12(yaml.safe_load(component)[name])
         found[name] = schema | ({"additionalProperties": False} if name in OURS else {})
+        found[name].setdefault("properties", {}).update(MORE.get(name, {}))
         wanted += _REFERENCE.findall(component)
     found[TEXT_CHUNK] = json.loads(json.dumps(found[TEXT_COMPLETION]))
     members = found[TEXT_CHUNK]["properties"]

@@ -154,13 +154,40 @@ def test_modes(model: Json, modes: list[str]) -> None:
     assert (said["modes"], said["switch_effective"]) == (modes, len(modes) == 2)
 
 
-def test_models_are_openai_s() -> None:
-    catalog = Catalog(config({"id": "a/b"}, {"id": "glm-5"}), {"a/b": "native", "glm-5": "native"})
+def test_models_are_openai_s_and_say_what_clients_look_for() -> None:
+    known = {
+        "id": "glm-5",
+        "context_window": 200_000,
+        "max_output_tokens": 98_304,
+        "input_modalities": ["text", "image"],
+    }
+    catalog = Catalog(config({"id": "a/b"}, known), {"a/b": "native", "glm-5": "native"})
+    text = ["text"]
     assert json.loads(catalog.models(key())) == {
         "object": "list",
         "data": [
-            {"id": "a/b", "object": "model", "created": 0, "owned_by": "unknown"},
-            {"id": "glm-5", "object": "model", "created": 0, "owned_by": "zhipu"},
+            {
+                "id": "a/b",
+                "object": "model",
+                "created": 0,
+                "owned_by": "unknown",
+                "modalities": {"input": text, "output": text},
+                "architecture": {"input_modalities": text, "output_modalities": text},
+            },
+            {
+                "id": "glm-5",
+                "object": "model",
+                "created": 0,
+                "owned_by": "zhipu",
+                "context_length": 200_000,
+                "context_window": 200_000,
+                "max_context_length": 200_000,
+                "max_model_len": 200_000,
+                "max_output_tokens": 98_304,
+                "max_completion_tokens": 98_304,
+                "modalities": {"input": ["text", "image"], "output": text},
+                "architecture": {"input_modalities": ["text", "image"], "output_modalities": text},
+            },
         ],
     }
     assert json.loads(catalog.model("a/b"))["id"] == "a/b"

@@ -113,6 +113,8 @@ def test_good_ones_pass(kind: str) -> None:
         (schemas.ERROR, "detail", "x", "$ additionalProperties"),
         (schemas.MODEL_LIST, "data.0.owned_by", ..., "$.data[] required"),
         (schemas.MODEL_LIST, "data.0.root", "x", "$.data[] additionalProperties"),
+        (schemas.MODEL_LIST, "data.0.context_length", None, "$.data[].context_length type"),
+        (schemas.MODEL, "modalities", {"input": ["smell"]}, "$.modalities.input[] enum"),
         (schemas.MODEL_LIST, "object", "models", "$.object enum"),
         (schemas.MODEL, "created", "now", "$.created type"),
     ],

@@ -6,10 +6,14 @@ catalog says null. Every object is rendered once, at the start.
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from llmgw.access.key import Key
 from llmgw.config import NATIVE, Config, ModelConfig
+
+_CONTEXT_NAMES: Final = ("context_length", "context_window", "max_context_length", "max_model_len")
+"""As OpenRouter, Groq, LM Studio and vLLM call it: each client knows some of these."""
+_OUTPUT_NAMES: Final = ("max_output_tokens", "max_completion_tokens")
 
 
 class Catalog:
@@ -47,8 +51,17 @@ class Catalog:
 
 
 def _model_object(model: ModelConfig, created_s: int) -> dict[str, Any]:
+    """OpenAI's four members, and what else clients look for there, where the config knows it."""
     owned_by = model.owned_by or model.family.owned_by
-    return {"id": model.id, "object": "model", "created": created_s, "owned_by": owned_by}
+    facts: dict[str, Any] = {"id": model.id, "object": "model", "created": created_s, "owned_by": owned_by}
+    if model.context_window is not None:
+        facts |= dict.fromkeys(_CONTEXT_NAMES, model.context_window)
+    if model.max_output_tokens is not None:
+        facts |= dict.fromkeys(_OUTPUT_NAMES, model.max_output_tokens)
+    taken, given = model.input_modalities, model.output_modalities
+    facts["modalities"] = {"input": taken, "output": given}
+    facts["architecture"] = {"input_modalities": taken, "output_modalities": given}
+    return facts
 
 
 def _entry(model: ModelConfig, dialect: str) -> dict[str, Any]:
