@@ -103,9 +103,11 @@ class App:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = self._request_ids.next()
-        responder = Responder(send, request_id)
+        fields = read_fields(scope)
+        cors = self._gateway.cors.headers(fields) if self._gateway is not None else []
+        responder = Responder(send, request_id, cors)
         try:
-            await self._route(scope, receive, responder, request_id)
+            await self._route(scope, receive, responder, request_id, fields)
         except ApiError as error:
             await responder.error(error)
         except Exception:
@@ -115,14 +117,19 @@ class App:
                 raise
             await responder.error(ApiError("internal_error", "The gateway failed on this request."))
 
-    async def _route(self, scope: Scope, receive: Receive, responder: Responder, request_id: str) -> None:
+    async def _route(
+        self, scope: Scope, receive: Receive, responder: Responder, request_id: str, fields: Fields
+    ) -> None:
         gateway = self._gateway
         if gateway is None:
             message = "a request came before the lifespan's startup"
             raise RuntimeError(message)
         path: str = scope["path"]
-        fields = read_fields(scope)
         check_host(fields, scope["http_version"])
+        preflight = gateway.cors.preflight(scope["method"], fields)
+        if preflight is not None:
+            await responder.nothing(preflight)
+            return
         operation = OPERATIONS.get(path)
         if operation is not None:
             _allow(scope, *_READ)

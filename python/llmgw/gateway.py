@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from llmgw.access.keyring import KeyRing
 from llmgw.asgi.client import Clients
+from llmgw.asgi.cors import Cors
 from llmgw.config import Config
 from llmgw.ledger.journal import Journal
 from llmgw.ledger.writer import Ledger
@@ -51,6 +52,7 @@ class Gateway:
             on_shed=self.metrics.shed,
         )
         self.clients = Clients()
+        self.cors = Cors(config.server.cors_origins)
         self.reasoning = Reasoning(open_cache(config.cache), self.metrics.reasoning)
         self.keyring = KeyRing(store, stale_keys_s=config.store.stale_keys_s, observe=self.metrics.keys_state)
         limit_bytes = config.ledger.journal_max_bytes
@@ -106,6 +108,7 @@ class Gateway:
         self.metrics.know(router.models)
         self.admission.max_requests = possible_requests(config.server)
         self.admission.max_bytes = config.server.max_in_flight_bytes
+        self.cors = Cors(config.server.cors_origins)
         if config.routing != self.config.routing:
             self.retry_budget = _retry_budget(config)
         router.take_effect()

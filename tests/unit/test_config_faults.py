@@ -37,8 +37,34 @@ UNPRINTABLE = (
             (
                 "server.zzz: is not a known key; it must be one of 'host', 'port', 'workers', "
                 "'max_body_bytes', 'max_in_flight_requests', 'max_in_flight_bytes', 'body_timeout_s', "
-                "'client_write_timeout_s', 'heartbeat_s', 'drain_timeout_s', 'log_level'"
+                "'client_write_timeout_s', 'heartbeat_s', 'drain_timeout_s', 'cors_origins', "
+                "'log_level'"
             ),
+        ),
+        # Origins
+        *(
+            (
+                f"{with_upstream('')}[server]\ncors_origins = ['*', '{origin}']",
+                (
+                    "server.cors_origins[1]: is no origin as a browser sends it; write scheme, host and an "
+                    'unusual port, in lower case, like "https://app.example", or "*"'
+                ),
+            )
+            for origin in (
+                "",
+                "app.example",
+                "https://",
+                "https://app.example/",
+                "https://app.example/chat",
+                "https://App.example",
+                "https://app.example:443",
+                "http://app.example:80",
+                "https://*.example",
+                "https://user@app.example",
+                "https://bücher.example",
+                "null",
+                "https://app.example:0",
+            )
         ),
         # What is missing
         (

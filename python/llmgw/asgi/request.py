@@ -17,7 +17,8 @@ Fields: TypeAlias = dict[bytes, list[bytes]]
 _READ_FIELDS: Final = frozenset(
     {
         b"host", b"authorization", b"api-key", b"x-api-key", b"content-encoding", b"content-length",
-        b"transfer-encoding", b"user-agent", b"x-stainless-lang", b"x-stainless-package-version",
+        b"transfer-encoding", b"user-agent", b"x-stainless-lang", b"x-stainless-package-version", b"origin",
+        b"access-control-request-method", b"access-control-request-headers",
     }
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ streams.
 """
 
 from collections.abc import Awaitable
+from http import HTTPStatus
 from typing import Final
 
 from llmgw._core import Exchange, Forward
@@ -21,10 +22,10 @@ JSON: Final = (b"content-type", b"application/json")
 class Responder:
     """One request's answer."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
-        """`request_id` goes into the headers of whatever is answered."""
+    def __init__(self, send: Send, request_id: str, headers: Headers | None = None) -> None:
+        """`request_id` and `headers` go into the headers of whatever is answered."""
         self._send = send
-        self._id_header = (b"x-request-id", request_id.encode("ascii"))
+        self._headers = [*(headers or ()), (b"x-request-id", request_id.encode("ascii"))]
         self.status: int | None = None
         """The HTTP status, once the answer has begun."""
         self._writes = 0
@@ -38,7 +39,7 @@ class Responder:
     def start(self, status: int, headers: Headers) -> Awaitable[None]:
         """Send the head. granian flushes that of an event stream at once, so it must be certain by then."""
         self.status = status
-        headers.append(self._id_header)
+        headers += self._headers
         return self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def body(self, body: bytes, *, more: bool) -> None:
@@ -66,6 +67,11 @@ class Responder:
             {"type": "http.response.body", "body": body[sent:] if sent else body, "more_body": False}
         )
         self._writes += 1
+
+    async def nothing(self, headers: Headers) -> None:
+        """Send an answer that has no body, nor the length of one."""
+        await self.start(HTTPStatus.NO_CONTENT, headers)
+        await self.body(b"", more=False)
 
     async def error(self, error: ApiError, headers: Headers | None = None) -> None:
         """Send an error as a whole answer, with these headers besides its own."""

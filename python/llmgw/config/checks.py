@@ -1,5 +1,6 @@
 """Which faults concern more than one value? The tables are raw: any value may have the wrong type."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -22,6 +23,10 @@ def unprintable_faults(value: object, *location: int | str) -> Iterator[Fault]:
                 yield from unprintable_faults(inner, *location, index)
 
 
+_ORIGIN: Final = re.compile(
+    r"(?!http:.*:80$|https:.*:443$)[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?"
+)
+"""No path, no slash at the end, no default port, no letters in upper case or beyond ASCII."""
 _INDISPENSABLE: Final = ("messages", "model", "stream")
 
 
@@ -88,8 +93,20 @@ def _drop_faults(path: str, table: Mapping[str, Any]) -> Iterator[Fault]:
 def _server_faults(server: object) -> Iterator[Fault]:
     if not isinstance(server, dict):
         return
+    yield from _origin_faults(server.get("cors_origins"))
     fields = ServerConfig.model_fields
     one, all_ = (server.get(name, fields[name].default) for name in ("max_body_bytes", "max_in_flight_bytes"))
     if isinstance(one, int) and isinstance(all_, int) and 0 < all_ < one:
         problem = f"is less than max_body_bytes ({one}), so that the largest bodies could never be taken"
         yield Fault("server.max_in_flight_bytes", problem, "raise it, or lower max_body_bytes")
+
+
+def _origin_faults(origins: object) -> Iterator[Fault]:
+    """An origin is compared as browsers write it, so one that none would write lets nobody in."""
+    for index, origin in enumerate(origins if isinstance(origins, list) else []):
+        if isinstance(origin, str) and origin != "*" and not _ORIGIN.fullmatch(origin):
+            problem = "is no origin as a browser sends it"
+            remedy = (
+                'write scheme, host and an unusual port, in lower case, like "https://app.example", or "*"'
+            )
+            yield Fault(f"server.cors_origins[{index}]", problem, remedy)

@@ -54,6 +54,8 @@ class ServerConfig(Table):
     """After this long without data, the client gets a comment."""
     drain_timeout_s: Seconds = 30.0
     """At a stop, streams get this long to finish."""
+    cors_origins: Strings = ()
+    """Origins whose pages may use the gateway from a browser; `*`: any."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
