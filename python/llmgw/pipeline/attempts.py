@@ -112,7 +112,10 @@ class Attempts:
             except UpstreamError as error:
                 if client.gone:
                     raise ClientGone from None
-                target, pause_s = self._after(attempt, error)
+                following = self._after(attempt, error)
+                if following is None:
+                    raise
+                target, pause_s = following
                 if pause_s and await client.gone_within(pause_s):
                     raise ClientGone from None
             else:
@@ -199,8 +202,12 @@ class Attempts:
         attempt.target.health.end(blame, probe=attempt.is_probe, retry_after_s=retry_after_s)
         self._gateway.metrics.attempted(attempt.target.name, outcome)
 
-    def _after(self, attempt: _Attempt, error: UpstreamError) -> tuple[Target, float]:
-        """The next target and the pause before it. Raises the error if there is none."""
+    def _after(self, attempt: _Attempt, error: UpstreamError) -> tuple[Target, float] | None:
+        """The next target and the pause before it; None if the error is to be told.
+
+        Does not raise the error itself: its traceback would hold this frame, and this frame the error, and
+        with them the exchange, until a collection of cycles comes by.
+        """
         target = attempt.target
         retry, blame = upstream_verdict(error.kind, status=error.status)
         if error.retry_after_s is not None and blame is Blame.UPSTREAM:
@@ -208,10 +215,10 @@ class Attempts:
         self._end(attempt, _outcome(error), blame, error.retry_after_s)
         following = self._following(target, retry, blame, error.retry_after_s)
         if following is None:
-            raise error
+            return None
         if not self._gateway.retry_budget.take(time.monotonic()):
             self._gateway.metrics.retry_refused()
-            raise error
+            return None
         self._account.failed_attempt(target, _reason(error))
         self._gateway.metrics.retried(_outcome(error))
         logger.info(

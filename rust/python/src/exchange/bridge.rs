@@ -71,6 +71,8 @@ impl Wake for LoopWaker {
 }
 
 /// The Python half: what the event loop calls when a byte has come.
+///
+/// Without `__traverse__`: it knows its loop weakly, and a future only until it is resolved or its task gives up.
 #[pyclass(frozen, module = "llmgw._core")]
 pub(super) struct Bridge {
     event_loop: Py<PyWeakrefReference>,

@@ -19,6 +19,9 @@ use super::Exchange;
 use super::bridge::Ready;
 
 /// What `await exchange.forward(send)` drives: an awaitable, and its own iterator with a generator's methods.
+///
+/// Without `__traverse__`: the task that waits on it is held only until `Phase::Over`, which every end leads to, and the
+/// server's `send` knows nothing of it. `tests/live/test_leaks.py` counts.
 #[pyclass(frozen, module = "llmgw._core")]
 pub(crate) struct Forward {
     exchange: Py<Exchange>,

@@ -220,6 +220,8 @@ impl Exchange {
 }
 
 /// What `await exchange.next_block()` drives: an awaitable, and its own iterator with a generator's methods.
+///
+/// Without `__traverse__`: an exchange holds only its loop's bridge, which holds none of those who wait beyond their wake.
 #[pyclass(frozen, module = "llmgw._core")]
 struct NextBlock {
     exchange: Py<Exchange>,

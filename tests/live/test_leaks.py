@@ -1,0 +1,159 @@
+"""Requests that last leave nothing behind, however they end: no object of ours, of the server, of asyncio.
+
+A request is watched only once it has lasted for a moment (see `llmgw.asgi.grace`), so each of these lasts
+longer. The objects are counted where they live, in the worker, since a leak of a kilobyte a request shows in
+no figure of memory that a test of seconds could read.
+"""
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from llmgw.asgi.grace import GRACE_S
+from tests.support.counting import COUNTS_PATH
+from tests.support.gateway import CHAT_COMPLETIONS, Gateway, config_text
+from tests.support.processes import ROOT, wait_until
+from tests.support.scripted import EVENT_STREAM_HEAD, Pause, Reset, ScriptedUpstream
+from tests.support.simulator import SimulatorProcess
+
+LASTS = Pause(GRACE_S * 3)
+REQUESTS = 150
+"""Or rather twice as many: two on a connection."""
+AT_ONCE = 50
+LEFT_BEHIND = REQUESTS // 2
+"""Fewer than this may be more: caches fill, and Python clears its dead weak references in batches."""
+SETTLES_WITHIN_S = 10.0
+COMPLETIONS = "/v1/completions"
+PATHS = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "python")))}
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def event(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+    choice = {"index": 0, "delta": delta, "text": "", "finish_reason": finish_reason}
+    data = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+    return chunk(b"data: %b\n\n" % json.dumps(data).encode())
+
+
+def whole(name: str) -> bytes:
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "a"},
+        "text": "a",
+        "finish_reason": "stop",
+    }
+    data = json.dumps({"id": "c", "object": name, "created": 1, "model": "m", "choices": [choice]}).encode()
+    head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: "
+    return f"{head}{len(data)}\r\n\r\n".encode() + data
+
+
+BEGINS = EVENT_STREAM_HEAD + event({"role": "assistant", "content": "a"})
+ENDS = event({}, "stop") + chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
+LARGE = event({"content": "a" * 200_000})
+STREAM = (LASTS, BEGINS, LASTS, ENDS)
+REFUSAL = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}"
+
+# name ⇒ path, body, what the upstream says, how much of the answer the client reads (None: all of it)
+KINDS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...], int | None]] = {
+    "streamed": (CHAT_COMPLETIONS, {"stream": True}, STREAM, None),
+    "merged": (CHAT_COMPLETIONS, {"model": "scripted-merged"}, STREAM, None),
+    "plain": (CHAT_COMPLETIONS, {}, (LASTS, whole("chat.completion")), None),
+    "refused by the upstream": (CHAT_COMPLETIONS, {}, (LASTS, REFUSAL), None),
+    "broken": (CHAT_COMPLETIONS, {"stream": True}, (LASTS, BEGINS, LASTS, Reset()), None),
+    "broken before the first event": (CHAT_COMPLETIONS, {"stream": True}, (LASTS, Reset()), None),
+    "timed out": (CHAT_COMPLETIONS, {"model": "hasty", "stream": True}, (Pause(1.0),), None),
+    "cancelled before the first byte": (CHAT_COMPLETIONS, {"stream": True}, (Pause(0.5), BEGINS), 0),
+    "cancelled in the middle": (CHAT_COMPLETIONS, {"stream": True}, (BEGINS, Pause(0.5), ENDS), 1),
+    "cancelled while it is merged": (CHAT_COMPLETIONS, {"model": "scripted-merged"}, (BEGINS, Pause(0.5)), 0),
+    "read slowly": (CHAT_COMPLETIONS, {"stream": True}, (BEGINS, *[LARGE] * 4, LASTS, ENDS), -1),
+    "text, streamed": (COMPLETIONS, {"stream": True}, STREAM, None),
+    "text, plain": (COMPLETIONS, {}, (LASTS, whole("text_completion")), None),
+}
+
+
+@pytest.fixture(scope="module")
+def counted(
+    tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProcess, scripted: ScriptedUpstream
+) -> Iterator[Gateway]:
+    config = config_text(simulator.url, scripted.base_url, server="client_write_timeout_s = 2")
+    with Gateway(
+        tmp_path_factory.mktemp("counted"), config, program="tests.support.counting", env=PATHS
+    ) as gateway:
+        yield gateway
+
+
+def alive(gateway: Gateway) -> dict[str, int]:
+    counts: dict[str, int] = gateway.client.get(COUNTS_PATH).json()
+    return counts
+
+
+async def ask(gateway: Gateway, path: str, body: bytes, read: int | None) -> None:
+    """Two requests on a connection that stays open in between; one that is left ends with its client."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, limit=1 << 20)
+    try:
+        for _ in range(1 if read is not None and read >= 0 else 2):
+            writer.write(gateway.chat_head(len(body)).replace(CHAT_COMPLETIONS, path).encode() + body)
+            await writer.drain()
+            if read is None or read < 0:
+                await asyncio.sleep(0 if read is None else GRACE_S * 6)
+                await read_answer(reader)
+            else:
+                assert len(await reader.read(read)) == read
+                await asyncio.sleep(GRACE_S * 3)
+    finally:
+        writer.close()
+
+
+async def read_answer(reader: asyncio.StreamReader) -> None:
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    if b"transfer-encoding: chunked" in head:
+        await reader.readuntil(b"\r\n0\r\n\r\n")
+    else:
+        length = re.search(rb"content-length: (\d+)", head)
+        assert length is not None, head
+        await reader.readexactly(int(length[1]))
+
+
+async def ask_many(gateway: Gateway, number: int, path: str, body: bytes, read: int | None) -> None:
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one() -> None:
+        async with gate:
+            await ask(gateway, path, body, read)
+
+    await asyncio.gather(*(one() for _ in range(number)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_left_behind(counted: Gateway, scripted: ScriptedUpstream, kind: str) -> None:
+    path, more, script, read = KINDS[kind]
+    prompt = {"prompt": "x"} if path == COMPLETIONS else {"messages": [{"role": "user", "content": "x"}]}
+    body = json.dumps({"model": "scripted", **prompt, "script": scripted.script(*script), **more}).encode()
+    asyncio.run(ask_many(counted, AT_ONCE, path, body, read))
+    before = settled(counted)
+    asyncio.run(ask_many(counted, REQUESTS, path, body, read))
+
+    def grown() -> dict[str, int]:
+        after = alive(counted)
+        growth = {name: after[name] - before.get(name, 0) for name in after}
+        return {name: more for name, more in growth.items() if more >= LEFT_BEHIND}
+
+    try:
+        wait_until(lambda: not grown(), "as many objects as before", timeout_s=SETTLES_WITHIN_S)
+    except TimeoutError:
+        assert grown() == {}
+
+
+def settled(gateway: Gateway) -> dict[str, int]:
+    """The counts once no request is running."""
+    wait_until(
+        lambda: gateway.metric("llmgw_requests_in_flight") == 0, "no request", timeout_s=SETTLES_WITHIN_S
+    )
+    return alive(gateway)
