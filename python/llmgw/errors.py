@@ -10,6 +10,7 @@ into bytes with `render_body` and `render_headers`. `routing.verdict` makes one 
      │    ├── ClientGone               the client left before its answer began
      │    ├── CommandError             a command line verb can't do its work
      │    ├── ConfigError              config: the config file can't be used
+     │    ├── FileError                config: a file that it names can't be read
      │    ├── StoreError               store: the database can't be opened
      │    ├── StoreGoneError           store: also SQLAlchemyError; its file was deleted or moved
      │    ├── NotDurableError          ledger: a row is neither in the database nor in the journal

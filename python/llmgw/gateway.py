@@ -64,6 +64,8 @@ class Gateway:
         """The exchanges that are running."""
         self.draining = False
         """True after the start of an orderly stop; `/readyz` reports it."""
+        self.notices: tuple[str, ...] = ()
+        """Warnings of the parent process, for `/readyz`."""
 
     @classmethod
     def open(cls, config: Config) -> "Gateway":

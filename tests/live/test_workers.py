@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from llmgw.serving.run_folder import RunFolder
 from tests.support.chat import body, streamed
 from tests.support.frames import check_stream
 from tests.support.gateway import Gateway, config_text
@@ -72,8 +73,8 @@ def kill_one(gateway: Gateway) -> None:
         timeout_s=SOON_S,
     )
     [successor] = set(gateway.workers()) - set(before)
-    folder = Path(f"{gateway.database}.run", str(gateway.process.process.pid))
-    wait_until((folder / f"worker-{successor}.json").exists, "it serves", timeout_s=SOON_S)
+    [folder] = RunFolder.running(f"sqlite:///{gateway.database}")
+    wait_until(lambda: folder.worker_state(successor) is not None, "it serves", timeout_s=SOON_S)
 
 
 def test_the_others_go_on(two: Gateway, scripted: ScriptedUpstream) -> None:

@@ -17,7 +17,7 @@ from llmgw.errors import CommandError
 from llmgw.ledger.entry import LedgerEntry
 from llmgw.ledger.journal import Journal
 from llmgw.ledger.writer import Ledger
-from llmgw.serving.server import claim_port
+from llmgw.serving.ports import claim_port
 from llmgw.simulator import MODELS
 from llmgw.store import open_store
 from tests.support.cli import Run, write_config

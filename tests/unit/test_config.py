@@ -203,7 +203,7 @@ def test_a_file_that_is_no_toml(tmp_path: Path, content: bytes, expected: str) -
 
 
 def test_a_file_that_can_t_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"can't be read \(Is a directory\)"):
+    with pytest.raises(ConfigError, match=r"can't be read \(it is a folder, not a regular file\)"):
         load_config(tmp_path)
 
 

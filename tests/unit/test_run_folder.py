@@ -7,23 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from llmgw.config import ConfigError, Fault, load_config
-from llmgw.serving.run_folder import RUN_FOLDER_ENV, ActiveConfig, ReloadResult, RunFolder, WorkerState
+from llmgw.config import Fault
+from llmgw.serving.run_folder import RUN_FOLDER_ENV, ReloadResult, RunFolder, WorkerState
 
-CONFIG = """
-[upstreams.local]
-base_url = "http://127.0.0.1:1/v1"
-api_key = "file:secret"
-
-[[models]]
-id = "m"
-upstream = "local"
-"""
 HOLD = """
 import sys
 from llmgw.serving.run_folder import RunFolder
 folder = RunFolder.create(sys.argv[1])
-print(folder.pid, flush=True)
+print(folder.path.name, flush=True)
 sys.stdin.read()
 folder.remove()
 """
@@ -31,43 +22,7 @@ folder.remove()
 
 @pytest.fixture
 def store_url(tmp_path: Path) -> str:
-    (tmp_path / "secret").write_text("sk-one", "utf-8")
-    (tmp_path / "llmgw.toml").write_text(CONFIG, "utf-8")
     return f"sqlite:///{tmp_path}/llmgw.db"
-
-
-def current(tmp_path: Path, generation: int) -> ActiveConfig:
-    return ActiveConfig.of(load_config(tmp_path / "llmgw.toml"), generation)
-
-
-def test_a_worker_gets_the_config_in_force_and_not_the_file(tmp_path: Path, store_url: str) -> None:
-    folder = RunFolder.create(store_url)
-    folder.activate(current(tmp_path, 1))
-    before = folder.stamp()
-    (tmp_path / "llmgw.toml").write_text("no TOML [", "utf-8")
-    (tmp_path / "secret").write_text("sk-two", "utf-8")
-    config = RunFolder(folder.path).active().load()
-    assert [model.id for model in config.models] == ["m"]
-    assert config.source == tmp_path / "llmgw.toml"
-    secret = config.upstreams["local"].api_key
-    assert secret is not None
-    assert secret.get_secret_value() == "sk-two"  # that is the way to rotate one
-    assert folder.stamp() == before
-    (tmp_path / "secret").unlink()
-    with pytest.raises(ConfigError):
-        folder.active().load()
-    folder.remove()
-
-
-def test_another_config_changes_the_stamp(tmp_path: Path, store_url: str) -> None:
-    folder = RunFolder.create(store_url)
-    stamps = set()
-    for generation in range(1, 6):
-        folder.activate(current(tmp_path, generation))
-        stamps.add(folder.stamp())
-        assert folder.active().generation == generation
-    assert len(stamps) > 1
-    folder.remove()
 
 
 def test_requests_and_results(store_url: str, tmp_path: Path) -> None:
@@ -94,7 +49,7 @@ def test_reports(store_url: str) -> None:
 
 def test_it_is_for_its_owner_alone(tmp_path: Path, store_url: str) -> None:
     folder = RunFolder.create(store_url)
-    folder.activate(current(tmp_path, 1))
+    folder.report_workers([1])
     folder.ask(tmp_path)
     modes = {path.stat().st_mode & 0o777 for path in folder.path.iterdir()}
     assert (modes, folder.path.stat().st_mode & 0o777) == ({0o600}, 0o700)
@@ -108,24 +63,26 @@ def test_a_worker_finds_it_by_the_environment(monkeypatch: pytest.MonkeyPatch, t
     with pytest.raises(KeyError):
         RunFolder.of_worker()
     monkeypatch.setenv(RUN_FOLDER_ENV, str(tmp_path / "12"))
-    assert RunFolder.of_worker().pid == 12
+    assert RunFolder.of_worker().path == tmp_path / "12"
 
 
 def test_a_running_process_is_told_from_a_dead_one(store_url: str) -> None:
-    def hold() -> tuple[subprocess.Popen[str], int]:
+    def hold() -> tuple[subprocess.Popen[str], str]:
         process = subprocess.Popen(
             [sys.executable, "-c", HOLD, store_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         assert process.stdout is not None
-        return process, int(process.stdout.readline())
+        return process, process.stdout.readline().strip()
 
     (living, first), (dying, second) = hold(), hold()
-    assert {folder.pid for folder in RunFolder.running(store_url)} == {first, second}
+    running = RunFolder.running(store_url)
+    assert {folder.path.name for folder in running} == {first, second}
+    assert {folder.pid for folder in running} == {str(living.pid), str(dying.pid)}
     dying.kill()
     dying.communicate()
     [left] = RunFolder.running(store_url)
-    assert left.pid == first
-    dead = left.path.with_name(str(second))
+    assert left.path.name == first
+    dead = left.path.with_name(second)
     assert dead.is_dir()
     mine = RunFolder.create(store_url)
     assert not dead.exists()
@@ -133,3 +90,71 @@ def test_a_running_process_is_told_from_a_dead_one(store_url: str) -> None:
     mine.remove()
     living.communicate()
     assert RunFolder.running(store_url) == []
+
+
+def test_a_folder_has_its_lock_before_its_name(store_url: str, tmp_path: Path) -> None:
+    """Many begin and clean up at once, as if they were containers on one volume: each keeps its folder."""
+    held = [
+        subprocess.Popen(
+            [sys.executable, "-c", HOLD, store_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(8)
+    ]
+    names = {process.stdout.readline().strip() for process in held if process.stdout is not None}
+    assert len(names) == len(held)
+    assert {folder.path.name for folder in RunFolder.running(store_url)} == names
+    for process in held:
+        process.communicate()
+        assert process.returncode == 0
+    assert list((tmp_path / "llmgw.db.run").iterdir()) == []
+
+
+def test_a_folder_that_is_being_made_is_left_alone(store_url: str, tmp_path: Path) -> None:
+    young = tmp_path / "llmgw.db.run" / "abc.new"
+    young.mkdir(parents=True)
+    RunFolder.create(store_url).remove()
+    assert young.is_dir()
+    os.utime(young, (0, 0))  # its process died before it had a name
+    RunFolder.create(store_url).remove()
+    assert not young.exists()
+
+
+def test_access_of_others_is_taken_away(
+    store_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parent = tmp_path / "llmgw.db.run"
+    parent.mkdir()
+    parent.chmod(0o775)
+    RunFolder.create(store_url).remove()
+    assert parent.stat().st_mode & 0o777 == 0o700
+    assert "was open to others (775)" in caplog.text
+
+
+@pytest.mark.parametrize("content", ["nonsense", "7", '{"id":"x"}', '{"other":1}', None])
+def test_a_request_that_is_none_stops_no_other(
+    store_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str | None
+) -> None:
+    folder = RunFolder.create(store_url)
+    odd = folder.path / "request-0.json"
+    if content is None:
+        os.mkfifo(odd)
+    else:
+        odd.write_text(content, "utf-8")
+    (folder.path / "request-1.json").mkdir()
+    asked = folder.ask(tmp_path / "a.toml")
+    assert folder.take_requests() == [asked]
+    assert folder.take_requests() == []
+    assert caplog.text.count("a request to reload can't be read") == 2
+    folder.remove()
+
+
+def test_what_dead_workers_said_is_forgotten(store_url: str) -> None:
+    folder = RunFolder.create(store_url)
+    assert folder.workers() == []
+    folder.report_state(WorkerState(1, None))
+    folder.report_workers([os.getpid(), 7])
+    assert folder.workers() == sorted([os.getpid(), 7])
+    assert folder.worker_state(os.getpid()) == WorkerState(1, None)
+    folder.report_workers([7])
+    assert folder.worker_state(os.getpid()) is None
+    folder.remove()

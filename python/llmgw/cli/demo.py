@@ -17,7 +17,8 @@ from typing import Final, NoReturn
 from llmgw.access.admin import create_key
 from llmgw.config import load_config
 from llmgw.errors import CommandError
-from llmgw.serving.server import claim_port, is_up, run_gateway
+from llmgw.serving.ports import claim_port
+from llmgw.serving.server import is_up, run_gateway
 from llmgw.simulator.model import Thinking
 from llmgw.simulator.providers import PROVIDERS
 from llmgw.store.open import opened_store

@@ -1,8 +1,6 @@
 """`llmgw reload`: makes a running gateway load another config."""
 
 import argparse
-import os
-import signal
 import sys
 import time
 from typing import Final
@@ -10,7 +8,7 @@ from typing import Final
 from llmgw.cli.common import add_config_option
 from llmgw.config import Config, ConfigError, find_config, load_config
 from llmgw.errors import CommandError
-from llmgw.serving.run_folder import ReloadRequest, ReloadResult, RunFolder
+from llmgw.serving.run_folder import RunFolder
 
 EPILOG: Final = """\
 The gateway is found by the database that the config names. It checks the file with its own environment and
@@ -57,43 +55,36 @@ def run(options: argparse.Namespace) -> int:
 
 def _reload(folder: RunFolder, config: Config, deadline_s: float) -> bool:
     try:
-        request = folder.ask(config.source)
-        os.kill(folder.pid, signal.SIGHUP)
-    except (PermissionError, ProcessLookupError, FileNotFoundError) as error:
-        raise CommandError(
-            f"the gateway with process id {folder.pid} can't be told: {error.strerror}"
-        ) from error
-    result = _result(folder, request, deadline_s)
+        return _ask(folder, config, deadline_s)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CommandError(f"the gateway in {folder.path} can't be asked: {error}") from error
+
+
+def _ask(folder: RunFolder, config: Config, deadline_s: float) -> bool:
+    pid = folder.pid
+    request = folder.ask(config.source)
+    while (result := folder.result(request)) is None:
+        _wait(f"the gateway with process id {pid} does not answer", deadline_s)
     if result.faults:
         _refused(ConfigError(config.source, result.faults))
         return False
     problems = [
-        f"worker {pid}: {problem}"
-        for pid in result.workers
-        if (problem := _problem(folder, pid, result.generation, deadline_s)) is not None
+        f"worker {worker}: {problem}"
+        for worker in result.workers
+        if (problem := _problem(folder, worker, result.generation, deadline_s)) is not None
     ]
     for problem in problems:
         print(f"llmgw: {problem}", file=sys.stderr)
     if not problems:
         workers = "1 worker" if len(result.workers) == 1 else f"{len(result.workers)} workers"
-        print(
-            f"{config.source} is in force in {workers} (process {folder.pid}, generation {result.generation})"
-        )
+        print(f"{config.source} is in force in {workers} (process {pid}, generation {result.generation})")
     return not problems
-
-
-def _result(folder: RunFolder, request: ReloadRequest, deadline_s: float) -> ReloadResult:
-    while (result := folder.result(request)) is None:
-        _wait(f"the gateway with process id {folder.pid} does not answer", deadline_s)
-    return result
 
 
 def _problem(folder: RunFolder, pid: int, generation: int, deadline_s: float) -> str | None:
     """Wait for a worker. None: it uses the config, or it has ended and its successor uses it."""
     while (report := folder.worker_state(pid)) is None or report.generation < generation:
-        try:
-            os.kill(pid, 0)
-        except (ProcessLookupError, PermissionError):  # of another user: the id was given away again
+        if pid not in folder.workers():
             return None
         _wait(f"worker {pid} has not taken the config over yet", deadline_s)
     return report.problem

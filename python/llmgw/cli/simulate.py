@@ -3,7 +3,7 @@
 import argparse
 from typing import Final
 
-from llmgw.serving.server import claim_port
+from llmgw.serving.ports import claim_port
 from llmgw.simulator.serve import DEFAULT_DELAY_MS, DEFAULT_PORT, serve
 
 EPILOG: Final = """\

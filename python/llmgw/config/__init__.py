@@ -24,6 +24,7 @@ from llmgw.config.load import (
     parse_config,
     parse_text,
     restart_faults,
+    secret_faults,
 )
 from llmgw.config.tables import (
     CONFIG_ENV,
@@ -79,4 +80,5 @@ __all__ = [
     "parse_config",
     "parse_text",
     "restart_faults",
+    "secret_faults",
 ]

@@ -7,20 +7,26 @@ from typing import Any, Final
 from llmgw.config.faults import EXAMPLES, Fault, one_of, path_of
 from llmgw.config.tables import ServerConfig
 
+_MAX_INTEGER: Final = 2**63 - 1
+"""As TOML has it. Larger ones would fail later: in SQLite, in JSON, in arithmetic with floats."""
 
-def unprintable_faults(value: object, *location: int | str) -> Iterator[Fault]:
-    """Faults of names and strings with control characters, which could forge a header or a log line."""
+
+def value_faults(value: object, *location: int | str) -> Iterator[Fault]:
+    """Faults of single values, names included, whatever key has them."""
     match value:
         case str() if not value.isprintable():
+            # It could forge a header or a log line.
             problem = "holds a line break or another character that can't be seen"
             yield Fault(path_of(location), problem, "write one line of visible characters")
+        case int() if not -_MAX_INTEGER <= value <= _MAX_INTEGER:
+            yield Fault(path_of(location), "is out of range", "a number has at most 64 bits")
         case Mapping():
             for name, inner in value.items():
-                yield from unprintable_faults(name, *location, name)
-                yield from unprintable_faults(inner, *location, name)
+                yield from value_faults(name, *location, name)
+                yield from value_faults(inner, *location, name)
         case list():
             for index, inner in enumerate(value):
-                yield from unprintable_faults(inner, *location, index)
+                yield from value_faults(inner, *location, index)
 
 
 _ORIGIN: Final = re.compile(

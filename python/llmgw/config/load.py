@@ -2,17 +2,22 @@
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from llmgw.config.checks import cross_faults, unprintable_faults
+from llmgw.config.checks import cross_faults, value_faults
 from llmgw.config.faults import ConfigError, Fault, fault_of, file_order, is_echo
+from llmgw.config.files import FileError, read_file
 from llmgw.config.resolve import Resolver
 from llmgw.config.tables import CONFIG_ENV, DEFAULT_CONFIG, Config
 
+MAX_CONFIG_BYTES: Final = 4 << 20
+"""Of the file; some thousand models."""
+MAX_NESTING: Final = 32
+"""Of tables and lists; the deepest that has a meaning is a model's targets."""
 MINIMAL_EXAMPLE: Final = """\
 [upstreams.dashscope]
 base_url = "https://dashscope.aliyuncs.com/compatible-mode/v1"
@@ -46,10 +51,10 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ, *, secrets:
     only the database and may run without access to the secrets. Raises ConfigError with all faults at once.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = read_file(path, max_bytes=MAX_CONFIG_BYTES).decode("utf-8")
         changed_s = int(path.stat().st_mtime)
-    except OSError as error:
-        problem = f"can't be read ({error.strerror})"
+    except (FileError, OSError) as error:
+        problem = f"can't be read ({error.strerror if isinstance(error, OSError) else error})"
         raise ConfigError(path, [Fault("", problem, "check its path and permissions")]) from error
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 (byte {error.start})"
@@ -65,6 +70,15 @@ def parse_text(
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(source, [Fault("", f"is not TOML: {error}", "correct the syntax there")]) from error
+    except (
+        ValueError
+    ) as error:  # of Python's own: a number of thousands of digits, a date that does not exist
+        problem = "holds a number or a date that can't be read"
+        raise ConfigError(
+            source, [Fault("", problem, "no value of this file needs so many digits")]
+        ) from error
+    except RecursionError as error:
+        raise ConfigError(source, [_too_deep()]) from error
     config = parse_config(data, source, environ, secrets=secrets)
     config._created_s = changed_s  # noqa: SLF001  (set once, here)
     config._text = text  # noqa: SLF001  (the same)
@@ -82,22 +96,51 @@ def parse_config(
 
     `secrets` as for `load_config`. Raises ConfigError with all faults at once.
     """
+    if _is_too_deep(data):
+        raise ConfigError(source, [_too_deep()])
     faults: list[Fault] = []
     # Checks that pydantic can't express run on the raw tables, so that all faults are reported together.
     resolved = Resolver(source.resolve().parent, environ if secrets else None, faults).resolve(data)
     faults.extend(cross_faults(resolved))
     blamed = {fault.path for fault in faults}
-    faults.extend(fault for fault in unprintable_faults(data) if fault.path not in blamed)
+    odd = {fault.path: fault for fault in value_faults(data) if fault.path not in blamed}
+    faults.extend(odd.values())
     config = None
     try:
         config = Config.model_validate(resolved)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        faults.extend(fault_of(detail) for detail in details if not is_echo(detail))
+        found = [fault_of(detail) for detail in details if not is_echo(detail)]
+        faults.extend(fault for fault in found if fault.path not in odd)
     if config is None or faults:
         raise ConfigError(source, sorted(set(faults), key=lambda fault: file_order(fault.path)))
     config._source = source.resolve()  # noqa: SLF001  (set once, here)
     return config
+
+
+def _is_too_deep(data: Mapping[str, Any]) -> bool:
+    """True beyond `MAX_NESTING`. Without recursion: what comes after this may recurse."""
+    level: list[object] = [data]
+    for _ in range(MAX_NESTING):
+        level = [inner for value in level for inner in _inner(value) if isinstance(inner, (Mapping, list))]
+    return bool(level)
+
+
+def _inner(value: object) -> Iterable[object]:
+    return value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+
+
+def _too_deep() -> Fault:
+    return Fault("", f"has tables or lists inside each other more than {MAX_NESTING} deep", "flatten them")
+
+
+def secret_faults(config: Config, environ: Mapping[str, str] = os.environ) -> list[Fault]:
+    """What would be wrong with the secrets of a checked config if they were read again now."""
+    try:
+        parse_text(config.text, config.source, environ, changed_s=config.created_s)
+    except ConfigError as error:
+        return error.faults
+    return []
 
 
 _RELOADABLE_TABLES: Final = frozenset({"routing", "upstreams", "models"})

@@ -1,6 +1,7 @@
 """How references in the raw tables are resolved: secrets, URLs and paths."""
 
 import importlib.util
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -9,8 +10,15 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from llmgw.config.faults import Fault
+from llmgw.config.files import FileError, read_file
 from llmgw.config.tables import DEFAULT_STORE_URL, SQLITE_PREFIX
 
+MAX_SECRET_BYTES: Final = 65_536
+"""Of a file with a secret."""
+_VARIABLE: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_PLAIN_PATH: Final = re.compile(r"[\w./~+-]+")
+_LOOKS_SECRET: Final = re.compile(r"^sk[-_]|(?=[A-Za-z]*\d)[A-Za-z0-9]{20,}", re.ASCII)
+"""What may be a key that was written after `env:` or `file:` by mistake: its prefix, or a long random run."""
 _REDIS_SCHEMES: Final = frozenset({"redis", "rediss"})
 
 
@@ -116,25 +124,47 @@ class Resolver:
     def _referred(self, path: str, reference: str, environ: Mapping[str, str]) -> str | None:
         kind, _, name = reference.partition(":")
         if kind == "env":
-            secret = environ.get(name, "").strip()
-            if not secret:
-                state = "empty" if name in environ else "not set"
-                self._fault(path, f"the environment variable {name!r} is {state}", "set it before the start")
-                return None
-        elif kind == "file":
-            try:
-                secret = (self._folder / Path(name).expanduser()).read_text("utf-8").strip()
-            except (OSError, ValueError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-                problem = f"the file {name!r} can't be read ({reason})"
-                self._fault(path, problem, "check its path and permissions")
-                return None
-            if not secret:
-                self._fault(path, f"the file {name!r} is empty", "put the key into it")
-                return None
-        else:
-            secret = reference.strip()
-            if not secret:
-                self._fault(path, "is empty", 'write "env:NAME", "file:PATH" or the key, or leave it out')
-                return None
-        return secret
+            return self._variable(path, name, environ)
+        if kind == "file":
+            return self._file(path, name)
+        secret = reference.strip()
+        if not secret:
+            self._fault(path, "is empty", 'write "env:NAME", "file:PATH" or the key, or leave it out')
+        return secret or None
+
+    def _variable(self, path: str, name: str, environ: Mapping[str, str]) -> str | None:
+        secret = environ.get(name, "").strip()
+        if secret:
+            return secret
+        if _VARIABLE.fullmatch(name) is None:
+            remedy = 'write "env:NAME", or the key itself without env:'
+            self._fault(path, "what follows env: is not the name of a variable", remedy)
+            return None
+        state = "empty" if name in environ else "not set"
+        self._fault(path, f"the environment variable {_shown(name)} is {state}", "set it before the start")
+        return None
+
+    def _file(self, path: str, name: str) -> str | None:
+        shown = _shown(name) if _PLAIN_PATH.fullmatch(name) else _UNSHOWN
+        try:
+            file = self._folder / Path(name).expanduser()
+            secret = read_file(file, max_bytes=MAX_SECRET_BYTES).decode("utf-8").strip()
+        except (FileError, UnicodeDecodeError, RuntimeError) as error:  # RuntimeError: ~ of an unknown user
+            reason = error if isinstance(error, FileError) else _REASONS[type(error)]
+            self._fault(path, f"the file {shown} can't be read ({reason})", "check its path and permissions")
+            return None
+        if not secret:
+            self._fault(path, f"the file {shown} is empty", "put the key into it")
+        return secret or None
+
+
+_UNSHOWN: Final = "that it names"
+_REASONS: Final = {
+    UnicodeDecodeError: "it is not UTF-8 text",
+    RuntimeError: "there is no such user",
+}
+
+
+def _shown(name: str) -> str:
+    """The name in quotes, unless it may be a secret: faults are printed and logged."""
+    return _UNSHOWN if _LOOKS_SECRET.search(name) else repr(name)

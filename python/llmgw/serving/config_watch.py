@@ -1,39 +1,50 @@
-"""How a worker finds out that another config is active, takes it over and reports the result."""
+"""How a worker finds out that another config is in force, takes it over and reports the result."""
 
 import asyncio
 import logging
 
-from llmgw.config import Config, ConfigError
 from llmgw.gateway import Gateway
+from llmgw.serving.in_force import Board, InForce
 from llmgw.serving.run_folder import RunFolder, WorkerState
 
 logger = logging.getLogger(__name__)
 
 
 class ConfigWatch:
-    """Checks the run folder at each call. Part of the worker's upkeep, on its event loop."""
+    """Looks at the board at each call. Part of the worker's upkeep, on its event loop."""
 
-    def __init__(self, folder: RunFolder, config: Config) -> None:
-        """`config`: the one that the worker started with. It may be outdated: the first call checks."""
+    def __init__(self, folder: RunFolder, board: Board, started_with: InForce) -> None:
+        """`started_with` may be outdated: the first call looks."""
         self._folder = folder
-        self._config = config
-        self._stamp: tuple[int, int] | None = None
+        self._board = board
+        self._generation = started_with.generation
+        self._version: int | None = None
+        self.config = started_with.config
+        """The one that the worker uses."""
 
     async def __call__(self, gateway: Gateway) -> None:
-        """Reload if another config is active. Raises OSError: the next call tries again."""
-        stamp = self._folder.stamp()
-        if stamp == self._stamp:
+        """Reload if another config is in force. Raises OSError: the next call tries again."""
+        version = self._board.version()
+        if version == self._version:
             return
-        current = await asyncio.to_thread(self._folder.active)
-        problem = None
+        current = await asyncio.to_thread(self._board.read)
+        gateway.notices = current.notices
+        if self._version is None or current.generation != self._generation:
+            problem = await self._take_over(gateway, current)
+            await asyncio.to_thread(self._folder.report_state, WorkerState(current.generation, problem))
+        self._version = version
+
+    async def _take_over(self, gateway: Gateway, current: InForce) -> str | None:
+        """What is wrong with the config; None: the worker uses it."""
+        if current.generation == self._generation:
+            return None
+        self._generation = current.generation
         try:
-            config = await asyncio.to_thread(current.load)
-            if self._stamp is not None or config != self._config:
-                await gateway.reload(config)
-                logging.getLogger("llmgw").setLevel(config.server.log_level.upper())
-                logger.info("the config is now generation %d, of %s", current.generation, current.source)
-        except (ConfigError, ValueError) as error:
+            await gateway.reload(current.config)
+        except ValueError as error:
             logger.error("generation %d of the config can't be used: %s", current.generation, error)  # noqa: TRY400
-            problem = str(error)
-        await asyncio.to_thread(self._folder.report_state, WorkerState(current.generation, problem))
-        self._stamp = stamp
+            return str(error)
+        self.config = current.config
+        logging.getLogger("llmgw").setLevel(current.config.server.log_level.upper())
+        logger.info("the config is now generation %d, of %s", current.generation, current.config.source)
+        return None

@@ -1,57 +1,48 @@
-"""How `llmgw reload` reaches a running gateway, and how its workers learn of a new config.
+"""How `llmgw reload` finds a running gateway and talks with it.
 
-`llmgw.db.run/`, next to the database, has a folder for each serving process, named by its process id:
+`llmgw.db.run/`, next to the database, has a folder for each serving process, under a random name:
 
-    lock               locked while the process lives
-    current.json       the active config, as text, and its number (generation)
+    lock               locked while the process lives; holds its process id, for messages
     request-ID.json    what `llmgw reload` asks for
     result-ID.json     the answer
+    workers.json       the process ids of the workers
     worker-PID.json    the generation that a worker uses, or why it can't
 
-These are files because they outlive a worker: its replacement reads the active config here, since the config
-file may have been edited meanwhile. Each file is written whole and renamed into place. Files may hold
-secrets; only their owner can read them.
+The serving process looks for requests by itself. Nobody is signalled: the two may be in different containers,
+where a process id means another process. Each file is written whole and renamed into place; only its owner
+can read it. No file holds a config or a secret (see `in_force`).
 """
 
+import errno
 import fcntl
 import json
+import logging
 import os
 import shutil
+import stat
 import tempfile
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from llmgw.config import SQLITE_PREFIX, Config, Fault, parse_text
+from llmgw.config import SQLITE_PREFIX, Fault
+from llmgw.config.files import FileError, read_regular
+
+logger = logging.getLogger(__name__)
 
 RUN_FOLDER_ENV: Final = "LLMGW_RUN_FOLDER"
 """Tells a worker where the folder is. Set by the parent process."""
 _LOCK: Final = "lock"
-_ACTIVE_CONFIG: Final = "current.json"
-
-
-@dataclass(frozen=True)
-class ActiveConfig:
-    """A config as the workers get it."""
-
-    generation: int
-    """1 at the start; grows with every reload."""
-    source: str
-    """The file that it was read from. Relative paths in it start from its folder."""
-    changed_s: int
-    """When that file was last changed, in seconds since the epoch."""
-    text: str
-
-    @classmethod
-    def of(cls, config: Config, generation: int) -> Self:
-        """Not checked again: `config` has been."""
-        return cls(generation, str(config.source), config.created_s, config.text)
-
-    def load(self) -> Config:
-        """Check it again, with this process's environment and the current secrets. Raises ConfigError."""
-        return parse_text(self.text, Path(self.source), changed_s=self.changed_s)
+_WORKERS: Final = "workers.json"
+_YOUNG_SUFFIX: Final = ".new"
+_YOUNG_S: Final = 60.0
+"""So long a folder may be without its lock and its name: its process has just begun."""
+_PRIVATE_FOLDER: Final = 0o700
+_MAX_FILE_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -93,23 +84,28 @@ class RunFolder:
         self._lock: int | None = None
 
     @property
-    def pid(self) -> int:
-        """The serving process's id."""
-        return int(self.path.name)
+    def pid(self) -> str:
+        """The serving process's id, as that process knows it."""
+        return self._read_bytes(_LOCK).decode("ascii", "replace")
 
     @classmethod
     def create(cls, store_url: str) -> Self:
         """Create this process's folder, and remove those of dead processes."""
         parent = _parent(store_url)
-        parent.mkdir(mode=0o700, exist_ok=True)
-        for other in _folders(parent):
-            if not _is_locked(other):
-                shutil.rmtree(other, ignore_errors=True)
-        folder = cls(parent / str(os.getpid()))
-        folder.path.mkdir(mode=0o700)
-        folder._lock = os.open(folder.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        # A POSIX lock, because forked workers do not inherit it.
-        fcntl.lockf(folder._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        parent.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+        _make_private(parent)
+        for other in _leftovers(parent):
+            shutil.rmtree(other, ignore_errors=True)
+        name = uuid.uuid4().hex
+        young = cls(parent / f"{name}{_YOUNG_SUFFIX}")
+        young.path.mkdir(mode=_PRIVATE_FOLDER)
+        lock = os.open(young.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # A POSIX lock, because forked workers do not inherit it. The name comes after it: no other process
+        # ever finds the folder of a living one without its lock.
+        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.write(lock, str(os.getpid()).encode())
+        folder = cls(young.path.rename(parent / name))
+        folder._lock = lock
         return folder
 
     @classmethod
@@ -129,31 +125,22 @@ class RunFolder:
             os.close(self._lock)
             self._lock = None
 
-    def activate(self, active: ActiveConfig) -> None:
-        """Make a config the active one; the workers see it at their next check."""
-        self._write(_ACTIVE_CONFIG, asdict(active))
-
-    def active(self) -> ActiveConfig:
-        """The active config."""
-        return ActiveConfig(**self._read(_ACTIVE_CONFIG))
-
-    def stamp(self) -> tuple[int, int]:
-        """Changes with each `activate`. Cheap, and needs no file descriptor."""
-        status = (self.path / _ACTIVE_CONFIG).stat()
-        return status.st_ino, status.st_mtime_ns
-
     def ask(self, config: Path) -> ReloadRequest:
-        """Write a request to load a config file. The caller then sends the process SIGHUP."""
+        """Write a request to load a config file. The serving process finds it."""
         request = ReloadRequest(uuid.uuid4().hex, str(config))
         self._write(f"request-{request.id}.json", asdict(request))
         return request
 
     def take_requests(self) -> list[ReloadRequest]:
-        """All requests since the last call."""
+        """All requests since the last call. One that can't be read is dropped, with a word in the log."""
         requests = []
         for path in sorted(self.path.glob("request-*.json")):
-            requests.append(ReloadRequest(**self._read(path.name)))
-            path.unlink()
+            try:
+                requests.append(ReloadRequest(**self._read(path.name)))
+                path.unlink()
+            except (ValueError, TypeError, OSError) as error:
+                logger.warning("a request to reload can't be read, and is dropped: %s", error)
+                _discard(path)
         return requests
 
     def answer(self, request: ReloadRequest, result: ReloadResult) -> None:
@@ -170,6 +157,22 @@ class RunFolder:
         path.unlink()
         return ReloadResult(read["generation"], [Fault(*fault) for fault in read["faults"]], read["workers"])
 
+    def report_workers(self, pids: Iterable[int]) -> None:
+        """Write which workers there are, and forget what others reported."""
+        living = sorted(pids)
+        self._write(_WORKERS, {"pids": living})
+        for path in self.path.glob("worker-*.json"):
+            if path.stem.removeprefix("worker-") not in map(str, living):
+                path.unlink(missing_ok=True)
+
+    def workers(self) -> list[int]:
+        """The process ids of the workers; empty before the first is started."""
+        try:
+            pids: list[int] = self._read(_WORKERS)["pids"]
+        except FileNotFoundError:
+            return []
+        return pids
+
     def report_state(self, state: WorkerState) -> None:
         """Write which generation this worker uses."""
         self._write(f"worker-{os.getpid()}.json", asdict(state))
@@ -183,21 +186,49 @@ class RunFolder:
 
     def _write(self, name: str, value: dict[str, Any]) -> None:
         number, path = tempfile.mkstemp(dir=self.path)  # for its owner alone
+        if os.geteuid() == 0:  # `llmgw reload` of root's: the gateway must be able to read it
+            os.fchown(number, self.path.stat().st_uid, -1)
         with os.fdopen(number, "w", encoding="utf-8") as file:
             json.dump(value, file)
         Path(path).rename(self.path / name)
 
     def _read(self, name: str) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads((self.path / name).read_text("utf-8"))
+        value: dict[str, Any] = json.loads(self._read_bytes(name))
         return value
+
+    def _read_bytes(self, name: str) -> bytes:
+        try:
+            return read_regular(self.path / name, max_bytes=_MAX_FILE_BYTES)
+        except FileError as error:
+            raise OSError(errno.EINVAL, str(error), name) from error
 
 
 def _parent(store_url: str) -> Path:
     return Path(store_url.removeprefix(SQLITE_PREFIX) + ".run")
 
 
+def _make_private(folder: Path) -> None:
+    """Take everybody else's access away. Who can write here could make the gateway load a config of theirs.
+
+    Raises PermissionError if the folder belongs to another user.
+    """
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & ~_PRIVATE_FOLDER:
+        folder.chmod(_PRIVATE_FOLDER)
+        logger.warning("%s was open to others (%03o); now it is for its owner alone", folder, mode)
+
+
 def _folders(parent: Path) -> Iterator[Path]:
-    return (path for path in sorted(parent.glob("*")) if path.name.isdigit())
+    return (path for path in sorted(parent.glob("*")) if path.suffix != _YOUNG_SUFFIX and path.is_dir())
+
+
+def _leftovers(parent: Path) -> Iterator[Path]:
+    """The folders of dead processes."""
+    yield from (path for path in _folders(parent) if not _is_locked(path))
+    for young in parent.glob(f"*{_YOUNG_SUFFIX}"):
+        with suppress(FileNotFoundError):
+            if time.time() - young.stat().st_mtime > _YOUNG_S:
+                yield young
 
 
 def _is_locked(folder: Path) -> bool:
@@ -209,3 +240,11 @@ def _is_locked(folder: Path) -> bool:
     except OSError:
         return True
     return False
+
+
+def _discard(path: Path) -> None:
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

@@ -1,18 +1,17 @@
 """How the parent process runs the gateway under granian, for `serve` and `demo`."""
 
+import functools
 import http.client
 import logging
-import math
+import logging.config
 import os
 import signal
-import socket
 import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from typing import Any, Final
 
-from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
@@ -23,6 +22,9 @@ from llmgw.config.address import local_host, url_of
 from llmgw.errors import CommandError
 from llmgw.limits.files import possible_connections, raise_file_limit
 from llmgw.observe.logs import log_config
+from llmgw.serving.bulletin import Bulletin
+from llmgw.serving.ports import claim
+from llmgw.serving.processes import Server, kill_timeout_s
 from llmgw.serving.reloader import SERVER_SIGNALS, Reloader
 from llmgw.serving.run_folder import RUN_FOLDER_ENV, RunFolder
 from llmgw.serving.worker import load_app
@@ -31,8 +33,6 @@ from llmgw.store.open import opened_store
 BACKLOG: Final = 4096
 MAX_HEAD_BYTES: Final = 131_072
 """Limit of request line and headers together; beyond it the answer is 431."""
-_KILL_GRACE_S: Final = 5
-"""Time for a worker to write its ledger after `drain_timeout_s`."""
 _POLL_INTERVAL_S: Final = 0.02
 
 
@@ -42,15 +42,16 @@ def run_gateway(
     """Serve until SIGINT or SIGTERM; then streams get `drain_timeout_s` to finish.
 
     `on_ready(url)` is called from a thread once the gateway answers. Raises CommandError if the address or
-    the database can't be used, SystemExit if the workers keep failing.
+    the database can't be used, or if no worker can be started. Later, one that dies is started again.
     """
+    logging.config.dictConfig(log_config(config.server.log_level))
     raise_file_limit()
-    port = claim_port(host, port)
-    with opened_store(config):
-        pass  # a bad database stops the start; a good one is closed, because it must not cross a fork
     with ExitStack() as stack:
+        address = stack.enter_context(closing(claim(host, port)))
+        with opened_store(config):
+            pass  # a bad database stops the start; a good one is closed, because it must not cross a fork
         # `Reloader` waits for them. A worker inherits the mask, so a signal during its start stays pending
-        # until its handlers are set. As soon as the folder exists, `llmgw reload` may send SIGHUP.
+        # until its handlers are set.
         signal.pthread_sigmask(signal.SIG_BLOCK, SERVER_SIGNALS)
         folder = _run_folder(config)
         stack.callback(folder.remove)
@@ -59,44 +60,32 @@ def run_gateway(
         if workers > 1:
             metrics = tempfile.TemporaryDirectory(prefix="llmgw-metrics-")
             os.environ[MULTIPROC_ENV] = stack.enter_context(metrics)
-        server = _server(config, host, port, workers)
+        bulletin = Bulletin(config)
+        stack.callback(bulletin.board.close)
+        server = _server(config, host, address.port, workers)
         reloader = Reloader(
-            folder, config, workers=server.pids, on_config=server.take_over, on_stop=server.stop_soon
+            folder, bulletin, workers=server.pids, on_config=server.take_over, on_stop=server.stop_soon
         )
+        server.watch(folder, bulletin, on_restart=reloader.check_secrets)
         reloader.start()
         stack.callback(reloader.stop)
         stopped = threading.Event()
         stack.callback(stopped.set)
-        arguments = (server, host, port, stopped, on_ready)
+
+        def ready(url: str) -> None:
+            server.has_answered = True
+            on_ready(url)
+
+        arguments = (server, host, address.port, stopped, ready)
         threading.Thread(target=_tell_when_ready, args=arguments, name="llmgw-ready", daemon=True).start()
-        try:
-            server.serve(target_loader=load_app, wrap_loader=False)
-        except SystemExit:
-            # granian takes a worker that stops before its parent for a failed one; this stop was asked for.
-            if not server.interrupt_signal:
-                raise
+        with suppress(SystemExit):  # granian takes a worker that stops before its parent for a failed one
+            server.serve(target_loader=functools.partial(load_app, bulletin.board), wrap_loader=False)
+        if server.failure:
+            raise CommandError(server.failure)
 
 
-class _Server(Granian):  # type: ignore[misc, valid-type]  # which class this is depends on the interpreter
-    """granian with what `Reloader` needs of it."""
-
-    def stop_soon(self) -> None:
-        """Begin a stop. Safe on any thread."""
-        self.interrupt_signal = True
-        self.main_loop_interrupt.set()
-
-    def pids(self) -> list[int]:
-        """The workers' process ids."""
-        return [worker.inner.pid for worker in list(self.wrks)]
-
-    def take_over(self, config: Config) -> None:
-        """Apply a new config in the parent."""
-        self.workers_kill_timeout = _kill_timeout_s(config)
-        logging.getLogger("llmgw").setLevel(config.server.log_level.upper())
-
-
-def _server(config: Config, host: str, port: int, workers: int) -> _Server:
-    return _Server(
+def _server(config: Config, host: str, port: int, workers: int) -> Server:
+    return Server(
         "llmgw.app:create_app",  # a name only: load_app makes it
         address=host,
         port=port,
@@ -111,15 +100,10 @@ def _server(config: Config, host: str, port: int, workers: int) -> _Server:
         backpressure=possible_connections(config.server),
         http1_settings=HTTP1Settings(max_buffer_size=MAX_HEAD_BYTES),
         http2_settings=HTTP2Settings(max_headers_size=MAX_HEAD_BYTES),
-        respawn_failed_workers=True,
-        workers_kill_timeout=_kill_timeout_s(config),
+        workers_kill_timeout=kill_timeout_s(config),
         log_level=LogLevels.debug if config.server.log_level == "debug" else LogLevels.warning,
         log_dictconfig=log_config(config.server.log_level),
     )
-
-
-def _kill_timeout_s(config: Config) -> int:
-    return math.ceil(config.server.drain_timeout_s) + _KILL_GRACE_S
 
 
 def _run_folder(config: Config) -> RunFolder:
@@ -128,24 +112,6 @@ def _run_folder(config: Config) -> RunFolder:
     except OSError as error:
         problem = f"can't write beside the database ({error.filename}: {error.strerror})"
         raise CommandError(f"{problem}; check the permissions of its folder") from error
-
-
-def claim_port(host: str, port: int) -> int:
-    """`port`, or a free one for 0. Raises CommandError if the gateway can't listen on it.
-
-    Without this check granian would silently share the port with another process (SO_REUSEPORT).
-    """
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-            free: int = probe.getsockname()[1]
-            return free
-    except (OSError, OverflowError) as error:  # OverflowError: not a 16-bit number
-        reason = error.strerror if isinstance(error, OSError) else "a port is a number up to 65535"
-        problem = f"can't listen on {url_of(host, port)}: {reason}"
-        raise CommandError(f"{problem}; choose another address with --host and --port") from error
 
 
 def _tell_when_ready(

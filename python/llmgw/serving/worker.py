@@ -12,12 +12,16 @@ from granian import _signals
 from granian._granian import WorkerSignal
 
 from llmgw.serving import memory
+from llmgw.serving.in_force import Board
+from llmgw.serving.orphans import end_with_parent
 from llmgw.serving.run_folder import RunFolder
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+KILL_GRACE_S: Final = 5
+"""Time for a worker to write its ledger after `drain_timeout_s`."""
 
 
-def load_app() -> Any:  # noqa: ANN401  (an ASGI application, in granian's words)
+def load_app(board: Board) -> Any:  # noqa: ANN401  (an ASGI application, in granian's words)
     """Make the application. granian calls this in each worker, before it sets the signal handlers."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # only the parent handles it
     memory.configure()
@@ -26,9 +30,10 @@ def load_app() -> Any:  # noqa: ANN401  (an ASGI application, in granian's words
     from llmgw.app import App
     from llmgw.serving.config_watch import ConfigWatch
 
-    folder = RunFolder.of_worker()
-    config = folder.active().load()
-    app = App(config, upkeep=(ConfigWatch(folder, config), memory.TrimWhenIdle()))
+    in_force = board.read()
+    config_watch = ConfigWatch(RunFolder.of_worker(), board, in_force)
+    end_with_parent(lambda: config_watch.config.server.drain_timeout_s + KILL_GRACE_S)
+    app = App(in_force.config, upkeep=(config_watch, memory.TrimWhenIdle()))
     _signals.set_loop_signals = functools.partial(_set_loop_signals, on_stop=app.drain)
     return app
 
