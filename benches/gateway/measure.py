@@ -63,7 +63,9 @@ class Figures:
     foreign_busy: tuple[float, float]
     """What anyone else used meanwhile, as shares of the gateway's and of the harness's core."""
     memory: Memory | None
-    """Of the gateway, early in the window; where streams stay open (`Workload.counts_memory`)."""
+    """Of the gateway, early in the window (`Workload.counts_memory`)."""
+    memory_later: Memory | None
+    """The same at its end."""
     with_switch: float
     """The share of the requests that reached the mock with their thinking switch."""
 
@@ -76,8 +78,8 @@ class Cores:
     load: int
 
 
-_MEMORY_AT: Final = 1 / 3
-"""When in the window memory is read: all is warm then, and the end is far."""
+MEMORY_AT: Final = 1 / 3
+"""When in the window memory is first read: all is warm then, and the end is far."""
 
 
 def measure(
@@ -99,11 +101,12 @@ def measure(
         begin = _Use.now(cores, target.session, mock.session, load.pid)
         held: list[Memory] = []
         watched = target.session if workload.counts_memory else None
-        sampler = threading.Timer(timing.window_s * _MEMORY_AT, _sample, (watched, held))
+        sampler = threading.Timer(timing.window_s * MEMORY_AT, _sample, (watched, held))
         sampler.start()
         try:
             _expect(events, "measured")
             used = _Use.now(cores, target.session, mock.session, load.pid) - begin
+            _sample(watched, held)
             result = _expect(events, "result")
         finally:
             sampler.cancel()
@@ -123,6 +126,7 @@ def measure(
         harness_busy=used.harness_s / window_s,
         foreign_busy=used.foreign_busy(window_s),
         memory=held[0] if held else None,
+        memory_later=held[-1] if held else None,
         with_switch=stats["with_thinking_switch"] / max(1, stats["requests"]),
     )
 

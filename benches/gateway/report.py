@@ -85,6 +85,7 @@ def _case(workload: Workload, results: Results) -> Iterable[str]:
     columns += [
         *times,
         *(["KiB per stream"] if workload.paced else []),
+        *(["bytes left per request"] if workload.lasting else []),
         "its core busy",
         "harness busy",
         "notes",
@@ -99,6 +100,8 @@ def _case(workload: Workload, results: Results) -> Iterable[str]:
         line += [_scaled(_time(row, name), 1000) for name in times.values()]
         if workload.paced:
             line.append(_scaled(row.values.get("kib_per_stream"), 1))
+        if workload.lasting:
+            line.append(_number(row.values.get("left_bytes")))
         line += [
             _share(row, "busy") if row.peer != DIRECT else _NONE,
             _share(row, "harness_busy"),

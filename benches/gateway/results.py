@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
-from benches.gateway.measure import Figures, Spread
+from benches.gateway.measure import MEMORY_AT, Figures, Spread
 from benches.gateway.rounds import DIRECT, Sample, Start
 from benches.gateway.workloads import INTERVAL_S, THINKING, Workload
 
@@ -27,6 +27,7 @@ class Row:
     - `busy`, `harness_busy`: shares of the gateway's and of the harness's core; `foreign_busy`: what anyone
       else had of one of the two;
     - `kib_per_stream`: memory above that at rest, per open stream;
+    - `left_bytes`: memory that the later part of the window added, per request that ended in it;
     - `with_switch`: the share of the requests whose thinking switch reached the upstream.
     """
 
@@ -136,6 +137,9 @@ class Results:
         rest = next((s.rest for s in self._starts if (s.round, s.peer) == (sample.round, sample.peer)), None)
         if rest and figures.memory:
             values["kib_per_stream"] = (figures.memory.pss - rest.pss) / workload.connections
+        if workload.lasting and figures.memory and figures.memory_later and figures.requests:
+            added_kib = figures.memory_later.pss - figures.memory.pss
+            values["left_bytes"] = added_kib * 1024 / (figures.requests * (1 - MEMORY_AT))
         return values
 
     def _times(self, sample: Sample, figures: Figures) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """The arithmetic of the report: medians, differences, notes, verdicts."""
 
+import pytest
+
 from benches.gateway import bar
 from benches.gateway.machine import Memory
 from benches.gateway.measure import Figures, Spread
@@ -8,6 +10,7 @@ from benches.gateway.rounds import DIRECT, Sample, Start
 from benches.gateway.workloads import Workload
 
 PLAIN = Workload("plain32", "", "request", 32, saturating=True)
+LASTING = Workload("lasting300", "", "chunk", 300, chunks=10, lasting=True)
 PACED = Workload("paced1000", "", "chunk", 1000, paced=True)
 
 
@@ -16,7 +19,7 @@ def spread(p50: float) -> Spread:
 
 
 def figures(
-    count: int, *, p50: float = 100, cpu_s: float = 0.5, pss: int = 0, foreign: float = 0.0
+    count: int, *, p50: float = 100, cpu_s: float = 0.5, pss: int = 0, later: int = 0, foreign: float = 0.0
 ) -> Figures:
     return Figures(
         window_s=2.0,
@@ -31,6 +34,7 @@ def figures(
         harness_busy=0.5,
         foreign_busy=(foreign, 0.0),
         memory=Memory(pss, pss),
+        memory_later=Memory(later, later),
         with_switch=0.0,
     )
 
@@ -45,6 +49,11 @@ def results(workload: Workload, samples: list[tuple[str, Figures | None]]) -> Re
         rounds.append(Sample(seen[name], workload.name, name, sample, fault))
     starts = [Start(1, "llmgw", 0.5, Memory(50 * 1024, 60 * 1024))]
     return Results([workload], starts, rounds)
+
+
+def test_memory_that_requests_leave_behind() -> None:
+    got = results(LASTING, [("llmgw", figures(3000, pss=70 * 1024, later=72 * 1024))])
+    assert got.value("lasting300", "llmgw", "left_bytes") == pytest.approx(2 * 2**20 / 2000)
 
 
 def test_values_are_medians_of_the_rounds() -> None:

@@ -42,6 +42,8 @@ class Workload:
     chunks: int = 0
     """Per stream; 0 where the answer is no stream, or its length follows from the window (`paced`)."""
     paced: bool = False
+    lasting: bool = False
+    """Chunks come as slowly as with `paced`, but streams end and others follow, as in real traffic."""
     saturating: bool = False
     """Asked as fast as can be, so that times say how long the queue is and not what a gateway adds."""
     ramp_s: float = 0.0
@@ -58,8 +60,8 @@ class Workload:
 
     @property
     def counts_memory(self) -> bool:
-        """True if memory is of interest: all streams are open during the whole window."""
-        return self.paced or self.unit == "stream"
+        """True if memory is of interest."""
+        return self.paced or self.lasting or self.unit == "stream"
 
     def body(self, model: str) -> bytes:
         """The request, with the gateway's own name of the model."""
@@ -86,7 +88,7 @@ class Workload:
             return {"answer": "plain"}
         if self.unit == "stream":
             return {"answer": "idle"}
-        interval_us = round(INTERVAL_S * 1e6) if self.paced else 0
+        interval_us = round(INTERVAL_S * 1e6) if self.paced or self.lasting else 0
         return {"answer": "stream", "chunks": self._chunks(timing), "interval_us": interval_us}
 
     def load(self, timing: Timing, body: Path) -> dict[str, Any]:
@@ -145,6 +147,15 @@ WORKLOADS: Final = (
         saturating=True,
     ),
     Workload("paced300", "300 open streams, a chunk every 20 ms", "chunk", 300, paced=True, ramp_s=1.0),
+    Workload(
+        "lasting300",
+        "streams of 10 chunks, one every 20 ms, 300 connections",
+        "chunk",
+        300,
+        chunks=10,
+        lasting=True,
+        ramp_s=0.2,
+    ),
     Workload("paced1000", "1,000 open streams, a chunk every 20 ms", "chunk", 1000, paced=True, ramp_s=2.0),
     Workload(
         "body100k", "100 KiB prompt, thinking switch", "request", 1, model=THINKING, prompt_bytes=100 << 10
