@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from llmgw.cli.main import main
 from llmgw.serving import server, worker
+from llmgw.serving.in_force import Board
 
 COUNTS_PATH: Final = "/counts"
 CYCLES: Final = "freed with their cycles"
@@ -46,9 +47,9 @@ def _name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def load_app() -> Any:  # noqa: ANN401  (an ASGI application, in granian's words)
+def load_app(board: Board) -> Any:  # noqa: ANN401  (an ASGI application, in granian's words)
     """The gateway's application, with one more path."""
-    app = worker.load_app()
+    app = worker.load_app(board)
     gc.callbacks.append(_collected)
 
     async def counting(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401

@@ -1,5 +1,6 @@
 """The command line: what it prints, where, and with which exit status."""
 
+import json
 import re
 import socket
 from datetime import timedelta
@@ -115,6 +116,19 @@ def test_a_key_s_life(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("config")
+def test_keys_as_json(run: Run) -> None:
+    made = json.loads(run("keys", "create", "--name", "团队", "--models", "qwen3-max", "--json").out)
+    assert made["key"].startswith("sk-gtw-")
+    run("keys", "create", "--json")
+    run("keys", "revoke", "2")
+    first, second = json.loads(run("keys", "list", "--json").out)
+    assert first == {name: value for name, value in made.items() if name != "key"}
+    assert (first["name"], first["models"], first["state"]) == ("团队", ["qwen3-max"], "active")
+    assert (second["state"], second["models"], second["expires_at"]) == ("revoked", None, None)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", second["revoked_at"])
+
+
+@pytest.mark.usefixtures("config")
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -179,6 +193,17 @@ def test_usage(run: Run, tmp_path: Path) -> None:
     assert [line.split() for line in out.splitlines()] == [
         ["MODEL", "REQUESTS", "ERRORS", "PROMPT", "COMPLETION", "REASONING", "CACHED"],
         ["qwen3-max", "2", "1", "1,234", "5", "0", "0"],
+    ]
+    assert json.loads(run("usage", "--by", "model", "--json").out) == [
+        {
+            "model": "qwen3-max",
+            "requests": 2,
+            "errors": 1,
+            "prompt_tokens": 1234,
+            "completion_tokens": 5,
+            "reasoning_tokens": 0,
+            "cached_tokens": 0,
+        }
     ]
     assert run("usage", "--by", "day").out.splitlines()[1].startswith("1970-01-01")
     journal = Journal(tmp_path / "llmgw.db.journal", max_bytes=1_000_000)

@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 import httpx
 
 from llmgw._core import dialect_for
-from llmgw.cli.common import add_config_option, print_table, read_config
+from llmgw.cli.common import add_config_option, read_config
+from llmgw.cli.table import print_table
 from llmgw.config import CacheConfig, Config, ConfigError, UpstreamConfig
 from llmgw.config.address import local_host, url_of
 from llmgw.reasoning.store import CacheError

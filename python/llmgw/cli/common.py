@@ -1,7 +1,7 @@
-"""How verbs read the config, open the database and print tables."""
+"""How verbs read the config and open the database."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -35,18 +35,6 @@ def configured_store(option: str | None) -> Iterator[tuple["Store", Config]]:
     config = read_config(option, secrets=False)
     with opened_store(config) as store:
         yield store, config
-
-
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-    """Print aligned columns; those numbered in `right` are right-aligned."""
-    lines = [header, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    for line in lines:
-        cells = [
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        print("  ".join(cells).rstrip())
 
 
 def format_time(time: datetime | None) -> str:

@@ -9,7 +9,8 @@ from typing import Final
 
 from llmgw.access.admin import create_key, list_keys, revoke_keys
 from llmgw.access.key import Key
-from llmgw.cli.common import add_config_option, configured_store, format_time, print_table
+from llmgw.cli.common import add_config_option, configured_store, format_time
+from llmgw.cli.table import add_json_option, print_json, print_table
 from llmgw.config import Config
 from llmgw.errors import CommandError
 
@@ -42,6 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     revoke.add_argument(
         "key", metavar="KEY", help="its id, its first characters as listed, or the key itself"
     )
+    for verb in (create, listing):
+        add_json_option(verb)
     for verb in (create, listing, revoke):
         add_config_option(verb)
 
@@ -73,6 +76,9 @@ def _create(options: argparse.Namespace) -> int:
         _check_models(options.models or [], config)
         expires_at = None if options.expires_in is None else datetime.now(UTC) + options.expires_in
         new = create_key(store, name=options.name, models=options.models, expires_at=expires_at)
+    if options.json:
+        print_json({**_object(new.key), "key": new.token})
+        return 0
     print(new.token)
     until = f" It expires at {format_time(expires_at)}." if expires_at else ""
     print(f"Key {new.key.id} was made. Keep it now, it is not shown again.{until}", file=sys.stderr)
@@ -91,6 +97,9 @@ def _check_models(names: list[str], config: Config) -> None:
 def _list_all(options: argparse.Namespace) -> int:
     with configured_store(options.config) as (store, _config):
         keys = list_keys(store)
+    if options.json:
+        print_json([_object(key) for key in keys])
+        return 0
     rows = [
         (
             str(key.id),
@@ -111,6 +120,23 @@ def _state(key: Key) -> str:
     if key.revoked_at is not None:
         return f"revoked {format_time(key.revoked_at)}"
     return "expired" if key.expired() else "active"
+
+
+def _object(key: Key) -> dict[str, object]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "prefix": key.prefix,
+        "models": None if key.models is None else sorted(key.models),
+        "created_at": _iso(key.created_at),
+        "expires_at": _iso(key.expires_at),
+        "revoked_at": _iso(key.revoked_at),
+        "state": "revoked" if key.revoked_at is not None else _state(key),
+    }
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _revoke(options: argparse.Namespace) -> int:

@@ -4,9 +4,10 @@ import argparse
 import sys
 from typing import Final, get_args
 
-from llmgw.cli.common import add_config_option, configured_store, print_table
+from llmgw.cli.common import add_config_option, configured_store
+from llmgw.cli.table import add_json_option, print_json, print_table
 from llmgw.ledger.journal import pending
-from llmgw.ledger.usage import UsageBy, sum_usage
+from llmgw.ledger.usage import UsageBy, UsageSum, sum_usage
 
 EPILOG: Final = """\
 examples:
@@ -22,16 +23,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--by", choices=get_args(UsageBy), default="key", help="what to group by (default: key)"
     )
     add_config_option(parser)
+    add_json_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     with configured_store(options.config) as (store, config):
         sums = sum_usage(store, options.by)
-    header = (options.by.upper(), "REQUESTS", "ERRORS", "PROMPT", "COMPLETION", "REASONING", "CACHED")
-    rows = [(group, *(f"{number:,}" for number in numbers)) for group, *numbers in sums]
-    print_table(header, rows, right=range(1, len(header)))
+    if options.json:
+        print_json([_object(options.by, each) for each in sums])
+    else:
+        _print(options.by, sums)
     waiting = pending(config.journal_folder)
     if waiting.rows:
         where = f"{waiting.rows:,} more rows wait in {config.journal_folder}"
         print(f"{where}; a running gateway adds them once it can write the database", file=sys.stderr)
     return 0
+
+
+def _object(by: UsageBy, each: UsageSum) -> dict[str, object]:
+    numbers = each._asdict()
+    return {by: numbers.pop("group"), **numbers}
+
+
+def _print(by: UsageBy, sums: list[UsageSum]) -> None:
+    header = (by.upper(), "REQUESTS", "ERRORS", "PROMPT", "COMPLETION", "REASONING", "CACHED")
+    rows = [(group, *(f"{number:,}" for number in numbers)) for group, *numbers in sums]
+    print_table(header, rows, right=range(1, len(header)))
