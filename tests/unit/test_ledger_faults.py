@@ -167,7 +167,7 @@ def test_rows_wait_in_the_journal_and_arrive_once(store: Store, file: Path, faul
         ledger.record(entry)
     wait_until(lambda: ledger.state.journal_rows == COUNT, "in the journal", timeout_s=TIMEOUT_S)
     assert pending(journal_of(file)).rows == COUNT
-    assert ledger.warning == "the database can't be written; ledger rows wait in the journal"
+    assert ledger.warnings == ["the database can't be written; ledger rows wait in the journal"]
     mend()
     wait_until(lambda: len(stored(file)) == 2 * COUNT, "replayed", timeout_s=TIMEOUT_S)
     ledger.close_blocking()
@@ -204,7 +204,7 @@ def test_without_its_folder_rows_stay_in_memory(store: Store, file: Path, tmp_pa
     for entry in entries(0, COUNT):
         ledger.record(entry)
     memory = "the database can't be written; ledger rows wait in memory only"
-    wait_until(lambda: ledger.warning == memory, "noticed", timeout_s=TIMEOUT_S)
+    wait_until(lambda: ledger.warnings == [memory], "noticed", timeout_s=TIMEOUT_S)
     assert ledger.queued == COUNT
     (tmp_path / "elsewhere").rename(file.parent)
     wait_until(lambda: len(stored(file)) == COUNT, "written", timeout_s=TIMEOUT_S)
@@ -315,7 +315,7 @@ def test_a_commit_fails_where_neither_takes_it(store: Store, file: Path, tmp_pat
     assert [type(outcome) for outcome in outcomes] == [NotDurableError] * 20
     assert ledger.queued == 0  # what was refused is not written later, as if it had been answered
     (tmp_path / "elsewhere").rename(file.parent)
-    wait_until(lambda: ledger.warning is None, "healthy again", timeout_s=TIMEOUT_S)
+    wait_until(lambda: not ledger.warnings, "healthy again", timeout_s=TIMEOUT_S)
     assert asyncio.run(commit_all(ledger, entries(0, 1))) == [None]
     ledger.close_blocking()
     assert stored(file) == expected(1)
@@ -331,7 +331,7 @@ def test_a_commit_of_a_row_that_can_never_be_stored_fails(store: Store, file: Pa
     assert asyncio.run(commit_all(ledger, [bad])) == [None]
     ledger.close_blocking()
     assert stored(file) == expected(3)
-    assert ledger.warning is None  # the database is not to blame
+    assert not ledger.warnings  # the database is not to blame
 
 
 def test_a_commit_that_hangs_is_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

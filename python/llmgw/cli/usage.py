@@ -37,6 +37,10 @@ def run(options: argparse.Namespace) -> int:
     if waiting.rows:
         where = f"{waiting.rows:,} more rows wait in {config.journal_folder}"
         print(f"{where}; a running gateway adds them once it can write the database", file=sys.stderr)
+    if waiting.set_aside:
+        files = "1 file" if waiting.set_aside == 1 else f"{waiting.set_aside} files"
+        where = f"{files} in {config.journal_folder} with something that can't be replayed"
+        print(f"{where}; the gateway's log says what", file=sys.stderr)
     return 0
 
 

@@ -28,9 +28,8 @@ async def readyz(gateway: Gateway, scope: Scope, responder: Responder) -> None:
         problems.append("no key is in force: the keys can't be read")
     elif not gateway.keyring.healthy:
         warnings.append("the keys can't be read; the last known stay in force")
-    if warning := gateway.ledger.warning:
-        warnings.append(warning)
-    warnings.extend(gateway.notices)
+    warnings += gateway.ledger.warnings
+    warnings += gateway.notices
     verbose = _asks_for(scope["query_string"], b"verbose")
     # A target that cools down is not a reason to be unready: other models may be well.
     upstreams = {"upstreams": gateway.upstream_report()} if verbose else {}

@@ -1,6 +1,8 @@
 """What the ledger records about a request, and what it reports about itself."""
 
-from typing import Final, NamedTuple
+import math
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, get_args, get_type_hints
 
 from llmgw.errors import LlmgwError
 
@@ -37,6 +39,45 @@ class LedgerEntry(NamedTuple):
     attempt_errors: str | None = None
 
 
+def is_entry(row: Mapping[str, Any]) -> bool:
+    """True if an entry can be made of a journal's row and the database will take it.
+
+    False for what another version of llmgw, or something else, has written.
+    """
+    if not row.keys() >= _REQUIRED or not all(
+        _fits(row[name], _TYPES[name]) for name in _TYPES if name in row
+    ):
+        return False
+    time_s: float = row["time_s"]
+    return 0 <= time_s < _END_OF_TIME_S
+
+
+_END_OF_TIME_S: Final = 253_402_300_800
+"""The year 10,000, which no date can have."""
+_MAX_INTEGER: Final = 2**63 - 1
+_REQUIRED: Final = set(LedgerEntry._fields) - set(LedgerEntry._field_defaults)
+_TYPES: Final = {name: get_args(hint) or (hint,) for name, hint in get_type_hints(LedgerEntry).items()}
+
+
+def _fits(value: object, types: tuple[type, ...]) -> bool:
+    if isinstance(value, bool) or value is None:
+        return type(value) in types
+    if isinstance(value, str):
+        return str in types and _is_text(value)
+    if isinstance(value, int):
+        return (int in types or float in types) and abs(value) <= _MAX_INTEGER
+    return isinstance(value, float) and float in types and math.isfinite(value)
+
+
+def _is_text(value: str) -> bool:
+    """False for half a pair of surrogates, which no database takes."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 class LedgerState(NamedTuple):
     """The figures that the ledger reports."""
 
@@ -49,6 +90,8 @@ class LedgerState(NamedTuple):
     journal_bytes: int
     healthy: bool
     """False if the last write to the database failed."""
+    set_aside: int = 0
+    """Files in the journal's folder with something that can't be replayed."""
 
 
 class NotDurableError(LlmgwError):

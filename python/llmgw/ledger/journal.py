@@ -7,6 +7,9 @@ is harmless because `ledger.request_id` is unique. So each row arrives exactly o
 
 A line is the CRC-32 of a row's JSON, a space, and the JSON: `5d41402a {"request_id":"req_…",…}`. If the last
 line is incomplete, the process died during a write that was never reported as successful.
+
+Whatever else lies in the folder, or in a file, is set aside: an odd line is left out and its file is kept
+under another name, an odd file (a folder, a FIFO, another user's) is left alone. Neither stops the others.
 """
 
 import errno
@@ -15,8 +18,10 @@ import json
 import logging
 import os
 import secrets
+import stat
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,6 +34,8 @@ DAMAGED_SUFFIX: Final = ".damaged"
 _PRIVATE_FOLDER: Final = 0o700
 _PRIVATE: Final = 0o600
 _READ_BYTES: Final = 1 << 20
+MAX_LINE_BYTES: Final = 4 << 20
+"""Many times what a row can have. A longer line is set aside, and never in memory as a whole."""
 _CRC_LENGTH: Final = 8
 # fdatasync skips a file's times; both write the size, which an append changes.
 _sync = getattr(os, "fdatasync", os.fsync)
@@ -43,6 +50,23 @@ class Pending(NamedTuple):
 
     rows: int
     size_bytes: int
+    set_aside: int = 0
+    """Files with something that can't be replayed."""
+
+
+class Batch(NamedTuple):
+    """Some lines of a file."""
+
+    file: "_File"
+    rows: list[dict[str, Any]]
+    offset: int
+    """Where they end."""
+    damaged: int
+    """Lines among them that are no rows."""
+
+
+def _anything(_row: Mapping[str, Any]) -> bool:
+    return True
 
 
 class Journal:
@@ -54,9 +78,13 @@ class Journal:
         self._max_bytes = max_bytes
         self._own: _File | None = None
         self._others: list[_File] = []
-        self._batch: _Batch | None = None  # what `read` gave last
+        self._batch: Batch | None = None  # what `read` gave last
+        self._odd: set[Path] = set()  # files that can't be adopted
+        self._unreadable: set[Path] = set()  # files that were, and then failed
         self.damaged = 0
-        """Lines that could not be read, since the start."""
+        """Lines that were set aside, since the start."""
+        self.set_aside = 0
+        """Files in the folder with something that can't be replayed, when `adopt` last looked."""
 
     @property
     def rows(self) -> int:
@@ -87,22 +115,54 @@ class Journal:
             raise FileNotFoundError(errno.ENOENT, f"the journal {own.path} was moved or deleted")
 
     def adopt(self) -> None:
-        """Take over the files of dead processes. Raises OSError."""
+        """Take over the files of dead processes. Never raises: what can't be adopted is set aside."""
         held = {file.path for file in self._files()}
+        odd: set[Path] = set()
         for path in sorted(self._folder.glob(f"*{SUFFIX}")):
-            if path not in held and (file := _File.adopt(path)):
+            if path in held or path in self._unreadable:
+                continue
+            try:
+                file = _File.adopt(path)
+            except OSError as error:
+                odd.add(path)
+                if path not in self._odd:
+                    logger.error("%s can't be replayed and is left alone: %s", path, error.strerror)  # noqa: TRY400
+                continue
+            if file is not None:
                 logger.warning("%d ledger rows of a process that died are in %s", file.rows, path)
                 self._others.append(file)
+        self._odd = odd
+        self._unreadable = {path for path in self._unreadable if path.exists()}
+        damaged = sum(1 for _ in self._folder.glob(f"*{DAMAGED_SUFFIX}"))
+        self.set_aside = len(odd) + len(self._unreadable) + damaged
 
-    def read(self, max_rows: int) -> list[dict[str, Any]]:
-        """The next waiting rows. They stay until `forget`. Raises OSError."""
+    def read(self, max_rows: int, accept: Callable[[Mapping[str, Any]], bool] = _anything) -> Batch | None:
+        """The next waiting rows; None if there are none. They stay until `forget`. Raises OSError.
+
+        Lines that are no rows, or that `accept` does not take, are set aside, and files that can't be read: a
+        batch may have no rows.
+        """
         for file in list(self._files()):
-            batch = self._batch = file.read(max_rows)
-            if batch.rows:
-                return batch.rows
+            try:
+                batch = self._batch = file.read(max_rows, accept)
+            except OSError as error:
+                self._leave_alone(file, error)
+                continue
+            if batch.rows or batch.damaged:
+                return batch
             self.forget()
         self._batch = None
-        return []
+        return None
+
+    def _leave_alone(self, file: "_File", error: OSError) -> None:
+        """A file can't be read: it stays where it is, and the next ones get their turn."""
+        logger.error("%s can't be read and is left alone: %s", file.path, error.strerror)
+        self._unreadable.add(file.path)
+        if file is self._own:
+            self._own = None
+        else:
+            self._others.remove(file)
+        file.close()
 
     def forget(self) -> None:
         """Drop the rows of the last `read`, and the file if they were its last ones. Raises OSError."""
@@ -131,16 +191,6 @@ class Journal:
         yield from self._others
         if self._own is not None:
             yield self._own
-
-
-class _Batch(NamedTuple):
-    """Some rows of a file, and where they end."""
-
-    file: "_File"
-    rows: list[dict[str, Any]]
-    offset: int
-    damaged: int
-    """Lines among them that could not be read."""
 
 
 class _File:
@@ -174,9 +224,9 @@ class _File:
 
     @classmethod
     def adopt(cls, path: Path) -> "_File | None":
-        """None if its process lives, or if another process was faster."""
+        """None if its process lives, or if another process was faster. Raises OSError for an odd file."""
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            descriptor = _open_regular(path, os.O_RDWR | os.O_APPEND)
         except FileNotFoundError:
             return None
         try:
@@ -215,29 +265,42 @@ class _File:
         self.size += len(lines)
         self.rows += lines.count(b"\n")
 
-    def read(self, max_rows: int) -> _Batch:
-        """The next rows from `offset`, without damaged lines; empty at the end of the file."""
+    def read(self, max_rows: int, accept: Callable[[Mapping[str, Any]], bool]) -> Batch:
+        """The next lines from `offset`, at most `max_rows`; none at the end of the file."""
         rows: list[dict[str, Any]] = []
         offset, damaged, wanted = self.offset, 0, _READ_BYTES
-        while len(rows) < max_rows and offset < self.size:
+        while len(rows) + damaged < max_rows and offset < self.size:
             piece = os.pread(self._descriptor, min(wanted, self.size - offset), offset)
             whole, end, _ = piece.rpartition(b"\n")
             if not end:
-                if len(piece) == wanted:
+                if len(piece) == wanted < MAX_LINE_BYTES:
                     wanted *= 2  # the line is longer than that
+                    continue
+                if len(piece) == wanted:
+                    offset, damaged = self._end_of_line(offset), damaged + 1
                     continue
                 logger.warning("the last row in %s was not written to its end", self.path)
                 offset = self.size
                 break
-            for line in whole.split(b"\n")[: max_rows - len(rows)]:
+            for line in whole.split(b"\n")[: max_rows - len(rows) - damaged]:
                 offset += len(line) + 1
-                if (row := _row(line)) is None:
+                row = _row(line)
+                if row is None or not accept(row):
                     damaged += 1
                 else:
                     rows.append(row)
-        return _Batch(self, rows, offset, damaged)
+        return Batch(self, rows, offset, damaged)
 
-    def advance(self, batch: _Batch) -> None:
+    def _end_of_line(self, offset: int) -> int:
+        """Where the line after a too long one begins."""
+        while piece := os.pread(self._descriptor, min(_READ_BYTES, max(self.size - offset, 0)), offset):
+            end = piece.find(b"\n")
+            if end >= 0:
+                return offset + end + 1
+            offset += len(piece)
+        return self.size
+
+    def advance(self, batch: Batch) -> None:
         """Move past a batch that the database has."""
         self.offset = batch.offset
         self.rows = max(self.rows - len(batch.rows) - batch.damaged, 0)
@@ -257,16 +320,32 @@ class _File:
 
 
 def pending(folder: Path) -> Pending:
-    """What waits in the journals of all processes, dead ones included. Raises OSError."""
+    """What waits in the journals of all processes, dead ones included."""
     rows = size_bytes = 0
+    set_aside = sum(1 for _ in folder.glob(f"*{DAMAGED_SUFFIX}"))
     for path in folder.glob(f"*{SUFFIX}"):
         try:
-            with path.open("rb") as file:
-                rows += _count(file.fileno())
-                size_bytes += os.fstat(file.fileno()).st_size
+            descriptor = _open_regular(path, os.O_RDONLY)
         except FileNotFoundError:  # another process has just replayed it
             continue
-    return Pending(rows, size_bytes)
+        except OSError:
+            set_aside += 1
+            continue
+        with suppress(OSError):
+            rows += _count(descriptor)
+            size_bytes += os.fstat(descriptor).st_size
+        os.close(descriptor)
+    return Pending(rows, size_bytes, set_aside)
+
+
+def _open_regular(path: Path, flags: int) -> int:
+    """Open a file of ours. Raises OSError for anything else, and waits for nobody."""
+    # O_NONBLOCK: to open a FIFO would wait for somebody at its other end.
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return descriptor
 
 
 def _line(row: Mapping[str, Any]) -> bytes:
@@ -275,11 +354,15 @@ def _line(row: Mapping[str, Any]) -> bytes:
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
+    """None for what is no row."""
     checksum, text = line[:_CRC_LENGTH], line[_CRC_LENGTH + 1 :]
     if checksum != b"%08x" % zlib.crc32(text):
         return None
-    row: dict[str, Any] = json.loads(text)
-    return row
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):  # ValueError: also a number of thousands of digits
+        return None
+    return row if isinstance(row, dict) else None
 
 
 def _count(descriptor: int) -> int:

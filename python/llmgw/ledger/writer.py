@@ -25,7 +25,7 @@ from sqlalchemy.exc import (
     StatementError,
 )
 
-from llmgw.ledger.entry import LedgerEntry, LedgerState, NotDurableError
+from llmgw.ledger.entry import LedgerEntry, LedgerState, NotDurableError, is_entry
 from llmgw.ledger.journal import Journal
 from llmgw.ledger.rows import insertion
 from llmgw.store import Store
@@ -52,6 +52,9 @@ _RETRY_INTERVAL_S: Final = 0.5
 _RETRY_BUSY_TIMEOUT_S: Final = 0.05
 
 _CLOSE_INTERVAL_S: Final = 0.1
+
+_DEFECTS_BEFORE_LOSS: Final = 3
+"""After so many rounds in a row that ended in an unexpected exception, the rows of the batch are given up."""
 
 _ADOPT_INTERVAL_S: Final = 5.0
 """How often to look for journals of dead processes: one listing of a folder that rarely exists."""
@@ -93,6 +96,8 @@ class Ledger:
         self._queue: deque[LedgerEntry] = deque()
         self._commits: deque[_Commit] = deque()
         self._batch: list[LedgerEntry] = []  # taken from the queue, neither committed nor in the journal yet
+        self._taken: list[_Commit] = []  # the commits of this round that nobody has been told of yet
+        self._defects = 0  # rounds in a row that ended in an unexpected exception
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -119,15 +124,22 @@ class Ledger:
         """The current figures; exact only on the ledger's thread."""
         journal = self._journal
         rows, size_bytes = (journal.rows, journal.size_bytes) if journal else (0, 0)
-        return LedgerState(self.queued, self.dropped, rows, size_bytes, self._healthy)
+        set_aside = journal.set_aside if journal else 0
+        return LedgerState(self.queued, self.dropped, rows, size_bytes, self._healthy, set_aside)
 
     @property
-    def warning(self) -> str | None:
-        """What an operator should know; None if nothing is wrong."""
-        if self._healthy:
-            return None
-        refuge = "the journal" if self._journal and self._journaling else "memory only"
-        return f"the database can't be written; ledger rows wait in {refuge}"
+    def warnings(self) -> list[str]:
+        """What an operator should know."""
+        warnings = []
+        if not self._healthy:
+            refuge = "the journal" if self._journal and self._journaling else "memory only"
+            warnings.append(f"the database can't be written; ledger rows wait in {refuge}")
+        if self._journal and (files := self._journal.set_aside):
+            noun = "1 file" if files == 1 else f"{files} files"
+            warnings.append(
+                f"the journal has {noun} with something that can't be replayed; the log says which"
+            )
+        return warnings
 
     def start(self) -> None:
         """Start the thread. Call it in the process that records."""
@@ -209,13 +221,24 @@ class Ledger:
 
     def _guarded_round(self) -> bool:
         try:
-            return self._round()
+            more = self._round()
         except Exception:
             # The thread must survive, or the queue would only grow.
             logger.exception("a defect in the ledger")
-            self._settle(self._take_commits(), on_disk=False)
+            self._settle(on_disk=False)
+            self._give_up_after(_DEFECTS_BEFORE_LOSS)
             self._stop.wait(self._flush_interval_s)
             return False
+        self._defects = 0
+        return more
+
+    def _give_up_after(self, defects: int) -> None:
+        """Drop and count a batch that no round gets rid of: the rows behind it must not wait for ever."""
+        self._defects += 1
+        if self._batch and self._defects >= defects:
+            logger.error("%d ledger entries can't be stored, they are lost", len(self._batch))
+            self._lost += len(self._batch)
+            self._batch = []
 
     def _round(self) -> bool:
         """Flush queued rows, then replay part of the journal. Returns True if more remains."""
@@ -224,15 +247,15 @@ class Ledger:
         fullest = 1
         while self._batch or self._commits or len(self._queue) >= fullest:
             fullest = self._batch_rows
-            commits = self._take_commits()
-            waited_for = [commit.entry for commit in commits]
+            self._taken = self._take_commits()
+            waited_for = [commit.entry for commit in self._taken]
             if not self._batch:
                 count = min(len(self._queue), self._batch_rows)
                 self._batch = [self._queue.popleft() for _ in range(count)]
             rows = waited_for + self._batch
             # While the database fails, rows go to the journal; `_replay` finds out when it works again.
             on_disk = (self._healthy and self._insert(rows)) or self._append(rows) or self._try_again(rows)
-            self._settle(commits, on_disk=on_disk)
+            self._settle(on_disk=on_disk)
             if not on_disk:
                 # The other rows stay in the batch, and the next round tries again.
                 self._stop.wait(min(self._flush_interval_s, _RETRY_INTERVAL_S))
@@ -243,12 +266,12 @@ class Ledger:
     def _take_commits(self) -> list[_Commit]:
         return [self._commits.popleft() for _ in range(min(len(self._commits), self._batch_rows))]
 
-    def _settle(self, commits: list[_Commit], *, on_disk: bool) -> None:
-        """Tell the waiting requests whether their rows are on disk."""
+    def _settle(self, *, on_disk: bool) -> None:
+        """Tell the waiting requests of this round whether their rows are on disk."""
+        commits, self._taken = self._taken, []
+        refused, self._refused = self._refused, set()
         if not commits:
             return
-
-        refused, self._refused = self._refused, set()
 
         def settle() -> None:
             for commit in commits:
@@ -266,7 +289,7 @@ class Ledger:
         """Write rows into the database. False if that fails. Rows that it refuses are dropped and counted."""
         try:
             self._write(rows)
-        except (SQLAlchemyError, ValueError, OverflowError) as error:
+        except Exception as error:  # noqa: BLE001  (whatever a row does: it must not stop the others)
             if _is_of_the_database(error) or not self._insert_one_by_one(rows):
                 self._fail(error)
                 return False
@@ -281,13 +304,13 @@ class Ledger:
         for entry in rows:
             try:
                 self._write([entry])
-            except (SQLAlchemyError, ValueError, OverflowError) as error:
+            except Exception as error:
                 if _is_of_the_database(error):
                     return False
                 logger.exception("the ledger entry of request %s can't be stored", entry.request_id)
                 refused.add(entry.request_id)
         self._lost += len(refused)
-        self._refused = refused
+        self._refused |= refused
         return True
 
     def _fail(self, error: Exception) -> None:
@@ -325,10 +348,7 @@ class Ledger:
     def _adopt(self) -> None:
         self._adopt_at_s = time.monotonic() + _ADOPT_INTERVAL_S
         if self._journal is not None:
-            try:
-                self._journal.adopt()
-            except OSError:
-                logger.exception("the journals of other processes can't be read")
+            self._journal.adopt()
 
     def _replay(self) -> bool:
         """Move some rows from the journal into the database. True if more remain.
@@ -342,18 +362,16 @@ class Ledger:
                 self._insert([])
             return False
         try:
-            rows = self._journal.read(self._batch_rows)
-            if self._healthy and not rows:
+            batch = self._journal.read(self._batch_rows, is_entry)
+            if self._healthy and batch is None:
                 return False
-            entries = [entry for row in rows if (entry := _entry(row))]
-            if not self._insert(entries):
+            if not self._insert([_entry(row) for row in batch.rows] if batch else []):
                 return False
-            self._lost += len(rows) - len(entries)
             self._journal.forget()
         except OSError:
             logger.exception("the ledger's journal can't be read")
             return False
-        return bool(rows)
+        return batch is not None
 
 
 def _is_of_the_database(error: Exception) -> bool:
@@ -363,10 +381,6 @@ def _is_of_the_database(error: Exception) -> bool:
     return isinstance(error, SQLAlchemyError) and not isinstance(error, StatementError)
 
 
-def _entry(row: dict[str, Any]) -> LedgerEntry | None:
-    """The entry of a journal's row; None if another version of llmgw wrote it without a required field."""
-    try:
-        return LedgerEntry(**{name: row[name] for name in LedgerEntry._fields if name in row})
-    except TypeError:
-        logger.error("a journal's row lacks what every ledger entry has: %s", sorted(row))  # noqa: TRY400
-        return None
+def _entry(row: dict[str, Any]) -> LedgerEntry:
+    """Of a row that `is_entry`. What a newer version of llmgw has added is left out."""
+    return LedgerEntry(**{name: row[name] for name in LedgerEntry._fields if name in row})

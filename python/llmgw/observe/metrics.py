@@ -95,6 +95,9 @@ _JOURNAL_ROWS: Final = _Spec(
     "llmgw_ledger_journal_rows", "Ledger entries in journals that the database does not have yet."
 )
 _JOURNAL_BYTES: Final = _Spec("llmgw_ledger_journal_bytes", "Size of the journals in use.")
+_JOURNAL_SET_ASIDE: Final = _Spec(
+    "llmgw_ledger_journal_set_aside_files", "Files of the journal with something that can't be replayed."
+)
 _STORE_HEALTHY: Final = _Spec(
     "llmgw_store_healthy",
     "1 if the database could be used when it was last tried, for this purpose, by every worker.",
@@ -103,6 +106,7 @@ _STORE_HEALTHY: Final = _Spec(
 _LEDGER_DROPPED: Final = _Spec("llmgw_ledger_dropped_rows", "Ledger entries that were lost.")
 
 
+_AcrossWorkers: TypeAlias = Literal["livesum", "livemin", "livemax"]
 _Labels: TypeAlias = tuple[str, int, str | None, tuple[str | None, str | None, bool] | None]
 """What requests have in common: model, status, error kind and, with an answer, its thinking."""
 
@@ -142,6 +146,7 @@ class Metrics:
         self._ledger_queue = self._gauge(_LEDGER_QUEUE)
         self._journal_rows = self._gauge(_JOURNAL_ROWS)
         self._journal_bytes = self._gauge(_JOURNAL_BYTES)
+        self._journal_set_aside = self._gauge(_JOURNAL_SET_ASIDE, across_workers="livemax")
         self._store_healthy = self._gauge(_STORE_HEALTHY, across_workers="livemin")
         for purpose in ("keys", "ledger"):
             self._store_healthy.labels(purpose).set(1)
@@ -157,7 +162,7 @@ class Metrics:
     def _counter(self, spec: _Spec) -> Counter:
         return Counter(*spec, registry=self.registry)
 
-    def _gauge(self, spec: _Spec, *, across_workers: Literal["livesum", "livemin"] = "livesum") -> Gauge:
+    def _gauge(self, spec: _Spec, *, across_workers: _AcrossWorkers = "livesum") -> Gauge:
         return Gauge(*spec, registry=self.registry, multiprocess_mode=across_workers)
 
     def _histogram(self, spec: _Spec, buckets: tuple[float, ...]) -> Histogram:
@@ -254,6 +259,7 @@ class Metrics:
         self._ledger_queue.set(state.queued)
         self._journal_rows.set(state.journal_rows)
         self._journal_bytes.set(state.journal_bytes)
+        self._journal_set_aside.set(state.set_aside)
         self._store_healthy.labels("ledger").set(state.healthy)
         self._ledger_dropped.inc(state.dropped - self._dropped_seen)
         self._dropped_seen = state.dropped
