@@ -1,9 +1,8 @@
 """Which targets serve a model id, and how is a request rewritten for each of them?"""
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from llmgw import _core
 from llmgw.access.key import Key
@@ -11,11 +10,8 @@ from llmgw.config import BOTH_MODES, NATIVE, Config, ModelConfig, TargetConfig, 
 from llmgw.errors import ApiError
 from llmgw.limits.admission import Slots
 from llmgw.routing.health import CoolDown, Health
+from llmgw.routing.suggest import SHOWN_LENGTH, Suggestions
 from llmgw.routing.targets import Target, Targets
-
-_SUGGESTIONS: Final = 3
-_SHOWN_LENGTH: Final = 128
-"""Longer model ids are cut before they are compared and shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +93,7 @@ class Router:
             # Requests under way count, whichever config they began under.
             self.upstreams[name] = OpenUpstream(table, client, old.slots if old is not None else Slots(None))
         self._models = {model.id: self._model(model) for model in config.models}
+        self._suggestions = Suggestions(self._models)
         self._previous = None
 
     def take_effect(self) -> None:
@@ -138,9 +135,8 @@ class Router:
         return model
 
     def _not_found(self, model_id: str, key: Key) -> str:
-        usable = [known for known in self._models if key.may_use(known)]
-        shown = model_id if len(model_id) <= _SHOWN_LENGTH else model_id[:_SHOWN_LENGTH] + "…"
-        close = difflib.get_close_matches(shown, usable, n=_SUGGESTIONS)
+        shown = model_id if len(model_id) <= SHOWN_LENGTH else model_id[:SHOWN_LENGTH] + "…"
+        close = self._suggestions.for_(shown, key)
         hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
         return f"The model {shown!r} does not exist.{hint} GET /v1/models lists what this key may use."
 
