@@ -39,6 +39,9 @@ DEBUG_BUILD: Final[bool]
 _RequestErrorCode: TypeAlias = Literal[
     "invalid_json", "invalid_type", "missing_field", "duplicate_field", "too_deep"
 ]
+_Refused: TypeAlias = Literal[
+    "developer_role", "empty_text", "nulls", "max_completion_tokens", "minimal_effort"
+]
 _ErrorKind: TypeAlias = Literal[
     "unreachable",
     "connect_timeout",
@@ -117,6 +120,7 @@ class Route:
         thinking_on: bool = True,
         thinking_off: bool = True,
         restore_reasoning: bool = False,
+        refuses: Sequence[_Refused] = (),
     ) -> Route:
         """`dialect` None: by pattern. `reasoning_tags` "think": reasoning stands in the content.
 
@@ -124,7 +128,9 @@ class Route:
         lacks is taken out and not sent (`ignored`). `restore_reasoning`: the model refuses assistant messages
         that called tools and lost their reasoning; so answers' reasoning is gathered, and put back.
 
-        Raises ValueError for an unknown dialect, upstream_stream or reasoning_tags.
+        `refuses`: what the upstream gets in other words.
+
+        Raises ValueError for an unknown dialect, upstream_stream, reasoning_tags or refused thing.
         """
     @property
     def upstream_model(self) -> str:
@@ -133,6 +139,9 @@ class Route:
     def dialect(self) -> _Dialect: ...
     @property
     def restore_reasoning(self) -> bool: ...
+    @property
+    def refuses(self) -> list[_Refused]:
+        """For tests of what a config makes."""
 
 @final
 class ChatRequest:
@@ -146,10 +155,16 @@ class ChatRequest:
     def stream(self) -> bool: ...
     @property
     def thinking(self) -> bool | None:
-        """The switch that was asked for: `llmgw_thinking`, else `enable_thinking`, else None."""
+        """The switch that was asked for: `llmgw_thinking`, else `enable_thinking`, else None.
+
+        Without a boolean, False if `reasoning_effort` or `reasoning` says so; that counts only where the
+        dialect has a switch.
+        """
     @property
-    def thinking_field(self) -> Literal["llmgw_thinking", "enable_thinking"] | None:
-        """Which of the two fields `thinking` comes from."""
+    def thinking_field(
+        self,
+    ) -> Literal["llmgw_thinking", "enable_thinking", "reasoning_effort", "reasoning"] | None:
+        """Which field `thinking` comes from."""
     @property
     def first_image(self) -> str | None:
         """Path of the first `image_url` part, such as `messages[2].content[1]`."""

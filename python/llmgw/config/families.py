@@ -9,6 +9,8 @@ import re
 from typing import Final, Literal, NamedTuple, get_args
 
 ThinkingMode = Literal["on", "off"]
+Refused = Literal["developer_role", "empty_text", "nulls", "max_completion_tokens", "minimal_effort"]
+"""What a provider may refuse or pass over: it gets the same in other words, see `_core.Route`."""
 BOTH_MODES: Final[tuple[ThinkingMode, ...]] = get_args(ThinkingMode)
 """The modes that a thinking switch may ask for."""
 
@@ -22,6 +24,8 @@ class Family(NamedTuple):
     """Searched for anywhere in a model's name."""
     always_reasons: re.Pattern[str] | None = None
     """Names of members that are known to reason."""
+    refuses: frozenset[Refused] = frozenset()
+    """What its makers' own API is known to refuse, or to pass over without a word."""
     wants_reasoning: bool = False
     """When thinking, it refuses an assistant message with tool calls but without its `reasoning_content`."""
 
@@ -29,6 +33,10 @@ class Family(NamedTuple):
 def _named(pattern: str) -> re.Pattern[str]:
     # A name begins at the start or after a separator, so that `vendor/qwen3-max` is Qwen and `sqwen` is not.
     return re.compile(rf"(?:^|[/_.:-])(?:{pattern})", re.IGNORECASE)
+
+
+def _set(*refused: Refused) -> frozenset[Refused]:
+    return frozenset(refused)
 
 
 OTHER: Final = Family("other", "unknown", _named(""))
@@ -39,18 +47,47 @@ FAMILIES: Final = (
         "deepseek",
         _named("deepseek"),
         _named("deepseek-v4-|deepseek-r1|deepseek-reasoner"),
+        refuses=_set("developer_role", "max_completion_tokens", "minimal_effort"),
         wants_reasoning=True,
     ),
-    Family("qwen", "alibaba", _named("qwen|qwq|qvq"), _named("qwq|qvq|qwen3(?:\\.\\d+)?-[^/]*thinking")),
-    Family("glm", "zhipu", _named("glm|chatglm")),
+    Family(
+        "qwen",
+        "alibaba",
+        _named("qwen|qwq|qvq"),
+        _named("qwq|qvq|qwen3(?:\\.\\d+)?-[^/]*thinking"),
+        # To DashScope `max_completion_tokens` is another limit than `max_tokens`: it covers the reasoning.
+        refuses=_set("developer_role", "minimal_effort"),
+    ),
+    Family(
+        "glm",
+        "zhipu",
+        _named("glm|chatglm"),
+        # It checks each member of a message, and names those that it does not like (1214).
+        refuses=_set("developer_role", "max_completion_tokens", "minimal_effort", "empty_text", "nulls"),
+    ),
     Family(
         "kimi",
         "moonshotai",
         _named("kimi|moonshot"),
         _named("kimi-[^/]*thinking"),
+        refuses=_set("developer_role"),
         wants_reasoning=True,
     ),
-    Family("minimax", "minimax", _named("minimax|abab"), _named("minimax-m2")),
+    Family(
+        "minimax",
+        "minimax",
+        _named("minimax|abab"),
+        _named("minimax-m2"),
+        refuses=_set("developer_role"),
+    ),
+    # These two check the type of each member of a message as well.
+    Family("gemini", "google", _named("gemini"), refuses=_set("nulls")),
+    Family(
+        "mistral",
+        "mistralai",
+        _named("mistral|mixtral|ministral|magistral|codestral|devstral|pixtral"),
+        refuses=_set("nulls"),
+    ),
 )
 
 _ALWAYS_THINKS: Final = _named(

@@ -6,7 +6,15 @@ from typing import Annotated, ClassVar, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, Strict
 
-from llmgw.config.families import BOTH_MODES, Family, ThinkingMode, family_of, reasons_inline, thinking_modes
+from llmgw.config.families import (
+    BOTH_MODES,
+    Family,
+    Refused,
+    ThinkingMode,
+    family_of,
+    reasons_inline,
+    thinking_modes,
+)
 
 CONFIG_ENV: Final = "LLMGW_CONFIG"
 DEFAULT_CONFIG: Final = "llmgw.toml"
@@ -20,11 +28,13 @@ MAX_DURATION_S: Final = 86_400.0
 MAX_STALE_KEYS_S: Final = 30 * 86_400.0
 
 Dialect = Literal["enable_thinking", "directive", "thinking_object", "native", "chat_template_kwargs"]
+DeveloperRole = Literal["keep", "system"]
 Modality = Literal["text", "image", "audio", "video"]
 Capability = Literal["streaming", "tools", "vision", "reasoning", "json_mode"]
 Seconds = Annotated[float, Field(gt=0, le=MAX_DURATION_S, allow_inf_nan=False)]
 Strings = Annotated[tuple[str, ...], Strict(strict=False)]
 Modes = Annotated[tuple[ThinkingMode, ...], Strict(strict=False), Field(min_length=1)]
+Refusals = Annotated[tuple[Refused, ...], Strict(strict=False)]
 Modalities = Annotated[tuple[Modality, ...], Strict(strict=False), Field(min_length=1)]
 
 
@@ -139,6 +149,8 @@ class TargetConfig(Table):
     reasoning_tags: Literal["think", "none"] | None = None
     thinking_modes: Modes | None = None
     restore_reasoning: bool | None = None
+    refuses: Refusals | None = None
+    developer_role: DeveloperRole | None = None
 
     @property
     def inline_reasoning(self) -> Literal["think"] | None:
@@ -150,7 +162,7 @@ class TargetConfig(Table):
 
 _INHERITED: Final = (
     "upstream_model", "thinking", "upstream_stream", "drop", "reasoning_tags", "thinking_modes",
-    "restore_reasoning",
+    "restore_reasoning", "refuses", "developer_role",
 )  # fmt: skip
 """The values that a target takes from its model."""
 
@@ -173,6 +185,10 @@ class ModelConfig(Table):
     """What to do if the model lacks the mode that is asked for: refuse, or send no switch."""
     restore_reasoning: bool | None = None
     """Keep the reasoning of tool calls and restore it where it is missing. None: DeepSeek and Kimi."""
+    refuses: Refusals | None = None
+    """What the provider gets in other words. None: what the family is known to refuse."""
+    developer_role: DeveloperRole | None = None
+    """What becomes of messages of role `developer`, whatever `refuses` says. None: as `refuses` says."""
     upstream_stream: Literal["auto", "always", "never"] = "auto"
     drop: Strings = ()
     """Request fields that are removed, because the upstream refuses them."""
@@ -220,6 +236,16 @@ class ModelConfig(Table):
         if target.thinking_modes is not None:
             return tuple(mode for mode in BOTH_MODES if mode in target.thinking_modes)
         return thinking_modes(target.upstream_model, self.id)
+
+    def refused_at(self, target: TargetConfig) -> frozenset[Refused]:
+        """What a target gets in other words: as configured, else what its family is known to refuse."""
+        refused = frozenset(target.refuses or ())
+        if target.refuses is None:
+            refused = family_of(target.upstream_model, self.id).refuses
+        if target.developer_role is None:
+            return refused
+        role: frozenset[Refused] = frozenset({"developer_role"})
+        return refused | role if target.developer_role == "system" else refused - role
 
     def wants_reasoning_at(self, target: TargetConfig) -> bool:
         """True if the reasoning of tool calls is kept for a target and restored where it is missing."""

@@ -170,6 +170,7 @@ class Router:
             thinking_on="on" in modes,
             thinking_off="off" in modes,
             restore_reasoning=model.wants_reasoning_at(target),
+            refuses=sorted(model.refused_at(target)),
         )
         upstream = self.upstreams[target.upstream]
         return Target(

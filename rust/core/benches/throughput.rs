@@ -15,6 +15,7 @@ use llmgw_core::answer::merge::Merger;
 use llmgw_core::answer::stream::Transformer;
 use llmgw_core::dialect::Dialect;
 use llmgw_core::json::edit::joined;
+use llmgw_core::request::refused::Refuses;
 use llmgw_core::request::{ChatRequest, LONG_BODY_BYTES, Route, ThinkingModes, UpstreamStream};
 use llmgw_core::sse::SseLimits;
 
@@ -42,6 +43,7 @@ fn main() -> Outcome {
         upstream_model: "qwen3-plus-2026-11-01".into(),
         dialect: Dialect::EnableThinking,
         thinking_modes: ThinkingModes::BOTH,
+        refuses: Refuses::NOTHING,
         restore_reasoning: false,
         upstream_stream: UpstreamStream::Auto,
         drop: Vec::new(),

@@ -7,6 +7,7 @@ use llmgw_core::answer::stream::{StreamState, Transformer};
 use llmgw_core::api::completions::{CompletionRequest, TextChoice, clean};
 use llmgw_core::dialect::Dialect;
 use llmgw_core::request::error::RequestErrorCode;
+use llmgw_core::request::refused::Refuses;
 use llmgw_core::request::{Route, ThinkingModes, UpstreamStream};
 use llmgw_core::sse::{Item, Parser, SseLimits};
 use serde_json::Value;
@@ -51,6 +52,7 @@ fn request(body: &[u8]) {
         upstream_model: choices.one_of(&["m", "other \"model\""]).to_owned(),
         dialect: choices.one_of(&Dialect::ALL),
         thinking_modes: ThinkingModes::BOTH,
+        refuses: Refuses::NOTHING,
         restore_reasoning: choices.coin(),
         upstream_stream: UpstreamStream::Always,
         drop: ["seed", "x", "stream", "prompt", "messages"]

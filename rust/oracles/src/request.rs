@@ -5,6 +5,7 @@ use llmgw_core::dialect::Dialect;
 use llmgw_core::json::MAX_DEPTH;
 use llmgw_core::json::edit::joined;
 use llmgw_core::request::error::RequestErrorCode;
+use llmgw_core::request::refused::Refused;
 use llmgw_core::request::{
     ChatRequest, Rewrite, Route, ThinkingModes, ThinkingOutcome, ThinkingSent, UpstreamStream,
 };
@@ -61,7 +62,7 @@ pub(crate) fn readable(text: &str) -> Option<Members> {
 
 /// What the contract has against a body, in no particular order.
 fn fault(body: &Members) -> Option<String> {
-    const READ: [&str; 17] = [
+    const READ: [&str; 19] = [
         "model",
         "messages",
         "max_tokens",
@@ -79,6 +80,8 @@ fn fault(body: &Members) -> Option<String> {
         "reasoning_effort",
         "thinking",
         "chat_template_kwargs",
+        "max_completion_tokens",
+        "reasoning",
     ];
     let twice = READ.into_iter().find(|name| body.all(name).len() > 1);
     if let Some(name) = twice {
@@ -88,6 +91,7 @@ fn fault(body: &Members) -> Option<String> {
         ("model", (|value| kind(value) == '"') as fn(&str) -> bool),
         ("messages", messages_hold),
         ("max_tokens", |value| kind(value) == '0'),
+        ("max_completion_tokens", |value| kind(value) == '0'),
         ("temperature", |value| kind(value) == '0'),
         ("top_p", |value| kind(value) == '0'),
         ("seed", |value| kind(value) == '0' && !value.contains(['.', 'e', 'E'])),
@@ -108,6 +112,10 @@ fn fault(body: &Members) -> Option<String> {
         ("thinking", |value| kind(value) != '{' || object_holds(value, "type", |_| true, true)),
         ("chat_template_kwargs", |value| {
             kind(value) != '{' || object_holds(value, "enable_thinking", |_| true, true)
+        }),
+        ("reasoning", |value| {
+            let read = ["effort", "enabled"];
+            kind(value) != '{' || read.into_iter().all(|name| object_holds(value, name, |_| true, true))
         }),
     ] {
         match body.given(name) {
@@ -199,7 +207,8 @@ pub fn rewrite(body: &[u8]) {
                 UpstreamStream::Always,
                 UpstreamStream::Never,
             ]),
-            drop: ["seed", "x", "stream_options", "thinking", "messages"]
+            refuses: Refused::ALL.into_iter().filter(|_| choices.coin()).collect(),
+            drop: ["seed", "x", "stream_options", "thinking", "messages", "max_tokens"]
                 .into_iter()
                 .filter(|_| choices.coin() && choices.coin())
                 .map(str::to_owned)
@@ -220,8 +229,10 @@ fn one_rewrite(request: &ChatRequest, body: &[u8], before: &Members, route: &Rou
     // Whatever it has no business with is there, verbatim and in order.
     let mut touched: Vec<&str> = vec!["model"];
     touched.extend(route.drop.iter().map(String::as_str).filter(|name| *name != "messages"));
+    let has_switch = route.dialect != Dialect::Native;
     if thinking.is_some() {
         touched.extend(["enable_thinking", "llmgw_thinking"]);
+        off_fields(before).filter(|_| has_switch).for_each(|name| touched.push(name));
     }
     let sent = thinking.map(|outcome| outcome.sent);
     match sent {
@@ -236,6 +247,7 @@ fn one_rewrite(request: &ChatRequest, body: &[u8], before: &Members, route: &Rou
     if restored > 0 {
         touched.push("messages");
     }
+    respelled(before, &after, route).into_iter().for_each(|name| touched.push(name));
     assert_eq!(before.others(&touched), after.others(&touched));
     if touched.len() == 1
         && before.given("model").is_some_and(|model| model == format!("{:?}", route.upstream_model))
@@ -265,6 +277,7 @@ fn one_rewrite(request: &ChatRequest, body: &[u8], before: &Members, route: &Rou
     }
     if let Some(ThinkingOutcome { asked, sent }) = thinking {
         assert_eq!(request.thinking(), Some(asked));
+        assert!(!has_switch || off_fields(&after).next().is_none(), "said twice");
         assert_eq!(after.all("llmgw_thinking"), [""; 0]);
         let own = sent == ThinkingSent::Dialect(Dialect::EnableThinking);
         assert_eq!(after.given("enable_thinking"), own.then_some(if asked { "true" } else { "false" }));
@@ -274,7 +287,9 @@ fn one_rewrite(request: &ChatRequest, body: &[u8], before: &Members, route: &Rou
             assert_eq!(kind, if asked { "enabled" } else { "disabled" });
         }
     } else {
-        assert_eq!(request.thinking(), None);
+        let by_boolean = before.given("enable_thinking").or(before.given("llmgw_thinking"));
+        assert_eq!((request.thinking(), by_boolean), (off_fields(before).next().map(|_| false), None));
+        assert!(!has_switch || request.thinking().is_none());
     }
 
     if let AnswerMode::Stream { include_usage } = mode {
@@ -303,9 +318,44 @@ fn one_rewrite(request: &ChatRequest, body: &[u8], before: &Members, route: &Rou
         assert_eq!(again.lost_turns(&output, &restoring), lost - restored);
     }
     if sent != Some(ThinkingSent::Dialect(Dialect::EnableThinking)) {
-        let settled = Route { upstream_stream: UpstreamStream::Never, drop: Vec::new(), ..route.clone() };
+        // What is dropped decides about a limit's name.
+        let drop = route.drop.iter().filter(|name| *name == "max_tokens").cloned().collect();
+        let settled = Route { upstream_stream: UpstreamStream::Never, drop, ..route.clone() };
         assert_eq!(again.splice(&output, &settled, &[]).body, None);
     }
+}
+
+/// The fields, beside the booleans, that ask for no thinking.
+fn off_fields(body: &Members) -> impl Iterator<Item = &'static str> + use<> {
+    let effort = body.given("reasoning_effort").is_some_and(|effort| says(effort, "none"));
+    let reasoning = body.given("reasoning").and_then(Members::of).is_some_and(|reasoning| {
+        let none = reasoning.given("effort").is_some_and(|effort| says(effort, "none"));
+        none || reasoning.given("enabled") == Some("false")
+    });
+    [(effort, "reasoning_effort"), (reasoning, "reasoning")]
+        .into_iter()
+        .filter_map(|(off, name)| off.then_some(name))
+}
+
+/// Check the fields that the upstream gets in other words. Their names.
+fn respelled(before: &Members, after: &Members, route: &Route) -> Vec<&'static str> {
+    let mut touched = Vec::new();
+    let dropped = route.drop.iter().any(|name| name == "max_tokens");
+    if route.refuses.has(Refused::MaxCompletionTokens)
+        && let (Some(limit), None, false) =
+            (before.given("max_completion_tokens"), before.given("max_tokens"), dropped)
+    {
+        assert_eq!((after.all("max_tokens"), after.all("max_completion_tokens")), (vec![limit], vec![]));
+        touched.extend(["max_tokens", "max_completion_tokens"]);
+    }
+    if route.refuses.has(Refused::MinimalEffort)
+        && route.dialect != Dialect::Native
+        && before.given("reasoning_effort").is_some_and(|effort| says(effort, "minimal"))
+    {
+        assert_eq!(after.all("reasoning_effort"), ["\"low\""]);
+        touched.push("reasoning_effort");
+    }
+    touched
 }
 
 /// Whether the upstream is told not to think: by the switch that was sent, or by the client's own object.

@@ -9,6 +9,7 @@ use llmgw_core::api::Api;
 use llmgw_core::dialect::{Dialect, UnknownDialect};
 use llmgw_core::json::edit::{Piece, joined};
 use llmgw_core::request::error::RequestError;
+use llmgw_core::request::refused::{Refused, Refuses};
 use llmgw_core::request::{self as core, LONG_BODY_BYTES, ThinkingModes, ThinkingOutcome, UpstreamStream};
 use llmgw_core::turn::key::{FirstCall, TurnKey};
 use pyo3::prelude::*;
@@ -41,9 +42,9 @@ pub(crate) struct Route {
 impl Route {
     #[new]
     #[pyo3(signature = (upstream_model, *, dialect=None, upstream_stream="auto", drop=Vec::new(), reasoning_tags=None,
-                        thinking_on=true, thinking_off=true, restore_reasoning=false),
+                        thinking_on=true, thinking_off=true, restore_reasoning=false, refuses=Vec::new()),
            text_signature = "(upstream_model, *, dialect=None, upstream_stream='auto', drop=(), reasoning_tags=None, \
-                             thinking_on=True, thinking_off=True, restore_reasoning=False)")]
+                             thinking_on=True, thinking_off=True, restore_reasoning=False, refuses=())")]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments of one Python constructor")]
     fn new(
         upstream_model: String,
@@ -54,6 +55,7 @@ impl Route {
         thinking_on: bool,
         thinking_off: bool,
         restore_reasoning: bool,
+        refuses: Vec<String>,
     ) -> PyResult<Self> {
         let dialect = match dialect {
             Some(name) => name.parse().map_err(|unknown: UnknownDialect| value_error(unknown.to_string()))?,
@@ -65,8 +67,16 @@ impl Route {
             .ok_or_else(|| value_error("upstream_stream is one of auto, always, never"))?;
         let reasoning_tags = self::reasoning_tags(reasoning_tags)?;
         let thinking_modes = ThinkingModes { on: thinking_on, off: thinking_off };
-        let route =
-            core::Route { upstream_model, dialect, thinking_modes, restore_reasoning, upstream_stream, drop };
+        let refuses = refuses.iter().map(|name| refused(name)).collect::<PyResult<Refuses>>()?;
+        let route = core::Route {
+            upstream_model,
+            dialect,
+            thinking_modes,
+            restore_reasoning,
+            upstream_stream,
+            drop,
+            refuses,
+        };
         Ok(Self { route, reasoning_tags })
     }
 
@@ -84,6 +94,21 @@ impl Route {
     fn restore_reasoning(&self) -> bool {
         self.route.restore_reasoning
     }
+
+    #[getter]
+    fn refuses(&self) -> Vec<&'static str> {
+        let refuses = self.route.refuses;
+        Refused::ALL.into_iter().filter(|&one| refuses.has(one)).map(Refused::as_str).collect()
+    }
+}
+
+/// What a Python caller calls a thing that an upstream refuses.
+fn refused(name: &str) -> PyResult<Refused> {
+    let known = Refused::ALL.into_iter().find(|known| known.as_str() == name);
+    known.ok_or_else(|| {
+        let names = Refused::ALL.map(Refused::as_str).join(", ");
+        value_error(format!("what an upstream refuses is one of {names}"))
+    })
 }
 
 /// What a Python caller calls the way in which an upstream marks reasoning inside of content.

@@ -10,25 +10,30 @@
 //! * no `model` or no `messages`;
 //! * a second one of any field that is read here: every field of the table, `thinking`, `chat_template_kwargs`, and in
 //!   them `stream_options.include_usage`, `response_format.type`, `thinking.type`,
-//!   `chat_template_kwargs.enable_thinking`, `role`, `content`, `tool_calls` and `reasoning_content` of a message,
+//!   `chat_template_kwargs.enable_thinking`, `reasoning.effort`, `reasoning.enabled`, `role`, `content`, `tool_calls` and `reasoning_content` of a message,
 //!   `type`, `text` and `image_url` of a content part. Keys are compared with their escapes read. Other fields may repeat and are passed on.
 //!
 //! # What is rewritten
 //! * `model`, where the upstream's name is another one;
 //! * `stream` and `stream_options.include_usage`, wherever the upstream is to stream: the ledger wants the usage that
 //!   the client may not have asked for;
-//! * the thinking switches, where the client gave one: both leave, and what the [`Dialect`] says comes in, in place of
-//!   the member that it replaces. [`directive`] says where a directive goes;
+//! * the thinking switches, where the client gave one: all leave, and what the [`Dialect`] says comes in, in place of
+//!   the member that it replaces. [`directive`] says where a directive goes, [`effort`] what is a switch beside the
+//!   booleans. With [`Dialect::Native`] only the booleans are, and they have no effect;
 //! * `reasoning_content` of assistant messages that called tools and lost it, where the route wants it back, thinking is
 //!   not switched off, and it was kept: see [`lost`];
+//! * what the upstream is known to refuse: see [`refused`];
 //! * the fields that the route drops. A field that the rewrite itself sets is never dropped, nor are `model` and
 //!   `messages`.
 //!
 //! Members that come in are spelled `"key": value` and come after a `, `, whatever the style around them.
 
 mod directive;
+mod effort;
 pub mod error;
 mod lost;
+pub mod refused;
+mod respell;
 pub(crate) mod rewrite;
 pub(crate) mod scan;
 
@@ -39,7 +44,9 @@ use crate::json::{Member, Span};
 use crate::named_enum;
 
 use self::directive::Place;
+use self::effort::Effort;
 use self::lost::{LostTurn, MAX_LOST_TURNS};
+use self::refused::Refuses;
 use self::scan::{FIELDS, Field};
 
 /// What one scan finds in a request body.
@@ -53,6 +60,10 @@ pub struct ChatRequest {
     pub enable_thinking: Option<bool>,
     /// The gateway's own switch.
     pub llmgw_thinking: Option<bool>,
+    /// A `reasoning_effort` that needs a second look.
+    effort: Option<Effort>,
+    /// Whether a `reasoning` object asks for no thinking.
+    reasoning_off: bool,
     /// Where the first image is, such as `messages[2].content[1]`.
     pub first_image: Option<String>,
     /// Whether the client wants the usage chunk at the end of the stream.
@@ -68,17 +79,24 @@ pub struct ChatRequest {
 }
 
 impl ChatRequest {
-    /// Whether the client wants thinking: `llmgw_thinking`, else `enable_thinking`, else no word about it.
+    /// Whether the client wants thinking, where the model has a switch: `llmgw_thinking`, else `enable_thinking`, else
+    /// `false` where `reasoning_effort` or `reasoning` says so, else no word about it.
     #[must_use]
     pub fn thinking(&self) -> Option<bool> {
-        self.llmgw_thinking.or(self.enable_thinking)
+        self.boolean().or_else(|| self.off_fields().next().map(|_| false))
     }
 
     /// The name of the field that [`ChatRequest::thinking`] comes from.
     #[must_use]
     pub fn thinking_field(&self) -> Option<&'static str> {
         let own = self.llmgw_thinking.map(|_| Field::LlmgwThinking);
-        own.or(self.enable_thinking.map(|_| Field::EnableThinking)).map(Field::name)
+        let qwen = self.enable_thinking.map(|_| Field::EnableThinking);
+        own.or(qwen).or_else(|| self.off_fields().next()).map(Field::name)
+    }
+
+    /// The boolean switch.
+    fn boolean(&self) -> Option<bool> {
+        self.llmgw_thinking.or(self.enable_thinking)
     }
 
     /// The text that a directive would go to.
@@ -177,6 +195,8 @@ pub struct Route {
     pub upstream_stream: UpstreamStream,
     /// Names of top-level fields that the upstream refuses.
     pub drop: Vec<String>,
+    /// What it is to get in other words.
+    pub refuses: Refuses,
 }
 
 /// A request as the upstream gets it.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::answer::context::AnswerMode;
 use crate::dialect::Dialect;
 use crate::json::edit::{Edits, Piece};
-use crate::json::{JsonError, Member, Scanner, Value, text};
+use crate::json::{JsonError, Member, Scanner, Span, Value, text};
 use crate::turn::key::is_escaped_text;
 
 use super::directive::{self, Place};
@@ -30,7 +30,7 @@ impl ChatRequest {
         plan.model(&self.model, &route.upstream_model);
         let thinking = self.thinking_outcome(route);
         if let Some(ThinkingOutcome { asked, sent }) = thinking {
-            plan.thinking(sent, asked, self.directive_place());
+            plan.thinking(sent, asked, self.switches(sent, route.dialect), self.directive_place());
         }
         let mode = self.answer_mode(route, thinking);
         if mode != AnswerMode::Plain {
@@ -39,12 +39,25 @@ impl ChatRequest {
         let restored =
             if self.lost_turns(body, route) > 0 { plan.restore(&self.lost_turns, reasoning) } else { 0 };
         plan.drop_fields(&route.drop);
+        plan.name_the_limit(route.refuses);
+        if route.dialect != Dialect::Native {
+            plan.level_the_effort(route.refuses, self.effort);
+        }
         Rewrite { body: plan.pieces(), thinking, mode, restored }
+    }
+
+    /// The fields that say whether to think, but for the one that stays because the dialect has it.
+    fn switches(&self, sent: ThinkingSent, dialect: Dialect) -> impl Iterator<Item = Field> + use<> {
+        let stays = sent == ThinkingSent::Dialect(Dialect::EnableThinking);
+        let qwen = (!stays).then_some(Field::EnableThinking);
+        let off_fields = self.off_fields().filter(move |_| dialect != Dialect::Native);
+        [Some(Field::LlmgwThinking), qwen].into_iter().flatten().chain(off_fields)
     }
 
     /// What is done with the switch, where the client gave one.
     fn thinking_outcome(&self, route: &Route) -> Option<ThinkingOutcome> {
-        let asked = self.thinking()?;
+        // Where there is no switch, only the booleans are taken out; the other fields are the upstream's own.
+        let asked = if route.dialect == Dialect::Native { self.boolean() } else { self.thinking() }?;
         let known = route.thinking_modes.has(asked)
             && match route.dialect {
                 Dialect::Native => false,
@@ -152,6 +165,28 @@ impl<'a> Plan<'a> {
         self.top.field(field)
     }
 
+    pub(super) const fn body(&self) -> &[u8] {
+        self.body
+    }
+
+    pub(super) const fn member(&self, field: Field) -> Option<Member> {
+        self.top.field(field)
+    }
+
+    /// Whether something has been decided for this field, even where it is absent.
+    pub(super) const fn is_claimed(&self, field: Field) -> bool {
+        self.claimed[field as usize]
+    }
+
+    pub(super) fn replace(&mut self, span: Span, text: String) {
+        self.edits.replace(span, text.into_bytes());
+    }
+
+    /// A member of the body leaves.
+    pub(super) fn take_out(&mut self, member: Member) {
+        self.removed.push(member);
+    }
+
     pub(crate) fn model(&mut self, model: &str, upstream_model: &str) {
         if let Some(member) = self.claim(Field::Model)
             && model != upstream_model
@@ -168,19 +203,17 @@ impl<'a> Plan<'a> {
         self.set_inside(Field::StreamOptions, "include_usage", Setting::Boolean(true), &mut None);
     }
 
-    /// Take the switches out, put in what is to be sent.
-    fn thinking(&mut self, sent: ThinkingSent, on: bool, directive_place: Option<Place>) {
-        // The dialect's own switch stays where it stands. Otherwise what comes in takes the place of the first one.
-        let qwen = if sent == ThinkingSent::Dialect(Dialect::EnableThinking) {
-            None
-        } else {
-            self.claim(Field::EnableThinking)
-        };
-        let (mut place, other) = match (qwen, self.claim(Field::LlmgwThinking)) {
-            (Some(qwen), Some(llmgw)) if qwen.ordinal < llmgw.ordinal => (Some(qwen), Some(llmgw)),
-            (qwen, Some(llmgw)) => (Some(llmgw), qwen),
-            (qwen, None) => (qwen, None),
-        };
+    /// Take the switches out, put in what is to be sent: in place of the first one.
+    fn thinking(
+        &mut self,
+        sent: ThinkingSent,
+        on: bool,
+        switches: impl Iterator<Item = Field>,
+        directive_place: Option<Place>,
+    ) {
+        let mut gone: Vec<_> = switches.filter_map(|field| self.claim(field)).collect();
+        gone.sort_unstable_by_key(|member| std::cmp::Reverse(member.ordinal));
+        let mut place = gone.pop();
         match sent {
             ThinkingSent::Dialect(Dialect::EnableThinking) => {
                 self.set(Field::EnableThinking, Setting::Boolean(on), &mut place);
@@ -200,7 +233,7 @@ impl<'a> Plan<'a> {
             }
             ThinkingSent::Dialect(Dialect::Native) | ThinkingSent::Ignored => {}
         }
-        self.removed.extend([place, other].into_iter().flatten());
+        self.removed.extend(gone.into_iter().chain(place));
     }
 
     /// Give a field this value: where it stands, else in place of the member at `place`, else at the end.
@@ -269,7 +302,7 @@ impl<'a> Plan<'a> {
         let mut unknown = false;
         for name in names {
             match self.top.named(name.as_bytes()) {
-                Some(field) if self.claimed[field as usize] => {}
+                Some(field) if self.is_claimed(field) => {}
                 Some(field) => self.remove(field),
                 None => unknown = true,
             }

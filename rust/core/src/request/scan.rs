@@ -4,6 +4,7 @@ use crate::json::path::path_at;
 use crate::json::{self, JsonError, JsonErrorKind, Key, Kind, MAX_DEPTH, Member, Scanner, Span, Value};
 
 use super::directive::Place;
+use super::effort::{Effort, reasoning_is_off};
 use super::error::{RequestError, RequestErrorCode};
 use super::{ChatRequest, LostTurn, MAX_LOST_TURNS, Object, TopLevel};
 
@@ -27,11 +28,13 @@ pub(crate) enum Field {
     ReasoningEffort,
     Thinking,
     ChatTemplateKwargs,
+    MaxCompletionTokens,
+    Reasoning,
     Prompt,
 }
 
 /// The fields and their names, in the order of [`Field`].
-pub(super) const FIELDS: [(Field, &str); 18] = [
+pub(super) const FIELDS: [(Field, &str); 20] = [
     (Field::Model, "model"),
     (Field::Messages, "messages"),
     (Field::MaxTokens, "max_tokens"),
@@ -49,11 +52,13 @@ pub(super) const FIELDS: [(Field, &str); 18] = [
     (Field::ReasoningEffort, "reasoning_effort"),
     (Field::Thinking, "thinking"),
     (Field::ChatTemplateKwargs, "chat_template_kwargs"),
+    (Field::MaxCompletionTokens, "max_completion_tokens"),
+    (Field::Reasoning, "reasoning"),
     (Field::Prompt, "prompt"),
 ];
 
 /// What a chat-completions body has.
-pub(super) const CHAT: [Field; 17] = [
+pub(super) const CHAT: [Field; 19] = [
     Field::Model,
     Field::Messages,
     Field::MaxTokens,
@@ -71,6 +76,8 @@ pub(super) const CHAT: [Field; 17] = [
     Field::ReasoningEffort,
     Field::Thinking,
     Field::ChatTemplateKwargs,
+    Field::MaxCompletionTokens,
+    Field::Reasoning,
 ];
 
 impl Field {
@@ -85,7 +92,7 @@ impl Field {
 }
 
 /// What stops a scan, before it is worded.
-enum Refusal {
+pub(super) enum Refusal {
     Json(JsonError),
     NoObject { offset: usize },
     Field { code: RequestErrorCode, param: String, rule: String, offset: usize },
@@ -117,7 +124,7 @@ impl Refusal {
         }
     }
 
-    fn duplicate(param: impl Into<String>, offset: usize) -> Self {
+    pub(super) fn duplicate(param: impl Into<String>, offset: usize) -> Self {
         Self::Field {
             code: RequestErrorCode::DuplicateField,
             param: param.into(),
@@ -184,6 +191,8 @@ impl ChatRequest {
             stream: false,
             enable_thinking: None,
             llmgw_thinking: None,
+            effort: None,
+            reasoning_off: false,
             first_image: None,
             include_usage: false,
             top: TopLevel {
@@ -259,7 +268,7 @@ impl ChatRequest {
                 let fits = matches!(kind, Kind::String | Kind::Array);
                 expect(scanner, name, fits, "a string or an array")?;
             }
-            Field::MaxTokens | Field::Temperature | Field::TopP => {
+            Field::MaxTokens | Field::MaxCompletionTokens | Field::Temperature | Field::TopP => {
                 expect(scanner, name, kind == Kind::Number, "a number")?;
             }
             Field::Seed => {
@@ -303,9 +312,10 @@ impl ChatRequest {
             }
             Field::Stop => stop(scanner, kind)?,
             Field::ReasoningEffort => {
-                expect(scanner, name, kind == Kind::String, "a string")?;
+                self.effort = Effort::of(expect(scanner, name, kind == Kind::String, "a string")?, input);
             }
-            // No fields of the contract: any type passes.
+            // No type is documented for these: any passes.
+            Field::Reasoning if kind == Kind::Object => self.reasoning_off = reasoning_is_off(scanner)?,
             Field::Thinking if kind == Kind::Object => {
                 self.top.thinking_object = Some(object_with(scanner, field, kind, "type", "an object")?);
             }
@@ -313,7 +323,7 @@ impl ChatRequest {
                 self.top.chat_template_kwargs =
                     Some(object_with(scanner, field, kind, "enable_thinking", "an object")?);
             }
-            Field::Thinking | Field::ChatTemplateKwargs => {
+            Field::Thinking | Field::ChatTemplateKwargs | Field::Reasoning => {
                 scanner.value()?;
             }
         }

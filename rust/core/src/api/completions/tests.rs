@@ -7,6 +7,7 @@ use crate::answer::error::StreamErrorKind;
 use crate::answer::stream::{StreamState, Transformer};
 use crate::dialect::Dialect;
 use crate::request::error::RequestErrorCode;
+use crate::request::refused::Refuses;
 use crate::request::{ThinkingModes, UpstreamStream};
 use crate::sse::SseLimits;
 
@@ -15,6 +16,7 @@ fn route(drop: &[&str]) -> Route {
         upstream_model: "m".into(),
         dialect: Dialect::EnableThinking,
         thinking_modes: ThinkingModes::BOTH,
+        refuses: Refuses::NOTHING,
         restore_reasoning: true,
         upstream_stream: UpstreamStream::Always,
         drop: drop.iter().map(|&name| name.to_owned()).collect(),

@@ -2,6 +2,7 @@
 
 mod lost;
 mod properties;
+mod respell;
 mod rewrite;
 mod scan;
 mod thinking;
@@ -15,6 +16,7 @@ fn route(upstream_model: &str) -> Route {
         upstream_model: upstream_model.to_owned(),
         dialect: Dialect::for_model(upstream_model),
         thinking_modes: ThinkingModes::BOTH,
+        refuses: Refuses::NOTHING,
         restore_reasoning: false,
         upstream_stream: UpstreamStream::Auto,
         drop: Vec::new(),
@@ -27,6 +29,7 @@ fn plain(dialect: Dialect) -> Route {
         upstream_model: "m".to_owned(),
         dialect,
         thinking_modes: ThinkingModes::BOTH,
+        refuses: Refuses::NOTHING,
         restore_reasoning: false,
         upstream_stream: UpstreamStream::Never,
         drop: Vec::new(),

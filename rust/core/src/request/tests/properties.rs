@@ -129,6 +129,7 @@ fn any_route() -> impl Strategy<Value = Route> {
             upstream_model: model.to_owned(),
             dialect,
             thinking_modes: ThinkingModes::BOTH,
+            refuses: Refuses::NOTHING,
             restore_reasoning: false,
             upstream_stream,
             drop: drop.into_iter().map(str::to_owned).collect(),

@@ -206,6 +206,7 @@ fn all_edits_at_once() {
         upstream_model: "deepseek-v4-pro".to_owned(),
         dialect: Dialect::Directive,
         thinking_modes: ThinkingModes::BOTH,
+        refuses: Refuses::NOTHING,
         restore_reasoning: false,
         upstream_stream: UpstreamStream::Always,
         drop: vec!["seed".to_owned(), "user".to_owned()],

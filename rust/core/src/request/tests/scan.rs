@@ -29,6 +29,9 @@ fn documented_types_are_accepted() {
         r#""reasoning_effort":"a level of next year""#,
         r#""thinking":{"type":"enabled","keep":"all"},"chat_template_kwargs":{"enable_thinking":1}"#,
         r#""thinking":true,"chat_template_kwargs":"x""#,
+        r#""max_completion_tokens":-1.5,"reasoning":[],"x":1"#,
+        r#""reasoning":{"x":1,"x":2,"effort":5,"enabled":"no"}"#,
+        r#""max_completion_tokens":null,"reasoning":null"#,
         r#""max_tokens":null,"temperature":null,"top_p":null,"seed":null,"stream":null,"stream_options":null,
            "tools":null,"tool_choice":null,"enable_thinking":null,"llmgw_thinking":null,"response_format":null,
            "stop":null,"reasoning_effort":null,"thinking":null,"chat_template_kwargs":null"#,
@@ -56,6 +59,7 @@ fn other_types_are_refused() {
     // The offset is that of the value; the needle is looked for from the right.
     for (members, param, expected, needle) in [
         (r#""max_tokens":"1""#, "max_tokens", "a number", "\"1\""),
+        (r#""max_completion_tokens":[1]"#, "max_completion_tokens", "a number", "[1]"),
         (r#""temperature":true"#, "temperature", "a number", "true"),
         (r#""top_p":[]"#, "top_p", "a number", "[]"),
         (r#""seed": 1.0"#, "seed", "an integer", "1.0"),
@@ -157,6 +161,8 @@ fn a_field_that_is_read_stands_once() {
             with(r#""chat_template_kwargs":{"enable_thinking":1,"enable\u005fthinking":1}"#),
             "chat_template_kwargs.enable_thinking",
         ),
+        (with(r#""reasoning":{"effort":"none","effort":1}"#), "reasoning.effort"),
+        (with(r#""reasoning":{"enabled":null,"e\u006eabled":false}"#), "reasoning.enabled"),
         (r#"{"messages":[{},{"role":"user","role":"user"}]}"#.to_owned(), "messages[1].role"),
         (
             r#"{"messages":[{"content":null,"role":"user","c\u006fntent":""}]}"#.to_owned(),

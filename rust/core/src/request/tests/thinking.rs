@@ -356,3 +356,121 @@ fn a_directive_without_a_place_is_ignored() {
         assert_eq!(upstream_body(&input, &plain(Dialect::Directive)), expected);
     }
 }
+
+/// Fields that say "do not think" without a boolean, and those that do not.
+const OFF: [&str; 6] = [
+    r#""reasoning_effort":"none","#,
+    r#""reasoning_effort":"n\u006fne","#,
+    r#""reasoning":{"effort":"none"},"#,
+    r#""reasoning":{"enabled":false,"exclude":true},"#,
+    r#""reasoning":{"enabled":true,"effort":"none"},"#,
+    r#""reasoning":{"max_tokens":1,"\u0065nabled":false},"#,
+];
+const NO_WORD: [&str; 12] = [
+    r#""reasoning_effort":"high","#,
+    r#""reasoning_effort":"minimal","#,
+    r#""reasoning_effort":"None","#,
+    r#""reasoning_effort":null,"#,
+    r#""reasoning":null,"#,
+    r#""reasoning":false,"#,
+    r#""reasoning":{},"#,
+    r#""reasoning":{"enabled":true},"#,
+    r#""reasoning":{"effort":"high","exclude":true},"#,
+    r#""reasoning":{"effort":null,"enabled":null},"#,
+    r#""reasoning":{"enabled":"false","effort":0},"#,
+    r#""x":{"reasoning_effort":"none"},"#,
+];
+
+#[test]
+fn no_effort_is_the_switch_where_there_is_one() {
+    for (dialect, sent) in [
+        (Dialect::EnableThinking, r#""enable_thinking": false,"#),
+        (Dialect::ThinkingObject, r#""thinking": {"type": "disabled"},"#),
+        (Dialect::ChatTemplateKwargs, r#""chat_template_kwargs": {"enable_thinking": false},"#),
+        // No message takes it.
+        (Dialect::Directive, ""),
+    ] {
+        check(dialect, &OFF.map(|off| ("off", off, sent)));
+        check(dialect, &NO_WORD.map(|members| ("no word", members, members)));
+    }
+    let all = [&OFF[..], &NO_WORD[..]].concat();
+    check(Dialect::Native, &all.iter().map(|members| ("native", *members, *members)).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_effort_beside_other_switches() {
+    check(
+        Dialect::EnableThinking,
+        &[
+            (
+                "the boolean wins",
+                r#""enable_thinking":true,"reasoning_effort":"none","#,
+                r#""enable_thinking":true,"#,
+            ),
+            (
+                "the gateway's own as well",
+                r#""reasoning":{"effort":"none"},"a":1,"llmgw_thinking":true,"#,
+                r#""enable_thinking": true,"a":1,"#,
+            ),
+            (
+                "null is no word",
+                r#""enable_thinking":null,"reasoning_effort":"none","#,
+                r#""enable_thinking":false,"#,
+            ),
+            (
+                "one that says no, one that says how much",
+                r#""reasoning_effort":"high","reasoning":{"enabled":false},"#,
+                r#""reasoning_effort":"high","enable_thinking": false,"#,
+            ),
+            (
+                "both",
+                r#""reasoning":{"enabled":false},"a":1,"reasoning_effort":"none","#,
+                r#""enable_thinking": false,"a":1,"#,
+            ),
+        ],
+    );
+    check(
+        Dialect::ThinkingObject,
+        &[(
+            "an object of the client's",
+            r#""thinking":{"type":"enabled","x":1},"reasoning_effort":"none","#,
+            r#""thinking":{"type":"disabled","x":1},"#,
+        )],
+    );
+    check(
+        Dialect::Native,
+        &[(
+            "only the boolean goes",
+            r#""enable_thinking":true,"reasoning_effort":"none","reasoning":{"enabled":false},"#,
+            r#""reasoning_effort":"none","reasoning":{"enabled":false},"#,
+        )],
+    );
+}
+
+#[test]
+fn no_effort_shows_as_off() {
+    let body =
+        |members: &str| format!(r#"{{"model":"m","messages":[{{"role":"user","content":"a"}}],{members}}}"#);
+    for (members, field, thinking) in [
+        (r#""reasoning_effort":"none""#, Some("reasoning_effort"), Some(false)),
+        (r#""reasoning":{"enabled":false}"#, Some("reasoning"), Some(false)),
+        (r#""reasoning":{"enabled":false},"enable_thinking":true"#, Some("enable_thinking"), Some(true)),
+        (r#""reasoning_effort":"low""#, None, None),
+    ] {
+        let request = ChatRequest::scan(body(members).as_bytes()).unwrap();
+        assert_eq!((request.thinking_field(), request.thinking()), (field, thinking), "{members}");
+    }
+    let off = body(r#""reasoning_effort":"none""#);
+    for (dialect, header) in
+        [(Dialect::EnableThinking, "off; enable_thinking"), (Dialect::Directive, "off; directive")]
+    {
+        assert_eq!(rewrite(&off, &plain(dialect)).header(), header);
+    }
+    assert_eq!(rewrite(&off, &plain(Dialect::Native)).thinking, None);
+    let auto = Route { upstream_stream: UpstreamStream::Auto, ..plain(Dialect::EnableThinking) };
+    assert_eq!(rewrite(&off, &auto).mode, AnswerMode::Plain);
+    let always = ThinkingModes { on: true, off: false };
+    let lacking = Route { thinking_modes: always, ..plain(Dialect::EnableThinking) };
+    assert_eq!(rewrite(&off, &lacking).header(), "off; ignored");
+    assert_eq!(upstream_body(&off, &lacking), off.replace(r#","reasoning_effort":"none""#, ""));
+}
