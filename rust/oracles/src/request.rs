@@ -232,7 +232,9 @@ fn one_rewrite(request: &ChatRequest, body: &[u8], before: &Members, route: &Rou
     let has_switch = route.dialect != Dialect::Native;
     if thinking.is_some() {
         touched.extend(["enable_thinking", "llmgw_thinking"]);
-        off_fields(before).filter(|_| has_switch).for_each(|name| touched.push(name));
+        for name in off_fields(before).filter(|_| has_switch) {
+            touched.push(name);
+        }
     }
     let sent = thinking.map(|outcome| outcome.sent);
     match sent {
@@ -247,7 +249,12 @@ fn one_rewrite(request: &ChatRequest, body: &[u8], before: &Members, route: &Rou
     if restored > 0 {
         touched.push("messages");
     }
-    respelled(before, &after, route).into_iter().for_each(|name| touched.push(name));
+    for name in respelled(before, &after, route) {
+        touched.push(name);
+    }
+    if messages(before).iter().any(|message| mended(message, route, &[]) != reading(message, &[])) {
+        touched.push("messages");
+    }
     assert_eq!(before.others(&touched), after.others(&touched));
     if touched.len() == 1
         && before.given("model").is_some_and(|model| model == format!("{:?}", route.upstream_model))
@@ -309,7 +316,7 @@ fn one_rewrite(request: &ChatRequest, body: &[u8], before: &Members, route: &Rou
         assert_eq!(lost, 0);
     }
     let kept = if thinks { kept } else { &[] };
-    assert_eq!(restored, messages_restored(before, &after, kept, by_directive));
+    assert_eq!(restored, messages_restored(before, &after, route, kept, by_directive));
 
     // The upstream's reader takes it, and the rewrite has nothing to add to its own work.
     let again = ChatRequest::scan(&output).unwrap();
@@ -397,9 +404,62 @@ fn is_blank(value: &str) -> bool {
     }
 }
 
+/// A member as it is spelled; a list of content parts part by part.
+type Reading = Vec<(String, Vec<String>)>;
+
+fn reading(message: &Members, touched: &[&str]) -> Reading {
+    let spelled = |(name, value): (&str, &str)| {
+        let parts = if name == "content" && kind(value) == '[' { items(value) } else { None };
+        let parts = parts.map(|parts| parts.iter().map(|part| part.get().to_owned()).collect());
+        (name.to_owned(), parts.unwrap_or_else(|| vec![value.to_owned()]))
+    };
+    message.others(touched).into_iter().map(spelled).collect()
+}
+
+/// The same as the upstream is to get it.
+fn mended(message: &Members, route: &Route, touched: &[&str]) -> Reading {
+    let has = |one| route.refuses.has(one);
+    let leaves = |name: &str, value: &str| {
+        let other_rule = route.restore_reasoning && name == "reasoning_content";
+        has(Refused::Nulls) && value == "null" && !matches!(name, "role" | "content") && !other_rule
+    };
+    let mut mended = reading(message, touched);
+    mended.retain(|(name, value)| !leaves(name, &value.concat()));
+    for (name, value) in &mut mended {
+        let parts = message.given("content").is_some_and(|content| kind(content) == '[');
+        if name == "role" && has(Refused::DeveloperRole) && says(&value.concat(), "developer") {
+            *value = vec!["\"system\"".to_owned()];
+        } else if name == "content"
+            && has(Refused::EmptyText)
+            && parts
+            && value.iter().any(|part| is_empty(part))
+        {
+            value.retain(|part| !is_empty(part));
+            if value.is_empty() {
+                *value = vec!["\"\"".to_owned()];
+            }
+        }
+    }
+    mended
+}
+
+/// Whether this is a text part without text.
+fn is_empty(part: &str) -> bool {
+    let part = Members::of(part);
+    part.is_some_and(|part| {
+        part.given("type").is_some_and(|kind| says(kind, "text")) && part.given("text") == Some("\"\"")
+    })
+}
+
 /// Check that lost turns have what was kept of them, and that nothing else of any message has changed (but for the
 /// content that a directive goes to). How many have got theirs.
-fn messages_restored(before: &Members, after: &Members, kept: &[Option<&[u8]>], by_directive: bool) -> usize {
+fn messages_restored(
+    before: &Members,
+    after: &Members,
+    route: &Route,
+    kept: &[Option<&[u8]>],
+    by_directive: bool,
+) -> usize {
     const REASONING: &str = "reasoning_content";
     let (before, after) = (messages(before), messages(after));
     assert_eq!(before.len(), after.len());
@@ -413,10 +473,13 @@ fn messages_restored(before: &Members, after: &Members, kept: &[Option<&[u8]>], 
                 assert_eq!(after.all(REASONING), [text]);
                 restored += 1;
             }
-            None => assert_eq!(before.all(REASONING), after.all(REASONING)),
+            None => assert!(
+                before.all(REASONING) == after.all(REASONING)
+                    || route.refuses.has(Refused::Nulls) && before.given(REASONING).is_none()
+            ),
         }
         let touched = if by_directive { &[REASONING, "content"][..] } else { &[REASONING] };
-        assert_eq!(before.others(touched), after.others(touched));
+        assert_eq!(mended(before, route, touched), reading(after, touched));
     }
     restored
 }

@@ -67,7 +67,7 @@ impl Route {
             .ok_or_else(|| value_error("upstream_stream is one of auto, always, never"))?;
         let reasoning_tags = self::reasoning_tags(reasoning_tags)?;
         let thinking_modes = ThinkingModes { on: thinking_on, off: thinking_off };
-        let refuses = refuses.iter().map(|name| refused(name)).collect::<PyResult<Refuses>>()?;
+        let refuses = refuses.into_iter().map(|name| refused(&name)).collect::<PyResult<Refuses>>()?;
         let route = core::Route {
             upstream_model,
             dialect,

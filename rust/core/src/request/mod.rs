@@ -32,6 +32,7 @@ mod directive;
 mod effort;
 pub mod error;
 mod lost;
+mod messages;
 pub mod refused;
 mod respell;
 pub(crate) mod rewrite;
@@ -70,6 +71,8 @@ pub struct ChatRequest {
     pub(crate) include_usage: bool,
     /// Its fields.
     pub(crate) top: TopLevel,
+    /// What of its messages some upstreams refuse.
+    refusable: Refuses,
     /// The assistant messages that called tools and have no reasoning.
     lost_turns: Vec<LostTurn>,
     /// The last user message's text or list of parts.

@@ -10,6 +10,7 @@ use crate::turn::key::is_escaped_text;
 
 use super::directive::{self, Place};
 use super::lost::LostTurn;
+use super::refused::Refuses;
 use super::scan::{FIELDS, Field};
 use super::{ChatRequest, Object, Rewrite, Route, ThinkingOutcome, ThinkingSent, TopLevel, UpstreamStream};
 
@@ -38,12 +39,25 @@ impl ChatRequest {
         }
         let restored =
             if self.lost_turns(body, route) > 0 { plan.restore(&self.lost_turns, reasoning) } else { 0 };
+        let mendable = self.refusable.and(route.refuses);
+        if mendable != Refuses::NOTHING {
+            plan.mend_messages(mendable, self.text_of_directive(thinking), route.restore_reasoning);
+        }
         plan.drop_fields(&route.drop);
         plan.name_the_limit(route.refuses);
         if route.dialect != Dialect::Native {
             plan.level_the_effort(route.refuses, self.effort);
         }
         Rewrite { body: plan.pieces(), thinking, mode, restored }
+    }
+
+    /// The text that gets a directive, between its quotes.
+    fn text_of_directive(&self, thinking: Option<ThinkingOutcome>) -> Option<Span> {
+        let sent = thinking.is_some_and(|outcome| outcome.sent == ThinkingSent::Dialect(Dialect::Directive));
+        match self.directive_place() {
+            Some(Place::Text(text)) if sent => Some(text),
+            _ => None,
+        }
     }
 
     /// The fields that say whether to think, but for the one that stays because the dialect has it.
@@ -167,6 +181,11 @@ impl<'a> Plan<'a> {
 
     pub(super) const fn body(&self) -> &[u8] {
         self.body
+    }
+
+    /// What is edited, and the edits so far.
+    pub(super) const fn body_and_edits(&mut self) -> (&[u8], &mut Edits) {
+        (self.body, &mut self.edits)
     }
 
     pub(super) const fn member(&self, field: Field) -> Option<Member> {

@@ -6,6 +6,7 @@ use crate::json::{self, JsonError, JsonErrorKind, Key, Kind, MAX_DEPTH, Member, 
 use super::directive::Place;
 use super::effort::{Effort, reasoning_is_off};
 use super::error::{RequestError, RequestErrorCode};
+use super::refused::{Refused, Refuses};
 use super::{ChatRequest, LostTurn, MAX_LOST_TURNS, Object, TopLevel};
 
 /// A top-level field that the gateway reads: the contract's table, and the two objects that a dialect writes to.
@@ -193,6 +194,7 @@ impl ChatRequest {
             llmgw_thinking: None,
             effort: None,
             reasoning_off: false,
+            refusable: Refuses::NOTHING,
             first_image: None,
             include_usage: false,
             top: TopLevel {
@@ -362,7 +364,9 @@ impl ChatRequest {
             } else if key.text.is("reasoning_content") {
                 ("reasoning_content", reasoning.replace(scanner.member(&key)?).is_some())
             } else {
-                scanner.value()?;
+                if scanner.value()?.kind == Kind::Null {
+                    self.refusable.add(Refused::Nulls);
+                }
                 return Ok(());
             };
             if twice {
@@ -371,7 +375,17 @@ impl ChatRequest {
                 Ok(())
             }
         })?;
+        if [tool_calls, reasoning.map(|member| member.value)]
+            .into_iter()
+            .flatten()
+            .any(|value| value.kind == Kind::Null)
+        {
+            self.refusable.add(Refused::Nulls);
+        }
         let Some(role) = role.and_then(|value| value.as_text(input)) else { return Ok(()) };
+        if role.is("developer") {
+            self.refusable.add(Refused::DeveloperRole);
+        }
         if let Some(tool_calls) = tool_calls.filter(|calls| calls.kind == Kind::Array)
             && role.is("assistant")
             && !tool_calls.is_blank(input)
@@ -454,7 +468,11 @@ impl ChatRequest {
             self.first_image.get_or_insert_with(|| format!("messages[{message}].content[{index}]"));
         }
         let text = text.filter(|text| text.kind == Kind::String && kind.is_some_and(|kind| kind.is("text")));
-        Ok(text.map(inside))
+        let text = text.map(inside);
+        if text.is_some_and(Span::is_empty) {
+            self.refusable.add(Refused::EmptyText);
+        }
+        Ok(text)
     }
 
     fn check_required(&self, required: [Field; 2]) -> Result<(), Refusal> {
@@ -471,7 +489,7 @@ impl ChatRequest {
 }
 
 /// A string without its quotes.
-const fn inside(string: Value) -> Span {
+pub(super) const fn inside(string: Value) -> Span {
     Span { start: string.span.start + 1, end: string.span.end - 1 }
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the scan and of the rewrite, rule by rule, and the properties that hold for every body.
 
 mod lost;
+mod messages;
 mod properties;
 mod respell;
 mod rewrite;

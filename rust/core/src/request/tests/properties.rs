@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde::de::IgnoredAny;
 
 use super::error::RequestErrorCode;
+use super::refused::Refused;
 use super::*;
 
 fn read(body: &[u8]) -> Members {
@@ -63,8 +64,14 @@ fn message() -> impl Strategy<Value = String> {
         Just("null".to_owned()),
         prop::collection::vec(part, 0..3).prop_map(|parts| format!("[{}]", parts.join(",")))
     ];
-    (role, content, space()).prop_map(|(role, content, space)| {
-        format!(r#"{{{space}"role":"{role}","content":{space}{content}}}"#)
+    let more = prop::sample::select(vec![
+        "",
+        r#","refusal":null"#,
+        r#", "tool_calls" : null ,"n\u0061me":null"#,
+        r#","reasoning_content":null,"x":{"y":null}"#,
+    ]);
+    (role, content, space(), more).prop_map(|(role, content, space, more)| {
+        format!(r#"{{{space}"role":"{role}","content":{space}{content}{more}}}"#)
     })
 }
 
@@ -81,6 +88,11 @@ fn members(calm: bool) -> impl Strategy<Value = Vec<(String, String)>> {
     } else {
         (&["true", "false", "null"], &["true", "false", "null"])
     };
+    let (effort, reasoning): (&[_], _) = if calm {
+        (&["null", r#""minimal""#], "{}")
+    } else {
+        (&[r#""minimal""#, r#""no\u006ee""#, r#""none""#], r#"{"enabled" : false}"#)
+    };
     let touched = vec![
         optional("stream", stream),
         optional("enable_thinking", switch),
@@ -89,6 +101,10 @@ fn members(calm: bool) -> impl Strategy<Value = Vec<(String, String)>> {
         optional("thinking", &["null", "1", "{ }", r#"{"type":"enabled"}"#, r#"{"keep": "all" }"#]),
         optional("chat_template_kwargs", &["[]", "{}", r#"{"enable_thinking":false,"y":1.0}"#]),
         optional("seed", &["null", "-0", "123456789012345678901234567890"]),
+        optional("max_tokens", &["null", "7"]),
+        optional("max_completion_tokens", &["null", "5.0e0"]),
+        optional("reasoning_effort", effort),
+        optional("reasoning", &["null", "true", r#"{"effort":"high","enabled":true}"#, reasoning]),
     ];
     let others =
         prop::collection::vec((prop::sample::select(vec!["x", "y", "metadata", "user"]), value()), 0..4)
@@ -124,12 +140,13 @@ fn any_route() -> impl Strategy<Value = Route> {
         prop::sample::select(Dialect::ALL.to_vec()),
         prop::sample::select(streams),
         prop::sample::subsequence(vec!["seed", "x", "user", "stream_options", "thinking"], 0..=3),
+        prop::sample::subsequence(Refused::ALL.to_vec(), 0..=Refused::ALL.len()),
     )
-        .prop_map(|(model, dialect, upstream_stream, drop)| Route {
+        .prop_map(|(model, dialect, upstream_stream, drop, refuses)| Route {
             upstream_model: model.to_owned(),
             dialect,
             thinking_modes: ThinkingModes::BOTH,
-            refuses: Refuses::NOTHING,
+            refuses: refuses.into_iter().collect(),
             restore_reasoning: false,
             upstream_stream,
             drop: drop.into_iter().map(str::to_owned).collect(),
@@ -188,9 +205,13 @@ proptest! {
 
         // What the rewrite may touch at all; every other member is there, verbatim and in order.
         let mut touched = vec!["model"];
+        if route.refuses != Refuses::NOTHING {
+            touched.extend(["messages", "max_tokens", "max_completion_tokens", "reasoning_effort"]);
+        }
         touched.extend(route.drop.iter().map(String::as_str));
         if thinking.is_some() {
             touched.extend(["enable_thinking", "llmgw_thinking", "thinking", "chat_template_kwargs"]);
+            touched.extend(["reasoning_effort", "reasoning"]);
         }
         if mode != AnswerMode::Plain {
             touched.extend(["stream", "stream_options"]);
@@ -231,6 +252,12 @@ proptest! {
             let settled = Route { upstream_stream: UpstreamStream::Never, drop: Vec::new(), ..route };
             prop_assert_eq!(Rewritten::of(&again, &output, &settled, &[]).body, None);
         }
+    }
+
+    #[test]
+    fn the_fuzzers_oracle_holds(body in body(!CALM)) {
+        llmgw_oracles::rewrite(body.as_bytes());
+        llmgw_oracles::request(body.as_bytes());
     }
 
     #[test]
