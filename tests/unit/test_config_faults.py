@@ -263,6 +263,17 @@ UNPRINTABLE = (
             "models[0].thinking_modes: is empty; write at least one value or leave the line out",
         ),
         (
+            with_model('developer_role = "user"'),
+            "models[0].developer_role: is not a known value; it must be one of 'keep', 'system'",
+        ),
+        (
+            with_model('refuses = ["developer"]'),
+            (
+                "models[0].refuses[0]: is not a known value; it must be one of 'developer_role', "
+                "'empty_text', 'nulls', 'max_completion_tokens', 'minimal_effort'"
+            ),
+        ),
+        (
             with_model('thinking_fallback = "ignore"'),
             "models[0].thinking_fallback: is not a known value; it must be one of 'error', 'drop'",
         ),

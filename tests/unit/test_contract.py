@@ -5,12 +5,13 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from llmgw._core import ChatRequest, RequestError, UpstreamError, clean_completion, dialect_for
 from llmgw.config import DIALECTS, parse_config
+from llmgw.config.families import FAMILIES, Refused
 from llmgw.errors import ERRORS
 from tests.support.pages import blocks, headings, names, rows, section
 from tests.support.processes import ROOT
@@ -99,6 +100,20 @@ def test_the_thinking_table_is_the_dialects() -> None:
             assert example[0].lower().startswith(prefix[:-1])
             assert dialect_for(prefix[:-1]) == dialect
             assert dialect_for(f"vendor/{example[0]}") == "native"
+
+
+def test_the_table_of_refusals_is_the_families() -> None:
+    stated = {
+        names(refused)[0]: families.lower().split(", ")
+        for refused, _, families in rows(section(CONTRACT, "What a family refuses"))
+    }
+    known = {
+        refused: [family.name for family in FAMILIES if refused in family.refuses]
+        for refused in get_args(Refused)
+    }
+    assert {refused: sorted(families) for refused, families in stated.items()} == {
+        refused: sorted(families) for refused, families in known.items()
+    }
 
 
 def test_the_error_table_is_the_codes() -> None:

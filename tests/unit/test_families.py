@@ -1,5 +1,7 @@
 """What names tell."""
 
+from typing import Any
+
 import pytest
 
 from llmgw.config import ModelConfig, TargetConfig
@@ -82,3 +84,47 @@ def test_who_wants_reasoning_back(name: str, *, wanted: bool) -> None:
     for word, expected in ((None, wanted), (True, True), (False, False)):
         model = ModelConfig(id="m", upstream="u", upstream_model=name, restore_reasoning=word)
         assert model.wants_reasoning_at(model.targets[0]) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "refuses"),
+    [
+        ("qwen3.6-plus", {"developer_role", "minimal_effort"}),
+        ("deepseek-v4-pro", {"developer_role", "max_completion_tokens", "minimal_effort"}),
+        ("deepseek-r1-distill-qwen-32b", {"developer_role", "max_completion_tokens", "minimal_effort"}),
+        (
+            "glm-5",
+            {"developer_role", "max_completion_tokens", "minimal_effort", "empty_text", "nulls"},
+        ),
+        ("kimi-k2.6", {"developer_role"}),
+        ("minimax-m3", {"developer_role"}),
+        ("gemini-3-flash", {"nulls"}),
+        ("devstral-2512", {"nulls"}),
+        ("gpt-5", set()),
+    ],
+)
+def test_what_a_family_refuses(name: str, refuses: set[str]) -> None:
+    for model_id, upstream_model in (("m", name), (name, "ep-2026")):
+        model = ModelConfig(id=model_id, upstream="u", upstream_model=upstream_model)
+        assert model.refused_at(model.targets[0]) == refuses
+
+
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [
+        ({}, {"developer_role", "minimal_effort"}),
+        ({"developer_role": "keep"}, {"minimal_effort"}),
+        ({"developer_role": "system"}, {"developer_role", "minimal_effort"}),
+        ({"refuses": ()}, set()),
+        ({"refuses": ("nulls",)}, {"nulls"}),
+        ({"refuses": ("nulls",), "developer_role": "system"}, {"nulls", "developer_role"}),
+        ({"refuses": ("developer_role",), "developer_role": "keep"}, set()),
+    ],
+)
+def test_the_config_knows_better_what_is_refused(words: dict[str, Any], refused: set[str]) -> None:
+    of_model = ModelConfig(id="qwen3-max", upstream="u", **words)
+    target = TargetConfig(upstream="u", **words)
+    of_target = ModelConfig(id="qwen3-max", targets=(target,), developer_role="keep", refuses=("empty_text",))
+    assert of_model.refused_at(of_model.targets[0]) == refused
+    if words.keys() == {"refuses", "developer_role"}:
+        assert of_target.refused_at(of_target.targets[0]) == refused

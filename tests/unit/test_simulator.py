@@ -566,3 +566,37 @@ def test_a_text_completion_that_breaks_off() -> None:
     frames = complete("deepseek-v4-pro", stream=True, simulate={"error_after_chunks": 1}).text.split("\n\n")
     assert len(frames) == 3
     assert "error" in json.loads(frames[1].removeprefix("data: "))
+
+
+REFUSALS_OF_DEVELOPERS = {
+    "qwen": "developer is not one of",
+    "deepseek": "unknown variant `developer`",
+    "glm": "developer",
+    "kimi": "role 'developer' is not allowed",
+    "minimax": "invalid role: developer",
+}
+
+
+@pytest.mark.parametrize("family", REFUSALS_OF_DEVELOPERS)
+def test_developers_are_refused(family: str) -> None:
+    answer = chat(DEFAULTS[family], messages=[*HELLO, {"role": "developer", "content": "Be brief."}])
+    assert answer.status_code == 400
+    assert REFUSALS_OF_DEVELOPERS[family] in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("family", DEFAULTS)
+def test_only_glm_refuses_empty_text_parts(family: str) -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": ""}]
+    answer = chat(DEFAULTS[family], messages=[{"role": "user", "content": parts}])
+    if family != "glm":
+        assert answer.status_code == 200
+        return
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (400, "1214")
+    assert error["message"].startswith("messages[0].content[1].text")
+
+
+@pytest.mark.parametrize("family", DEFAULTS)
+def test_which_limits_hold(family: str) -> None:
+    [choice] = chat(DEFAULTS[family], max_completion_tokens=1).json()["choices"]
+    assert (choice["finish_reason"] == "length") == (family not in {"deepseek", "glm"})

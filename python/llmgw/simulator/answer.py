@@ -5,6 +5,7 @@
 
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from llmgw.simulator import tokens
@@ -97,13 +98,13 @@ def compose(request: ChatRequest, model: Model, *, thinking: bool, question: str
     return Answer(reasoning, text, (), "stop")
 
 
-def limit(answer: Answer, request: ChatRequest, *, covers_reasoning: bool) -> Answer:
-    """Apply `stop` (to the content) and `max_tokens` (to the reasoning too, with `covers_reasoning`)."""
+def limit(answer: Answer, request: ChatRequest, *, covers_reasoning: bool, fields: Sequence[str]) -> Answer:
+    """Apply `stop` to the content, and a limit, to the reasoning too if `covers_reasoning`."""
     stops = request.body.get("stop")
     for stop in [stops] if isinstance(stops, str) else stops or []:
         if isinstance(stop, str) and stop and stop in answer.content:
             answer = replace(answer, content=answer.content.split(stop, 1)[0])
-    wanted = request.body.get("max_completion_tokens", request.body.get("max_tokens"))
+    wanted = next((request.body[name] for name in fields if name in request.body), None)
     if not isinstance(wanted, int | float):
         return answer
     budget = max(1, int(wanted))

@@ -52,6 +52,7 @@ class TextCompletions(ABC):
                 compose(one, model, thinking=False, question=one.question, choice=choice),
                 one,
                 covers_reasoning=False,
+                fields=("max_tokens",),
             )
             for one in alone
             for choice in range(request.choices)

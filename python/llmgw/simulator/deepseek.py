@@ -4,7 +4,7 @@ Switch: `thinking: {"type": "enabled" | "disabled"}`, as DeepSeek documents it, 
 end of the last user message (` /think`, ` /no_think`), so that both ways of configuring a gateway can be
 tried here. If both are given, the directive wins. On by default. While it is on, an assistant message with
 tool calls must include its reasoning. The chunk with the finish reason has the usage. Comments are sent while
-a request waits.
+a request waits. The only limit is `max_tokens`.
 """
 
 import re
@@ -38,7 +38,17 @@ class DeepSeek(Provider):
         Model("deepseek-v4-flash", "deepseek", Thinking.ON, context_window=1_000_000),
     )
     waits_with_comments: ClassVar[bool] = True
+    limits: ClassVar[tuple[str, ...]] = ("max_tokens",)
     text_completions: ClassVar[TextCompletions | None] = FillInTheMiddle()
+
+    def check_messages(self, request: ChatRequest) -> None:
+        """DeepSeek does not know `developer`."""
+        if (index := request.role_at("developer")) is not None:
+            raise RefusalError(
+                Refusal.INVALID_REQUEST,
+                f"Failed to deserialize the JSON body into the target type: messages[{index}].role: "
+                "unknown variant `developer`, expected one of `system`, `user`, `assistant`, `tool`",
+            )
 
     def thinking(self, request: ChatRequest, model: Model) -> bool:
         """The directive, else the object, else on."""

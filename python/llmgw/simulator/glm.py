@@ -2,7 +2,7 @@
 
 Switch: `thinking: {"type": "enabled" | "disabled"}`, on by default; `glm-5-flash` always thinks and refuses
 `disabled` with code 1210. Every delta has the role; only the last chunk has `finish_reason` and the
-usage. A tool call comes in one piece unless `tool_stream` is true.
+usage. A tool call comes in one piece unless `tool_stream` is true. The only limit is `max_tokens`.
 """
 
 import time
@@ -33,6 +33,15 @@ class Glm(Provider):
         Model("glm-4.6v", "glm", Thinking.ON, images=True, context_window=131_072),
         Model("glm-5-flash", "glm", Thinking.ALWAYS, context_window=204_800),
     )
+    limits: ClassVar[tuple[str, ...]] = ("max_tokens",)
+
+    def check_messages(self, request: ChatRequest) -> None:
+        """GLM knows neither `developer` nor empty text parts."""
+        if (index := request.role_at("developer")) is not None:
+            raise RefusalError(Refusal.INVALID_REQUEST, f"messages[{index}].role: developer", code="1214")
+        if (at := request.empty_text_at()) is not None:
+            message = f"messages[{at[0]}].content[{at[1]}].text cannot be empty"
+            raise RefusalError(Refusal.INVALID_REQUEST, message, code="1214")
 
     def thinking(self, request: ChatRequest, model: Model) -> bool:
         """The object, else on."""

@@ -33,6 +33,11 @@ class Kimi(Provider):
         Model("kimi-k2-thinking", "kimi", Thinking.ALWAYS, context_window=262_144),
     )
 
+    def check_messages(self, request: ChatRequest) -> None:
+        """Kimi does not know `developer`."""
+        if request.role_at("developer") is not None:
+            raise RefusalError(Refusal.INVALID_REQUEST, "role 'developer' is not allowed")
+
     def thinking(self, request: ChatRequest, model: Model) -> bool:
         """The object, else on."""
         given = request.body.get("thinking")

@@ -36,6 +36,11 @@ class MiniMax(Provider):
         Model("minimax-m2", "minimax", Thinking.ALWAYS, context_window=204_800),
     )
 
+    def check_messages(self, request: ChatRequest) -> None:
+        """MiniMax does not know `developer`."""
+        if request.role_at("developer") is not None:
+            raise RefusalError(Refusal.INVALID_REQUEST, "invalid params, invalid role: developer")
+
     def thinking(self, request: ChatRequest, model: Model) -> bool:
         """M2: always. M3: the object, else on."""
         if model.thinking is Thinking.ALWAYS:

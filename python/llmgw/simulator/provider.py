@@ -19,6 +19,8 @@ class Provider(ABC):
     """`owned_by` in the list of models."""
     models: ClassVar[tuple[Model, ...]]
     max_tokens_covers_reasoning: ClassVar[bool] = True
+    limits: ClassVar[tuple[str, ...]] = ("max_completion_tokens", "max_tokens")
+    """The fields that limit an answer, the first that is given; others are passed over."""
     waits_with_comments: ClassVar[bool] = False
     """True if the provider sends headers and comments while a request waits for its turn."""
     text_completions: ClassVar[TextCompletions | None] = None
@@ -43,6 +45,7 @@ class Provider(ABC):
         model = self.model(request)
         if request.images and not model.images:
             raise RefusalError(Refusal.INVALID_REQUEST, f"{model.id} takes text only, but an image was given")
+        self.check_messages(request)
         thinking = self.thinking(request, model)
         question = self.question(request)
         answers = tuple(
@@ -50,6 +53,7 @@ class Provider(ABC):
                 compose(request, model, thinking=thinking, question=question, choice=choice),
                 request,
                 covers_reasoning=self.max_tokens_covers_reasoning,
+                fields=self.limits,
             )
             for choice in range(request.choices)
         )
@@ -58,6 +62,10 @@ class Provider(ABC):
     def question(self, request: ChatRequest) -> str:
         """The user's text without this provider's switch."""
         return request.question
+
+    @abstractmethod
+    def check_messages(self, request: ChatRequest) -> None:
+        """Raises RefusalError for messages that the real provider would refuse."""
 
     @abstractmethod
     def thinking(self, request: ChatRequest, model: Model) -> bool:

@@ -40,6 +40,15 @@ class Qwen(Provider):
     # The models are open, and vLLM serves them; DashScope has no text completions.
     text_completions: ClassVar[TextCompletions | None] = Vllm()
 
+    def check_messages(self, request: ChatRequest) -> None:
+        """DashScope does not know `developer`."""
+        if (index := request.role_at("developer")) is not None:
+            raise RefusalError(
+                Refusal.INVALID_REQUEST,
+                "developer is not one of ['system', 'assistant', 'user', 'tool', 'function'] - "
+                f"'messages.{index}.role'",
+            )
+
     def thinking(self, request: ChatRequest, model: Model) -> bool:
         """`enable_thinking`; with it on, only streams are answered."""
         switch = request.body.get("enable_thinking")

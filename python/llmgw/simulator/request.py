@@ -103,6 +103,19 @@ class ChatRequest:
         thinking = self.body.get("thinking")
         return thinking.get("type") if isinstance(thinking, dict) else None
 
+    def role_at(self, role: str) -> int | None:
+        """Index of the first message of this role."""
+        return next((i for i, message in enumerate(self.messages) if message.get("role") == role), None)
+
+    def empty_text_at(self) -> tuple[int, int] | None:
+        """Index of the first message with an empty text part, and the part's index."""
+        for index, message in enumerate(self.messages):
+            content = message.get("content")
+            for position, part in enumerate(content if isinstance(content, list) else []):
+                if isinstance(part, dict) and part.get("type") == "text" and part.get("text") == "":
+                    return index, position
+        return None
+
     def tool_call_without_reasoning(self) -> int | None:
         """Index of the first assistant message with tool calls but without reasoning."""
         for index, message in enumerate(self.messages):
