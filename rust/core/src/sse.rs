@@ -1,9 +1,9 @@
 //! An incremental parser of event streams, to the letter of the WHATWG specification
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>).
 //!
-//! Bytes go in as they come, cut anywhere; events come out. Lines end with LF, CRLF or CR, also when a CRLF is cut
-//! between two reads; one BOM at the very start is skipped. Data stays bytes here: its reader decodes it, so no
-//! character can be harmed by a cut inside it.
+//! Bytes go in as they come, cut anywhere; events come out, in place: only what a read has cut is copied, and comments and
+//! unknown fields are never kept. Lines end with LF, CRLF or CR, also when a CRLF is cut between two reads; one BOM at the
+//! very start is skipped. Data stays bytes here: its reader decodes it, so no character can be harmed by a cut inside it.
 //!
 //! Two things go beyond the specification, both reported and left to the caller to judge: a field with a name that
 //! the specification does not know ([`Item::Unknown`]; one provider writes its errors so), and the event that the
@@ -16,7 +16,7 @@ use crate::json::Span;
 pub struct SseLimits {
     /// For one line, its terminator not counted.
     pub max_line_bytes: usize,
-    /// For the data of one event, over all its `data:` lines.
+    /// For what one event holds: its data, over all its `data:` lines, its type and the last id.
     pub max_event_bytes: usize,
 }
 
@@ -88,53 +88,79 @@ pub enum Item<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Data {
     None,
-    /// One line, still where it came in.
-    Line {
+    /// One line, still where it came in: in the read at hand.
+    InPlace {
         value: Span,
         /// `data: ` in front of it and LF after it.
         canonical: bool,
     },
-    /// Several lines, in [`Parser::joined`].
-    Joined,
+    /// In [`Parser::held`], from here on.
+    Held {
+        start: usize,
+        /// One line, with `data: ` in front of it, and LF came after it.
+        canonical: bool,
+    },
 }
 
-/// A line and its terminator.
+/// A line without its terminator.
 #[derive(Clone, Copy)]
 struct Line {
-    content: Span,
-    /// Where the next line begins.
-    next: usize,
+    place: Place,
     ends_with_lf: bool,
 }
 
-/// What [`Parser::advance`] found, as spans, so that the borrow of the buffer begins only afterwards.
-enum Found {
-    Event { data: Data, canonical_end: Option<usize> },
-    Unknown { name: Span, value: Span },
+/// Where a line is.
+#[derive(Clone, Copy)]
+enum Place {
+    /// In the read at hand.
+    InPlace(Span),
+    /// In [`Parser::line`]: a read has cut it.
+    Carried,
 }
 
-/// The parser's state between two reads.
+/// What was found, as spans of its line: so the borrow of an item begins only afterwards.
+enum Found {
+    Event { canonical: bool },
+    Unknown { place: Place, name: Span, value: Span },
+}
+
+/// What of the parser an item borrows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lent {
+    Nothing,
+    Line,
+    Event,
+}
+
+/// The parser's state between two reads: nothing but what a read has cut.
 #[derive(Debug)]
 pub struct Parser {
     limits: SseLimits,
-    /// Bytes that may still be needed: the unfinished event's only data line, then what has not been read.
-    buffer: Vec<u8>,
-    /// Start of the line that is to be read next.
-    line_start: usize,
-    /// Up to here that line is known to hold no terminator.
-    searched: usize,
-    /// The first byte that a compaction must keep.
-    keep_from: usize,
+    /// The start of a line whose end has not come.
+    line: Vec<u8>,
+    /// The open event's data, once it is not in the read at hand any more.
+    held: Vec<u8>,
     data: Data,
-    joined: Vec<u8>,
+    /// The data line was the last line.
+    after_data: bool,
     event_type: Vec<u8>,
     last_event_id: Vec<u8>,
     retry_ms: Option<u64>,
     /// The last read ended with a CR: an LF at the start of the next one belongs to it.
     skip_lf: bool,
     at_start: bool,
-    /// The event handed out last; its state is reset when the next one is asked for.
-    dispatched: bool,
+    /// What the last item borrows, until the next one is asked for.
+    lent: Lent,
+    failed: Option<SseError>,
+}
+
+/// Goes through one read. To be used until it has no more: what is left then is kept for the next read.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    parser: &'a mut Parser,
+    input: &'a [u8],
+    /// Start of the line that is to be read next.
+    position: usize,
 }
 
 impl Parser {
@@ -143,18 +169,17 @@ impl Parser {
     pub const fn new(limits: SseLimits) -> Self {
         Self {
             limits,
-            buffer: Vec::new(),
-            line_start: 0,
-            searched: 0,
-            keep_from: 0,
+            line: Vec::new(),
+            held: Vec::new(),
             data: Data::None,
-            joined: Vec::new(),
+            after_data: false,
             event_type: Vec::new(),
             last_event_id: Vec::new(),
             retry_ms: None,
             skip_lf: false,
             at_start: true,
-            dispatched: false,
+            lent: Lent::Nothing,
+            failed: None,
         }
     }
 
@@ -165,237 +190,325 @@ impl Parser {
         self.retry_ms
     }
 
-    /// Take in what was read. Call [`Parser::next`] until it has no more, then push again.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.reset_dispatched();
-        self.compact();
-        self.buffer.extend_from_slice(bytes);
+    /// How many bytes the next read may have to be joined with.
+    #[must_use]
+    pub const fn carried_bytes(&self) -> usize {
+        self.line.len() + self.held.len()
     }
 
-    /// The next item of what has been pushed; `None` until more is pushed.
-    ///
-    /// # Errors
-    /// [`SseError`] once a cap is passed; then, and ever after.
-    // Not an iterator: each item borrows the parser's buffer.
-    #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Result<Option<Item<'_>>, SseError> {
-        self.reset_dispatched();
-        let found = self.advance()?;
-        Ok(found.map(|found| self.item(&found)))
+    /// The items of what was read.
+    pub const fn read<'a>(&'a mut self, input: &'a [u8]) -> Reader<'a> {
+        Reader { parser: self, input, position: 0 }
     }
 
     /// At the end of the stream: the event that is left without its blank line, which the specification discards.
-    /// Its last line may have been cut anywhere.
+    /// Its last line may have been cut anywhere. Where that is an unknown field, it comes first; ask twice.
     ///
     /// # Errors
-    /// As [`Parser::next`].
+    /// As [`Reader::next`].
     pub fn finish(&mut self) -> Result<Option<Item<'_>>, SseError> {
-        self.reset_dispatched();
-        if self.line_start < self.buffer.len() {
-            let content = Span { start: self.line_start, end: self.buffer.len() };
-            let line = Line { content, next: content.end, ends_with_lf: false };
-            self.line_start = line.next;
-            if let Some(found) = self.field(line)? {
-                return Ok(Some(self.item(&found)));
+        self.reset();
+        self.check()?;
+        if !self.line.is_empty() {
+            let line = Line { place: Place::Carried, ends_with_lf: false };
+            if let Some(found) = self.line(line, &[])? {
+                return Ok(Some(self.item(&found, &[])));
             }
         }
-        let found = self.dispatch(None);
-        Ok(found.map(|found| self.item(&found)))
+        let found = self.dispatch(false);
+        Ok(found.map(|found| self.item(&found, &[])))
     }
 
-    fn advance(&mut self) -> Result<Option<Found>, SseError> {
-        while let Some(line) = self.next_line()? {
-            self.line_start = line.next;
-            self.searched = line.next;
-            let found = if line.content.is_empty() {
-                let canonical_end = line.ends_with_lf.then_some(line.next);
-                self.dispatch(canonical_end)
-            } else {
-                self.field(line)?
-            };
-            if self.data == Data::None || self.data == Data::Joined {
-                self.keep_from = self.line_start;
-            }
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(None)
+    fn check(&self) -> Result<(), SseError> {
+        self.failed.map_or(Ok(()), Err)
     }
 
-    /// The next whole line, found but not consumed.
-    fn next_line(&mut self) -> Result<Option<Line>, SseError> {
-        if self.at_start && !self.skip_byte_order_mark() {
-            return Ok(None);
-        }
-        if self.skip_lf && self.line_start < self.buffer.len() {
-            self.skip_lf = false;
-            if self.buffer[self.line_start] == b'\n' {
-                self.line_start += 1;
-                self.searched = self.line_start;
-            }
-        }
-        let Some(at) = memchr::memchr2(b'\n', b'\r', &self.buffer[self.searched..]) else {
-            self.searched = self.buffer.len();
-            self.check_line(self.buffer.len() - self.line_start)?;
-            return Ok(None);
-        };
-        let end = self.searched + at;
-        self.check_line(end - self.line_start)?;
-        let ends_with_lf = self.buffer[end] == b'\n';
-        let mut next = end + 1;
-        if !ends_with_lf {
-            match self.buffer.get(next) {
-                Some(b'\n') => next += 1,
-                Some(_) => {}
-                None => self.skip_lf = true,
-            }
-        }
-        Ok(Some(Line { content: Span { start: self.line_start, end }, next, ends_with_lf }))
+    fn fail<T>(&mut self, error: SseError) -> Result<T, SseError> {
+        self.failed = Some(error);
+        (self.line, self.held) = (Vec::new(), Vec::new());
+        Err(error)
     }
 
-    const fn check_line(&self, length: usize) -> Result<(), SseError> {
+    fn check_line(&mut self, length: usize) -> Result<(), SseError> {
         let limit = self.limits.max_line_bytes;
-        if length > limit { Err(SseError::LineTooLong { limit }) } else { Ok(()) }
+        if length > limit { self.fail(SseError::LineTooLong { limit }) } else { Ok(()) }
     }
 
-    /// Whether the start of the stream is known; skips the mark where it is one.
-    fn skip_byte_order_mark(&mut self) -> bool {
-        const MARK: &[u8] = b"\xef\xbb\xbf";
-        if self.buffer.len() < MARK.len() && MARK.starts_with(&self.buffer) {
-            return false;
+    /// What the open event holds: data, and around it what its other lines said.
+    fn check_event(&mut self) -> Result<(), SseError> {
+        let data = match self.data {
+            Data::None => 0,
+            Data::InPlace { value, .. } => value.len(),
+            Data::Held { start, .. } => self.held.len() - start,
+        };
+        let limit = self.limits.max_event_bytes;
+        if data + self.event_type.len() + self.last_event_id.len() > limit {
+            return self.fail(SseError::EventTooLarge { limit });
         }
-        if self.buffer.starts_with(MARK) {
-            self.line_start = MARK.len();
-            self.searched = MARK.len();
-        }
-        self.at_start = false;
-        true
+        Ok(())
     }
 
     /// Read one line that is not blank.
-    fn field(&mut self, line: Line) -> Result<Option<Found>, SseError> {
-        let bytes = line.content.of(&self.buffer);
+    fn line(&mut self, line: Line, input: &[u8]) -> Result<Option<Found>, SseError> {
+        let found = self.field(line, input)?;
+        if matches!(line.place, Place::Carried) {
+            self.lent = Lent::Line;
+            if found.is_none() {
+                self.reset();
+            }
+        }
+        Ok(found)
+    }
+
+    fn field(&mut self, line: Line, input: &[u8]) -> Result<Option<Found>, SseError> {
+        let bytes = match line.place {
+            Place::InPlace(span) => span.of(input),
+            Place::Carried => &self.line,
+        };
         let colon = memchr::memchr(b':', bytes).unwrap_or(bytes.len());
-        let name = &bytes[..colon];
         let spaced = bytes.get(colon + 1) == Some(&b' ');
-        let value_start = bytes.len().min(colon + 1 + usize::from(spaced));
-        let value = Span { start: line.content.start + value_start, end: line.content.end };
-        match name {
-            b"data" => self.data_line(value, line.ends_with_lf && spaced)?,
+        let value = &bytes[bytes.len().min(colon + 1 + usize::from(spaced))..];
+        let value_span = Span { start: bytes.len() - value.len(), end: bytes.len() };
+        self.after_data = false;
+        match &bytes[..colon] {
+            b"data" => {
+                self.data_line(line, value_span, line.ends_with_lf && spaced, input);
+                self.check_event()?;
+            }
             b"event" => {
-                self.event_type.clear();
-                self.event_type.extend_from_slice(value.of(&self.buffer));
+                value.clone_into(&mut self.event_type);
+                self.check_event()?;
             }
             b"id" => {
-                if memchr::memchr(0, value.of(&self.buffer)).is_none() {
-                    self.last_event_id.clear();
-                    self.last_event_id.extend_from_slice(value.of(&self.buffer));
+                if memchr::memchr(0, value).is_none() {
+                    value.clone_into(&mut self.last_event_id);
+                    self.check_event()?;
                 }
             }
             b"retry" => {
-                let digits = value.of(&self.buffer);
-                if digits.iter().all(u8::is_ascii_digit) {
-                    let retry_ms = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+                if value.iter().all(u8::is_ascii_digit) {
+                    let retry_ms = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
                     self.retry_ms = retry_ms.or(self.retry_ms);
                 }
             }
             // A comment.
             b"" => {}
             _ => {
-                let name = Span { start: line.content.start, end: line.content.start + colon };
-                return Ok(Some(Found::Unknown { name, value }));
+                let name = Span { start: 0, end: colon };
+                return Ok(Some(Found::Unknown { place: line.place, name, value: value_span }));
             }
         }
         Ok(None)
     }
 
-    fn data_line(&mut self, value: Span, canonical: bool) -> Result<(), SseError> {
-        let mut length = value.len();
-        match self.data {
-            Data::None => self.data = Data::Line { value, canonical },
-            Data::Line { value: first, .. } => {
-                self.joined.clear();
-                self.joined.extend_from_slice(first.of(&self.buffer));
-                self.data = Data::Joined;
+    /// `value` is a span of the line.
+    fn data_line(&mut self, line: Line, value: Span, canonical: bool, input: &[u8]) {
+        match (self.data, line.place) {
+            (Data::None, Place::InPlace(span)) => {
+                let value = Span { start: span.start + value.start, end: span.end };
+                self.data = Data::InPlace { value, canonical };
+                self.after_data = true;
             }
-            Data::Joined => {}
+            (Data::None, Place::Carried) => {
+                std::mem::swap(&mut self.line, &mut self.held);
+                self.data = Data::Held { start: value.start, canonical };
+                self.after_data = true;
+            }
+            _ => {
+                self.hold(input);
+                self.held.push(b'\n');
+                let line = match line.place {
+                    Place::InPlace(span) => span.of(input),
+                    Place::Carried => &self.line,
+                };
+                self.held.extend_from_slice(value.of(line));
+                if let Data::Held { canonical, .. } = &mut self.data {
+                    *canonical = false;
+                }
+            }
         }
-        if self.data == Data::Joined {
-            self.joined.push(b'\n');
-            self.joined.extend_from_slice(value.of(&self.buffer));
-            length = self.joined.len();
-        } else {
-            self.keep_from = value.start - DATA_PREFIX.len().min(value.start);
+    }
+
+    /// Keep the open event's data beyond the read that it came in.
+    fn hold(&mut self, input: &[u8]) {
+        if let Data::InPlace { value, canonical } = self.data {
+            let start = if canonical { DATA_PREFIX.len() } else { 0 };
+            self.held.clear();
+            self.held.extend_from_slice(&input[value.start - start..value.end]);
+            self.data = Data::Held { start, canonical };
         }
-        let limit = self.limits.max_event_bytes;
-        if length > limit { Err(SseError::EventTooLarge { limit }) } else { Ok(()) }
     }
 
     /// A blank line: an event, where there was data.
-    fn dispatch(&mut self, canonical_end: Option<usize>) -> Option<Found> {
-        self.dispatched = true;
-        match self.data {
+    fn dispatch(&mut self, ends_with_lf: bool) -> Option<Found> {
+        self.lent = Lent::Event;
+        let canonical = match &mut self.data {
             Data::None => {
-                self.reset_dispatched();
-                None
+                self.reset();
+                return None;
             }
-            data => Some(Found::Event { data, canonical_end }),
+            Data::InPlace { canonical, .. } | Data::Held { canonical, .. } => {
+                *canonical && self.after_data && ends_with_lf
+            }
+        };
+        if canonical && matches!(self.data, Data::Held { .. }) {
+            self.held.extend_from_slice(FRAME_END);
+        }
+        Some(Found::Event { canonical })
+    }
+
+    fn reset(&mut self) {
+        match std::mem::replace(&mut self.lent, Lent::Nothing) {
+            Lent::Nothing => {}
+            Lent::Line => clear(&mut self.line),
+            Lent::Event => {
+                self.data = Data::None;
+                clear(&mut self.held);
+                clear(&mut self.event_type);
+            }
         }
     }
 
-    fn reset_dispatched(&mut self) {
-        if self.dispatched {
-            self.dispatched = false;
-            self.data = Data::None;
-            self.event_type.clear();
-            self.keep_from = self.line_start;
-        }
-    }
-
-    fn item(&self, found: &Found) -> Item<'_> {
+    fn item<'a>(&'a self, found: &Found, input: &'a [u8]) -> Item<'a> {
         match *found {
-            Found::Unknown { name, value } => {
-                Item::Unknown { name: name.of(&self.buffer), value: value.of(&self.buffer) }
+            Found::Unknown { place, name, value } => {
+                let line = match place {
+                    Place::InPlace(span) => span.of(input),
+                    Place::Carried => &self.line,
+                };
+                Item::Unknown { name: name.of(line), value: value.of(line) }
             }
-            Found::Event { data, canonical_end } => {
-                let (data, canonical) = match data {
-                    Data::Line { value, canonical } => {
-                        // The blank line's LF comes right after the data line's: no line is between them.
-                        let end = canonical_end.filter(|&end| canonical && end == value.end + 2);
-                        let start = value.start - DATA_PREFIX.len().min(value.start);
-                        (value.of(&self.buffer), end.map(|end| &self.buffer[start..end]))
+            Found::Event { canonical } => {
+                let (data, frame) = match self.data {
+                    Data::InPlace { value, .. } if canonical => {
+                        let start = value.start - DATA_PREFIX.len();
+                        (value.of(input), Some(&input[start..value.end + FRAME_END.len()]))
                     }
-                    Data::Joined => (&self.joined[..], None),
+                    Data::InPlace { value, .. } => (value.of(input), None),
+                    Data::Held { start, .. } if canonical => {
+                        (&self.held[start..self.held.len() - FRAME_END.len()], Some(&self.held[..]))
+                    }
+                    Data::Held { start, .. } => (&self.held[start..], None),
                     Data::None => (&[][..], None),
                 };
                 Item::Event(Event {
                     data,
                     event_type: &self.event_type,
                     last_event_id: &self.last_event_id,
-                    canonical,
+                    canonical: frame,
                 })
             }
         }
     }
+}
 
-    /// Drop what has been read: once for each push, not once for each line.
-    fn compact(&mut self) {
-        let read = self.keep_from.min(self.line_start);
-        if read == 0 {
-            return;
+impl Reader<'_> {
+    /// The next item; `None` once the rest of the read is kept for the next one.
+    ///
+    /// # Errors
+    /// [`SseError`] once a cap is passed; then, and ever after.
+    // Not an iterator: each item borrows the parser.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Result<Option<Item<'_>>, SseError> {
+        self.parser.reset();
+        self.parser.check()?;
+        while let Some(line) = self.line()? {
+            let is_blank = match line.place {
+                Place::InPlace(span) => span.is_empty(),
+                Place::Carried => false,
+            };
+            let found = if is_blank {
+                self.parser.dispatch(line.ends_with_lf)
+            } else {
+                self.parser.line(line, self.input)?
+            };
+            if let Some(found) = found {
+                return Ok(Some(self.parser.item(&found, self.input)));
+            }
         }
-        self.buffer.drain(..read);
-        self.line_start -= read;
-        self.searched = self.searched.max(read) - read;
-        self.keep_from -= read;
-        if let Data::Line { value, .. } = &mut self.data {
-            value.start -= read;
-            value.end -= read;
+        Ok(None)
+    }
+
+    /// The next whole line.
+    fn line(&mut self) -> Result<Option<Line>, SseError> {
+        if !self.begin() {
+            return Ok(None);
         }
+        let rest = &self.input[self.position..];
+        let Some(length) = memchr::memchr2(b'\n', b'\r', rest) else {
+            self.parser.check_line(self.parser.line.len() + rest.len())?;
+            self.keep(rest.len());
+            return Ok(None);
+        };
+        self.parser.check_line(self.parser.line.len() + length)?;
+        let span = Span { start: self.position, end: self.position + length };
+        let ends_with_lf = rest[length] == b'\n';
+        self.position = span.end + 1;
+        if !ends_with_lf {
+            self.parser.skip_lf = true;
+            self.skip_lf();
+        }
+        if self.parser.line.is_empty() {
+            return Ok(Some(Line { place: Place::InPlace(span), ends_with_lf }));
+        }
+        self.parser.line.extend_from_slice(span.of(self.input));
+        Ok(Some(Line { place: Place::Carried, ends_with_lf }))
+    }
+
+    /// Whether the next line begins here, what belongs to no line being read.
+    fn begin(&mut self) -> bool {
+        if self.parser.at_start && !self.skip_byte_order_mark() {
+            return false;
+        }
+        self.skip_lf();
+        true
+    }
+
+    /// What ends a line that a CR has ended already.
+    fn skip_lf(&mut self) {
+        if self.parser.skip_lf && self.position < self.input.len() {
+            self.parser.skip_lf = false;
+            self.position += usize::from(self.input[self.position] == b'\n');
+        }
+    }
+
+    /// Whether the start of the stream is known; skips the mark where it is one.
+    fn skip_byte_order_mark(&mut self) -> bool {
+        let carried = self.parser.line.len();
+        let missing = &BYTE_ORDER_MARK[carried..];
+        if self.input.len() < missing.len() && missing.starts_with(self.input) {
+            self.keep(self.input.len());
+            return false;
+        }
+        if self.input.starts_with(missing) {
+            self.position = missing.len();
+            self.parser.line.clear();
+        }
+        self.parser.at_start = false;
+        true
+    }
+
+    /// Keep what the end of this read has cut: a line, which is so long up to here, and an open event.
+    fn keep(&mut self, length: usize) {
+        let end = self.position + length;
+        self.parser.line.extend_from_slice(&self.input[self.position..end]);
+        self.position = end;
+        self.parser.hold(self.input);
     }
 }
 
+/// Empty it, and keep its memory unless it is much.
+fn clear(bytes: &mut Vec<u8>) {
+    bytes.clear();
+    if bytes.capacity() > MAX_SPARE_BYTES {
+        *bytes = Vec::new();
+    }
+}
+
+/// What an event that was cut leaves allocated for the next one.
+const MAX_SPARE_BYTES: usize = 64 * 1024;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+const FRAME_END: &[u8] = b"\n\n";
 const DATA_PREFIX: &[u8] = b"data: ";
 
 #[cfg(test)]

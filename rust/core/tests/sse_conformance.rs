@@ -15,8 +15,8 @@ fn heard(pieces: &[&[u8]]) -> Heard {
     let mut parser = Parser::new(SseLimits::default());
     let mut events = Vec::new();
     for piece in pieces {
-        parser.push(piece);
-        while let Some(item) = parser.next().unwrap() {
+        let mut reader = parser.read(piece);
+        while let Some(item) = reader.next().unwrap() {
             if let Item::Event(event) = item {
                 let texts = [event.event_type, event.data, event.last_event_id]
                     .map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());

@@ -44,7 +44,7 @@ pub fn stream(input: &[u8]) {
 /// Whether readers may differ in what the stream says.
 pub(crate) fn is_any_event_ambiguous(input: &[u8]) -> bool {
     let mut parser = Parser::new(SseLimits::default());
-    parser.push(input);
+    let mut reader = parser.read(input);
     let mut ambiguous = false;
     let mut look = |item: &Item<'_>| {
         if let Item::Event(event) = item {
@@ -52,7 +52,7 @@ pub(crate) fn is_any_event_ambiguous(input: &[u8]) -> bool {
             ambiguous |= data.starts_with(['{', ' ', '\t', '\n']) && is_ambiguous(&data);
         }
     };
-    while let Ok(Some(item)) = parser.next() {
+    while let Ok(Some(item)) = reader.next() {
         look(&item);
     }
     for _ in 0..2 {

@@ -209,14 +209,14 @@ fn check_top(answer: &Value, payload: &str) {
 /// The payloads of a stream, as a client decodes them.
 fn events(input: &[u8]) -> Vec<String> {
     let mut parser = Parser::new(SseLimits::default());
-    parser.push(input);
+    let mut reader = parser.read(input);
     let mut events = Vec::new();
     let mut take = |item: &Item<'_>| {
         if let Item::Event(event) = item {
             events.push(String::from_utf8_lossy(event.data).replace('\n', " "));
         }
     };
-    while let Ok(Some(item)) = parser.next() {
+    while let Ok(Some(item)) = reader.next() {
         take(&item);
     }
     for _ in 0..2 {

@@ -39,9 +39,9 @@ fn parse<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: SseLimits) -> (
     let mut parser = Parser::new(limits);
     let mut all = Vec::new();
     for piece in pieces {
-        parser.push(piece);
+        let mut reader = parser.read(piece);
         loop {
-            match parser.next() {
+            match reader.next() {
                 Ok(Some(item)) => all.push(found(&item)),
                 Ok(None) => break,
                 Err(error) => {

@@ -35,9 +35,9 @@ fn parse_with<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, limits: SseLimits)
     let mut parser = Parser::new(limits);
     let mut items = Vec::new();
     for chunk in chunks {
-        parser.push(chunk);
+        let mut reader = parser.read(chunk);
         loop {
-            match parser.next() {
+            match reader.next() {
                 Ok(Some(item)) => items.push(owned(&item)),
                 Ok(None) => break,
                 Err(error) => {
@@ -175,8 +175,7 @@ fn retry_takes_digits_only() {
         [(&b"retry: 1500\n"[..], Some(1500)), (b"retry: 1.5\n", None), (b"retry: -1\n", None)]
     {
         let mut parser = Parser::new(SseLimits::default());
-        parser.push(input);
-        assert_eq!(parser.next(), Ok(None));
+        assert_eq!(parser.read(input).next(), Ok(None));
         assert_eq!(parser.retry_ms(), expected);
     }
 }
@@ -191,7 +190,13 @@ fn caps_end_in_a_typed_error_however_the_stream_is_cut() {
         ("a line beyond it", b"data: 0123456789a\n\n", vec![line_too_long.clone()]),
         ("a line without an end", b"data: a\n\ndata: 0123456789abcdef", vec![canonical("a"), line_too_long]),
         ("an event at the cap", b"data:0123456789\ndata:012345678\n\n", vec![event("0123456789\n012345678")]),
-        ("an event beyond it", b"data:0123456789\ndata:0123456789\n\n", vec![event_too_large]),
+        ("an event beyond it", b"data:0123456789\ndata:0123456789\n\n", vec![event_too_large.clone()]),
+        (
+            "type and data at the cap",
+            b"data:0123456789\nevent:0123456789\n\n",
+            vec![typed("0123456789", "0123456789")],
+        ),
+        ("type and data beyond it", b"data:0123456789a\nevent:0123456789\n\n", vec![event_too_large]),
     ] {
         for cut in 0..=input.len() {
             assert_eq!(parse_with([&input[..cut], &input[cut..]], limits), expected, "{name}, cut at {cut}");
@@ -204,14 +209,70 @@ fn caps_end_in_a_typed_error_however_the_stream_is_cut() {
 fn memory_does_not_grow_with_the_stream() {
     let mut parser = Parser::new(SseLimits::default());
     for _ in 0..10_000 {
-        parser.push(b"data: 0123456789\n\ndata: 01234");
-        assert!(matches!(parser.next(), Ok(Some(Item::Event(_)))));
-        assert_eq!(parser.next(), Ok(None));
-        parser.push(b"56789\n\n");
-        assert!(matches!(parser.next(), Ok(Some(Item::Event(_)))));
-        assert_eq!(parser.next(), Ok(None));
+        for input in [&b"data: 0123456789\n\ndata: 01234"[..], b"56789\n\n"] {
+            let mut reader = parser.read(input);
+            assert!(matches!(reader.next(), Ok(Some(Item::Event(_)))));
+            assert_eq!(reader.next(), Ok(None));
+        }
     }
-    assert!(parser.buffer.capacity() < 1024, "{}", parser.buffer.capacity());
+    assert!(allocated(&parser) < 1024, "{}", allocated(&parser));
+}
+
+fn allocated(parser: &Parser) -> usize {
+    let vectors = [&parser.line, &parser.held, &parser.event_type, &parser.last_event_id];
+    vectors.map(Vec::capacity).iter().sum()
+}
+
+/// How much is allocated after each of these reads.
+fn read_all(parser: &mut Parser, input: &[u8]) -> usize {
+    let mut reader = parser.read(input);
+    while reader.next().unwrap().is_some() {}
+    allocated(parser)
+}
+
+#[test]
+fn an_event_within_one_read_is_not_copied() {
+    let mut parser = Parser::new(SseLimits::default());
+    let input = b": hi\ndata: {\"a\":1}\n\nunknown: x\ndata: b\r\n\r\n";
+    let mut reader = parser.read(input);
+    while let Some(item) = reader.next().unwrap() {
+        if let Item::Event(event) = item {
+            assert!(input.as_ptr_range().contains(&event.data.as_ptr()));
+        }
+    }
+    assert_eq!(allocated(&parser), 0);
+}
+
+#[test]
+fn lines_that_say_nothing_are_not_kept_with_an_open_event() {
+    let long = "x".repeat(1000);
+    for (name, line) in [
+        ("comments", format!(": {long}\n")),
+        ("unknown fields", format!("unknown: {long}\n")),
+        ("reconnection times", "retry: 1000\n".to_owned()),
+        ("types", format!("event: {long}\n")),
+        ("ids", format!("id: {long}\n")),
+    ] {
+        let mut parser = Parser::new(SseLimits::default());
+        read_all(&mut parser, b"data: {}\n");
+        for _ in 0..1_000 {
+            assert!(read_all(&mut parser, line.as_bytes()) < 4 * 1024, "{name}");
+            assert!(read_all(&mut parser, &line.as_bytes()[..5]) < 4 * 1024, "{name}");
+            assert!(read_all(&mut parser, &line.as_bytes()[5..]) < 4 * 1024, "{name}");
+        }
+        let mut reader = parser.read(b"\n");
+        assert!(matches!(reader.next(), Ok(Some(Item::Event(_)))), "{name}");
+    }
+}
+
+#[test]
+fn a_large_event_leaves_no_large_buffer() {
+    let mut parser = Parser::new(SseLimits::default());
+    let event = format!("data: {}\n\n", "x".repeat(1024 * 1024));
+    for piece in event.as_bytes().chunks(4096) {
+        read_all(&mut parser, piece);
+    }
+    assert!(read_all(&mut parser, b"data: y\n\n") <= MAX_SPARE_BYTES);
 }
 
 fn stream_like() -> impl Strategy<Value = Vec<u8>> {

@@ -74,9 +74,9 @@ impl<Rules: ChoiceRules> Transformer<Rules> {
         if self.shaper.state != StreamState::Open {
             return self.shaper.state;
         }
-        self.parser.push(input);
+        let mut reader = self.parser.read(input);
         while self.shaper.state == StreamState::Open {
-            match self.parser.next() {
+            match reader.next() {
                 Ok(Some(item)) => self.shaper.item(&item, true, output),
                 Ok(None) => break,
                 Err(_) => self.shaper.fail(StreamError::new(StreamErrorKind::EventTooLarge), output),
