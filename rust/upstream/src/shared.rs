@@ -20,7 +20,7 @@ use crate::redact::ApiKey;
 use crate::report::Report;
 
 /// With this many bytes not yet taken, the pump stops reading. What is in the slot may exceed this by one read's frames.
-pub(crate) const HIGH_WATER_BYTES: usize = 256 * 1024;
+pub(crate) const HIGH_WATER_BYTES: usize = 24 * 1024;
 
 /// Both halves are locked for as long as it takes to feed one read, or to take one block.
 /// Where both are needed, the answer is locked first.

@@ -18,7 +18,7 @@ use super::outgoing::Outgoing;
 use crate::error::ErrorKind;
 
 /// What one read can bring.
-const READ_BYTES: usize = 64 * 1024;
+const READ_BYTES: usize = 32 * 1024;
 /// How many pieces of a request one write takes. A rewritten body has a dozen.
 const MAX_SLICES: usize = 16;
 
