@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from llmgw.access.bearer import find_key
 from llmgw.access.key import Key
+from llmgw.asgi.client import AnswerWatch
 from llmgw.asgi.request import Fields, check_host, read_fields
 from llmgw.asgi.request_id import RequestIds
 from llmgw.asgi.responder import JSON, Responder
@@ -102,28 +103,34 @@ class App:
             await asyncio.sleep(TICK_S)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = self._request_ids.next()
-        fields = read_fields(scope)
-        cors = self._gateway.cors.headers(fields) if self._gateway is not None else []
-        responder = Responder(send, request_id, cors)
+        gateway = self._gateway
+        if gateway is None:
+            message = "a request came before the lifespan's startup"
+            raise RuntimeError(message)
+        clients, address = gateway.clients, scope.get("client")
+        clients.begin(address)
         try:
-            await self._route(scope, receive, responder, request_id, fields)
+            await self._answer(gateway, scope, receive, send)
+        finally:
+            clients.end(address)
+
+    async def _answer(self, gateway: Gateway, scope: Scope, receive: Receive, send: Send) -> None:
+        fields = read_fields(scope)
+        responder = Responder(send, self._request_ids.next(), gateway.cors.headers(fields))
+        try:
+            await self._route(gateway, scope, fields, receive, responder)
         except ApiError as error:
             await responder.error(error)
         except Exception:
-            logger.exception("%s: a defect in the gateway", request_id)
+            logger.exception("%s: a defect in the gateway", responder.request_id)
             if responder.status is not None:
                 # The answer has begun. The server closes the connection: the client sees it is not whole.
                 raise
             await responder.error(ApiError("internal_error", "The gateway failed on this request."))
 
     async def _route(
-        self, scope: Scope, receive: Receive, responder: Responder, request_id: str, fields: Fields
+        self, gateway: Gateway, scope: Scope, fields: Fields, receive: Receive, responder: Responder
     ) -> None:
-        gateway = self._gateway
-        if gateway is None:
-            message = "a request came before the lifespan's startup"
-            raise RuntimeError(message)
         path: str = scope["path"]
         check_host(fields, scope["http_version"])
         preflight = gateway.cors.preflight(scope["method"], fields)
@@ -133,7 +140,8 @@ class App:
         operation = OPERATIONS.get(path)
         if operation is not None:
             _allow(scope, *_READ)
-            await operation(gateway, scope, responder)
+            with AnswerWatch(gateway.clients, scope, responder):
+                await operation(gateway, scope, responder)
             return
         key = await self._authenticate(gateway, fields)
         endpoint = ENDPOINTS.get(path)
@@ -143,7 +151,7 @@ class App:
                 gateway,
                 endpoint,
                 key,
-                request_id,
+                responder.request_id,
                 scope=scope,
                 fields=fields,
                 receive=receive,
@@ -153,7 +161,8 @@ class App:
             return
         body = models.look_up(gateway, path, key)
         _allow(scope, *_READ)
-        await responder.whole(200, [JSON], body)
+        with AnswerWatch(gateway.clients, scope, responder):
+            await responder.whole(200, [JSON], body)
 
     async def _authenticate(self, gateway: Gateway, fields: Fields) -> Key:
         try:

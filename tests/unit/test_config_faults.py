@@ -36,9 +36,9 @@ UNPRINTABLE = (
             f"{with_upstream('')}[server]\nzzz = 1",
             (
                 "server.zzz: is not a known key; it must be one of 'host', 'port', 'workers', "
-                "'max_body_bytes', 'max_in_flight_requests', 'max_in_flight_bytes', 'body_timeout_s', "
-                "'client_write_timeout_s', 'heartbeat_s', 'drain_timeout_s', 'cors_origins', "
-                "'log_level'"
+                "'max_body_bytes', 'max_in_flight_requests', 'max_in_flight_bytes', "
+                "'http2', 'head_timeout_s', 'body_timeout_s', 'client_write_timeout_s', "
+                "'heartbeat_s', 'drain_timeout_s', 'cors_origins', 'log_level'"
             ),
         ),
         # Origins

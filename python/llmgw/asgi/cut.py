@@ -13,8 +13,12 @@ from typing import Final, TypeAlias
 
 Peer: TypeAlias = tuple[str, int]
 """The address and the port of the other end."""
-_FILES: Final = Path("/dev/fd")
+FILES: Final = Path("/dev/fd")
 """The process's open files, by their numbers: on Linux and macOS alike."""
+
+
+LAST_OFFER_MS: Final = 10_000
+"""The system goes on to offer what the peer has not taken, for about so long instead of minutes."""
 
 
 def cut_connections(peers: Collection[Peer]) -> set[Peer]:
@@ -25,7 +29,7 @@ def cut_connections(peers: Collection[Peer]) -> set[Peer]:
     """
     wanted = set(peers)
     cut: set[Peer] = set()
-    for file in list(_FILES.iterdir()):
+    for file in list(FILES.iterdir()):
         if not wanted:
             break
         try:
@@ -36,6 +40,7 @@ def cut_connections(peers: Collection[Peer]) -> set[Peer]:
             # By now the number may be another connection's. A duplicate keeps its meaning: look again.
             with socket.socket(fileno=os.dup(number)) as connection:
                 if connection.getpeername()[:2] == peer:
+                    _give_up_in_time(connection)
                     connection.shutdown(socket.SHUT_RDWR)
                     wanted.discard(peer)
                     cut.add(peer)
@@ -43,6 +48,12 @@ def cut_connections(peers: Collection[Peer]) -> set[Peer]:
             if error.errno in {errno.EMFILE, errno.ENFILE}:
                 break
     return cut
+
+
+def _give_up_in_time(connection: socket.socket) -> None:
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None:  # on Linux
+        connection.setsockopt(socket.IPPROTO_TCP, option, LAST_OFFER_MS)
 
 
 def _peer(number: int) -> Peer | None:

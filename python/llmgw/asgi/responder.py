@@ -25,6 +25,7 @@ class Responder:
     def __init__(self, send: Send, request_id: str, headers: Headers | None = None) -> None:
         """`request_id` and `headers` go into the headers of whatever is answered."""
         self._send = send
+        self.request_id = request_id
         self._headers = [*(headers or ()), (b"x-request-id", request_id.encode("ascii"))]
         self.status: int | None = None
         """The HTTP status, once the answer has begun."""
@@ -74,5 +75,11 @@ class Responder:
         await self.body(b"", more=False)
 
     async def error(self, error: ApiError, headers: Headers | None = None) -> None:
-        """Send an error as a whole answer, with these headers besides its own."""
+        """Send an error as a whole answer, with these headers besides its own.
+
+        Raises RuntimeError from the error if another answer has begun: a second one can't follow it.
+        """
+        if self.status is not None:
+            message = f"{error.code} after the answer had begun: {error}"
+            raise RuntimeError(message) from error
         await self.whole(error.status, render_headers(error) + (headers or []), render_body(error))

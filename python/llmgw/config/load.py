@@ -144,7 +144,7 @@ def secret_faults(config: Config, environ: Mapping[str, str] = os.environ) -> li
 
 
 _RELOADABLE_TABLES: Final = frozenset({"routing", "upstreams", "models"})
-_NEEDS_RESTART: Final = frozenset({"host", "port", "workers"})
+_NEEDS_RESTART: Final = frozenset({"host", "port", "workers", "http2", "head_timeout_s"})
 """Keys of `[server]`."""
 
 

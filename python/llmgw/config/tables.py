@@ -56,6 +56,10 @@ class ServerConfig(Table):
     """Completion requests that a worker serves at once; further ones get 503."""
     max_in_flight_bytes: int = Field(default=536_870_912, ge=1)
     """Bytes of request bodies that a worker holds at once; further requests get 503."""
+    http2: bool = False
+    """Also speak HTTP/2, with clients that begin with it."""
+    head_timeout_s: Seconds = 30.0
+    """A connection that brings no whole head in this time, at first or after an answer, is closed."""
     body_timeout_s: Seconds = 60.0
     """A request whose body is not complete by then gets 408."""
     client_write_timeout_s: Seconds = 60.0

@@ -4,6 +4,7 @@ import functools
 import http.client
 import logging
 import logging.config
+import math
 import os
 import signal
 import tempfile
@@ -33,6 +34,10 @@ from llmgw.store.open import opened_store
 BACKLOG: Final = 4096
 MAX_HEAD_BYTES: Final = 131_072
 """Limit of request line and headers together; beyond it the answer is 431."""
+MAX_STREAMS: Final = 32
+"""Of one HTTP/2 connection at once."""
+STREAM_BUFFER_BYTES: Final = 65_536
+"""What the server keeps of one HTTP/2 stream beyond what the client has room for."""
 _POLL_INTERVAL_S: Final = 0.02
 
 
@@ -91,15 +96,21 @@ def _server(config: Config, host: str, port: int, workers: int) -> Server:
         port=port,
         interface=Interfaces.ASGI,
         loop=Loops.uvloop,
-        http=HTTPModes.auto,
+        http=HTTPModes.auto if config.server.http2 else HTTPModes.http1,
         websockets=False,
         workers=workers,
         backlog=BACKLOG,
         # Further connections wait to be accepted; the app sheds load long before. With no file descriptor
         # left, granian would retry to accept in a busy loop.
         backpressure=possible_connections(config.server),
-        http1_settings=HTTP1Settings(max_buffer_size=MAX_HEAD_BYTES),
-        http2_settings=HTTP2Settings(max_headers_size=MAX_HEAD_BYTES),
+        http1_settings=HTTP1Settings(
+            max_buffer_size=MAX_HEAD_BYTES, header_read_timeout=math.ceil(config.server.head_timeout_s * 1000)
+        ),
+        http2_settings=HTTP2Settings(
+            max_headers_size=MAX_HEAD_BYTES,
+            max_concurrent_streams=MAX_STREAMS,
+            max_send_buffer_size=STREAM_BUFFER_BYTES,
+        ),
         workers_kill_timeout=kill_timeout_s(config),
         log_level=LogLevels.debug if config.server.log_level == "debug" else LogLevels.warning,
         log_dictconfig=log_config(config.server.log_level),

@@ -29,11 +29,12 @@ def load_app(board: Board) -> Any:  # noqa: ANN401  (an ASGI application, in gra
     # Imported here, because prometheus_client reads its environment at the import.
     from llmgw.app import App
     from llmgw.serving.config_watch import ConfigWatch
+    from llmgw.serving.door import Door
 
     in_force = board.read()
     config_watch = ConfigWatch(RunFolder.of_worker(), board, in_force)
     end_with_parent(lambda: config_watch.config.server.drain_timeout_s + KILL_GRACE_S)
-    app = App(in_force.config, upkeep=(config_watch, memory.TrimWhenIdle()))
+    app = App(in_force.config, upkeep=(config_watch, memory.TrimWhenIdle(), Door(in_force.config.server)))
     _signals.set_loop_signals = functools.partial(_set_loop_signals, on_stop=app.drain)
     return app
 
