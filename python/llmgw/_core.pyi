@@ -27,6 +27,7 @@ __all__ = [
     "dialect_for",
     "is_about_the_request",
     "merge",
+    "root_certificates",
     "transform",
 ]
 
@@ -103,6 +104,12 @@ def is_about_the_request(status: int) -> bool:
 
     Then every upstream would refuse it, and the client may be told why. Other 4xx are about the gateway's
     key, account, pace or route.
+    """
+
+def root_certificates() -> bytes:
+    """The certificates that `Upstream` trusts for `https`: the system's, in DER, one behind the other.
+
+    Blocking. `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
     """
 
 @final

@@ -1,6 +1,7 @@
 """The command line run in this process, and a server that answers it."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,8 +55,8 @@ class Canned(NamedTuple):
 class Server:
     """Answers every request with what `answer` says, and remembers them."""
 
-    def __init__(self, answer: Callable[[str], Canned]) -> None:
-        """`answer` gets the path."""
+    def __init__(self, answer: Callable[[str], Canned], tls: ssl.SSLContext | None = None) -> None:
+        """`answer` gets the path. With `tls` the URL's host is the one of tests/corpus/tls."""
         self.requests: list[tuple[str, dict[str, str], Any]] = []
         requests = self.requests
 
@@ -77,9 +78,12 @@ class Server:
                 """Silence."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        origin = "http://127.0.0.1" if tls is None else "https://localhost"
+        self.url = f"{origin}:{self._server.server_port}"
 
     def close(self) -> None:
         """Stop listening."""
@@ -89,9 +93,9 @@ class Server:
 
 
 @contextmanager
-def serving(answer: Callable[[str], Canned]) -> Iterator[Server]:
+def serving(answer: Callable[[str], Canned], tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     """A `Server` for the length of a block."""
-    server = Server(answer)
+    server = Server(answer, tls)
     try:
         yield server
     finally:

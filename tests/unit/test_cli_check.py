@@ -1,41 +1,69 @@
 """`llmgw check`: its verdicts, and what it shows."""
 
 import gzip
+import json
 import re
 import socket
+import ssl
+import sys
 from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
-from llmgw.cli.check import judge
+from llmgw.cli.probe import judge
 from tests.support.cli import UPSTREAM_SECRET, Canned, Outcome, Run, serving, write_config
-from tests.support.processes import free_port
+from tests.support.processes import ROOT, free_port
+from tests.support.simulator import SimulatorProcess
 
 LISTED = b'{"object": "list", "data": [{"id": "qwen3-max"}, {"id": "glm-5"}]}'
 
 
+NO_LIST = "answers, but with no list of models; llmgw check --try asks the models themselves"
+NO_PATH = "has no list of models; llmgw check --try asks the models themselves"
+
+
 @pytest.mark.parametrize(
-    ("status", "body", "fault", "text"),
+    ("status", "body", "level", "text"),
     [
-        (200, LISTED, False, "ok"),
-        (200, b'{"data": [{"id": "glm-5"}]}', False, "ok, but does not list qwen3-max"),
-        (200, b"<html>", False, "answers, but with no list of models"),
-        (200, b"[]", False, "answers, but with no list of models"),
-        (200, b'{"data": [{"id": []}]}', False, "answers, but with no list of models"),
-        (200, b"[" * 1_000_000, False, "answers, but with no list of models"),
-        (401, b"", True, "refuses the API key"),
-        (403, b"", True, "refuses the API key"),
-        (404, b"", False, "reachable, but has no list of models (is base_url right?)"),
-        (405, b"", False, "reachable, but has no list of models"),
-        (429, b"", False, "reachable, but limits the rate of requests"),
-        (302, b"", True, "redirects; base_url must be the final address"),
-        (400, b"", True, "answers with an error"),
-        (500, b"", True, "answers with an error"),
+        (200, LISTED, "ok", "ok"),
+        (
+            200,
+            b'{"data": [{"id": "qwen3-mxa"}, {"id": "glm-5"}]}',
+            "fault",
+            "does not list qwen3-max; did you mean 'qwen3-mxa'? (--no-list: its list is not complete)",
+        ),
+        (
+            200,
+            b'{"data": []}',
+            "fault",
+            "does not list qwen3-max, glm-5 (--no-list: its list is not complete)",
+        ),
+        (200, b"<html>", "warning", NO_LIST),
+        (200, b"[]", "warning", NO_LIST),
+        (
+            200,
+            b'{"data": [{"id": []}]}',
+            "fault",
+            "does not list qwen3-max, glm-5 (--no-list: its list is not complete)",
+        ),
+        (200, b"[" * 1_000_000, "warning", NO_LIST),
+        (401, b"", "fault", "refuses the API key"),
+        (403, b"", "fault", "refuses the API key"),
+        (404, b"", "warning", NO_PATH),
+        (405, b"", "warning", NO_PATH),
+        (429, b"", "warning", "reachable, but limits the rate of requests"),
+        (302, b"", "fault", "redirects; base_url must be the final address"),
+        (400, b"", "fault", "answers with an error"),
+        (500, b"", "fault", "answers with an error"),
     ],
 )
-def test_verdicts(status: int, body: bytes, text: str, *, fault: bool) -> None:
-    assert judge(status, body, ["qwen3-max", "glm-5"]) == (fault, text)
+def test_verdicts(status: int, body: bytes, level: str, text: str) -> None:
+    assert judge(status, body, ["qwen3-max", "glm-5"]) == (level, text)
+
+
+CERTIFICATES = ROOT / "tests" / "corpus" / "tls"
 
 
 def check(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, upstream: str, *options: str) -> Outcome:
@@ -86,10 +114,10 @@ def test_check_shows_targets(run: Run, tmp_path: Path) -> None:
     assert header == ["MODEL", "UPSTREAM", "UPSTREAM", "MODEL", "DIALECT", "WEIGHT", "PRIORITY"]
     assert first == ["m", "local", "qwen3-max", "enable_thinking", "3", "1"]
     assert second == ["m", "quick", "glm-5", "thinking_object", "1", "2"]
-    notes = [line for line in out.splitlines() if line.startswith("note: ")]
-    assert len(notes) == 1  # the other one begins within a heartbeat
+    notes = [line for line in out.splitlines() if line.startswith("warning: ")]
+    assert len(notes) == 1  # from the other one nothing follows
     assert notes[0].startswith(
-        "note: upstreams.local.first_event_timeout_s (60) is not below server.heartbeat_s (15)"
+        "warning: upstreams.local.first_event_timeout_s (60) is not below server.heartbeat_s (15)"
     )
     assert [line.split()[-1] for line in out.splitlines()[-2:]] == ["ok", "ok"]
 
@@ -135,7 +163,7 @@ def test_check_warns_of_workers_that_share_no_reasoning(
         text = file.read_text("utf-8")
         model = '[[models]]\nid = "kimi-k2.6"\nupstream = "local"\n'
         file.write_text(f"[server]\nworkers = 2\n{text}\n{model}", "utf-8")
-        warned = run("check")
+        warned = run("check", "--no-list")
     assert "warning" not in quiet.out
     assert "warning: each of the 2 workers keeps the reasoning of tool calls for itself" in warned.out
     assert "kimi-k2.6" in warned.out
@@ -216,3 +244,115 @@ def test_check_of_a_bad_config(run: Run) -> None:
     status, out, err = run("check")
     assert (status, out) == (1, "")
     assert "the environment variable 'CLI_TEST_KEY' is not set" in err
+
+
+@pytest.mark.parametrize(
+    ("base", "completions", "status", "text"),
+    [
+        ("/v1", 400, 0, NO_PATH),
+        ("/v1", 401, 0, NO_PATH),
+        (
+            "/v1",
+            404,
+            1,
+            "has neither a list of models nor chat completions at this address; is base_url right?",
+        ),
+        ("", 404, 1, 'should base_url be "{url}/v1"?'),
+        ("/qwen", 405, 1, 'should base_url be "{url}/qwen/v1"?'),
+    ],
+)
+def test_a_base_url_at_which_nothing_is_is_a_fault(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    base: str,
+    completions: int,
+    status: int,
+    text: str,
+) -> None:
+    """Without a list of models, the path of completions tells; nothing is generated there."""
+    with serving(lambda path: Canned(completions if path.endswith("/completions") else 404, b"")) as upstream:
+        outcome = check(run, tmp_path, monkeypatch, upstream.url + base)
+        assert text.format(url=upstream.url) in outcome.out
+        assert outcome.status == status
+    assert [body for path, _, body in upstream.requests if path.endswith("/completions")] == [{}]
+
+
+def test_a_model_that_is_not_listed_is_a_fault_unless_told_otherwise(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(lambda _: Canned(200, b'{"data": [{"id": "qwen3-max"}]}')) as upstream:
+        refused = check(run, tmp_path, monkeypatch, upstream.url)
+        allowed = check(run, tmp_path, monkeypatch, upstream.url, "--no-list")
+    assert (refused.status, allowed.status) == (1, 0)
+    assert "FAULT: does not list glm-5 (--no-list" in refused.out
+
+
+@pytest.mark.parametrize(("trusted", "status"), [("ca.pem", 0), ("other-ca.pem", 1)])
+def test_check_trusts_whom_the_gateway_trusts(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trusted: str, status: int
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATES / trusted))
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(CERTIFICATES / "server.pem", CERTIFICATES / "server.key")
+    with serving(lambda _: Canned(200, LISTED), context) as upstream:
+        outcome = check(run, tmp_path, monkeypatch, f"{upstream.url}/v1")
+    assert outcome.status == status
+    assert ("CERTIFICATE_VERIFY_FAILED" in outcome.out) is bool(status)
+
+
+SIMULATED = """
+[upstreams.qwen]
+base_url = "{url}/qwen/v1"
+api_key = "sim-qwen"
+
+[upstreams.glm]
+base_url = "{url}/glm/v1"
+api_key = "{key}"
+
+[[models]]
+id = "qwen3.6-plus"
+upstream = "qwen"
+
+[[models]]
+id = "glm-5"
+upstream = "glm"
+"""
+
+
+def test_one_token_of_each_target(run: Run, tmp_path: Path, simulator: SimulatorProcess) -> None:
+    file = tmp_path / "llmgw.toml"
+    file.write_text(SIMULATED.format(url=simulator.url, key="sim-glm"), "utf-8")
+    status, out, err = run("check", "--try")
+    assert (status, err) == (0, "")
+    assert [line.split() for line in out.splitlines()[-3:]] == [
+        ["MODEL", "UPSTREAM", "UPSTREAM", "MODEL", "MS", "ONE", "TOKEN"],
+        ["qwen3.6-plus", "qwen", "qwen3.6-plus", ANY, "ok,", ANY, ANY],
+        ["glm-5", "glm", "glm-5", ANY, "ok,", "1", "token"],
+    ]
+    file.write_text(SIMULATED.format(url=simulator.url, key="wrong"), "utf-8")
+    status, out, _ = run("check", "--try", "--json")
+    told = json.loads(out)
+    assert (status, told["ok"]) == (1, False)
+    assert [target["level"] for target in told["targets"]] == ["ok", "fault"]
+    assert told["targets"][1]["text"].startswith("status 401")
+    assert [upstream["text"] for upstream in told["upstreams"]] == ["ok", "refuses the API key"]
+
+
+def test_progress_is_for_terminals(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(lambda _: Canned(200, LISTED)) as upstream:
+        assert check(run, tmp_path, monkeypatch, upstream.url).err == ""
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+        shown = check(run, tmp_path, monkeypatch, upstream.url).err
+    assert "upstreams: 0 of 1 have answered" in shown
+    assert "upstreams: 1 of 1 have answered" in shown
+    assert shown.endswith("\r\x1b[K")
+
+
+@pytest.mark.usefixtures("config")
+def test_faults_of_the_file_as_json(run: Run) -> None:
+    status, out, _ = run("check", "--json")
+    told = json.loads(out)
+    assert (status, told["ok"]) == (1, False)
+    assert told["faults"][0]["path"] == "upstreams.local.api_key"

@@ -2,94 +2,176 @@
 
 import argparse
 import asyncio
-import json
 import sys
-import time
-from collections.abc import Iterator
-from http import HTTPStatus
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 import httpx
 
 from llmgw._core import dialect_for
 from llmgw.cli.common import add_config_option, read_config
-from llmgw.cli.table import print_table
-from llmgw.config import CacheConfig, Config, ConfigError, UpstreamConfig
+from llmgw.cli.probe import Probe, Verdict, probe_all
+from llmgw.cli.table import add_json_option, print_json, print_table
+from llmgw.cli.trial import Trial, number_of_targets, try_all
+from llmgw.config import CacheConfig, Config, ConfigError
 from llmgw.config.address import local_host, url_of
 from llmgw.reasoning.store import CacheError
 from llmgw.reasoning.turns import open_cache, sharing_problem
 
 EPILOG: Final = """\
-Asks every upstream for GET {base_url}/models, with its key; nothing is generated, so nothing is billed. Keys
-are never printed. If [cache] names a Redis, one key is read there. The exit status is 1 if the config, an
-upstream or Redis has a fault.
+Asks every upstream for GET {base_url}/models, with its key; nothing is generated, so nothing is billed. A
+model that an upstream does not list is a fault, unless --no-list says that its list is not complete. --try
+also sends a request for one token to each target of each model, as the gateway would. Keys are never printed.
+If [cache] names a Redis, one key is read there.
 
 Shows the targets of models that have several. If the gateway is running at the config's host and port, also
 shows how one of its workers sees the upstreams.
 
+The exit status is 1 if there is a fault; a warning leaves it 0.
+
 examples:
   llmgw check
-  llmgw check --config /etc/llmgw.toml --timeout 5
+  llmgw check --try
+  llmgw check --config /etc/llmgw.toml --timeout-s 5 --json
 """
 _NO_KEY: Final = bytes(32)
 """A key that is never stored."""
-_MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 _HEALTH_TIMEOUT_S: Final = 2.0
 
 
-class Verdict(NamedTuple):
-    """What a probe found."""
+class Findings(NamedTuple):
+    """Everything that was found out."""
 
-    fault: bool
-    text: str
+    warnings: list[str]
+    health: list[dict[str, Any]] | None
+    """What a running gateway reports; None: none runs."""
+    probes: list[Probe]
+    trials: list[Trial]
+    cache: Verdict | None
 
-
-class Probe(NamedTuple):
-    """One upstream's answer to `GET {base_url}/models`."""
-
-    name: str
-    url: str
-    status: int | None
-    elapsed_s: float
-    verdict: Verdict
+    @property
+    def verdicts(self) -> Iterator[Verdict]:
+        """All of them."""
+        yield from (probe.verdict for probe in self.probes)
+        yield from (trial.verdict for trial in self.trials)
+        if self.cache is not None:
+            yield self.cache
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     add_config_option(parser)
+    # `--timeout` was its name before every duration told its unit.
     parser.add_argument(
-        "--timeout", type=float, default=10.0, metavar="SECONDS", help="(default: %(default)s)"
+        "--timeout-s", "--timeout", type=float, default=10.0, metavar="SECONDS",
+        help="how long to wait for an upstream's list of models (default: %(default)g)",
+    )  # fmt: skip
+    parser.add_argument("--no-list", action="store_true", help="models need not be on an upstream's list")
+    parser.add_argument(
+        "--try", action="store_true", dest="tries", help="ask each target for one token (which is billed)"
     )
+    add_json_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     try:
         config = read_config(options.config)
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        if options.json:
+            faults = [fault._asdict() for fault in error.faults]
+            print_json({"config": str(error.source), "ok": False, "faults": faults})
+        else:
+            print(error, file=sys.stderr)
         return 1
+    found = asyncio.run(_find_out(config, options))
+    is_good = not any(verdict.level == "fault" for verdict in found.verdicts)
+    if options.json:
+        print_json(_as_object(config, found, is_good=is_good))
+    else:
+        _print(config, found)
+    return 0 if is_good else 1
+
+
+async def _find_out(config: Config, options: argparse.Namespace) -> Findings:
+    shared = sharing_problem(config, config.server.workers)
+    with _Progress("upstreams", len(config.upstreams)) as progress:
+        probes = await probe_all(
+            config, timeout_s=options.timeout_s, compare_list=not options.no_list, told=progress
+        )
+    trials: list[Trial] = []
+    if options.tries:
+        with _Progress("targets", number_of_targets(config)) as progress:
+            trials = await try_all(config, told=progress)
+    return Findings(
+        warnings=[*([shared] if shared else []), *_notes(config)],
+        health=await asyncio.to_thread(running_health, config, options.timeout_s),
+        probes=probes,
+        trials=trials,
+        cache=await probe_cache(config.cache),
+    )
+
+
+class _Progress:
+    """A line on the terminal that says how many have answered; nothing where no terminal is."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what = what
+        self._total = total
+        self._done = 0
+        self._shown = sys.stderr.isatty()
+
+    def __call__(self, _name: str) -> None:
+        self._done += 1
+        self._show()
+
+    def __enter__(self) -> Callable[[str], None]:
+        self._show()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._write("")
+
+    def _show(self) -> None:
+        self._write(f"{self._what}: {self._done} of {self._total} have answered")
+
+    def _write(self, line: str) -> None:
+        if self._shown:
+            sys.stderr.write(f"\r\x1b[K{line}")
+            sys.stderr.flush()
+
+
+def _print(config: Config, found: Findings) -> None:
     models = "1 model" if len(config.models) == 1 else f"{len(config.models)} models"
-    print(f"{config.source}: no faults, {models}\n")
-    if problem := sharing_problem(config, config.server.workers):
-        print(f"warning: {problem}\n")
+    print(f"{config.source}: {models}, no fault in the file\n")
     show_targets(config)
-    show_health(config, options.timeout)
-    probes = asyncio.run(probe_all(config, options.timeout))
-    cache = asyncio.run(probe_cache(config.cache))
+    for warning in found.warnings:
+        print(f"warning: {warning}\n")
+    if found.health is not None:
+        _show_health(url_of(local_host(config.server.host), config.server.port), found.health)
     rows = [
         (
-            probe.name,
-            probe.url,
-            "-" if probe.status is None else str(probe.status),
-            f"{probe.elapsed_s * 1000:.0f}",
-            f"FAULT: {probe.verdict.text}" if probe.verdict.fault else probe.verdict.text,
+            each.upstream,
+            each.url,
+            "-" if each.status is None else str(each.status),
+            _ms(each.elapsed_s),
+            str(each.verdict),
         )
-        for probe in probes
+        for each in found.probes
     ]
     print_table(("UPSTREAM", "URL", "STATUS", "MS", "VERDICT"), rows, right=(2, 3))
-    if cache is not None:
-        print(f"\ncache: {'FAULT: ' if cache.fault else ''}{cache.text}")
-    return 1 if any(verdict.fault for verdict in (*(p.verdict for p in probes), cache) if verdict) else 0
+    if found.trials:
+        print()
+        trials = [
+            (each.model, each.upstream, each.upstream_model, _ms(each.elapsed_s), str(each.verdict))
+            for each in found.trials
+        ]
+        print_table(("MODEL", "UPSTREAM", "UPSTREAM MODEL", "MS", "ONE TOKEN"), trials, right=(3,))
+    if found.cache is not None:
+        print(f"\ncache: {found.cache}")
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f}"
 
 
 async def probe_cache(config: CacheConfig) -> Verdict | None:
@@ -100,31 +182,14 @@ async def probe_cache(config: CacheConfig) -> Verdict | None:
     try:
         await store.get([_NO_KEY])
     except CacheError as error:
-        return Verdict(fault=True, text=f"can't be used ({error})")
+        return Verdict("fault", f"can't be used ({error})")
     finally:
         await store.close()
-    return Verdict(fault=False, text="ok")
-
-
-async def probe_all(config: Config, timeout_s: float) -> list[Probe]:
-    """Probe all upstreams at once, in the order of the config."""
-    # As for completions: no proxies from the environment, and a key never follows a redirect.
-    async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=timeout_s) as client:
-        probes = (
-            _probe(client, name, upstream, _wanted(config, name), timeout_s)
-            for name, upstream in config.upstreams.items()
-        )
-        return await asyncio.gather(*probes)
-
-
-def _wanted(config: Config, upstream: str) -> list[str]:
-    targets = [target for model in config.models for target in model.targets]
-    wanted = [target.upstream_model for target in targets if target.upstream == upstream]
-    return list(dict.fromkeys(wanted))  # each once, in the order of the config
+    return Verdict("ok", "ok")
 
 
 def show_targets(config: Config) -> None:
-    """Print the targets of models that have several, and settings that prevent a fallback."""
+    """Print the targets of models that have several."""
     rows = [
         (
             model.id,
@@ -143,20 +208,18 @@ def show_targets(config: Config) -> None:
             ("MODEL", "UPSTREAM", "UPSTREAM MODEL", "DIALECT", "WEIGHT", "PRIORITY"), rows, right=(4, 5)
         )
         print()
-    for note in _notes(config):
-        print(f"note: {note}\n")
 
 
 def _notes(config: Config) -> Iterator[str]:
     heartbeat_s = config.server.heartbeat_s
     for name, upstream in config.upstreams.items():
-        shared = any(
-            target.upstream == name
+        has_successor = any(
+            target.upstream == name and other.upstream != name and other.priority >= target.priority
             for model in config.models
-            if len(model.targets) > 1
             for target in model.targets
+            for other in model.targets
         )
-        if shared and upstream.first_event_timeout_s >= heartbeat_s:
+        if has_successor and upstream.first_event_timeout_s >= heartbeat_s:
             yield (
                 f"upstreams.{name}.first_event_timeout_s ({upstream.first_event_timeout_s:g}) is not below "
                 f"server.heartbeat_s ({heartbeat_s:g}): a stream's first heartbeat commits it, so where this "
@@ -164,86 +227,45 @@ def _notes(config: Config) -> Iterator[str]:
             )
 
 
-def show_health(config: Config, timeout_s: float) -> None:
-    """Print what a running gateway reports about its upstreams; nothing if none is running."""
+def running_health(config: Config, timeout_s: float) -> list[dict[str, Any]] | None:
+    """What a gateway at the config's address reports about its upstreams; None if none is running."""
     url = url_of(local_host(config.server.host), config.server.port)
     try:
         answer = httpx.get(
             f"{url}/readyz?verbose", trust_env=False, timeout=min(timeout_s, _HEALTH_TIMEOUT_S)
         )
-        rows = [_health_row(entry) for entry in answer.json()["upstreams"]]
+        return [{member: entry[member] for member in _HEALTH} for entry in answer.json()["upstreams"]]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
-        return  # no server, or not an llmgw gateway
+        return None  # no server, or not an llmgw gateway
+
+
+_HEALTH: Final = (
+    "upstream", "upstream_model", "state", "consecutive_failures", "cooling_s", "in_flight",
+)  # fmt: skip
+
+
+def _show_health(url: str, health: list[dict[str, Any]]) -> None:
     print(f"a worker of the gateway at {url} says:")
+    rows = [[str(entry[member]) for member in _HEALTH] for entry in health]
     print_table(
         ("UPSTREAM", "UPSTREAM MODEL", "STATE", "FAILURES", "COOLING S", "IN FLIGHT"), rows, right=(3, 4, 5)
     )
     print()
 
 
-def _health_row(entry: dict[str, Any]) -> tuple[str, ...]:
-    members = ("upstream", "upstream_model", "state", "consecutive_failures", "cooling_s", "in_flight")
-    return tuple(str(entry[member]) for member in members)
+def _as_object(config: Config, found: Findings, *, is_good: bool) -> dict[str, Any]:
+    return {
+        "config": str(config.source),
+        "ok": is_good,
+        "warnings": found.warnings,
+        "upstreams": [_flat(each) for each in found.probes],
+        "targets": [_flat(each) for each in found.trials],
+        "cache": None if found.cache is None else found.cache._asdict(),
+        "running": found.health,
+    }
 
 
-async def _probe(
-    client: httpx.AsyncClient, name: str, upstream: UpstreamConfig, wanted: list[str], timeout_s: float
-) -> Probe:
-    headers = {"accept-encoding": "identity"}  # answers are never unpacked
-    if upstream.api_key is not None:
-        headers["authorization"] = f"Bearer {upstream.api_key.get_secret_value()}"
-    status = None
-    started = time.monotonic()
-    try:
-        async with asyncio.timeout(timeout_s):
-            async with client.stream("GET", f"{upstream.base_url}/models", headers=headers) as response:
-                status = response.status_code
-                body = await _read(response)
-        verdict = judge(status, body, wanted)
-    except (TimeoutError, httpx.TimeoutException):
-        verdict = Verdict(fault=True, text=f"no answer within {timeout_s:g} s")
-    except httpx.HTTPError as error:
-        verdict = Verdict(fault=True, text=f"can't be reached ({type(error).__name__}: {error})")
-    return Probe(name, upstream.base_url, status, time.monotonic() - started, verdict)
-
-
-async def _read(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for piece in response.aiter_raw():
-        body += piece
-        if len(body) > _MAX_ANSWER_BYTES:
-            break
-    return bytes(body)
-
-
-_VERDICTS: Final[dict[int, Verdict]] = {
-    HTTPStatus.UNAUTHORIZED: Verdict(fault=True, text="refuses the API key"),
-    HTTPStatus.FORBIDDEN: Verdict(fault=True, text="refuses the API key"),
-    HTTPStatus.NOT_FOUND: Verdict(
-        fault=False, text="reachable, but has no list of models (is base_url right?)"
-    ),
-    HTTPStatus.METHOD_NOT_ALLOWED: Verdict(fault=False, text="reachable, but has no list of models"),
-    HTTPStatus.NOT_IMPLEMENTED: Verdict(fault=False, text="reachable, but has no list of models"),
-    HTTPStatus.TOO_MANY_REQUESTS: Verdict(fault=False, text="reachable, but limits the rate of requests"),
-}
-_REDIRECTS: Final = range(300, 400)
-
-
-def judge(status: int, body: bytes, wanted: list[str]) -> Verdict:
-    """What an answer to `GET /models` means. `wanted`: the models that the config expects there."""
-    if status in _REDIRECTS:
-        return Verdict(fault=True, text="redirects; base_url must be the final address")
-    if status != HTTPStatus.OK:
-        return _VERDICTS.get(status, Verdict(fault=True, text="answers with an error"))
-    listed = _listed(body)
-    if listed is None:
-        return Verdict(fault=False, text="answers, but with no list of models")
-    missing = [model for model in wanted if model not in listed]
-    return Verdict(fault=False, text=f"ok, but does not list {', '.join(missing)}" if missing else "ok")
-
-
-def _listed(body: bytes) -> set[str] | None:
-    try:
-        return {model["id"] for model in json.loads(body)["data"]}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
+def _flat(each: Probe | Trial) -> dict[str, Any]:
+    members = each._asdict()
+    verdict = members.pop("verdict")
+    return {**members, "elapsed_s": round(each.elapsed_s, 3), **verdict._asdict()}

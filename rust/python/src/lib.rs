@@ -34,6 +34,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<exchange::Exchange>()?;
     module.add_class::<exchange::ExchangeReport>()?;
     module.add_class::<exchange::forward::Forward>()?;
+    module.add_function(wrap_pyfunction!(exchange::root_certificates, module)?)?;
     module.add_function(wrap_pyfunction!(request::dialect_for, module)?)?;
     module.add_function(wrap_pyfunction!(request::is_about_the_request, module)?)?;
     module.add_function(wrap_pyfunction!(offline::transform, module)?)?;

@@ -244,6 +244,12 @@ impl NextBlock {
 
 coroutine!(NextBlock {});
 
+/// The roots that `Upstream` trusts for `https`, in DER, one behind the other.
+#[pyfunction]
+pub(crate) fn root_certificates(py: Python<'_>) -> Bound<'_, PyBytes> {
+    PyBytes::new(py, &llmgw_upstream::root_certificates_der())
+}
+
 /// What is known of an exchange.
 #[pyclass(frozen, module = "llmgw._core")]
 pub(crate) struct ExchangeReport(Report);

@@ -89,6 +89,16 @@ fn root_certificates() -> Result<Arc<RootCertStore>, ConfigError> {
     Ok(Arc::clone(ROOTS.get_or_init(|| Arc::new(roots))))
 }
 
+/// The system's root certificates in DER, one behind the other; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
+#[must_use]
+pub fn root_certificates_der() -> Vec<u8> {
+    rustls_native_certs::load_native_certs()
+        .certs
+        .iter()
+        .flat_map(|certificate| certificate.to_vec())
+        .collect()
+}
+
 fn tls_config() -> Result<ClientConfig, ConfigError> {
     let roots = root_certificates()?;
     let mut config = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())

@@ -22,6 +22,7 @@ mod head;
 mod outgoing;
 
 pub(crate) use client::Client;
+pub use connect::root_certificates_der;
 pub(crate) use connection::Connection;
 pub(crate) use head::{RequestHead, ResponseHead};
 pub(crate) use outgoing::Outgoing;
