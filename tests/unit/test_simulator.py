@@ -258,6 +258,18 @@ def test_glm_shape() -> None:
     assert "usage" in chunks[-1]
 
 
+def test_kimi_counts_the_calls_of_a_conversation() -> None:
+    asked = {"messages": [{"role": "user", "content": "Both, in parallel."}], "tools": [WEATHER, CLOCK]}
+    first = chat("kimi-k2.6", **asked).json()["choices"][0]["message"]
+    assert [called["id"] for called in first["tool_calls"]] == ["get_weather:0", "get_time:1"]
+    results = [
+        {"role": "tool", "tool_call_id": called["id"], "content": "?"} for called in first["tool_calls"]
+    ]
+    asked["messages"] += [first, *results, {"role": "user", "content": "And the time?"}]
+    again = chat("kimi-k2.6", **asked).json()["choices"][0]["message"]
+    assert [called["id"] for called in again["tool_calls"]] == ["get_time:2"]
+
+
 def test_kimi_shape() -> None:
     last = events(chat("kimi-k2.6", stream=True))[-1]
     assert "usage" not in last

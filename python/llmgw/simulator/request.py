@@ -98,6 +98,12 @@ class ChatRequest:
         earlier = sum(map(_tokens_of, self.messages[:-1]))
         return earlier - earlier % tokens.CACHE_BLOCK
 
+    @property
+    def earlier_calls(self) -> int:
+        """How many tools the conversation has called so far."""
+        calls = (message.get("tool_calls") for message in self.messages)
+        return sum(len(each) for each in calls if isinstance(each, list))
+
     def thinking_type(self) -> object:
         """`thinking.type`; None if there is no `thinking` object."""
         thinking = self.body.get("thinking")
