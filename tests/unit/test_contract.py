@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from llmgw._core import ChatRequest, RequestError, UpstreamError, clean_completion, dialect_for
+from llmgw.asgi.encoding import MAX_MEMBERS, MAX_RATIO, RATIO_FREE_BYTES
 from llmgw.config import DIALECTS, parse_config
 from llmgw.config.families import FAMILIES, Refused
 from llmgw.errors import ERRORS
@@ -162,6 +163,12 @@ def test_the_example_of_a_config_loads() -> None:
     (example,) = (block.text for block in blocks(CONTRACT) if block.language == "toml")
     config = parse_config(tomllib.loads(example), Path("/etc/llmgw.toml"), {"DASHSCOPE_API_KEY": "sk-1"})
     assert f"{config.server.max_body_bytes // 2**20} MiB by default" in section(CONTRACT, "Limits")
+
+
+def test_the_limits_of_packed_bodies_are_the_contract_s() -> None:
+    said = dict(rows(section(CONTRACT, "Limits")))["the same in `gzip` or `zstd`, unpacked"]
+    assert f"above {RATIO_FREE_BYTES // 2**20} MiB, {MAX_RATIO} times its size" in said
+    assert f"{MAX_MEMBERS} members or frames" in said
 
 
 def citations() -> Iterator[tuple[str, str]]:
