@@ -5,6 +5,7 @@
 //! * [`request`]: one scan of a chat-completions body, one rewrite for the upstream; [`dialect`] knows how each
 //!   family of models spells its thinking switch.
 //! * [`answer`]: an upstream's answer, as a stream, merged or whole, made what the contract promises.
+//! * [`refusal`]: what an upstream says of itself when it fails; [`secret`] keeps its key out of that.
 //! * [`api`]: the APIs beside chat, and what each is to an exchange.
 //! * [`turn`]: the reasoning of an answer that the next request will need again.
 //!
@@ -16,7 +17,9 @@ mod cut;
 pub mod dialect;
 pub mod json;
 mod named;
+pub mod refusal;
 pub mod request;
+pub mod secret;
 pub mod sse;
 pub mod turn;
 

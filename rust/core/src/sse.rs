@@ -66,6 +66,8 @@ pub struct Event<'a> {
     pub event_type: &'a [u8],
     /// The last `id:` seen on the stream; of use to the conformance tests alone, as [`Parser::retry_ms`].
     pub last_event_id: &'a [u8],
+    /// The status in a comment `:HTTP_STATUS/429` among its lines (DashScope).
+    pub http_status: Option<u16>,
     /// The event's own bytes, where they are exactly `data: `, the data, and two LFs: nothing to normalise.
     pub canonical: Option<&'a [u8]>,
 }
@@ -144,6 +146,7 @@ pub struct Parser {
     /// The data line was the last line.
     after_data: bool,
     event_type: Vec<u8>,
+    http_status: Option<u16>,
     last_event_id: Vec<u8>,
     retry_ms: Option<u64>,
     /// The last read ended with a CR: an LF at the start of the next one belongs to it.
@@ -174,6 +177,7 @@ impl Parser {
             data: Data::None,
             after_data: false,
             event_type: Vec::new(),
+            http_status: None,
             last_event_id: Vec::new(),
             retry_ms: None,
             skip_lf: false,
@@ -292,7 +296,7 @@ impl Parser {
                 }
             }
             // A comment.
-            b"" => {}
+            b"" => self.http_status = http_status(value).or(self.http_status),
             _ => {
                 let name = Span { start: 0, end: colon };
                 return Ok(Some(Found::Unknown { place: line.place, name, value: value_span }));
@@ -365,6 +369,7 @@ impl Parser {
                 self.data = Data::None;
                 clear(&mut self.held);
                 clear(&mut self.event_type);
+                self.http_status = None;
             }
         }
     }
@@ -395,6 +400,7 @@ impl Parser {
                     data,
                     event_type: &self.event_type,
                     last_event_id: &self.last_event_id,
+                    http_status: self.http_status,
                     canonical: frame,
                 })
             }
@@ -509,6 +515,12 @@ fn clear(bytes: &mut Vec<u8>) {
 const MAX_SPARE_BYTES: usize = 64 * 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const FRAME_END: &[u8] = b"\n\n";
+/// What a comment `:HTTP_STATUS/429` says.
+fn http_status(comment: &[u8]) -> Option<u16> {
+    let digits = comment.strip_prefix(b"HTTP_STATUS/")?;
+    std::str::from_utf8(digits).ok()?.trim_ascii().parse().ok()
+}
+
 const DATA_PREFIX: &[u8] = b"data: ";
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use http::{HeaderValue, header};
 use llmgw_core::answer::context::{AnswerContext, AnswerMode};
 use llmgw_core::api::Api;
+use llmgw_core::secret::Secret;
 
 use crate::config::{self, ConfigError, UpstreamConfig};
 use crate::http1::{Client, RequestHead};
-use crate::redact::ApiKey;
 
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("llmgw/", env!("CARGO_PKG_VERSION")));
 
@@ -18,7 +18,7 @@ pub(crate) struct Endpoint {
     pub(crate) client: Client,
     /// By [`Api`].
     heads: Vec<RequestHead>,
-    pub(crate) api_key: ApiKey,
+    pub(crate) secret: Secret,
     pub(crate) config: UpstreamConfig,
 }
 
@@ -39,8 +39,8 @@ impl Endpoint {
         let heads = Api::ALL.into_iter().map(|api| Ok(RequestHead::post(&url(api)?, &headers)));
         let heads = heads.collect::<Result<_, ConfigError>>()?;
         let client = Client::new(&url(Api::default())?, &config.timeouts)?;
-        let api_key = ApiKey::new(config.api_key.as_deref());
-        Ok(Self { client, heads, api_key, config })
+        let secret = Secret::new(config.api_key.as_deref());
+        Ok(Self { client, heads, secret, config })
     }
 
     /// What all requests of this API have in common.

@@ -1,10 +1,12 @@
 //! Why an exchange failed. Told apart by [`ErrorKind`], never by text.
 
 use std::error::Error as StdError;
-use std::fmt;
+use std::{fmt, io};
 
 use llmgw_core::answer::error::{StreamError, StreamErrorKind};
 use llmgw_core::named_enum;
+use llmgw_core::refusal::Refusal;
+use rustls::CertificateError;
 
 use crate::deadlines::Due;
 
@@ -50,6 +52,78 @@ named_enum! {
         Draining = "draining",
         /// A defect in the gateway.
         Panic = "panic",
+    }
+}
+
+named_enum! {
+    /// Why there was no connection, in words for the operator.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum Cause {
+        /// The name has no address, or nobody could say.
+        Dns = "DNS: the name can't be resolved",
+        /// Nothing listens there.
+        Refused = "connection refused",
+        /// The network or the host can't be reached.
+        NoRoute = "no route to the host",
+        /// It ended before it was one.
+        Closed = "closed while connecting",
+        /// This machine can't open another one.
+        Local = "no socket left on this machine",
+        /// No root certificate vouches for the server's.
+        TlsUnknownIssuer = "TLS: unknown issuer",
+        /// The certificate's time is over, or has not come.
+        TlsExpired = "TLS: the certificate is not valid at this time",
+        /// The certificate is another host's.
+        TlsWrongName = "TLS: the certificate is for another name",
+        /// Anything else that is wrong with the certificate.
+        TlsCertificate = "TLS: bad certificate",
+        /// What came is not TLS.
+        TlsNotSpoken = "TLS: the server does not speak it",
+        /// The two have no version or cipher in common, or the server refused.
+        TlsHandshake = "TLS: no agreement with the server",
+        /// The system says something else.
+        Other = "no connection",
+    }
+}
+
+impl Cause {
+    /// Of what the system says when it can't connect.
+    pub(crate) fn of_connect(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::NoRoute,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => Self::Closed,
+            io::ErrorKind::AddrNotAvailable | io::ErrorKind::QuotaExceeded => Self::Local,
+            // The resolver gave no address.
+            io::ErrorKind::NotFound => Self::Dns,
+            _ => Self::Other,
+        }
+    }
+
+    /// Of what the TLS library says.
+    pub(crate) fn of_tls(error: &io::Error) -> Self {
+        let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+            return Self::Closed;
+        };
+        match error {
+            rustls::Error::InvalidCertificate(error) => Self::of_certificate(error),
+            rustls::Error::InvalidMessage(_) => Self::TlsNotSpoken,
+            _ => Self::TlsHandshake,
+        }
+    }
+
+    const fn of_certificate(error: &CertificateError) -> Self {
+        match error {
+            CertificateError::UnknownIssuer => Self::TlsUnknownIssuer,
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => Self::TlsExpired,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Self::TlsWrongName
+            }
+            _ => Self::TlsCertificate,
+        }
     }
 }
 
@@ -102,21 +176,41 @@ pub struct ExchangeError {
     /// The upstream's own error message, where it gave one as JSON: at most [`StreamError::MAX_MESSAGE_BYTES`] bytes and
     /// without its API key. Whether the client may see it is for the caller to say (it may for a 4xx about the request).
     pub message: Option<String>,
+    /// The upstream's own name for its error, for the operator: at most [`MAX_CODE_BYTES`] bytes, without its key.
+    ///
+    /// [`MAX_CODE_BYTES`]: llmgw_core::refusal::MAX_CODE_BYTES
+    pub code: Option<String>,
+    /// Why the upstream is [`ErrorKind::Unreachable`].
+    pub cause: Option<Cause>,
 }
 
 impl ExchangeError {
-    pub(crate) const fn new(kind: ErrorKind) -> Self {
-        Self { kind, status: None, retry_after_s: None, message: None }
+    /// With nothing known but the kind.
+    #[must_use]
+    pub const fn new(kind: ErrorKind) -> Self {
+        Self { kind, status: None, retry_after_s: None, message: None, code: None, cause: None }
     }
 
-    pub(crate) const fn with_status(kind: ErrorKind, status: u16) -> Self {
-        Self { kind, status: Some(status), retry_after_s: None, message: None }
+    /// No connection.
+    pub(crate) fn unreachable(cause: Cause) -> Self {
+        Self { cause: Some(cause), ..Self::new(ErrorKind::Unreachable) }
+    }
+
+    pub(crate) fn with_status(kind: ErrorKind, status: u16) -> Self {
+        Self { status: Some(status), ..Self::new(kind) }
+    }
+
+    /// An error status, and what its body says.
+    pub(crate) fn refused(status: u16, retry_after_s: Option<f64>, refusal: Refusal) -> Self {
+        let Refusal { code, message, .. } = refusal;
+        Self { retry_after_s, message, code, ..Self::with_status(ErrorKind::Status, status) }
     }
 
     /// The same failure for a client that has already been shown something: as an error frame.
     pub(crate) fn in_band(&self) -> StreamError {
         let mut error = StreamError::new(self.kind.in_band());
         error.status = self.status;
+        error.code.clone_from(&self.code);
         let own_words = self.kind == ErrorKind::ErrorEvent || self.status.is_some_and(is_about_the_request);
         if let Some(message) = self.message.as_ref().filter(|_| own_words) {
             error.message.clone_from(message);
@@ -144,7 +238,7 @@ impl StdError for ExchangeError {}
 impl From<&StreamError> for ExchangeError {
     fn from(error: &StreamError) -> Self {
         let message = (error.kind == StreamErrorKind::ErrorEvent).then(|| error.message.clone());
-        Self { kind: error.kind.into(), status: error.status, retry_after_s: None, message }
+        Self { status: error.status, code: error.code.clone(), message, ..Self::new(error.kind.into()) }
     }
 }
 

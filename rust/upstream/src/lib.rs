@@ -4,8 +4,8 @@
 //! * [`Upstream::start`] spawns the exchange as one tokio task (`pump`) and returns an [`Exchange`] at once.
 //! * The task feeds what it reads to `llmgw_core` and puts whole frames into a shared slot (`shared`), from which
 //!   [`Exchange::poll_block`] takes everything that is ready. A slot that is not taken stops the reading.
-//! * `deadlines` holds the timers, `refusal` reads error answers, `redact` keeps the API key out of them,
-//!   [`error`] names what went wrong, [`Report`] is the account of it all.
+//! * `deadlines` holds the timers, `refusal` reads the bodies of error statuses, [`error`] names what went wrong,
+//!   [`Report`] is the account of it all.
 //!
 //! Nothing is handed out before the first good event or the first heartbeat. Until then every failure is an
 //! [`ExchangeError`], so that another upstream can be tried; afterwards failures are error frames in the stream.
@@ -19,7 +19,6 @@ mod exchange;
 mod http1;
 mod lock;
 mod pump;
-mod redact;
 mod refusal;
 mod report;
 mod shared;
@@ -27,7 +26,7 @@ mod upstream;
 
 pub use config::{ConfigError, Timeouts, UpstreamConfig};
 pub use endpoint::{ExchangeRequest, Heartbeat};
-pub use error::{ErrorKind, ExchangeError, is_about_the_request};
+pub use error::{Cause, ErrorKind, ExchangeError, is_about_the_request};
 pub use exchange::Exchange;
 pub use http1::root_certificates_der;
 pub use report::Report;

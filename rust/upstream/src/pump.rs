@@ -12,8 +12,10 @@ use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use llmgw_core::answer::context::{AnswerContext, AnswerMode};
+use llmgw_core::answer::error::StreamError;
 use llmgw_core::answer::stream::StreamState;
 use llmgw_core::api::Api;
+use llmgw_core::refusal::Refusal;
 use tokio::time::{Instant, timeout};
 
 use crate::config::MAX_TIMEOUT;
@@ -21,7 +23,7 @@ use crate::deadlines::{Deadlines, Due};
 use crate::endpoint::{Endpoint, ExchangeRequest, Heartbeat};
 use crate::error::{ErrorKind, ExchangeError};
 use crate::http1::{Connection, Outgoing, ResponseHead};
-use crate::refusal::{Refusal, retry_after_s};
+use crate::refusal::{error_body, retry_after_s};
 use crate::shared::Shared;
 
 const EVENT_STREAM: &str = "text/event-stream";
@@ -151,17 +153,9 @@ impl<'task> Pump<'task> {
             .all(|value| value.is_empty() || value.as_bytes().eq_ignore_ascii_case(b"identity"));
         if !head.status.is_success() {
             let retry_after_s = retry_after_s(&head.headers, SystemTime::now());
-            let message = if is_identity {
-                Refusal::read(connection, &self.endpoint.api_key).await.message
-            } else {
-                None
-            };
-            return Some(ExchangeError {
-                kind: ErrorKind::Status,
-                status: Some(status),
-                retry_after_s,
-                message,
-            });
+            let body = if is_identity { error_body(connection).await } else { Vec::new() };
+            let refusal = Refusal::read(&body).without(&self.endpoint.secret);
+            return Some(ExchangeError::refused(status, retry_after_s, refusal));
         }
         if !is_identity {
             return Some(ExchangeError::with_status(ErrorKind::ContentEncoding, status));
@@ -171,17 +165,9 @@ impl<'task> Pump<'task> {
         if is_wanted {
             return None;
         }
-        if is_json {
-            let refusal = Refusal::read(connection, &self.endpoint.api_key).await;
-            if refusal.is_error {
-                let Refusal { status, message, .. } = refusal;
-                return Some(ExchangeError {
-                    kind: ErrorKind::ErrorEvent,
-                    status,
-                    retry_after_s: None,
-                    message,
-                });
-            }
+        if is_json && let Some(refusal) = Refusal::find(&error_body(connection).await) {
+            let error = StreamError::told(refusal, &self.endpoint.secret);
+            return Some(ExchangeError::from(&error));
         }
         Some(ExchangeError::with_status(ErrorKind::ContentType, status))
     }
@@ -256,7 +242,7 @@ impl<'task> Pump<'task> {
                 None => break,
             }
         }
-        let cleaned = api.clean(&answer, context).map_err(|error| self.endpoint.api_key.redacted(&error))?;
+        let cleaned = api.clean(&answer, context).map_err(|error| ExchangeError::from(&error))?;
         self.endpoint.client.keep(connection);
         self.shared.whole(cleaned.body.unwrap_or(answer), cleaned.summary);
         Ok(())

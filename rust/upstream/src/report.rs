@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use llmgw_core::answer::summary::Summary;
 
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, ExchangeError};
 
 /// What is known of an exchange: so far, or at its end.
 #[derive(Clone, Debug)]
@@ -14,5 +14,13 @@ pub struct Report {
     /// From the start to the first good event; never set for a plain answer.
     pub first_event: Option<Duration>,
     /// Why it failed, in-band failures included.
-    pub error_kind: Option<ErrorKind>,
+    pub error: Option<ExchangeError>,
+}
+
+impl Report {
+    /// What kind of failure it was.
+    #[must_use]
+    pub fn error_kind(&self) -> Option<ErrorKind> {
+        self.error.as_ref().map(|error| error.kind)
+    }
 }

@@ -16,7 +16,6 @@ use tokio::time::Instant;
 use crate::endpoint::Heartbeat;
 use crate::error::{ErrorKind, ExchangeError};
 use crate::lock::lock;
-use crate::redact::ApiKey;
 use crate::report::Report;
 
 /// With this many bytes not yet taken, the pump stops reading. What is in the slot may exceed this by one read's frames.
@@ -29,7 +28,6 @@ pub(crate) struct Shared {
     slot: Mutex<Slot>,
     taken: Notify,
     started: Instant,
-    api_key: ApiKey,
 }
 
 /// The bytes' side: which machine the upstream's events go through.
@@ -49,8 +47,9 @@ struct Slot {
     taken: bool,
     first_event: Option<Instant>,
     ended: bool,
-    error_kind: Option<ErrorKind>,
-    /// Raised once.
+    /// Why it failed.
+    error: Option<ExchangeError>,
+    /// The same, until it has been raised.
     failure: Option<ExchangeError>,
     waker: Option<Waker>,
 }
@@ -67,13 +66,12 @@ pub(crate) struct Progress {
 }
 
 impl Shared {
-    pub(crate) fn new(machine: Machine, api_key: ApiKey) -> Self {
+    pub(crate) fn new(machine: Machine) -> Self {
         Self {
             answer: Mutex::new(Answer { machine, output: Vec::new() }),
             slot: Mutex::new(Slot::default()),
             taken: Notify::new(),
             started: Instant::now(),
-            api_key,
         }
     }
 
@@ -91,18 +89,15 @@ impl Shared {
         if began {
             slot.begin();
         }
-        if state == StreamState::Failed {
-            self.api_key.redact(output);
-        }
         // Nothing has been handed out, nor is there anything that can be.
         let is_raised = state == StreamState::Failed && !slot.committed && !(began && machine.is_stream());
         if let Some(error) = machine.error().filter(|_| is_raised) {
-            slot.end(Err(self.api_key.redacted(error)));
+            slot.end(Err(error.into()));
             return Progress { state, began, sent: false, full: false };
         }
         let sent = (began || slot.committed) && slot.push(output);
         if state != StreamState::Open {
-            slot.close(machine.error().map(|error| error.kind.into()));
+            slot.close(machine.error().map(ExchangeError::from));
         }
         Progress { state, began, sent, full: slot.ready.len() >= HIGH_WATER_BYTES }
     }
@@ -122,7 +117,7 @@ impl Shared {
         if machine.is_stream() && slot.committed && !slot.ended {
             machine.fail(error.in_band(), output);
             slot.push(output);
-            slot.close(Some(error.kind));
+            slot.close(Some(error));
         } else {
             slot.end(Err(error));
         }
@@ -134,7 +129,7 @@ impl Shared {
         if !slot.ended {
             slot.ready = Vec::new();
             if slot.taken {
-                slot.close(Some(kind));
+                slot.close(Some(kind.into()));
             } else {
                 slot.end(Err(ExchangeError::new(kind)));
             }
@@ -194,7 +189,7 @@ impl Shared {
         Report {
             summary,
             first_event: slot.first_event.map(|instant| instant.duration_since(self.started)),
-            error_kind: slot.error_kind,
+            error: slot.error.clone(),
         }
     }
 
@@ -225,10 +220,10 @@ impl Slot {
         true
     }
 
-    fn close(&mut self, error_kind: Option<ErrorKind>) {
+    fn close(&mut self, error: Option<ExchangeError>) {
         if !self.ended {
             self.ended = true;
-            self.error_kind = error_kind;
+            self.error = error;
             self.wake();
         }
     }
@@ -241,8 +236,8 @@ impl Slot {
                 self.close(None);
             }
             Err(error) if !self.ended => {
-                self.close(Some(error.kind));
-                self.failure = Some(error);
+                self.failure = Some(error.clone());
+                self.close(Some(error));
             }
             Err(_) => {}
         }

@@ -29,11 +29,11 @@ impl Upstream {
 
     /// Send the request, as a task on `runtime`. Returns at once.
     #[must_use = "dropping an exchange aborts it"]
-    pub fn start(&self, runtime: &Handle, request: ExchangeRequest) -> Exchange {
+    pub fn start(&self, runtime: &Handle, mut request: ExchangeRequest) -> Exchange {
         let limits = self.endpoint.config.limits;
-        let api_key = self.endpoint.api_key.clone();
+        request.context.secret = self.endpoint.secret.clone();
         let machine = request.api.machine(request.mode, request.context.clone(), limits);
-        let shared = Arc::new(Shared::new(machine, api_key));
+        let shared = Arc::new(Shared::new(machine));
         let task = runtime.spawn(pump::supervise(Arc::clone(&self.endpoint), request, Arc::clone(&shared)));
         Exchange::new(shared, task.abort_handle())
     }

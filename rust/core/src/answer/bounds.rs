@@ -62,7 +62,7 @@ impl Excess {
 
 impl From<Excess> for StreamError {
     fn from(excess: Excess) -> Self {
-        Self { kind: StreamErrorKind::InvalidEvent, message: excess.sentence(), status: None }
+        Self { kind: StreamErrorKind::InvalidEvent, message: excess.sentence(), status: None, code: None }
     }
 }
 

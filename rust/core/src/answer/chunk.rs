@@ -9,6 +9,8 @@ use crate::json::{JsonError, Kind, Member, Scanner, Span, Text, Value};
 use super::bounds::{Excess, MAX_CHOICES, MAX_TEXT_CHOICES, MAX_TOOL_CALLS};
 use super::context::AnswerContext;
 use super::error::StreamError;
+use crate::refusal::Refusal;
+use crate::secret::Secret;
 
 /// A chunk's members. Reused from chunk to chunk, so that reading one allocates nothing.
 #[derive(Debug, Default)]
@@ -31,6 +33,8 @@ pub struct Chunk {
     pub usage: Option<Member>,
     /// `error`
     pub error: Option<Member>,
+    /// `base_resp` (MiniMax)
+    pub base_resp: Option<Member>,
     /// The choices, in their order.
     pub choices: Vec<Choice>,
     /// The tool calls of all choices; [`Choice::tool_calls`] says which are whose.
@@ -142,10 +146,11 @@ pub enum ChunkError {
 }
 
 impl ChunkError {
-    /// What that means for an answer, which is a `name`.
-    pub(crate) fn of_answer(self, name: &str) -> StreamError {
+    /// What that means for an answer, which should be a `name`. What is none may still be an error.
+    pub(crate) fn of_answer(self, name: &str, input: &[u8], secret: &Secret) -> StreamError {
         match self {
-            Self::NotAChunk => StreamError::not_a(name),
+            Self::NotAChunk => Refusal::find(input)
+                .map_or_else(|| StreamError::not_a(name), |refusal| StreamError::told(refusal, secret)),
             Self::Excess(excess) => excess.into(),
         }
     }
@@ -201,6 +206,7 @@ impl Chunk {
                 Known::Model => &mut self.model,
                 Known::Usage => &mut self.usage,
                 Known::Error => &mut self.error,
+                Known::BaseResp => &mut self.base_resp,
                 _ => {
                     scanner.value()?;
                     return Ok(());
@@ -256,11 +262,17 @@ impl Chunk {
         changes
     }
 
-    /// The `error` of the chunk or of one of its choices, where it is not null.
+    /// The error that it holds or, where it has no choices, that it is.
     #[must_use]
-    pub fn error_value(&self) -> Option<Value> {
-        let members = self.error.iter().chain(self.choices.iter().filter_map(|choice| choice.error.as_ref()));
-        members.map(|member| member.value).find(|value| value.kind != Kind::Null)
+    pub fn refusal(&self, input: &[u8]) -> Option<Refusal> {
+        if self.choices.is_empty() {
+            return Refusal::find(input);
+        }
+        let mut errors =
+            self.error.iter().chain(self.choices.iter().filter_map(|choice| choice.error.as_ref()));
+        errors
+            .find_map(|error| Refusal::of_error(input, error.value))
+            .or_else(|| Refusal::of_base_resp(input, self.base_resp?.value))
     }
 
     /// The usage, where there is one that says something: the chunk's own, else one at a choice.
@@ -442,6 +454,7 @@ pub fn text_of<'a>(member: Option<&Member>, input: &'a [u8]) -> Option<Text<'a>>
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
     Arguments,
+    BaseResp,
     Choices,
     Content,
     Created,
@@ -471,6 +484,7 @@ impl Known {
     fn of(text: Text<'_>) -> Self {
         match text.raw() {
             b"arguments" => Self::Arguments,
+            b"base_resp" => Self::BaseResp,
             b"choices" => Self::Choices,
             b"content" => Self::Content,
             b"created" => Self::Created,

@@ -10,9 +10,7 @@ use super::chunk::{Choice, Chunk, Delta, Holder, ToolCall, text_of};
 use super::context::AnswerContext;
 use super::error::{StreamError, StreamErrorKind};
 use super::finish::{Reason, translate};
-use super::stream::{
-    ChatChoice, ChoiceRules, Parts, details_text, new_call_id, upstream_error, write_arguments,
-};
+use super::stream::{ChatChoice, ChoiceRules, Parts, details_text, new_call_id, write_arguments};
 use super::summary::Summary;
 use super::think::{self, ReasoningTags, Split, may_hold_tag};
 use super::usage::{read_usage, with_openai_names};
@@ -77,9 +75,10 @@ pub(crate) fn clean_with(
         return Err(StreamError::not_a(rules.name));
     }
     let mut chunk = Chunk::default();
-    chunk.read(body, rules.holder).map_err(|error| error.of_answer(rules.name))?;
-    if let Some(error) = chunk.error_value() {
-        return Err(upstream_error(body, error));
+    let read = chunk.read(body, rules.holder);
+    read.map_err(|error| error.of_answer(rules.name, body, &context.secret))?;
+    if let Some(refusal) = chunk.refusal(body) {
+        return Err(StreamError::told(refusal, &context.secret));
     }
     if chunk.choices.is_empty() {
         return Err(StreamError::not_a(rules.name));

@@ -1,6 +1,7 @@
 //! What the answer side needs to know of the request.
 
 use super::think::ReasoningTags;
+use crate::secret::Secret;
 
 /// What the client gets, and how the upstream is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,4 +42,6 @@ pub struct AnswerContext {
     pub reasoning_tags: ReasoningTags,
     /// Whether to gather [`super::summary::Summary::tool_turns`].
     pub keep_reasoning: bool,
+    /// The upstream's key, which none of its errors may show.
+    pub secret: Secret,
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use crate::named_enum;
+use crate::refusal::{MAX_MESSAGE_BYTES, Refusal};
+use crate::secret::Secret;
 
 named_enum! {
     /// Why an upstream's answer is not a success.
@@ -44,16 +46,18 @@ impl StreamErrorKind {
 pub struct StreamError {
     /// What happened.
     pub kind: StreamErrorKind,
-    /// A sentence for the client. For [`StreamErrorKind::ErrorEvent`] the upstream's own `error.message`,
-    /// capped at [`StreamError::MAX_MESSAGE_BYTES`].
+    /// A sentence for the client. For [`StreamErrorKind::ErrorEvent`] the upstream's own, capped at
+    /// [`StreamError::MAX_MESSAGE_BYTES`].
     pub message: String,
-    /// The HTTP status that an error event names as its code (OpenRouter, Groq).
+    /// The HTTP status that the upstream's error names or means.
     pub status: Option<u16>,
+    /// The upstream's own name for the error, for the operator.
+    pub code: Option<String>,
 }
 
 impl StreamError {
     /// An upstream's error message is cut at this length before it is shown.
-    pub const MAX_MESSAGE_BYTES: usize = 2048;
+    pub const MAX_MESSAGE_BYTES: usize = MAX_MESSAGE_BYTES;
 
     /// An error of this kind with its standard sentence.
     #[must_use]
@@ -70,14 +74,22 @@ impl StreamError {
             }
             StreamErrorKind::Draining => "The gateway is restarting; the answer is incomplete. Try again.",
         };
-        Self { kind, message: message.to_owned(), status: None }
+        Self { kind, message: message.to_owned(), status: None, code: None }
+    }
+
+    /// What an upstream says of itself, without its key.
+    #[must_use]
+    pub fn told(refusal: Refusal, secret: &Secret) -> Self {
+        let Refusal { status, code, message } = refusal.without(secret);
+        let standard = Self::new(StreamErrorKind::ErrorEvent);
+        Self { message: message.unwrap_or(standard.message), status, code, kind: standard.kind }
     }
 
     /// An event or an answer that is not what it should be.
     #[must_use]
     pub fn not_a(what: &str) -> Self {
         let message = format!("The upstream sent something that is no {what}.");
-        Self { kind: StreamErrorKind::InvalidEvent, message, status: None }
+        Self { kind: StreamErrorKind::InvalidEvent, message, status: None, code: None }
     }
 }
 

@@ -96,6 +96,7 @@ impl Upstream {
                     created_s,
                     reasoning_tags: request.reasoning_tags,
                     keep_reasoning: request.keep_reasoning,
+                    ..AnswerContext::default()
                 },
                 heartbeat,
                 heartbeat_form: if heartbeat_line { Heartbeat::Line } else { Heartbeat::Block },
@@ -293,7 +294,7 @@ impl ExchangeReport {
 
     #[getter]
     fn error_kind(&self) -> Option<&'static str> {
-        self.0.error_kind.map(ErrorKind::as_str)
+        self.0.error_kind().map(ErrorKind::as_str)
     }
 
     #[getter]

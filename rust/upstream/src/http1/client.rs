@@ -12,7 +12,9 @@ use super::connection::Connection;
 use super::head::ResponseHead;
 use super::outgoing::Outgoing;
 use crate::config::{ConfigError, Timeouts};
+#[cfg(doc)]
 use crate::error::ErrorKind;
+use crate::error::ExchangeError;
 use crate::lock::lock;
 
 /// Shorter than what servers and load balancers commonly keep (60 s and more), so that we are the ones who close.
@@ -45,13 +47,16 @@ impl Client {
     ///
     /// # Errors
     /// [`ErrorKind::Unreachable`], [`ErrorKind::ConnectTimeout`], [`ErrorKind::Reset`], [`ErrorKind::Protocol`].
-    pub(crate) async fn request(&self, request: Outgoing) -> Result<(Connection, ResponseHead), ErrorKind> {
+    pub(crate) async fn request(
+        &self,
+        request: Outgoing,
+    ) -> Result<(Connection, ResponseHead), ExchangeError> {
         while let Some(mut connection) = self.pool.take() {
             match connection.request(request.clone()).await {
                 Ok(answer) => return Ok((connection, answer)),
                 // It had been closed, and no upstream has seen the request: no retry in the sense of the contract.
                 Err(_) if !connection.has_sent() => {}
-                Err(kind) => return Err(kind),
+                Err(kind) => return Err(kind.into()),
             }
         }
         let mut connection = Connection::new(self.connector.connect().await?, self.stall);

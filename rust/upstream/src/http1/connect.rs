@@ -21,7 +21,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::head::default_port;
 use crate::config::ConfigError;
-use crate::error::ErrorKind;
+use crate::error::{Cause, ErrorKind, ExchangeError};
 
 /// Finds a peer that vanished while a stream was silent.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
@@ -51,24 +51,28 @@ impl Connector {
     }
 
     /// # Errors
-    /// [`ErrorKind::Unreachable`], [`ErrorKind::ConnectTimeout`].
-    pub(super) async fn connect(&self) -> Result<Stream, ErrorKind> {
+    /// [`ErrorKind::Unreachable`] with its cause, [`ErrorKind::ConnectTimeout`].
+    pub(super) async fn connect(&self) -> Result<Stream, ExchangeError> {
         match timeout(self.timeout, self.attempt()).await {
-            Ok(connected) => connected.map_err(|_| ErrorKind::Unreachable),
-            Err(_) => Err(ErrorKind::ConnectTimeout),
+            Ok(connected) => connected.map_err(ExchangeError::unreachable),
+            Err(_) => Err(ErrorKind::ConnectTimeout.into()),
         }
     }
 
-    async fn attempt(&self) -> io::Result<Stream> {
-        let addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
-        let tcp = connect_any(addresses.collect()).await?;
-        tcp.set_nodelay(true)?;
-        SockRef::from(&tcp).set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE))?;
-        match &self.tls {
-            None => Ok(Stream::Plain(tcp)),
-            Some((tls, name)) => Ok(Stream::Tls(Box::new(tls.connect(name.clone(), tcp).await?))),
-        }
+    async fn attempt(&self) -> Result<Stream, Cause> {
+        let addresses =
+            tokio::net::lookup_host((self.host.as_str(), self.port)).await.map_err(|_| Cause::Dns)?;
+        let tcp = connect_any(addresses.collect()).await.map_err(|error| Cause::of_connect(&error))?;
+        prepare(&tcp).map_err(|error| Cause::of_connect(&error))?;
+        let Some((tls, name)) = &self.tls else { return Ok(Stream::Plain(tcp)) };
+        let tls = tls.connect(name.clone(), tcp).await.map_err(|error| Cause::of_tls(&error))?;
+        Ok(Stream::Tls(Box::new(tls)))
     }
+}
+
+fn prepare(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    SockRef::from(tcp).set_tcp_keepalive(&TcpKeepalive::new().with_time(TCP_KEEPALIVE))
 }
 
 /// The system's root certificates, read once. Where there are none, the next upstream looks again.

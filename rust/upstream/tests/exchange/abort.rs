@@ -90,13 +90,13 @@ async fn what_the_reader_is_told() {
     block(&exchange).await;
     exchange.abort();
     assert_eq!(rest(&exchange).await, "");
-    assert_eq!(exchange.report().error_kind, Some(ErrorKind::Aborted));
+    assert_eq!(exchange.report().error_kind(), Some(ErrorKind::Aborted));
 
     let (_peer, exchange) = started(STREAM, &first_event()).await;
     block(&exchange).await;
     exchange.drain();
     assert_eq!(rest(&exchange).await, error_frame(RESTARTING, "overloaded"));
-    assert_eq!(exchange.report().error_kind, Some(ErrorKind::Draining));
+    assert_eq!(exchange.report().error_kind(), Some(ErrorKind::Draining));
 }
 
 #[tokio::test]
@@ -160,5 +160,5 @@ async fn an_abort_after_the_end_changes_nothing() {
     exchange.abort();
     exchange.drain();
     assert_eq!(rest(&exchange).await, [FIRST, LAST, DONE].concat());
-    assert_eq!(exchange.report().error_kind, None);
+    assert_eq!(exchange.report().error_kind(), None);
 }

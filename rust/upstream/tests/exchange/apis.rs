@@ -44,7 +44,7 @@ async fn a_text_completion_streamed() {
     peer.finish(&last).await;
     assert_eq!(rest(&exchange).await, last.replace("eos", "stop") + DONE);
     let report = exchange.report();
-    assert_eq!((report.summary.finish_reason.as_deref(), report.error_kind), (Some("stop"), None));
+    assert_eq!((report.summary.finish_reason.as_deref(), report.error_kind()), (Some("stop"), None));
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn a_text_completion_that_breaks_off() {
     peer.finish("").await;
     let message = "The upstream ended the answer without a finish reason.";
     assert_eq!(rest(&exchange).await, error_frame(message, "upstream_error"));
-    assert_eq!(exchange.report().error_kind, Some(ErrorKind::Truncated));
+    assert_eq!(exchange.report().error_kind(), Some(ErrorKind::Truncated));
 
     let server = Server::start();
     let exchange = start(&server, Api::Completions, STREAM);

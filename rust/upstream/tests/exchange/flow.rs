@@ -52,7 +52,7 @@ async fn the_last_block_is_known() {
         assert!(!exchange.is_finished(), "{case}: more is to come");
         peer.finish(&end).await;
         eventually("all is read", || {
-            exchange.report().error_kind.is_some() || exchange.report().summary.frames == 2
+            exchange.report().error_kind().is_some() || exchange.report().summary.frames == 2
         })
         .await;
         let mut last = String::new();

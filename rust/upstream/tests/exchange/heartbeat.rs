@@ -91,7 +91,7 @@ async fn after_a_heartbeat_a_refusal_is_told_in_band() {
         peer.send(response(status, "content-type: application/json\r\n", said)).await;
         assert_eq!(word(&exchange).await, error_frame(message, "upstream_error"), "{name}");
         assert_eq!(rest(&exchange).await, "");
-        assert_eq!(exchange.report().error_kind, Some(ErrorKind::Status), "{name}");
+        assert_eq!(exchange.report().error_kind(), Some(ErrorKind::Status), "{name}");
     }
 }
 

@@ -42,7 +42,7 @@ async fn broken(said: &[u8], how: End) -> (String, Option<ErrorKind>) {
     assert_eq!(block(&exchange).await, FIRST);
     peer.send(said).await;
     let (all, ()) = tokio::join!(rest(&exchange), end(peer, how));
-    (all, exchange.report().error_kind)
+    (all, exchange.report().error_kind())
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn usage_that_came_before_the_break_is_kept() {
     let report = exchange.report();
     assert_eq!(report.summary.usage.and_then(|usage| usage.completion_tokens), Some(2));
     assert_eq!(report.summary.usage_source().as_str(), "partial");
-    assert_eq!(report.error_kind, Some(ErrorKind::Reset));
+    assert_eq!(report.error_kind(), Some(ErrorKind::Reset));
 }
 
 #[tokio::test]
@@ -152,7 +152,7 @@ async fn an_end_without_done_and_an_end_without_end_are_fine_after_a_finish() {
         peer.send(said).await;
         drop(peer);
         assert_eq!(rest(&exchange).await, [FIRST, LAST, DONE].concat(), "{name}");
-        assert_eq!(exchange.report().error_kind, None, "{name}");
+        assert_eq!(exchange.report().error_kind(), None, "{name}");
     }
 }
 

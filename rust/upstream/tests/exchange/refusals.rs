@@ -2,7 +2,7 @@
 
 use llmgw_core::answer::context::AnswerMode;
 use llmgw_core::sse::SseLimits;
-use llmgw_upstream::{ErrorKind, ExchangeError, Upstream};
+use llmgw_upstream::{Cause, ErrorKind, ExchangeError, Upstream};
 
 use crate::support::{
     API_KEY, COMPLETION, FIRST, STREAM, STREAM_HEAD, Server, chunk, failure, response, start,
@@ -14,7 +14,7 @@ const HTML: &str = "<html><h1>no</h1> see your administrator</html>";
 const PLAIN: AnswerMode = AnswerMode::Plain;
 
 fn error(kind: ErrorKind, status: Option<u16>, message: Option<&str>) -> ExchangeError {
-    ExchangeError { kind, status, retry_after_s: None, message: message.map(str::to_owned) }
+    ExchangeError { status, message: message.map(str::to_owned), ..ExchangeError::new(kind) }
 }
 
 /// What comes of a server that says this.
@@ -38,7 +38,7 @@ async fn statuses() {
             "a message",
             "400 Bad Request",
             JSON.to_owned(),
-            r#"{"error":{"message":"bad \"x\"","code":"c"}}"#,
+            r#"{"error":{"message":"bad \"x\"","code":null}}"#,
             400,
             Some("bad \"x\""),
         ),
@@ -183,8 +183,61 @@ async fn errors_with_a_good_status() {
 }
 
 const DONE_ALONE: &str = "data: [DONE]\n\n";
-const TRUNCATED: ExchangeError =
-    ExchangeError { kind: ErrorKind::Truncated, status: None, retry_after_s: None, message: None };
+const TRUNCATED: ExchangeError = ExchangeError::new(ErrorKind::Truncated);
+
+/// What a provider says ⇒ status, code, message, as an error of a stream's first event and of an answer that is JSON.
+#[tokio::test]
+async fn what_it_says_of_itself() {
+    let rows = [
+        (
+            r#"{"object":"error","message":"long","type":"BadRequestError","code":400}"#,
+            Some(400),
+            Some("BadRequestError"),
+            "long",
+        ),
+        (r#"{"error":{"message":"long","type":"None","code":"400"}}"#, Some(400), None, "long"),
+        (
+            r#"{"code":"Throttling.RateQuota","message":"slow","request_id":"r"}"#,
+            Some(429),
+            Some("Throttling.RateQuota"),
+            "slow",
+        ),
+        (
+            r#"{"choices":null,"base_resp":{"status_code":1002,"status_msg":"slow"}}"#,
+            Some(429),
+            Some("1002"),
+            "slow",
+        ),
+        (r#"{"detail":"top_p"}"#, None, None, "top_p"),
+        (r#"[{"error":{"code":429,"message":"slow"}}]"#, Some(429), None, "slow"),
+    ];
+    for (said, status, code, message) in rows {
+        let expected = ExchangeError {
+            code: code.map(str::to_owned),
+            ..error(ErrorKind::ErrorEvent, status, Some(message))
+        };
+        let events =
+            format!("{STREAM_HEAD}{}", String::from_utf8(chunk(format!("data: {said}\n\n"))).unwrap());
+        let json = response("200 OK", &format!("connection: close\r\n{JSON}"), said);
+        for (mode, answer) in
+            [(STREAM, &events), (AnswerMode::Merged, &events), (STREAM, &json), (PLAIN, &json)]
+        {
+            assert_eq!(refused(mode, answer).await, expected, "{mode:?} {answer}");
+        }
+        let json = response("418 Odd", &format!("connection: close\r\n{JSON}"), said);
+        let refused = refused(STREAM, json).await;
+        let found = (refused.kind, refused.status, refused.code.as_deref(), refused.message.as_deref());
+        assert_eq!(found, (ErrorKind::Status, Some(418), code, Some(message)), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_status_in_a_comment() {
+    let said = "id:1\nevent:error\n:HTTP_STATUS/429\ndata:{\"code\":\"odd\",\"message\":\"slow\"}\n\n";
+    let found = refused(STREAM, format!("{STREAM_HEAD}{}", String::from_utf8(chunk(said)).unwrap())).await;
+    let expected = error(ErrorKind::ErrorEvent, Some(429), Some("slow"));
+    assert_eq!(found, ExchangeError { code: Some("odd".into()), ..expected });
+}
 
 #[tokio::test]
 async fn a_long_message_is_cut() {
@@ -266,8 +319,20 @@ async fn nobody_listens() {
     drop(server);
     for mode in [STREAM, PLAIN, AnswerMode::Merged] {
         let exchange = start(&Upstream::new(config.clone()).unwrap(), mode);
-        assert_eq!(failure(&exchange).await, error(ErrorKind::Unreachable, None, None));
+        assert_eq!(failure(&exchange).await, unreachable(Cause::Refused));
     }
+}
+
+#[tokio::test]
+async fn no_such_name() {
+    let mut config = Server::start().config();
+    config.base_url = "http://nowhere.invalid/v1".into();
+    let exchange = start(&Upstream::new(config).unwrap(), STREAM);
+    assert_eq!(failure(&exchange).await, unreachable(Cause::Dns));
+}
+
+fn unreachable(cause: Cause) -> ExchangeError {
+    ExchangeError { cause: Some(cause), ..ExchangeError::new(ErrorKind::Unreachable) }
 }
 
 #[tokio::test]
@@ -278,7 +343,7 @@ async fn no_tls_there() {
     let exchange = start(&Upstream::new(config).unwrap(), STREAM);
     let mut peer = server.accept().await;
     peer.send("HTTP/1.1 400 Bad Request\r\n\r\n").await;
-    assert_eq!(failure(&exchange).await, error(ErrorKind::Unreachable, None, None));
+    assert_eq!(failure(&exchange).await, unreachable(Cause::TlsNotSpoken));
     peer.closed().await;
 }
 

@@ -292,7 +292,7 @@ pub(crate) async fn rest(exchange: &Exchange) -> String {
 pub(crate) async fn failure(exchange: &Exchange) -> ExchangeError {
     let error = next(exchange).await.expect_err("an error, not a block");
     assert_eq!(next(exchange).await, Ok(None), "an error is raised once");
-    assert_eq!(exchange.report().error_kind, Some(error.kind));
+    assert_eq!(exchange.report().error_kind(), Some(error.kind));
     error
 }
 

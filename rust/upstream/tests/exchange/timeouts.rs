@@ -55,7 +55,7 @@ async fn silence_mid_stream_is_told_in_band() {
     peer.begin(FIRST).await;
     assert_eq!(block(&exchange).await, FIRST);
     assert_eq!(rest(&exchange).await, error_frame(FELL_SILENT, "upstream_timeout"));
-    assert_eq!(exchange.report().error_kind, Some(ErrorKind::IdleTimeout));
+    assert_eq!(exchange.report().error_kind(), Some(ErrorKind::IdleTimeout));
     peer.closed().await;
 }
 
@@ -96,7 +96,7 @@ async fn a_slow_reader_is_no_silence() {
     // Nothing can be seen of a timeout that does not pass; it had four times the time to.
     tokio::time::sleep(4 * SHORT).await;
     assert_eq!(rest(&exchange).await, format!("{FIRST}{large}{LAST}{DONE}"));
-    assert_eq!(exchange.report().error_kind, None);
+    assert_eq!(exchange.report().error_kind(), None);
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn the_total_ends_a_stream_that_goes_on_and_on() {
     }
     assert!(last.ends_with(&error_frame(TOO_LONG, "upstream_timeout")), "{last}");
     assert_eq!(rest(&exchange).await, "");
-    assert_eq!(exchange.report().error_kind, Some(ErrorKind::TotalTimeout));
+    assert_eq!(exchange.report().error_kind(), Some(ErrorKind::TotalTimeout));
     peer.closed().await;
 }
 

@@ -43,7 +43,7 @@ async fn a_plain_answer() {
         let report = exchange.report();
         assert_eq!(report.summary.usage.and_then(|usage| usage.completion_tokens), Some(2), "{name}");
         assert_eq!(report.summary.finish_reason.as_deref(), Some("stop"), "{name}");
-        assert_eq!((report.first_event, report.error_kind), (None, None), "{name}");
+        assert_eq!((report.first_event, report.error_kind()), (None, None), "{name}");
     }
 }
 
@@ -74,7 +74,7 @@ async fn a_stream_merged() {
     let report = exchange.report();
     assert_eq!(report.summary.finish_reason.as_deref(), Some("stop"));
     assert!(report.first_event.is_some_and(|first_event| first_event <= started.elapsed()));
-    assert_eq!(report.error_kind, None);
+    assert_eq!(report.error_kind(), None);
 }
 
 #[tokio::test]

@@ -24,10 +24,10 @@ use crate::answer::summary::Summary;
 use crate::answer::template::Template;
 use crate::answer::think::{ReasoningTags, may_hold_tag};
 use crate::answer::usage::{read_usage, with_openai_names};
-use crate::cut;
 use crate::json::edit::Edits;
 use crate::json::text::write_string;
-use crate::json::{JsonError, Kind, Scanner, Value};
+use crate::json::{Kind, Scanner, Value};
+use crate::refusal::{ERROR_STATUSES, Refusal};
 use crate::sse::{Event, Item, Parser, SseLimits};
 
 pub(crate) use calls::{new_call_id, write_arguments};
@@ -176,15 +176,30 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
 
     fn item(&mut self, item: &Item<'_>, terminated: bool, output: &mut Vec<u8>) {
         match *item {
-            // `error: {…}` as a bare line (GPUStack).
-            Item::Unknown { name: b"error", value } if terminated => self.fail(error_event(value), output),
-            Item::Unknown { .. } => {}
+            Item::Unknown { name, value } => self.bare_line(name, value, terminated, output),
             Item::Event(event) if is_done(event.data) => self.end(output),
             Item::Event(event) if event.data.is_empty() => {}
             // Its end was cut off; what is left of the stream says whether that matters.
             Item::Event(event) if !terminated && !is_json(event.data) => {}
-            Item::Event(event) if event.event_type == b"error" => self.fail(error_event(event.data), output),
+            Item::Event(event) if is_error(&event) => {
+                let refusal = Refusal::read(event.data);
+                let status = event.http_status.filter(|status| is_error_status(*status)).or(refusal.status);
+                self.refuse(Refusal { status, ..refusal }, output);
+            }
             Item::Event(event) => self.event(&event, output),
+        }
+    }
+
+    /// A line that is no event: `error: {…}` (GPUStack), or an error as bare JSON.
+    fn bare_line(&mut self, name: &[u8], value: &[u8], terminated: bool, output: &mut Vec<u8>) {
+        let refusal = match name {
+            b"error" if terminated || is_json(value) => Some(Refusal::read(value)),
+            // The first colon was taken for the end of a name.
+            [b'{' | b'[', ..] => Refusal::find(&[name, b":", value].concat()),
+            _ => None,
+        };
+        if let Some(refusal) = refusal {
+            self.refuse(refusal, output);
         }
     }
 
@@ -218,7 +233,10 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         let mut chunk = std::mem::take(&mut self.chunk);
         match chunk.read(payload, Rules::HOLDER) {
             Ok(()) => self.chunk_read(&chunk, payload, canonical, output),
-            Err(error) => self.fail(error.of_answer(Rules::NAME), output),
+            Err(error) => {
+                let error = error.of_answer(Rules::NAME, payload, &self.context.secret);
+                self.fail(error, output);
+            }
         }
         self.chunk = chunk;
     }
@@ -228,8 +246,8 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         if let Some(usage) = usage {
             self.summary.usage = Some(read_usage(payload, usage));
         }
-        if let Some(error) = chunk.error_value() {
-            return self.fail(upstream_error(payload, error), output);
+        if let Some(refusal) = chunk.refusal(payload) {
+            return self.refuse(refusal, output);
         }
         let listed = chunk.choices_member.is_some_and(|member| member.value.kind == Kind::Array);
         if chunk.choices.is_empty() && (usage.is_some() || !listed) {
@@ -382,6 +400,11 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         self.state = StreamState::Done;
     }
 
+    /// The upstream says that it failed.
+    fn refuse(&mut self, refusal: Refusal, output: &mut Vec<u8>) {
+        self.fail(StreamError::told(refusal, &self.context.secret), output);
+    }
+
     fn fail(&mut self, error: StreamError, output: &mut Vec<u8>) {
         write_error_frame(&error, output);
         self.summary.error = Some(error.kind);
@@ -400,6 +423,15 @@ fn write_error_frame(error: &StreamError, output: &mut Vec<u8>) {
     output.extend_from_slice(b"\"}}\n\n");
 }
 
+/// Its type says so, or the status that a comment gives it.
+fn is_error(event: &Event<'_>) -> bool {
+    event.event_type == b"error" || event.http_status.is_some_and(is_error_status)
+}
+
+fn is_error_status(status: u16) -> bool {
+    ERROR_STATUSES.contains(&status)
+}
+
 fn is_done(data: &[u8]) -> bool {
     data.trim_ascii() == b"[DONE]"
 }
@@ -407,53 +439,6 @@ fn is_done(data: &[u8]) -> bool {
 fn is_json(data: &[u8]) -> bool {
     let mut scanner = Scanner::new(data);
     scanner.value().and_then(|_| scanner.end()).is_ok()
-}
-
-/// The error in the data of an `error` event: `{"error": …}`, the error object itself, or plain text.
-fn error_event(data: &[u8]) -> StreamError {
-    let decoded = String::from_utf8_lossy(data);
-    let data = decoded.as_bytes();
-    let mut scanner = Scanner::new(data);
-    match scanner.value() {
-        Ok(value) if value.kind == Kind::Object => {
-            let mut inner = value;
-            let _ = Scanner::of(data, value).object(|scanner, key| {
-                let member = scanner.member(&key)?;
-                if key.text.is("error") && member.value.kind != Kind::Null {
-                    inner = member.value;
-                }
-                Ok::<_, JsonError>(())
-            });
-            upstream_error(data, inner)
-        }
-        _ => StreamError::new(StreamErrorKind::ErrorEvent),
-    }
-}
-
-/// What an upstream's error value says: a string, or an object with `message` and perhaps a status among its members.
-pub(crate) fn upstream_error(input: &[u8], error: Value) -> StreamError {
-    let mut found = StreamError::new(StreamErrorKind::ErrorEvent);
-    let mut message = error.as_text(input).map(|text| text.decode().into_owned());
-    if error.kind == Kind::Object {
-        let _ = Scanner::of(input, error).object(|scanner, key| {
-            let value = scanner.member(&key)?.value;
-            match key.text.raw() {
-                b"message" => message = value.as_text(input).map(|text| text.decode().into_owned()),
-                // OpenRouter: `code`; Groq: `status_code`; others: `status`.
-                b"code" | b"status" | b"status_code" => {
-                    let status = value.as_u64(input).and_then(|status| u16::try_from(status).ok());
-                    found.status = status.filter(|status| (400..600).contains(status)).or(found.status);
-                }
-                _ => {}
-            }
-            Ok::<_, JsonError>(())
-        });
-    }
-    if let Some(mut message) = message.filter(|message| !message.is_empty()) {
-        cut(&mut message, StreamError::MAX_MESSAGE_BYTES);
-        found.message = message;
-    }
-    found
 }
 
 #[cfg(test)]
