@@ -259,7 +259,10 @@ def test_glm_shape() -> None:
 
 
 def test_kimi_counts_the_calls_of_a_conversation() -> None:
-    asked = {"messages": [{"role": "user", "content": "Both, in parallel."}], "tools": [WEATHER, CLOCK]}
+    asked: Json = {
+        "messages": [{"role": "user", "content": "Both, in parallel."}],
+        "tools": [WEATHER, CLOCK],
+    }
     first = chat("kimi-k2.6", **asked).json()["choices"][0]["message"]
     assert [called["id"] for called in first["tool_calls"]] == ["get_weather:0", "get_time:1"]
     results = [
