@@ -117,6 +117,9 @@ bench-gateway: $(RUN_PACKAGES) $(RELEASE_EXTENSION) ## the gateway beside others
 	@$(BIN)/python -m benches.gateway $(BENCH_OPTIONS)
 
 wheel: $(DEV_PACKAGES) check-toolchain ## a release wheel in dist/
+	$(say) 'notices of the linked crates'
+	@cargo fetch --quiet --locked
+	@$(BIN)/python -m tests.packaging.notices
 	$(say) 'wheel'
 	@$(BIN)/maturin build --release --locked --out dist
 

@@ -16,6 +16,8 @@ from typing import IO, Final, NamedTuple
 import httpx
 import pytest
 
+from tests.packaging.notices import NOTICES, linked_crates
+
 ROOT: Final = Path(__file__).parents[2]
 START_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 20.0
@@ -132,6 +134,19 @@ def test_wheel_holds_every_migration(wheel: Path) -> None:
 def test_wheel_holds_nothing_else(wheel: Path) -> None:
     folders = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert folders == {"llmgw", f"llmgw-{importlib.metadata.version('llmgw')}.dist-info"}
+
+
+def test_wheel_carries_the_notices_of_what_it_links(wheel: Path) -> None:
+    """Of every crate of this platform, in the version that is locked. `make wheel` writes the file."""
+    [name] = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(f"/{NOTICES.name}")]
+    notices = zipfile.ZipFile(wheel).read(name).decode("utf-8")
+    host = re.search(r"^host: (.+)$", subprocess.check_output(["rustc", "-vV"], text=True), re.MULTILINE)  # noqa: S607
+    assert host
+    crates = linked_crates([host[1]])
+    assert {"pyo3", "tokio", "rustls", "ring"} <= {crate.name for crate in crates}
+    assert [str(crate) for crate in crates if f"  {crate} ({crate.licence})\n" not in notices] == []
+    assert "Permission is hereby granted, free of charge" in notices
+    assert "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION" in notices
 
 
 def test_wheel_serves_every_python_from_3_11(wheel: Path) -> None:
