@@ -49,7 +49,9 @@ def test_no_cell_steers_the_terminal(cell: str, shown: str, capsys: pytest.Captu
 
 
 def test_json_keeps_every_character(capsys: pytest.CaptureFixture[str]) -> None:
-    print_json({"name": "团队\x1b"})
+    value = {"name": "团队\x1b\x7f\x9b\u202e\U000e0001"}
+    print_json(value)
     out = capsys.readouterr().out
-    assert json.loads(out) == {"name": "团队\x1b"}
-    assert "\x1b" not in out
+    assert json.loads(out) == value
+    assert all(line.isprintable() for line in out.split("\n"))
+    assert "团队" in out

@@ -20,7 +20,7 @@ CLIENT_KEY = "sk-gtw-AbCd0123456789_-efghijklmnopqrst"
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """What a logger writes that has the formatter."""
-    monkeypatch.setattr(logs, "_secrets", set())
+    monkeypatch.setattr(logs, "_secrets", ())
     logs.hide([SECRET, "short"])
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
@@ -122,3 +122,46 @@ def test_a_line_that_anybody_may_cause_comes_once_a_second(monkeypatch: pytest.M
 def test_other_lines_all_come(name: str) -> None:
     limit = logs.OncePerSecond()
     assert all(limit.filter(logging.makeLogRecord({"name": name, "msg": "x"})) for _ in range(5))
+
+
+def test_old_secrets_are_bounded(lines: io.StringIO) -> None:
+    """Each reload may bring another key; a line must not cost more for each that ever was."""
+    for number in range(3 * logs.MAX_OLD_SECRETS):
+        logs.hide(["always-the-same", f"rotated-{number:04}"])
+    assert len(logs._secrets) <= logs.MAX_OLD_SECRETS + 2
+    last = 3 * logs.MAX_OLD_SECRETS - 1
+    logging.getLogger("test-logs").warning("always-the-same rotated-%04d rotated-%04d", last, last - 100)
+    assert lines.getvalue() == "WARNING [redacted] [redacted] [redacted]\n"
+
+
+def test_a_secret_that_is_part_of_another(lines: io.StringIO) -> None:
+    logs.hide(["0123456789", "0123456789-and-more"])
+    logging.getLogger("test-logs").warning("got 0123456789-and-more")
+    assert lines.getvalue() == "WARNING got [redacted]\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("a\x1b[31mred\x1b[0m", "a\\x1b[31mred\\x1b[0m"),
+        ("bell\x07, erase\x08, csi\x9b2J, delete\x7f", "bell\\x07, erase\\x08, csi\\x9b2J, delete\\x7f"),
+        ("a\r2026-11-26 ERROR forged", "a\\r2026-11-26 ERROR forged"),
+        ("a\n2026-11-26 ERROR forged", "a\n  2026-11-26 ERROR forged"),
+        ("a\u2028b\u202ec", "a\\u2028b\\u202ec"),
+        ("表格\tü", "表格\\tü"),
+    ],
+)
+def test_nothing_in_a_line_steers_a_terminal_or_looks_like_another(
+    lines: io.StringIO, said: str, written: str
+) -> None:
+    logging.getLogger("test-logs").warning("%s", said)
+    assert lines.getvalue() == f"WARNING {written}\n"
+
+
+def test_an_exception_can_forge_no_line_either(lines: io.StringIO) -> None:
+    error = ValueError("x\n2026-11-26 ERROR forged\x1b[2J")
+    logging.getLogger("test-logs").error("a defect", exc_info=error)
+    text = lines.getvalue()
+    assert "\n  2026-11-26 ERROR forged" in text
+    assert "\x1b" not in text
+    assert "ValueError: x" in text

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Final
 
+from llmgw.cli.table import printable
 from llmgw.cli.version import version
 from llmgw.config import ConfigError
 from llmgw.errors import CommandError
@@ -43,10 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
         sys.stdout.flush()
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        print(_shown(error), file=sys.stderr)
         return EXIT_CONFIG
     except CommandError as error:
-        print(f"llmgw: {error}", file=sys.stderr)
+        print(f"llmgw: {_shown(error)}", file=sys.stderr)
         return EXIT_FAULT
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -55,6 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAULT
     return status
+
+
+def _shown(error: Exception) -> str:
+    """Its message may hold what a provider or a file has said."""
+    return "\n".join(map(printable, str(error).split("\n")))
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

@@ -18,8 +18,9 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
 
 
 def print_json(value: object) -> None:
-    """One JSON value, indented."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    """One JSON value, indented. What could steer a terminal is an escape of JSON."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    print("".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text))
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:

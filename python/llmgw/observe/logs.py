@@ -4,6 +4,7 @@ Config fields hide secrets (`SecretStr`), and nothing logs headers or bodies. Th
 of defence: it replaces secrets by value, because an exception of some library may carry one in its message.
 """
 
+import itertools
 import logging
 import re
 import time
@@ -16,27 +17,54 @@ _HIDDEN: Final = "[redacted]"
 _CLIENT_KEY: Final = re.compile(r"(sk-gtw-[\w-]{4})[\w-]+")
 """The first characters may be shown: `llmgw keys list` shows the same."""
 
-_secrets: set[str] = set()
+_BEGINNING: Final = re.compile(r"\d{4}-\d\d-\d\d\s")
+"""Of an entry: its date."""
+MAX_OLD_SECRETS: Final = 256
+"""Beside those in force. An old one may be in the message of a request that began under an earlier config."""
+
+_secrets: tuple[str, ...] = ()
+"""By age, the latest at the end. Replaced as a whole, because other threads read it."""
 
 
 def hide(secrets: Iterable[str]) -> None:
-    """Add secrets to those that are replaced in every line from now on."""
-    _secrets.update(secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH)
+    """Replace these secrets in every line from now on, and the latest `MAX_OLD_SECRETS` of earlier calls."""
+    global _secrets  # noqa: PLW0603  (one log, one list)
+    in_force = dict.fromkeys(secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH)
+    old = [secret for secret in _secrets if secret not in in_force]
+    _secrets = (*old[-MAX_OLD_SECRETS:], *in_force)
 
 
 def redacted(text: str) -> str:
     """The text without clients' keys and without the secrets given to `hide`."""
-    for secret in _secrets:
+    # The longest first: one may be part of another.
+    for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)
     return _CLIENT_KEY.sub(r"\1…", text)
 
 
+def one_entry(text: str) -> str:
+    """The text of one entry, so that no part of it looks like another entry or steers a terminal."""
+    if text.isprintable():
+        return text
+    return "\n".join(map(_line, text.split("\n"), itertools.count()))
+
+
+def _line(line: str, number: int) -> str:
+    """A further line, such as a traceback has, must not look like the first one of another entry."""
+    indent = "  " if number and _BEGINNING.match(line) else ""
+    return indent + "".join(each if each.isprintable() else _escape(each) for each in line)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
 class Formatter(logging.Formatter):
-    """Hides secrets in the whole line: message, arguments, traceback."""
+    """Hides secrets in the whole entry (message, arguments, traceback), and whatever can't be seen."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The finished line."""
-        return redacted(super().format(record))
+        """The finished entry."""
+        return one_entry(redacted(super().format(record)))
 
 
 class OncePerSecond(logging.Filter):
