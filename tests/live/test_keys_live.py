@@ -2,13 +2,21 @@
 
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
-from tests.support.chat import body
+from tests.support.chat import body, streamed
+from tests.support.frames import check_stream
 from tests.support.gateway import Gateway
 from tests.support.processes import ROOT, wait_until
+from tests.support.scripted import ScriptedUpstream, Wait, partial_event_stream
 
+CHUNK = (
+    b'{"id":"x","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":%b}]}'
+)
+BEGIN = b"data: " + CHUNK % b'{"role":"assistant","content":"a"},"finish_reason":null' + b"\n\n"
+END = b"data: " + CHUNK % b'{"content":"b"},"finish_reason":"stop"' + b"\n\ndata: [DONE]\n\n"
 REVOKED_WITHIN_S = 1.0
 
 
@@ -87,3 +95,22 @@ def test_unknown_keys_do_not_slow_the_gateway_down(gateway: Gateway) -> None:
     for number in range(40):
         assert gateway.get("/v1/models", key=f"sk-gtw-{number:032}").status == 401
     assert time.monotonic() - begun < 10
+
+
+def test_the_stream_of_a_key_that_is_revoked_ends_as_it_began(
+    gateway: Gateway, scripted: ScriptedUpstream
+) -> None:
+    """A key is asked for when a request begins. What it has begun, it may end; the next one is refused."""
+    key = gateway.new_key()
+    more = threading.Event()
+    rest = b"%x\r\n%b\r\n0\r\n\r\n" % (len(END), END)
+    script = scripted.script(*partial_event_stream(BEGIN), Wait(more), rest)
+    with gateway.stream(streamed("scripted", script=script), key=key) as response:
+        pieces = response.iter_raw()
+        received = next(pieces)
+        gateway.revoke(key)
+        wait_until(lambda: gateway.get("/v1/models", key=key).status == 401, "revoked", timeout_s=5)
+        more.set()
+        received += b"".join(pieces)
+    assert check_stream(received, include_usage=False).only.content == "ab"
+    assert gateway.ledger(response.headers["x-request-id"])["error_kind"] is None

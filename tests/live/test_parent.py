@@ -14,7 +14,7 @@ from llmgw.serving.restarts import MAX_PAUSE_S
 from tests.support.chat import body, streamed
 from tests.support.frames import check_stream
 from tests.support.gateway import Gateway, config_text
-from tests.support.processes import Process, wait_until
+from tests.support.processes import Process, free_port, wait_until
 from tests.support.scripted import ScriptedUpstream, Wait, json_answer, partial_event_stream
 from tests.support.simulator import SimulatorProcess
 
@@ -192,3 +192,22 @@ def test_an_address_is_taken_before_anybody_listens(start: Start, tmp_path: Path
     assert second.process.wait(SOON_S) == 1
     assert "Address already in use" in second.output
     assert gateway.process.stop() == 0
+
+
+def test_a_limit_of_files_that_is_too_low_is_said_at_once(start: Start, tmp_path: Path) -> None:
+    gateway = start()
+    arguments = ("serve", "--config", str(gateway.config), "--port", "0", "--workers", "3")
+    refused = Process("llmgw", *arguments, folder=tmp_path, files=100)
+    assert refused.process.wait(SOON_S) == 1
+    assert refused.output.endswith(
+        "llmgw: the limit of open files is 100, and the gateway needs 112 for this many workers (3); "
+        "raise it (ulimit -n, LimitNOFILE= of systemd)\n"
+    )
+    port = str(free_port())
+    least = Process(
+        "llmgw", "serve", "--config", str(gateway.config), "--port", port, folder=tmp_path, files=96
+    )
+    try:
+        least.wait_ready(f"http://127.0.0.1:{port}/readyz")
+    finally:
+        assert least.stop() == 0

@@ -179,6 +179,43 @@ def test_no_durations(run: Run, text: str) -> None:
 
 
 @pytest.mark.usefixtures("config")
+@pytest.mark.parametrize("text", ["999999w", "36501d", "999999d"])
+def test_a_key_lives_no_longer_than_dates_do(run: Run, text: str) -> None:
+    status, _, err = run("keys", "create", f"--expires-in={text}")
+    assert status == 2
+    assert f"{text!r} is more than 36500 days; without --expires-in, a key does not expire" in err
+    assert run("keys", "create", "--expires-in=36500d").status == 0
+
+
+@pytest.mark.usefixtures("config")
+@pytest.mark.parametrize("number", ["0", "-1", "1025", "two", "1.5", "", "９", "9" * 5_000])
+def test_numbers_of_workers_that_are_none(run: Run, number: str) -> None:
+    status, _, err = run("serve", f"--workers={number}")
+    assert status == 2
+    assert "argument --workers: it must be a number from 1 to 1024" in err
+
+
+@pytest.mark.usefixtures("config")
+@pytest.mark.parametrize("reference", ["9" * 18, "9" * 19, "9" * 5_000])
+def test_a_key_with_a_huge_id_is_not_there(run: Run, reference: str) -> None:
+    status, _, err = run("keys", "revoke", reference)
+    assert (status, "no key is known by that" in err) == (1, True)
+
+
+@pytest.mark.usefixtures("config")
+def test_odd_names_are_shown_and_steer_nothing(run: Run) -> None:
+    for name in ("\x1b[2Jgone", "a\rb", "\x9b31m", "not UTF-8: \udcff"):
+        assert run("keys", "create", "--name", name).status == 0
+    listed = run("keys", "list").out
+    assert r"\x1b[2Jgone" in listed
+    assert "not UTF-8: \ufffd" in listed
+    for out in (listed, run("keys", "list", "--json").out, run("usage").out):
+        assert all(line.isprintable() for line in out.split("\n"))
+    err = run("keys", "create", "--models", "\x1b[2J").err
+    assert all(line.isprintable() for line in err.split("\n"))
+
+
+@pytest.mark.usefixtures("config")
 def test_usage(run: Run, tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/llmgw.db")
     ledger = Ledger(store)

@@ -8,6 +8,7 @@ import pytest
 
 from llmgw.config import Config, parse_config
 from llmgw.gateway import Gateway
+from llmgw.routing.verdict import Blame
 from llmgw.store import Store, open_store
 
 UPSTREAM = {"base_url": "http://127.0.0.1:1/v1"}
@@ -59,3 +60,16 @@ def test_a_reload_that_fails_late_has_changed_nothing(
     assert shared(gateway) == (5, None, [True, True], True)
     asyncio.run(gateway.reload(config(tmp_path, max_in_flight=9, targets=["one"])))
     assert shared(gateway)[0] == 9
+
+
+def test_a_target_that_is_left_alone_cools_down_no_more(tmp_path: Path, store: Store) -> None:
+    gateway = Gateway(config(tmp_path, max_in_flight=5, targets=["one", "two"]), store)
+    health = gateway.router.health[0]
+    health.end(Blame.PACE, probe=health.begin(), retry_after_s=60.0)
+    assert (health.state, health.may_cool) == ("cooling", True)
+    asyncio.run(gateway.reload(config(tmp_path, max_in_flight=5, targets=["one"])))
+    assert gateway.router.health == [health]
+    assert (health.state, health.may_cool) == ("up", False)
+    assert f"{COOLING} 0.0" in gateway.metrics.render().decode()
+    health.end(Blame.PACE, probe=health.begin(), retry_after_s=60.0)
+    assert health.state == "up"

@@ -1,9 +1,12 @@
 """The database: opened by many at once, migrated to what the models say, private."""
 
+import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -258,3 +261,68 @@ def test_an_older_database_is_migrated_with_its_rows(url: str) -> None:
         assert connection.execute("SELECT request_id FROM ledger").fetchall() == [("req_1",)]
         indexes = connection.execute("SELECT name FROM pragma_index_list('ledger') WHERE \"unique\"")
         assert indexes.fetchall() == [("ux_ledger_request_id",)]
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o660, 0o604])
+def test_access_of_others_is_taken_away(url: str, caplog: pytest.LogCaptureFixture, mode: int) -> None:
+    store = open_store(url)
+    with store.write() as session:
+        session.add(key_row())  # so that there is a log beside it
+    path = Path(url.removeprefix("sqlite:///"))
+    files = [path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")]
+    for file in files:
+        file.chmod(mode)
+    open_store(url).close()
+    assert [file.stat().st_mode & 0o777 for file in files] == [0o600] * 3
+    assert caplog.text.count(f"was open to others ({mode:o})") == 3
+    store.close()
+
+
+OPEN_AS_NOBODY = """
+import os, sys
+from llmgw.config import load_config
+from llmgw.errors import CommandError
+from llmgw.store.open import opened_store
+from pathlib import Path
+config = load_config(Path(sys.argv[1]))
+os.setuid(65_534)
+try:
+    with opened_store(config):
+        print("open")
+except CommandError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs two users")
+@pytest.mark.parametrize("kind", ["the file", "the folder"])
+def test_what_belongs_to_root_says_so(kind: str) -> None:
+    """As after `sudo llmgw keys create`: the service can't use what root has made."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777 if kind == "the file" else 0o755)
+        (folder / "llmgw.toml").write_text(
+            '[upstreams.a]\nbase_url = "http://127.0.0.1:1"\n[[models]]\nid = "m"\nupstream = "a"\n', "utf-8"
+        )
+        if kind == "the file":
+            open_store(f"sqlite:///{folder}/llmgw.db").close()
+        command = [sys.executable, "-c", OPEN_AS_NOBODY, str(folder / "llmgw.toml")]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        place, mode = (folder / "llmgw.db", "0600") if kind == "the file" else (folder, "0755")
+        assert f"{place} belongs to root (mode {mode}), and this process runs as nobody; " in said
+        assert f"chown nobody {place}" in said
+
+
+def test_threads_that_meet_a_new_file(url: str, tmp_path: Path) -> None:
+    """Each replacement is one generation, however many threads see it."""
+    store = open_store(url)
+    path = Path(url.removeprefix("sqlite:///"))
+    for generation in range(1, 21):
+        other = tmp_path / f"other-{generation}.db"
+        open_store(f"sqlite:///{other}").close()
+        other.rename(path)
+        with ThreadPoolExecutor(8) as pool:
+            identities = set(pool.map(lambda _: store._locate(), range(8)))
+        assert len(identities) == 1
+        assert store.generation == generation
+    store.close()

@@ -17,6 +17,8 @@ from llmgw.store import ApiKey, KeyEpoch, Store
 
 _RANDOM_BYTES: Final = 24
 
+_MAX_ID_DIGITS: Final = 18
+"""Of a number that SQLite takes."""
 _DISPLAY_LENGTH: Final = len(KEY_PREFIX) + 4
 
 
@@ -60,7 +62,7 @@ def revoke_keys(store: Store, reference: str) -> list[Key]:
     that is already revoked keeps its time of revocation. Raises SQLAlchemyError.
     """
     matches = [ApiKey.prefix == reference.rstrip("…"), ApiKey.digest == digest_of(reference)]
-    if reference.isascii() and reference.isdigit():
+    if reference.isascii() and reference.isdigit() and len(reference) <= _MAX_ID_DIGITS:
         matches.append(ApiKey.id == int(reference))
     with store.write() as session:
         rows = session.scalars(select(ApiKey).where(or_(*matches))).all()

@@ -24,6 +24,8 @@ examples:
 """
 
 _DURATION: Final = re.compile(r"(\d{1,6})([smhdw])")
+_MAX_LIFE: Final = timedelta(days=36_500)
+"""Longer ones are typing errors, and some would end after the last day that a date can have."""
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -31,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     create = verbs.add_parser("create", help="make a key; it is shown this once")
-    create.add_argument("--name", default="", help="who or what it is for")
+    create.add_argument("--name", type=_name, default="", help="who or what it is for")
     create.add_argument(
         "--models", type=_list, metavar="A,B", help="ids of the models that it may use (default: all)"
     )
@@ -61,7 +63,17 @@ def parse_duration(text: str) -> timedelta:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a duration: write a number and s, m, h, d or w, such as 30d"
         )
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    duration = timedelta(**{_UNITS[match[2]]: int(match[1])})
+    if duration > _MAX_LIFE:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is more than {_MAX_LIFE.days} days; without --expires-in, a key does not expire"
+        )
+    return duration
+
+
+def _name(text: str) -> str:
+    """What is not UTF-8 on the command line is replaced: no database takes it."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _list(text: str) -> list[str]:

@@ -6,9 +6,12 @@ from typing import Final
 
 from llmgw.cli.common import add_config_option, read_config
 from llmgw.cli.version import version
+from llmgw.config.tables import MAX_WORKERS
 from llmgw.reasoning.turns import sharing_problem
 from llmgw.serving.server import run_gateway
 
+_LONG: Final = 10
+"""Digits; no number of processes has so many."""
 EPILOG: Final = """\
 examples:
   llmgw serve                                   ./llmgw.toml, on the address that it names
@@ -23,7 +26,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_config_option(parser)
     parser.add_argument("--host", help="address to listen on (default: server.host of the config)")
     parser.add_argument("--port", type=int, help="0: any free one (default: server.port of the config)")
-    parser.add_argument("--workers", type=int, help="processes (default: server.workers of the config)")
+    parser.add_argument("--workers", type=_workers, help="processes (default: server.workers of the config)")
+
+
+def _workers(text: str) -> int:
+    """As in the config. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdigit() and len(text) < _LONG and 1 <= int(text) <= MAX_WORKERS):
+        raise argparse.ArgumentTypeError(f"it must be a number from 1 to {MAX_WORKERS}")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """How files that an operator names are read: regular ones only, up to a limit, and never for long."""
 
+import logging
 import os
 import stat
 import threading
@@ -10,6 +11,7 @@ from llmgw.errors import LlmgwError
 
 READ_TIMEOUT_S: Final = 5.0
 """For one file; a file system that hangs would otherwise stop a reload for good."""
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _KINDS: Final = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFDIR: "a folder",
@@ -17,6 +19,9 @@ _KINDS: Final = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
+
+
+logger = logging.getLogger(__name__)
 
 
 class FileError(LlmgwError):
@@ -63,3 +68,22 @@ def read_regular(path: Path, *, max_bytes: int) -> bytes:
     if len(content) > max_bytes:
         raise FileError(f"it is larger than {max_bytes} bytes")
     return content
+
+
+def make_private(path: Path) -> None:
+    """Take everybody else's access to our file or folder away, and say so.
+
+    Raises PermissionError if a folder is another user's. A file of theirs that we can use is their business.
+    """
+    status = path.stat()
+    mode = stat.S_IMODE(status.st_mode)
+    if not mode & _OTHERS:
+        return
+    try:
+        path.chmod(mode & ~_OTHERS)
+    except PermissionError:
+        if path.is_dir():
+            raise
+        logger.warning("%s is open to others (%03o), and belongs to somebody else", path, mode)
+    else:
+        logger.warning("%s was open to others (%03o); now it is for its owner alone", path, mode)

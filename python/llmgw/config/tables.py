@@ -25,6 +25,7 @@ MULTIPROC_ENV: Final = "PROMETHEUS_MULTIPROC_DIR"
 MAX_DURATION_S: Final = 86_400.0
 """A day: longer than any request, and safely within the range of timers."""
 
+MAX_WORKERS: Final = 1024
 MAX_STALE_KEYS_S: Final = 30 * 86_400.0
 
 Dialect = Literal["enable_thinking", "directive", "thinking_object", "native", "chat_template_kwargs"]
@@ -50,7 +51,7 @@ class ServerConfig(Table):
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8000, ge=0, le=65_535)
     """0: any free port."""
-    workers: int = Field(default=1, ge=1, le=1024)
+    workers: int = Field(default=1, ge=1, le=MAX_WORKERS)
     max_body_bytes: int = Field(default=33_554_432, ge=1)
     max_in_flight_requests: int = Field(default=4096, ge=1)
     """Completion requests that a worker serves at once; further ones get 503."""

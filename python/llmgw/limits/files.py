@@ -5,11 +5,19 @@ import resource
 from typing import Final
 
 from llmgw.config import ServerConfig
+from llmgw.errors import CommandError
 
 _OTHER_FILES: Final = 64
 """For the database, logs, runtimes and pooled connections."""
 
 _MAX_CONNECTIONS: Final = 65_536
+
+
+_LEAST_FILES: Final = 96
+"""For one worker and a few requests; with fewer, the parts of the gateway fail one by one."""
+
+_LEAST_FILES_PER_WORKER: Final = 8
+"""In the parent process, for each further worker."""
 
 
 def raise_file_limit() -> None:
@@ -19,6 +27,15 @@ def raise_file_limit() -> None:
         # macOS reports no limit and then refuses to set it.
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def check_file_limit(workers: int) -> None:
+    """Raises CommandError if the limit is too low to start so many workers."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = _LEAST_FILES + _LEAST_FILES_PER_WORKER * (workers - 1)
+    if files != resource.RLIM_INFINITY and files < needed:
+        problem = f"the limit of open files is {files}, and the gateway needs {needed} for this many workers"
+        raise CommandError(f"{problem} ({workers}); raise it (ulimit -n, LimitNOFILE= of systemd)")
 
 
 def possible_requests(server: ServerConfig) -> int:

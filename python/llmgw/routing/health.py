@@ -94,6 +94,12 @@ class Health:
         """True if it is up, or if its cool-down is over and no probe is running."""
         return self._until_s is None or (self._probes == 0 and self._clock() >= self._until_s)
 
+    def stand_alone(self) -> None:
+        """A reload has removed every other target: it does not cool down any more."""
+        self.may_cool = False
+        if self._until_s is not None:
+            self._let_back()
+
     def retire(self) -> None:
         """No new request will use it. It is reported as not cooling from here on."""
         if self._until_s is not None and self._observe is not None:

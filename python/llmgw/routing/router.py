@@ -103,6 +103,8 @@ class Router:
         """
         for upstream in self.upstreams.values():
             upstream.slots.limit = upstream.table.max_in_flight
+        for health in set(self._health.values()).difference(self._with_alternative):
+            health.stand_alone()
         for health in self._with_alternative:
             if not health.may_cool and self._observe is not None:
                 self._observe(health.upstream, health.upstream_model, False)  # noqa: FBT003  (its one flag)

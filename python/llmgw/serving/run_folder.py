@@ -19,7 +19,6 @@ import json
 import logging
 import os
 import shutil
-import stat
 import tempfile
 import time
 import uuid
@@ -30,7 +29,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from llmgw.config import SQLITE_PREFIX, Fault
-from llmgw.config.files import FileError, read_regular
+from llmgw.config.files import FileError, make_private, read_regular
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +92,7 @@ class RunFolder:
         """Create this process's folder, and remove those of dead processes."""
         parent = _parent(store_url)
         parent.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
-        _make_private(parent)
+        make_private(parent)  # who can write here could make the gateway load a config of theirs
         for other in _leftovers(parent):
             shutil.rmtree(other, ignore_errors=True)
         name = uuid.uuid4().hex
@@ -205,17 +204,6 @@ class RunFolder:
 
 def _parent(store_url: str) -> Path:
     return Path(store_url.removeprefix(SQLITE_PREFIX) + ".run")
-
-
-def _make_private(folder: Path) -> None:
-    """Take everybody else's access away. Who can write here could make the gateway load a config of theirs.
-
-    Raises PermissionError if the folder belongs to another user.
-    """
-    mode = stat.S_IMODE(folder.stat().st_mode)
-    if mode & ~_PRIVATE_FOLDER:
-        folder.chmod(_PRIVATE_FOLDER)
-        logger.warning("%s was open to others (%03o); now it is for its owner alone", folder, mode)
 
 
 def _folders(parent: Path) -> Iterator[Path]:

@@ -20,8 +20,9 @@ from granian.server.common import AbstractServer
 
 from llmgw.config import MULTIPROC_ENV, Config
 from llmgw.config.address import local_host, url_of
+from llmgw.config.files import make_private
 from llmgw.errors import CommandError
-from llmgw.limits.files import possible_connections, raise_file_limit
+from llmgw.limits.files import check_file_limit, possible_connections, raise_file_limit
 from llmgw.observe.logs import log_config
 from llmgw.serving.bulletin import Bulletin
 from llmgw.serving.ports import claim
@@ -51,6 +52,7 @@ def run_gateway(
     """
     logging.config.dictConfig(log_config(config.server.log_level))
     raise_file_limit()
+    check_file_limit(workers)
     with ExitStack() as stack:
         address = stack.enter_context(closing(claim(host, port)))
         with opened_store(config):
@@ -119,6 +121,11 @@ def _server(config: Config, host: str, port: int, workers: int) -> Server:
 
 def _run_folder(config: Config) -> RunFolder:
     try:
+        journal = config.journal_folder
+        if (
+            journal.is_dir() and config.ledger.journal is None
+        ):  # a folder that was named may be for others too
+            make_private(journal)
         return RunFolder.create(config.store.url)
     except OSError as error:
         problem = f"can't write beside the database ({error.filename}: {error.strerror})"

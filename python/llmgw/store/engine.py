@@ -1,7 +1,10 @@
 """How the database is opened, used in transactions and migrated."""
 
 import os
+import pwd
 import sqlite3
+import stat
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +22,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from llmgw.config import SQLITE_PREFIX
+from llmgw.config.files import make_private
 from llmgw.errors import LlmgwError
 
 BUSY_TIMEOUT_S: Final = 5.0
@@ -31,6 +35,11 @@ _PRIVATE: Final = 0o600
 
 class StoreError(LlmgwError):
     """The database can't be opened. The message says which and why."""
+
+    def __init__(self, message: str, remedy: str = "repair it, restore a backup, or name another") -> None:
+        """`remedy`: what an operator can do."""
+        super().__init__(message)
+        self.remedy = remedy
 
 
 class StoreGoneError(LlmgwError, SQLAlchemyError):
@@ -49,6 +58,7 @@ class Store:
         self._engine = engine
         self._writer = engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         self._path = path
+        self._lock = threading.Lock()  # of the two below: several threads look for the file
         self._identity: tuple[int, int] | None = None
         self.generation = 0
         """How often the file was replaced by another one."""
@@ -86,16 +96,17 @@ class Store:
         return found.st_dev, found.st_ino
 
     def _locate(self) -> tuple[int, int]:
-        identity = self._look()
-        if self._identity is None:
-            self._identity = identity
-        elif identity != self._identity:
-            # Pooled connections to the old file are closed when they are returned. Until then they keep its
-            # inode in use, so that the new file can't have the same one.
-            self._engine.dispose()
-            self._identity = identity
-            self.generation += 1
-        return identity
+        with self._lock:
+            identity = self._look()
+            if self._identity is None:
+                self._identity = identity
+            elif identity != self._identity:
+                # Pooled connections to the old file are closed when they are returned. Until then they keep
+                # its inode in use, so that the new file can't have the same one.
+                self._engine.dispose()
+                self._identity = identity
+                self.generation += 1
+            return identity
 
     def prepare(self) -> None:
         """Set the journal mode and migrate. Raises StoreError."""
@@ -106,7 +117,7 @@ class Store:
         except (SQLAlchemyError, sqlite3.Error) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
             message = f"can't open the database {self._path}: {cause}"
-            raise StoreError(message) from error
+            raise _denied(self._path) or StoreError(message) from error
 
     def _migrate(self) -> None:
         """Migrate to the latest revision. Processes that start together take turns."""
@@ -140,7 +151,9 @@ def open_store(url: str) -> Store:
         path.touch(mode=_PRIVATE)
     except OSError as error:
         message = f"can't open the database {path}: {error.strerror}"
-        raise StoreError(message) from error
+        raise _denied(path) or StoreError(message) from error
+    for file in _files(path):
+        make_private(file)
     store = store_at(url)
     try:
         store.prepare()
@@ -163,6 +176,29 @@ def store_at(url: str) -> Store:
 
 def _path(url: str) -> Path:
     return Path(url.removeprefix(SQLITE_PREFIX))
+
+
+def _files(path: Path) -> list[Path]:
+    """The database and what SQLite keeps beside it, as far as they exist."""
+    return [file for suffix in ("", "-wal", "-shm") if (file := Path(f"{path}{suffix}")).exists()]
+
+
+def _denied(path: Path) -> StoreError | None:
+    """What to say if a file or the folder is another user's: often root made it, and a service needs it."""
+    for place in (path.parent, *_files(path)):
+        if place.exists() and not os.access(place, os.R_OK | os.W_OK):
+            status = place.stat()
+            owner, mode, us = _user(status.st_uid), stat.S_IMODE(status.st_mode), _user(os.geteuid())
+            problem = f"{place} belongs to {owner} (mode {mode:04o}), and this process runs as {us}"
+            return StoreError(f"can't open the database {path}: {problem}", f"chown {us} {place}")
+    return None
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # as in a container
+        return str(uid)
 
 
 def _on_connect(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:

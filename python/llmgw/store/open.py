@@ -16,7 +16,7 @@ def opened_store(config: Config) -> Iterator[Store]:
     try:
         store = open_store(config.store.url)
     except StoreError as error:
-        raise CommandError(f"{error}; repair it, restore a backup, or name another in store.url") from error
+        raise CommandError(f"{error}; {error.remedy} in store.url") from error
     try:
         yield store
     except DBAPIError as error:
