@@ -13,7 +13,7 @@ from tests.support.processes import free_port
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Run `llmgw` in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    for name in ("LLMGW_CONFIG", "LLMGW_API_KEY", "CLI_TEST_KEY"):
+    for name in ("LLMGW_CONFIG", "LLMGW_API_KEY", "LLMGW_BASE_URL", "CLI_TEST_KEY"):
         monkeypatch.delenv(name, raising=False)
 
     def command(*arguments: str) -> Outcome:

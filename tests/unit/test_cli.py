@@ -1,8 +1,11 @@
 """The command line: what it prints, where, and with which exit status."""
 
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,7 +30,7 @@ from tests.support.cli import Run, write_config
 def test_help_names_every_verb(run: Run) -> None:
     status, out, _ = run("--help")
     assert status == 0
-    for verb in ("serve", "demo", "simulate", "keys", "usage", "check", "chat"):
+    for verb in VERBS:
         assert re.search(rf"^    {verb} ", out, re.MULTILINE)
     assert "start here:" in out
 
@@ -40,14 +43,75 @@ def test_every_verb_explains_itself(run: Run, verb: str) -> None:
     assert "examples:" in out or verb == "simulate"
 
 
-def test_version(run: Run) -> None:
-    status, out, _ = run("--version")
+@pytest.mark.parametrize("argument", ["--version", "-V", "version"])
+def test_version(run: Run, argument: str) -> None:
+    status, out, _ = run(argument)
     assert status == 0
     assert re.fullmatch(r"llmgw \S+\n", out)
 
 
+def test_help_in_other_words(run: Run) -> None:
+    expected = run("--help")
+    assert run() == run("help") == expected
+    assert run("help", "keys") == run("keys", "--help") != expected
+
+
 @pytest.mark.parametrize(
-    "arguments", [(), ("fly",), ("keys",), ("usage", "--by", "moon"), ("keys", "create", "--expires-in", "x")]
+    ("arguments", "usage", "message"),
+    [
+        (("sevre",), "llmgw ", "there is no 'sevre' here: did you mean 'serve'?"),
+        (("fly",), "llmgw ", "there is no 'fly' here: there are init, serve, "),
+        (("help", "sevre"), "llmgw ", "there is no 'help' here"),
+        (("keys", "lst"), "llmgw keys ", "there is no 'lst' here: did you mean 'list'?"),
+        (("keys", "create", "alice"), "llmgw keys create ", "unrecognized arguments: alice"),
+        (("check", "--tyr"), "llmgw check ", "unrecognized arguments: --tyr"),
+    ],
+)
+def test_wrong_words_get_the_nearest_usage(
+    run: Run, arguments: tuple[str, ...], usage: str, message: str
+) -> None:
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"usage: {usage}")
+    assert message in err
+
+
+def test_the_config_may_be_named_before_the_verb(run: Run, config: Path) -> None:
+    config.rename("other.toml")
+    assert run("--config", "other.toml", "keys", "list").status == 0
+    assert run("keys", "list", "--config", "other.toml").status == 0
+    assert run("--config", "none.toml", "keys", "list", "--config", "other.toml").status == 0
+    assert run("keys", "list").status == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("llmgw ke", {"keys "}),
+        ("llmgw keys ", {"create", "list", "revoke"}),
+        ("llmgw usage --by ", {"key", "model", "day"}),
+        ("llmgw completion ", {"bash", "zsh", "fish"}),
+        ("llmgw check --tr", {"--try "}),
+    ],
+)
+def test_what_a_shell_is_told(tmp_path: Path, line: str, expected: set[str]) -> None:
+    told = tmp_path / "told"
+    asked = {"COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE": "1", "IFS": "\n"}
+    asked |= {"_ARGCOMPLETE_STDOUT_FILENAME": str(told), "_ARGCOMPLETE_IFS": "\n"}
+    program = [sys.executable, "-m", "llmgw.cli.main"]
+    subprocess.run(program, env={**os.environ, **asked}, check=True, timeout=30)
+    assert set(told.read_text("utf-8").split("\n")) == expected
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(run: Run, shell: str) -> None:
+    status, out, _ = run("completion", shell)
+    assert (status, "llmgw" in out) == (0, True)
+    assert run("completion", "tcsh").status == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [("fly",), ("keys",), ("usage", "--by", "moon"), ("keys", "create", "--expires-in", "x")]
 )
 def test_wrong_usage(run: Run, arguments: tuple[str, ...]) -> None:
     status, out, err = run(*arguments)

@@ -1,26 +1,47 @@
-"""`llmgw chat`: asks one question and streams the answer to the terminal."""
+"""`llmgw chat`: one question, or a conversation, in the terminal."""
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TextIO
 
-import httpx
-
+from llmgw.cli.asking import ChatMessage, Chunk, Client, Question
+from llmgw.cli.common import add_config_option
+from llmgw.config import Config, ConfigError, find_config, load_config
+from llmgw.config.address import local_host, url_of
 from llmgw.errors import CommandError
 
 EPILOG: Final = """\
+Without TEXT, a terminal gets a conversation (/help says more), and anything else is read as the question. The
+answer goes to standard output; reasoning and usage go to standard error, so that `> file` holds the answer
+alone.
+
+Beside a config file, the address is the one that it names, and without a key this command makes one for
+itself, which ends with it.
+
 examples:
-  export LLMGW_API_KEY=sk-gtw-...
+  llmgw chat                                              a conversation
   llmgw chat "Why is the sky blue?"                       the first model that the key may use
   llmgw chat --model glm-5 --thinking off "Say hello"
-  git diff | llmgw chat --model qwen3.6-plus              without TEXT, standard input is read
+  git diff | llmgw chat --model qwen3.6-plus > review.md
+  LLMGW_API_KEY=sk-gtw-... llmgw chat --base-url http://gateway.example:8000 "Hello"
 """
 API_KEY_ENV: Final = "LLMGW_API_KEY"
+BASE_URL_ENV: Final = "LLMGW_BASE_URL"
 DEFAULT_BASE_URL: Final = "http://127.0.0.1:8000"
-_TIMEOUT: Final = httpx.Timeout(10.0, read=300.0)
+_OWN_KEY: Final = "llmgw chat"
+_OWN_KEY_LASTS: Final = timedelta(days=1)
+"""A conversation that was killed leaves its key behind until then."""
+_HELP: Final = """\
+/model ID              ask another model
+/thinking on|off|auto  the gateway's switch; auto: the model's own way
+/new                   forget the conversation
+/exit, Ctrl-D          end; Ctrl-C stops an answer
+"""
+_SWITCH: Final[dict[str, bool | None]] = {"on": True, "off": False, "auto": None}
 _DIM: Final = "\x1b[2m"
 _PLAIN: Final = "\x1b[0m"
 # An answer must not be able to steer the terminal.
@@ -29,154 +50,217 @@ _CONTROLS: Final = {code: None for code in (*range(0x20), *range(0x7F, 0xA0)) if
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    parser.add_argument("text", nargs="*", metavar="TEXT", help="the question (default: standard input)")
+    parser.add_argument("text", nargs="*", metavar="TEXT", help="the question")
     parser.add_argument("--model", help="model id (default: the first that the key may use)")
     parser.add_argument(
-        "--thinking", choices=("on", "off"), help="the gateway's switch (default: the model's own)"
+        "--thinking",
+        choices=tuple(_SWITCH),
+        default="auto",
+        help="the gateway's switch (default: %(default)s)",
     )
-    parser.add_argument("--base-url", default=DEFAULT_BASE_URL, help="the gateway (default: %(default)s)")
-    parser.add_argument("--api-key", default=os.environ.get(API_KEY_ENV), help=f"(default: ${API_KEY_ENV})")
+    parser.add_argument("--quiet", "-q", action="store_true", help="the answer alone")
+    parser.add_argument(
+        "--base-url", help=f"the gateway (default: ${BASE_URL_ENV}, else the config's address)"
+    )
+    parser.add_argument("--api-key", help=f"better in ${API_KEY_ENV}: other users see a command line")
+    add_config_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    if not options.api_key:
-        raise CommandError(f"no API key: set ${API_KEY_ENV} or give --api-key (llmgw keys create makes one)")
-    question = " ".join(options.text) or sys.stdin.read()
-    if not question.strip():
+    talks = not options.text and sys.stdin.isatty()
+    question = "" if talks else " ".join(options.text) or sys.stdin.read().rstrip("\n")
+    if not talks and not question.strip():
         raise CommandError("there is no question: give it as TEXT or on standard input")
-    url = options.base_url.rstrip("/").removesuffix("/v1")
-    headers = {"authorization": f"Bearer {options.api_key}"}
-    try:
-        with httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT, trust_env=False) as client:
-            model = options.model or _first_model(client)
-            _show(_chunks(client, _request(model, question, options.thinking)))
-    except UnicodeEncodeError as error:
-        raise CommandError("the API key holds characters that no key has") from error
-    except httpx.TransportError as error:
-        problem = f"{url}: {type(error).__name__}: {error}"
-        raise CommandError(f"the gateway can't be reached at {problem}; is llmgw serve running?") from error
+    with _client(options) as client:
+        model = options.model or client.first_model()
+        conversation = _Conversation(client, model, _SWITCH[options.thinking], quiet=options.quiet)
+        if talks:
+            conversation.hold()
+        else:
+            conversation.ask(question)
     return 0
 
 
-def _request(model: str, question: str, thinking: str | None) -> dict[str, Any]:
-    request: dict[str, Any] = {
-        "model": model,
-        "messages": [{"role": "user", "content": question}],
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
-    if thinking is not None:
-        request["llmgw_thinking"] = thinking == "on"
-    return request
-
-
-def _first_model(client: httpx.Client) -> str:
-    response = client.get("/v1/models")
-    _check(response)
-    models = response.json()["data"]
-    if not models:
-        raise CommandError("this key may use no model")
-    return str(models[0]["id"])
-
-
-def _chunks(client: httpx.Client, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The chunks of a streamed answer. Raises CommandError if it fails or breaks off."""
-    with client.stream("POST", "/v1/chat/completions", json=request) as response:
-        if response.is_error:
-            response.read()
-            _check(response)
-        for data in _data_lines(response.iter_bytes()):
-            if data == b"[DONE]":
-                return
-            chunk = json.loads(data)
-            if "error" in chunk:
-                raise CommandError(_describe(chunk, response))
-            yield chunk
-    raise CommandError("the answer broke off")
-
-
-def _data_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The payloads of the gateway's frames, one `data:` line each."""
-    # Not `iter_lines`: httpx also ends a line at U+2028, which a JSON string may contain.
-    rest = b""
-    for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data:"):
-                yield line[5:].strip()
-
-
-def _check(response: httpx.Response) -> None:
-    if response.is_error:
+@contextmanager
+def _client(options: argparse.Namespace) -> Iterator[Client]:
+    """The gateway and the key that were named, else those of the config."""
+    config = _config(options)
+    base_url = options.base_url or os.environ.get(BASE_URL_ENV)
+    if not base_url:
+        server = config.server if config is not None else None
+        base_url = DEFAULT_BASE_URL if server is None else url_of(local_host(server.host), server.port)
+    with _key(options, config) as key:
+        client = Client(base_url, key)
         try:
-            answer = response.json()
-        except ValueError:
-            answer = {}
-        raise CommandError(_describe(answer, response))
+            yield client
+        finally:
+            client.close()
 
 
-def _describe(answer: object, response: httpx.Response) -> str:
-    error = answer.get("error") if isinstance(answer, dict) else None
-    if not isinstance(error, dict):
-        return f"the server answered with status {response.status_code}; is this an llmgw gateway?"
-    request_id = response.headers.get("x-request-id", "-")
-    return (
-        f"{error.get('code')}: {error.get('message')} (status {response.status_code}, request {request_id})"
-    )
+def _config(options: argparse.Namespace) -> Config | None:
+    """The config, if there is one; one that was named must be good."""
+    try:
+        return load_config(find_config(options.config), secrets=False)
+    except ConfigError:
+        if options.config is not None:
+            raise
+        return None
+
+
+@contextmanager
+def _key(options: argparse.Namespace, config: Config | None) -> Iterator[str]:
+    key = options.api_key or os.environ.get(API_KEY_ENV)
+    if key:
+        yield key
+        return
+    if config is None:
+        raise CommandError(f"no API key: set ${API_KEY_ENV} (llmgw keys create makes one)")
+    with _own_key(config) as own:
+        yield own
+
+
+@contextmanager
+def _own_key(config: Config) -> Iterator[str]:
+    """A key that is revoked at the end."""
+    from llmgw.access.admin import create_key, revoke_keys
+    from llmgw.store.open import opened_store
+
+    try:
+        with opened_store(config) as store:
+            expires_at = datetime.now(UTC) + _OWN_KEY_LASTS
+            token = create_key(store, name=_OWN_KEY, expires_at=expires_at).token
+            try:
+                yield token
+            finally:
+                revoke_keys(store, token)
+    except CommandError as error:
+        raise CommandError(f"{error}; or set ${API_KEY_ENV}") from error
+
+
+class _Conversation:
+    """Questions to one model and its answers."""
+
+    def __init__(self, client: Client, model: str, thinking: bool | None, *, quiet: bool) -> None:  # noqa: FBT001
+        self._client = client
+        self._model = model
+        self._thinking = thinking
+        self._quiet = quiet
+        self._messages: list[ChatMessage] = []
+
+    def hold(self) -> None:
+        """Ask what the user types, until Ctrl-D."""
+        with suppress(ImportError):
+            import readline  # noqa: F401  (gives `input` its history and editing)
+        print(f"{self._model} at {self._client.url}; /help lists the commands", file=sys.stderr)
+        while (line := _typed()) is not None:
+            if line.startswith("/"):
+                if not self._obey(line):
+                    return
+            elif line.strip():
+                self._try(line)
+
+    def _try(self, question: str) -> None:
+        """Ask; an error ends the answer, not the conversation."""
+        before = len(self._messages)
+        try:
+            self.ask(question)
+        except (CommandError, KeyboardInterrupt) as error:
+            problem = str(error) or "stopped"
+            print(f"llmgw: {problem}", file=sys.stderr)
+            del self._messages[before:]
+
+    def _obey(self, line: str) -> bool:
+        """Do what a command says. False: it ends the conversation."""
+        command, _, value = line.strip().partition(" ")
+        match command, value.strip():
+            case "/exit" | "/quit", _:
+                return False
+            case "/model", model if model:
+                self._model = model
+            case "/thinking", ("on" | "off" | "auto") as switch:
+                self._thinking = _SWITCH[switch]
+            case "/new", _:
+                self._messages.clear()
+            case _:
+                print(_HELP, end="", file=sys.stderr)
+        return True
+
+    def ask(self, question: str) -> None:
+        """Show the answer, and keep both for the next question."""
+        self._messages.append({"role": "user", "content": question})
+        asked = Question(self._model, self._messages, self._thinking)
+        answer = _Screen(quiet=self._quiet).show(self._client.chunks(asked), self._model)
+        self._messages.append({"role": "assistant", "content": answer})
+
+
+def _typed() -> str | None:
+    try:
+        return input("> ")
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return ""
+    except EOFError:
+        print(file=sys.stderr)
+        return None
 
 
 class _Screen:
-    """Standard output. Reasoning is dimmed on a terminal, and separated by an empty line everywhere."""
+    """Content on standard output; reasoning and usage on standard error, dimmed where that is a terminal."""
 
-    def __init__(self) -> None:
-        self._colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        self._dim = False
-        self._last = "\n"
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._colours = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+        self._reasons = False
+        """True while the last thing shown is reasoning."""
+        self._content: list[str] = []
 
-    def write(self, text: str, *, dim: bool) -> None:
-        text = text.translate(_CONTROLS)
+    def show(self, chunks: Iterable[Chunk], model: str) -> str:
+        """Print an answer as it comes, then its usage. Returns its content."""
+        usage: dict[str, Any] | None = None
+        try:
+            for chunk in chunks:
+                usage = chunk.get("usage") or usage
+                for choice in chunk["choices"]:
+                    delta = choice["delta"]
+                    self._reasoning(delta.get("reasoning_content") or "")
+                    self._write(delta.get("content") or "")
+        finally:
+            self._end()
+        if usage is not None and not self._quiet:
+            print(self._dimmed(f"usage: {_usage(usage)} ({model})"), file=sys.stderr)
+        return "".join(self._content)
+
+    def _reasoning(self, text: str) -> None:
+        if text and not self._quiet:
+            self._reasons = True
+            _put(sys.stderr, self._dimmed(text.translate(_CONTROLS)))
+
+    def _write(self, text: str) -> None:
         if not text:
             return
-        if self._dim and not dim:
-            self.end_line()
-            text = "\n" + text.lstrip("\n")
-        if dim and not self._dim and self._colours:
-            text = _DIM + text
-        self._dim = dim
-        self._last = text[-1]
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        if self._reasons:
+            self._reasons = False
+            _put(sys.stderr, "\n\n")
+        self._content.append(text)
+        _put(sys.stdout, text.translate(_CONTROLS))
 
-    def end_line(self) -> None:
-        if self._dim and self._colours:
-            sys.stdout.write(_PLAIN)
-        self._dim = False
-        if self._last != "\n":
-            sys.stdout.write("\n")
-        self._last = "\n"
-        sys.stdout.flush()
+    def _end(self) -> None:
+        if self._reasons:
+            _put(sys.stderr, "\n")
+        if self._content and not self._content[-1].endswith("\n"):
+            _put(sys.stdout, "\n")
+
+    def _dimmed(self, text: str) -> str:
+        return f"{_DIM}{text}{_PLAIN}" if self._colours else text
 
 
-def _show(chunks: Iterator[dict[str, Any]]) -> None:
-    """Print reasoning and content, then the usage."""
-    screen = _Screen()
-    usage: dict[str, Any] | None = None
-    try:
-        for chunk in chunks:
-            usage = chunk.get("usage") or usage
-            for choice in chunk["choices"]:
-                delta = choice["delta"]
-                screen.write(delta.get("reasoning_content") or "", dim=True)
-                screen.write(delta.get("content") or "", dim=False)
-    finally:
-        screen.end_line()
-    if usage is not None:
-        screen.write(_usage_line(usage), dim=True)
-        screen.end_line()
+def _put(stream: TextIO, text: str) -> None:
+    stream.write(text)
+    stream.flush()
 
 
-def _usage_line(usage: dict[str, Any]) -> str:
+def _usage(usage: dict[str, Any]) -> str:
     reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
     part = f" ({reasoning} reasoning)" if reasoning else ""
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    return f"usage: {prompt} prompt + {completion} completion{part} = {usage.get('total_tokens')} tokens"
+    return f"{prompt} prompt + {completion} completion{part} = {usage.get('total_tokens')} tokens"

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 def add_config_option(parser: argparse.ArgumentParser) -> None:
     """`--config FILE`."""
     parser.add_argument(
-        "--config", metavar="FILE", help="config file (default: $LLMGW_CONFIG, else ./llmgw.toml)"
+        "--config",
+        metavar="FILE",
+        default=argparse.SUPPRESS,  # or it would hide the one that stands before the verb
+        help="config file (default: $LLMGW_CONFIG, else ./llmgw.toml)",
     )
 
 

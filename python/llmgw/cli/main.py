@@ -1,18 +1,21 @@
 """`llmgw VERB …`: finds the verb, runs it, and turns errors into an exit status."""
 
 import argparse
+import difflib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import Final
+from typing import Final, NoReturn
 
+from llmgw.cli import completion
 from llmgw.cli.table import printable
 from llmgw.cli.version import version
 from llmgw.config import ConfigError
 from llmgw.errors import CommandError
 
 VERBS: Final = {
+    "init": "write a config file for the providers that you use",
     "serve": "run the gateway",
     "demo": "run the gateway with simulated providers, and show how to call it",
     "simulate": "run the simulated providers alone",
@@ -20,11 +23,13 @@ VERBS: Final = {
     "keys": "make, list and revoke API keys",
     "usage": "sum up requests and tokens by key, model or day",
     "check": "check the config and try every upstream",
-    "chat": "stream an answer to the terminal",
+    "chat": "talk to a model in the terminal",
+    "completion": "print the completion script of a shell",
 }
 EPILOG: Final = """\
 start here:
   llmgw demo                     everything at once, with no provider account
+  llmgw init                     writes llmgw.toml for your providers
   llmgw check                    is my llmgw.toml right, do my upstreams answer?
   llmgw keys create --name me    a key for a client
   llmgw serve                    the gateway itself
@@ -38,8 +43,13 @@ EXIT_INTERRUPTED: Final = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 failed, 2 wrong usage or config."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    options = _parser(arguments).parse_args(arguments)
+    completion.answer_shell()
+    arguments = _as_options(list(sys.argv[1:] if arguments is None else arguments))
+    parser = make_parser(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        # By the verb's own parser, whose usage is the one that helps.
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         status: int = options.run(options)
         sys.stdout.flush()
@@ -63,14 +73,50 @@ def _shown(error: Exception) -> str:
     return "\n".join(map(printable, str(error).split("\n")))
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+_WORDS: Final = {"help": "--help", "version": "--version"}
+"""What is an option here and a verb elsewhere."""
+
+
+def _as_options(arguments: list[str]) -> list[str]:
+    """`llmgw`, `llmgw help`, `llmgw help VERB`, `llmgw version`, in this program's own words."""
+    match arguments:
+        case []:
+            return ["--help"]
+        case ["help", verb] if verb in VERBS:
+            return [verb, "--help"]
+        case [word] if word in _WORDS:
+            return [_WORDS[word]]
+    return arguments
+
+
+class _Parser(argparse.ArgumentParser):
+    """Names the verb that was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        for word in ("argument VERB: invalid choice: ", "argument SHELL: invalid choice: "):
+            if message.startswith(word):
+                message = self._suggestion(message.removeprefix(word).partition(" (")[0].strip("'"))
+        super().error(message)
+
+    def _suggestion(self, wrong: str) -> str:
+        known = [name for action in self._actions for name in action.choices or ()]
+        close = difflib.get_close_matches(wrong, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
+        return f"there is no {wrong!r} here: {hint}"
+
+
+def make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of `llmgw`. Only the verbs in `arguments` get their options: others are not imported."""
+    parser = _Parser(
         prog="llmgw",
         description="An OpenAI-compatible gateway for Qwen, DeepSeek, GLM, Kimi and MiniMax models.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"llmgw {version()}")
+    parser.add_argument("-V", "--version", action="version", version=f"llmgw {version()}")
+    # It belongs to the verbs, but many write it first.
+    parser.add_argument("--config", help=argparse.SUPPRESS)
+    parser.set_defaults(parser=parser)
     verbs = parser.add_subparsers(dest="command", required=True, metavar="VERB")
     for name, summary in VERBS.items():
         verb = verbs.add_parser(
@@ -84,7 +130,17 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
             module = import_module(f"llmgw.cli.{name}")
             module.configure(verb)
             verb.set_defaults(run=module.run)
+            for each in _parsers(verb):
+                each.set_defaults(parser=each)
     return parser
+
+
+def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """A verb's parser, and those of its own verbs."""
+    yield parser
+    for action in parser._actions:  # noqa: SLF001  (argparse has no other way)
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            yield from action.choices.values()
 
 
 if __name__ == "__main__":

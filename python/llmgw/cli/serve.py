@@ -4,6 +4,7 @@ import argparse
 import sys
 from typing import Final
 
+from llmgw._core import DEBUG_BUILD
 from llmgw.cli.common import add_config_option, read_config
 from llmgw.cli.version import version
 from llmgw.config.tables import MAX_WORKERS
@@ -19,6 +20,7 @@ examples:
 
 A wrong config stops the start and lists every fault; llmgw check also tries the upstreams.
 """
+_SLOW: Final = "this is a debug build, many times slower than a release: make demo or make wheel builds one"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +41,9 @@ def _workers(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     config = read_config(options.config)
     workers = config.server.workers if options.workers is None else options.workers
-    if problem := sharing_problem(config, workers):
-        print(f"warning: {problem}", file=sys.stderr, flush=True)
+    for problem in (sharing_problem(config, workers), _SLOW if DEBUG_BUILD else None):
+        if problem is not None:
+            print(f"warning: {problem}", file=sys.stderr, flush=True)
     run_gateway(
         config,
         host=config.server.host if options.host is None else options.host,
