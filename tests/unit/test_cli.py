@@ -135,7 +135,7 @@ def test_serve_lists_every_fault_and_does_not_start(run: Run, tmp_path: Path) ->
     assert [line.strip().partition(":")[0] for line in err.splitlines()[1:]] == [
         "upstreams.local.api_key",
         "upstreams.local.base_url",
-        "models[1].thinkin",
+        "models[1].thinkin ('vendor/glm-5')",
     ]
 
 

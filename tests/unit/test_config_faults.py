@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.configs import SECRET, faults, with_model, with_targets, with_upstream
+from llmgw.config import ConfigError, load_config, parse_config
+from tests.support.configs import SECRET, faults, load, with_model, with_targets, with_upstream
 
 NOT_A_URL = 'upstreams.local.base_url: is not an http or https URL; write it like "https://host/v1"'
 NOT_REDIS = (
@@ -390,3 +391,82 @@ thinking = "no"
         "models[0].upstream",
         "models[1].thinking",
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "remedy"),
+    [
+        ("${DASHSCOPE_API_KEY}", 'write "env:DASHSCOPE_API_KEY"'),
+        ("$DASHSCOPE_API_KEY", 'write "env:DASHSCOPE_API_KEY"'),
+        ("os.environ/KEY_2", 'write "env:KEY_2"'),
+        ("ENV:KEY", 'write "env:KEY"'),
+        ("Env:KEY", 'write "env:KEY"'),
+    ],
+)
+def test_references_of_other_programs_are_no_keys(tmp_path: Path, written: str, remedy: str) -> None:
+    found = faults(tmp_path, with_upstream(f'api_key = "{written}"'))
+    assert found == [f"upstreams.local.api_key: is written as for another program; {remedy}"]
+
+
+@pytest.mark.parametrize("key", ["sk-$X", "a$b", "${X}y", "environment"])
+def test_a_key_may_look_odd(tmp_path: Path, key: str) -> None:
+    upstream = load(tmp_path, with_upstream(f"api_key = '{key}'")).upstreams["local"]
+    assert upstream.api_key is not None
+    assert upstream.api_key.get_secret_value() == key
+
+
+MODEL = 'id = "m"\nupstream = "local"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            f'[upstreams.local]\nbase_url = "http://h/v1"\n[models]\n{MODEL}',
+            "models: has the wrong type; write [[models]], in two brackets, once for each model",
+        ),
+        (
+            f'[[upstreams]]\nbase_url = "http://h/v1"\n[[models]]\n{MODEL}',
+            (
+                "upstreams: has the wrong type; write [upstreams.NAME], in one pair of brackets, once for "
+                "each upstream"
+            ),
+        ),
+    ],
+)
+def test_brackets(tmp_path: Path, text: str, expected: str) -> None:
+    assert expected in faults(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        ("base_url = \u201chttp://h/v1\u201d", "line 2 has \u201c, where TOML has plain signs"),
+        ('base_url \uff1d "http://h/v1"', "line 2 has \uff1d, where"),
+        ('base_url = "http://h/v1', "correct the syntax there"),
+    ],
+)
+def test_signs_of_another_keyboard(tmp_path: Path, line: str, remedy: str) -> None:
+    file = tmp_path / "llmgw.toml"
+    file.write_text(f"[upstreams.local] # \u201cquoted\u201d\n{line}\n", "utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(file, {})
+    assert remedy in caught.value.faults[0].remedy
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    file = tmp_path / "llmgw.toml"
+    file.write_text(f'[upstreams.local]\nbase_url = "http://h/v1"\n[[models]]\n{MODEL}', "utf-8-sig")
+    assert [model.id for model in load_config(file, {}).models] == ["m"]
+
+
+def test_a_fault_of_a_model_tells_its_id() -> None:
+    data = {
+        "upstreams": {"local": {"base_url": "http://h"}},
+        "models": [{"id": "m", "upstream": "lokal"}, {}],
+    }
+    with pytest.raises(ConfigError) as caught:
+        parse_config(data, Path("llmgw.toml"), {})
+    lines = str(caught.value).splitlines()[1:]
+    assert lines[0].strip().startswith("models[0].upstream ('m'): there is no upstream 'lokal'")
+    assert any(line.strip().startswith("models[1].id: is missing") for line in lines)

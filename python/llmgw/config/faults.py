@@ -1,6 +1,7 @@
 """What can be wrong with a config, and how is it worded?"""
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,6 +21,8 @@ from llmgw.config.tables import (
 )
 from llmgw.errors import LlmgwError
 
+_NO_NAMES: Final[Mapping[str, str]] = {}
+
 
 class Fault(NamedTuple):
     """One thing wrong with the configuration."""
@@ -31,19 +34,25 @@ class Fault(NamedTuple):
 
     def __str__(self) -> str:
         """`path: what is wrong; what would be right`."""
-        where = f"{self.path}: " if self.path else ""
+        return self.told({})
+
+    def told(self, names: Mapping[str, str]) -> str:
+        """The same, with the name of its table if `names` has it: `models[3].upstream ('glm-5'): …`."""
+        name = names.get(self.path.partition(".")[0])
+        called = f" ({name!r})" if name is not None else ""
+        where = f"{self.path}{called}: " if self.path else ""
         return f"{where}{self.problem}; {self.remedy}"
 
 
 class ConfigError(LlmgwError):
     """The configuration can't be used. `faults` lists everything that is wrong with it."""
 
-    def __init__(self, source: Path, faults: list[Fault]) -> None:
-        """`faults` must not be empty."""
+    def __init__(self, source: Path, faults: list[Fault], names: Mapping[str, str] = _NO_NAMES) -> None:
+        """`faults` must not be empty. `names`: what tables are called, by their path (see `Fault.told`)."""
         self.source = source
         self.faults = faults
         noun = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        super().__init__("\n".join([f"{source}: {noun}", *(f"  {fault}" for fault in faults)]))
+        super().__init__("\n".join([f"{source}: {noun}", *(f"  {fault.told(names)}" for fault in faults)]))
 
 
 _TABLES: Final[dict[str, type[Table]]] = {
@@ -83,7 +92,7 @@ def fault_of(details: ErrorDetails) -> Fault:  # noqa: PLR0911  (one return for 
         case "too_short" | "string_too_short":
             return Fault(path, "is empty", "write at least one value or leave the line out")
         case kind if kind in _WRONG_TYPE:
-            return Fault(path, "has the wrong type", _WRONG_TYPE[kind])
+            return Fault(path, "has the wrong type", _SHAPES.get(path, _WRONG_TYPE[kind]))
         case _:
             message = details["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
             return Fault(path, "is out of range", f"it must be {message}")
@@ -102,6 +111,11 @@ _WRONG_TYPE: Final = {
     "tuple_type": "it must be a list in brackets",
     "list_type": "it must be a list in brackets",
 }
+_SHAPES: Final = {
+    "models": "write [[models]], in two brackets, once for each model",
+    "upstreams": "write [upstreams.NAME], in one pair of brackets, once for each upstream",
+}
+"""Tables that many write in the other way."""
 EXAMPLES: Final = {
     "upstreams": "add at least one [upstreams.NAME] table with a base_url",
     "models": "add at least one [[models]] table with an id and an upstream",

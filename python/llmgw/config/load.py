@@ -1,6 +1,7 @@
 """How a file becomes a `Config`, or a list of its faults."""
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -51,7 +52,8 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ, *, secrets:
     only the database and may run without access to the secrets. Raises ConfigError with all faults at once.
     """
     try:
-        text = read_file(path, max_bytes=MAX_CONFIG_BYTES).decode("utf-8")
+        # Notepad begins a file with a byte order mark.
+        text = read_file(path, max_bytes=MAX_CONFIG_BYTES).decode("utf-8-sig")
         changed_s = int(path.stat().st_mtime)
     except (FileError, OSError) as error:
         problem = f"can't be read ({error.strerror if isinstance(error, OSError) else error})"
@@ -69,7 +71,7 @@ def parse_text(
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(source, [Fault("", f"is not TOML: {error}", "correct the syntax there")]) from error
+        raise ConfigError(source, [Fault("", f"is not TOML: {error}", _syntax_remedy(text))]) from error
     except (
         ValueError
     ) as error:  # of Python's own: a number of thousands of digits, a date that does not exist
@@ -83,6 +85,17 @@ def parse_text(
     config._created_s = changed_s  # noqa: SLF001  (set once, here)
     config._text = text  # noqa: SLF001  (the same)
     return config
+
+
+_FULL_WIDTH: Final = re.compile(r"[\u2018-\u201d\uff02\uff07\uff0c\uff1a\uff1d\uff3b\uff3d\uff5b\uff5d]")
+"""What a Chinese keyboard, or a program for letters, writes for TOML's own signs."""
+
+
+def _syntax_remedy(text: str) -> str:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if found := _FULL_WIDTH.search(line.partition("#")[0]):
+            return f'line {number} has {found[0]}, where TOML has plain signs such as " = , [ ]'
+    return "correct the syntax there"
 
 
 def parse_config(
@@ -113,9 +126,21 @@ def parse_config(
         found = [fault_of(detail) for detail in details if not is_echo(detail)]
         faults.extend(fault for fault in found if fault.path not in odd)
     if config is None or faults:
-        raise ConfigError(source, sorted(set(faults), key=lambda fault: file_order(fault.path)))
+        in_order = sorted(set(faults), key=lambda fault: file_order(fault.path))
+        raise ConfigError(source, in_order, _names(data))
     config._source = source.resolve()  # noqa: SLF001  (set once, here)
     return config
+
+
+def _names(data: Mapping[str, Any]) -> dict[str, str]:
+    """The models' ids by their paths."""
+    models = data.get("models")
+    ids = (
+        [each.get("id") if isinstance(each, Mapping) else None for each in models]
+        if isinstance(models, list)
+        else []
+    )
+    return {f"models[{at}]": id_ for at, id_ in enumerate(ids) if isinstance(id_, str) and id_.isprintable()}
 
 
 def _is_too_deep(data: Mapping[str, Any]) -> bool:

@@ -16,6 +16,10 @@ from llmgw.config.tables import DEFAULT_STORE_URL, SQLITE_PREFIX
 MAX_SECRET_BYTES: Final = 65_536
 """Of a file with a secret."""
 _VARIABLE: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_FOREIGN: Final = re.compile(
+    r"\$\{?([A-Za-z_]\w*)\}?|os\.environ/([A-Za-z_]\w*)|(?!env)(?i:env):([A-Za-z_]\w*)", re.ASCII
+)
+"""How other programs refer to a variable; taken for a key, it would be refused at the first request."""
 _PLAIN_PATH: Final = re.compile(r"[\w./~+-]+")
 _LOOKS_SECRET: Final = re.compile(r"^sk[-_]|(?=[A-Za-z]*\d)[A-Za-z0-9]{20,}", re.ASCII)
 """What may be a key that was written after `env:` or `file:` by mistake: its prefix, or a long random run."""
@@ -122,6 +126,10 @@ class Resolver:
         return secret
 
     def _referred(self, path: str, reference: str, environ: Mapping[str, str]) -> str | None:
+        if foreign := _FOREIGN.fullmatch(reference.strip()):
+            name = next(filter(None, foreign.groups()))
+            self._fault(path, "is written as for another program", f'write "env:{name}"')
+            return None
         kind, _, name = reference.partition(":")
         if kind == "env":
             return self._variable(path, name, environ)
