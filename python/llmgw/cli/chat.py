@@ -10,6 +10,7 @@ from typing import Any, Final, TextIO
 
 from llmgw.cli.asking import ChatMessage, Chunk, Client, Question
 from llmgw.cli.common import add_config_option
+from llmgw.cli.table import printable
 from llmgw.config import Config, ConfigError, find_config, load_config
 from llmgw.config.address import local_host, url_of
 from llmgw.errors import CommandError
@@ -166,7 +167,7 @@ class _Conversation:
             self.ask(question)
         except (CommandError, KeyboardInterrupt) as error:
             problem = str(error) or "stopped"
-            print(f"llmgw: {problem}", file=sys.stderr)
+            print(f"llmgw: {printable(problem)}", file=sys.stderr)
             del self._messages[before:]
 
     def _obey(self, line: str) -> bool:
