@@ -38,8 +38,9 @@ DEBUG_BUILD: Final[bool]
 # Names that cross the boundary. They exist for type checkers only; rust/upstream/tests/stub.rs compares them
 # with what Rust has.
 _RequestErrorCode: TypeAlias = Literal[
-    "invalid_json", "invalid_type", "missing_field", "duplicate_field", "too_deep"
+    "invalid_json", "invalid_type", "missing_field", "duplicate_field", "wrong_api", "too_deep"
 ]
+_Modality: TypeAlias = Literal["image", "video", "audio", "file"]
 _Refused: TypeAlias = Literal[
     "developer_role", "empty_text", "nulls", "max_completion_tokens", "minimal_effort"
 ]
@@ -173,8 +174,8 @@ class ChatRequest:
     ) -> Literal["llmgw_thinking", "enable_thinking", "reasoning_effort", "reasoning"] | None:
         """Which field `thinking` comes from."""
     @property
-    def first_image(self) -> str | None:
-        """Path of the first `image_url` part, such as `messages[2].content[1]`."""
+    def media(self) -> list[tuple[_Modality, str]]:
+        """What content parts hold beside text, with the path of the first: `messages[2].content[1]`."""
     def lost_turns(self, route: Route) -> int:
         """How many assistant messages have tool calls and no `reasoning_content` (absent, null or empty).
 

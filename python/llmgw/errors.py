@@ -55,6 +55,7 @@ ERRORS: Final[dict[str, ErrorSpec]] = {
     "invalid_type": ErrorSpec(400, "invalid_request_error", retriable=False),
     "missing_field": ErrorSpec(400, "invalid_request_error", retriable=False),
     "duplicate_field": ErrorSpec(400, "invalid_request_error", retriable=False),
+    "wrong_api": ErrorSpec(400, "invalid_request_error", retriable=False),
     "too_deep": ErrorSpec(400, "invalid_request_error", retriable=False),
     "unsupported_modality": ErrorSpec(400, "invalid_request_error", retriable=False),
     "unsupported_thinking_mode": ErrorSpec(400, "invalid_request_error", retriable=False),

@@ -35,7 +35,7 @@ ERROR = b'data: {"error":{"message":"no capacity","code":503}}\n\n'
 def test_a_request_with_nothing_special() -> None:
     request = _core.ChatRequest(PLAIN)
     assert (request.model, request.stream) == ("qwen3-max", False)
-    assert (request.thinking, request.first_image) == (None, None)
+    assert (request.thinking, request.media) == (None, [])
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,27 @@ def test_what_a_request_asks_for(members: str, attribute: str, *, expected: bool
     assert getattr(chat_request(members), attribute) is expected
 
 
-def test_the_first_image() -> None:
+def test_the_first_of_each_medium() -> None:
     text = {"type": "text", "text": "what is this?"}
     image = {"type": "image_url", "image_url": {"url": "data:,"}}
-    messages = [{"role": "user", "content": "hi"}, {"role": "user", "content": [text, image, image]}]
+    film = {"type": "video_url", "video_url": {"url": "data:,"}}
+    messages = [{"role": "user", "content": "hi"}, {"role": "user", "content": [text, image, film, image]}]
     body = json.dumps({"model": "a", "messages": messages}).encode()
-    assert _core.ChatRequest(body).first_image == "messages[1].content[1]"
+    expected = [("image", "messages[1].content[1]"), ("video", "messages[1].content[2]")]
+    assert _core.ChatRequest(body).media == expected
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    mark = b"\xef\xbb\xbf"
+    prepared = _core.ChatRequest(mark + PLAIN).rewrite(_core.Route("qwen3-max"))
+    assert json.loads(prepared.body)["model"] == "qwen3-max"
+    assert prepared.body == _core.ChatRequest(PLAIN).rewrite(_core.Route("qwen3-max")).body
+    completion = _core.CompletionRequest([mark[:1], mark[1:] + b'{"model":"m","prompt":"a"}'])
+    assert completion.rewrite(_core.Route("m")).body == b'{"model":"m","prompt":"a"}'
+    for odd in (mark + mark + PLAIN, b" " + mark + PLAIN, mark, PLAIN.decode().encode("utf-16")):
+        with pytest.raises(_core.RequestError) as caught:
+            _core.ChatRequest(odd)
+        assert caught.value.code == "invalid_json"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tests.conftest import MAX_BODY_BYTES
 from tests.support.chat import HELLO, body, mark, streamed
 from tests.support.gateway import UPSTREAM_SECRET, Answer, Gateway
 from tests.support.scripted import ScriptedUpstream, event_stream, json_answer
+from tests.support.simulator import SimulatorProcess
 
 HI = b'"messages":[{"role":"user","content":"Hi"}]'
 CHAT = "/v1/chat/completions"
@@ -194,6 +195,70 @@ def test_text_models_take_no_images(gateway: Gateway) -> None:
     request = {"model": "glm-5", "messages": messages}
     expect(gateway.post(request), 400, "unsupported_modality", "messages[1].content[1]")
     expect(gateway.post({**request, "stream": True}), 400, "unsupported_modality", "messages[1].content[1]")
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ({"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}}, "videos"),
+        ({"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}}, "audio"),
+        ({"type": "file", "file": {"file_data": "data:application/pdf;base64,AA=="}}, "files"),
+    ],
+)
+def test_other_media_are_refused_as_images_are(
+    gateway: Gateway, simulator: SimulatorProcess, part: dict[str, Any], name: str
+) -> None:
+    messages = [{"role": "user", "content": [{"type": "text", "text": "?"}, part]}]
+    marked = mark()
+    for make in (body, streamed):
+        answer = gateway.post(make("glm-4.6v", messages=messages, user=marked))
+        error = expect(answer, 400, "unsupported_modality", "messages[0].content[1]")
+        assert f"takes no {name}" in error["message"]
+    assert simulator.requests(marked) == []
+    # All in the same words to a model that takes them.
+    assert gateway.post(body("takes-all-media", messages=messages, user=marked)).status == 200
+    assert json.loads(simulator.request(marked).body)["messages"] == messages
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "code", "param", "words"),
+    [
+        (CHAT, {"input": "Hi"}, "missing_field", "messages", ["Responses API", "POST /v1/responses", "yet"]),
+        (CHAT, {"input": [], "instructions": "x"}, "missing_field", "messages", ["Responses API"]),
+        (CHAT, {"prompt": "Hi"}, "missing_field", "messages", ["POST /v1/completions serves"]),
+        (
+            CHAT,
+            {"system": "x", "messages": HELLO, "max_tokens": 5},
+            "wrong_api",
+            "system",
+            ["Messages API", "POST /v1/messages"],
+        ),
+        (
+            "/v1/completions",
+            {"messages": HELLO},
+            "missing_field",
+            "prompt",
+            ["POST /v1/chat/completions serves"],
+        ),
+        ("/v1/completions", {"input": "Hi"}, "missing_field", "prompt", ["Responses API"]),
+    ],
+)
+def test_a_body_of_another_api(
+    gateway: Gateway, path: str, content: dict[str, Any], code: str, param: str, words: list[str]
+) -> None:
+    error = expect(gateway.post({"model": "qwen3-max", **content}, path=path), 400, code, param)
+    for word in words:
+        assert word in error["message"]
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/completions"])
+def test_a_byte_order_mark_is_passed_over(gateway: Gateway, simulator: SimulatorProcess, path: str) -> None:
+    marked = mark()
+    content = {"model": "deepseek-v4-flash", "messages": HELLO, "prompt": "Hi", "user": marked}
+    del content["prompt" if path == CHAT else "messages"]
+    plain = json.dumps(content).encode()
+    assert gateway.post(b"\xef\xbb\xbf" + plain, path=path).status == 200
+    assert simulator.request(marked).body == plain
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -54,6 +54,12 @@ MORE_MODELS = (
     ),
     Model("qwen-drops-the-switch", "qwen", "qwen3-next-80b-a3b-thinking", 'thinking_fallback = "drop"'),
     Model("kimi-drops-the-switch", "kimi", "kimi-k2-thinking", 'thinking_fallback = "drop"'),
+    Model(
+        "takes-all-media",
+        "qwen",
+        "qwen3-max",
+        'input_modalities = ["text", "image", "audio", "video", "file"]',
+    ),
     Model("keeps-developers", "glm", "glm-5", 'developer_role = "keep"'),
     Model("never-thinks", "qwen", "qwen3-max", 'thinking_modes = ["off"]'),
     Model("scripted", "scripted", "scripted"),

@@ -30,7 +30,7 @@ ROOTS = (COMPLETION, CHUNK, TEXT_COMPLETION, ERROR, MODEL_LIST, MODEL)
 OURS = ("Error", ERROR, MODEL_LIST, MODEL)
 """What the gateway itself makes may have no member that OpenAI does not have, those of `MORE` apart."""
 _TOKENS = {"type": "integer", "minimum": 1}
-_MODALITIES = {"type": "array", "items": {"enum": ["text", "image", "audio", "video"]}, "minItems": 1}
+_MODALITIES = {"type": "array", "items": {"enum": ["text", "image", "audio", "video", "file"]}, "minItems": 1}
 MORE: dict[str, dict[str, Any]] = {
     MODEL: {
         "context_length": _TOKENS,

@@ -52,7 +52,7 @@ def test_resolve(
 ) -> None:
     model = router.resolve(model_id, key(model_id))
     [target] = model.targets.all
-    assert (model.id, target.name, model.accepts_images) == (model_id, upstream, images)
+    assert (model.id, target.name, "image" in model.modalities) == (model_id, upstream, images)
     assert (target.route.upstream_model, target.route.dialect) == (upstream_model, dialect)
 
 

@@ -30,7 +30,7 @@ MAX_STALE_KEYS_S: Final = 30 * 86_400.0
 
 Dialect = Literal["enable_thinking", "directive", "thinking_object", "native", "chat_template_kwargs"]
 DeveloperRole = Literal["keep", "system"]
-Modality = Literal["text", "image", "audio", "video"]
+Modality = Literal["text", "image", "audio", "video", "file"]
 Capability = Literal["streaming", "tools", "vision", "reasoning", "json_mode"]
 Seconds = Annotated[float, Field(gt=0, le=MAX_DURATION_S, allow_inf_nan=False)]
 Strings = Annotated[tuple[str, ...], Strict(strict=False)]

@@ -5,7 +5,6 @@ from typing import Final
 
 from llmgw._core import ChatRequest, Exchange
 from llmgw.access.key import Key
-from llmgw.errors import ApiError
 from llmgw.gateway import Gateway
 from llmgw.pipeline.body import Plan, scan
 from llmgw.routing.router import Model
@@ -25,11 +24,9 @@ class ChatBody:
         self.stream = self._request.stream
 
     def plan(self, gateway: Gateway, model: Model, key: Key) -> Plan | Awaitable[Plan]:
-        """Images, the thinking switch, and reasoning that the client may have lost."""
+        """Images and other media, the thinking switch, and reasoning that the client may have lost."""
         request = self._request
-        if request.first_image is not None and not model.accepts_images:
-            message = f"The model {model.id!r} takes no images. GET /v1/model-catalog tells which models do."
-            raise ApiError("unsupported_modality", message, param=request.first_image)
+        model.check_media(request)
         model.check_thinking(request)
         return self._with_reasoning(gateway, model, key) if model.wants_reasoning else Plan(request.rewrite)
 

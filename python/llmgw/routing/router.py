@@ -2,16 +2,27 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from llmgw import _core
 from llmgw.access.key import Key
-from llmgw.config import BOTH_MODES, NATIVE, Config, ModelConfig, TargetConfig, ThinkingMode, UpstreamConfig
+from llmgw.config import (
+    BOTH_MODES,
+    NATIVE,
+    Config,
+    Modality,
+    ModelConfig,
+    TargetConfig,
+    ThinkingMode,
+    UpstreamConfig,
+)
 from llmgw.errors import ApiError
 from llmgw.limits.admission import Slots
 from llmgw.routing.health import CoolDown, Health
 from llmgw.routing.suggest import SHOWN_LENGTH, Suggestions
 from llmgw.routing.targets import Target, Targets
+
+_NAMES: Final = {"image": "images", "video": "videos", "audio": "audio", "file": "files"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +31,8 @@ class Model:
 
     id: str
     targets: Targets
-    accepts_images: bool
+    modalities: frozenset[Modality]
+    """What messages may hold, `text` among it."""
     thinking_modes: tuple[ThinkingMode, ...] = BOTH_MODES
     """What may be asked of targets whose dialect has a switch; other values are refused."""
 
@@ -31,6 +43,16 @@ class Model:
     def routes(self) -> list[_core.Route]:
         """The routes of all targets."""
         return [target.route for target in self.targets.all]
+
+    def check_media(self, request: _core.ChatRequest) -> None:
+        """Raises ApiError, `unsupported_modality`, if a message holds what the model does not take."""
+        for modality, param in request.media:
+            if modality not in self.modalities:
+                message = (
+                    f"The model {self.id!r} takes no {_NAMES[modality]}. "
+                    "GET /v1/model-catalog tells which models do."
+                )
+                raise ApiError("unsupported_modality", message, param=param)
 
     def check_thinking(self, request: _core.ChatRequest) -> None:
         """Raises ApiError, `unsupported_thinking_mode`, if the model lacks the mode that is asked for."""
@@ -150,7 +172,7 @@ class Router:
         return Model(
             id=model.id,
             targets=Targets(targets, max_cooling_share=share),
-            accepts_images="image" in model.input_modalities,
+            modalities=frozenset(model.input_modalities),
             thinking_modes=_modes_to_ask_for(model, targets),
             wants_reasoning=any(target.route.restore_reasoning for target in targets),
         )

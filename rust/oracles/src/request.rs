@@ -5,6 +5,7 @@ use llmgw_core::dialect::Dialect;
 use llmgw_core::json::MAX_DEPTH;
 use llmgw_core::json::edit::joined;
 use llmgw_core::request::error::RequestErrorCode;
+use llmgw_core::request::media::Modality;
 use llmgw_core::request::refused::Refused;
 use llmgw_core::request::{
     ChatRequest, Rewrite, Route, ThinkingModes, ThinkingOutcome, ThinkingSent, UpstreamStream,
@@ -33,8 +34,7 @@ pub fn request(body: &[u8]) {
             if let Ok(model) = serde_json::from_str::<String>(members.given("model").unwrap()) {
                 assert_eq!(request.model, model);
             }
-            let images = images(members.given("messages").unwrap());
-            assert_eq!(request.first_image, images.into_iter().next());
+            assert_eq!(request.media, media(members.given("messages").unwrap()));
         }
         Err(error) => {
             assert!(error.offset <= body.len());
@@ -44,6 +44,7 @@ pub fn request(body: &[u8]) {
                 RequestErrorCode::TooDeep => assert!(depth(body) > MAX_DEPTH),
                 RequestErrorCode::InvalidType
                 | RequestErrorCode::MissingField
+                | RequestErrorCode::WrongApi
                 | RequestErrorCode::DuplicateField => {
                     // The scan stops at the first fault, so what is after it may be no JSON.
                     if let Some(members) = readable(text) {
@@ -86,6 +87,10 @@ fn fault(body: &Members) -> Option<String> {
     let twice = READ.into_iter().find(|name| body.all(name).len() > 1);
     if let Some(name) = twice {
         return Some(format!("{name} twice"));
+    }
+    let other_api = ["system", "stop_sequences", "anthropic_version"];
+    if let Some(name) = other_api.into_iter().find(|name| body.given(name).is_some()) {
+        return Some(format!("{name} of another API"));
     }
     for (name, holds) in [
         ("model", (|value| kind(value) == '"') as fn(&str) -> bool),
@@ -160,7 +165,9 @@ fn messages_hold(value: &str) -> bool {
                 members.all("content").into_iter().flat_map(|content| items(content).unwrap_or_default());
             once(&members, &["role", "content", "tool_calls", "reasoning_content"])
                 && parts.into_iter().all(|part| {
-                    Members::of(part.get()).is_none_or(|part| once(&part, &["type", "text", "image_url"]))
+                    Members::of(part.get()).is_none_or(|part| {
+                        once(&part, &["type", "text", "image_url", "video_url", "input_audio", "audio_url"])
+                    })
                 })
         })
 }
@@ -169,21 +176,42 @@ fn once(members: &Members, names: &[&str]) -> bool {
     names.iter().all(|name| members.all(name).len() <= 1)
 }
 
-/// The paths of the image parts.
-fn images(messages: &str) -> Vec<String> {
-    let mut found = Vec::new();
+/// What the content parts hold, and the path of the first of each kind.
+fn media(messages: &str) -> Vec<(Modality, String)> {
+    let mut found: Vec<(Modality, String)> = Vec::new();
     for (message, members) in items(messages).unwrap().iter().enumerate() {
         let Some(members) = Members::of(members.get()) else { continue };
         let Some(parts) = members.given("content").and_then(items) else { continue };
         for (index, part) in parts.iter().enumerate() {
-            let Some(part) = Members::of(part.get()) else { continue };
-            let named = part.given("type").and_then(|name| serde_json::from_str::<String>(name).ok());
-            if named.as_deref() == Some("image_url") || part.given("image_url").is_some() {
-                found.push(format!("messages[{message}].content[{index}]"));
+            let modality = Members::of(part.get()).and_then(|part| modality(&part));
+            if let Some(modality) = modality
+                && found.iter().all(|(known, _)| *known != modality)
+            {
+                found.push((modality, format!("messages[{message}].content[{index}]")));
             }
         }
     }
     found
+}
+
+fn modality(part: &Members) -> Option<Modality> {
+    const MEMBERS: [(&str, Modality); 4] = [
+        ("image_url", Modality::Image),
+        ("video_url", Modality::Video),
+        ("input_audio", Modality::Audio),
+        ("audio_url", Modality::Audio),
+    ];
+    if let Some((_, modality)) = MEMBERS.into_iter().find(|(name, _)| part.given(name).is_some()) {
+        return Some(modality);
+    }
+    let named = part.given("type").and_then(|name| serde_json::from_str::<String>(name).ok())?;
+    match named.as_str() {
+        "image_url" | "image" | "input_image" => Some(Modality::Image),
+        "video_url" | "video" | "input_video" => Some(Modality::Video),
+        "input_audio" | "audio_url" | "audio" => Some(Modality::Audio),
+        "file" | "input_file" => Some(Modality::File),
+        _ => None,
+    }
 }
 
 /// Any body that is taken: a rewrite says what it must, touches what it may, and every other byte stays.

@@ -77,7 +77,7 @@ fn alone_they_are_no_request() {
             RequestErrorCode::InvalidType | RequestErrorCode::MissingField => {
                 assert!(serde_json_takes(&json) && !name.starts_with("n_"), "{name}");
             }
-            RequestErrorCode::DuplicateField => panic!("{name}"),
+            RequestErrorCode::DuplicateField | RequestErrorCode::WrongApi => panic!("{name}"),
         }
         llmgw_oracles::request(&json);
         llmgw_oracles::clean(&json);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use llmgw_core::answer::context::AnswerMode;
 use llmgw_core::answer::think::ReasoningTags;
 use llmgw_core::api::Api;
@@ -140,6 +140,15 @@ impl Body<'_> {
     }
 }
 
+/// Without the byte order mark that some editors and shells put before JSON, and that no upstream takes.
+fn without_mark(mut body: Bytes) -> Bytes {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    if body.starts_with(MARK) {
+        body.advance(MARK.len());
+    }
+    body
+}
+
 /// A body in one piece, and what its scan found.
 pub(crate) fn scanned<Request: Send>(
     py: Python<'_>,
@@ -147,7 +156,7 @@ pub(crate) fn scanned<Request: Send>(
     scan: fn(&[u8]) -> Result<Request, RequestError>,
 ) -> PyResult<(Bytes, Request)> {
     guard(|| {
-        let body = body.joined();
+        let body = without_mark(body.joined());
         let request = without_gil_if_large(py, body.len(), || scan(&body));
         let request = request.map_err(|error| request_error(py, &error))?;
         Ok((body, request))
@@ -218,8 +227,9 @@ impl ChatRequest {
     }
 
     #[getter]
-    fn first_image(&self) -> Option<&str> {
-        self.request.first_image.as_deref()
+    fn media(&self) -> Vec<(&'static str, &str)> {
+        let media = self.request.media.iter();
+        media.map(|(modality, place)| (modality.as_str(), place.as_str())).collect()
     }
 
     #[pyo3(signature = (route, *, reasoning=Vec::new()), text_signature = "($self, route, *, reasoning=())")]

@@ -10,6 +10,7 @@ use llmgw_core::answer::usage::UsageSource;
 use llmgw_core::dialect::Dialect;
 use llmgw_core::request::UpstreamStream;
 use llmgw_core::request::error::RequestErrorCode;
+use llmgw_core::request::media::Modality;
 use llmgw_core::request::refused::Refused;
 use llmgw_upstream::ErrorKind;
 
@@ -38,6 +39,7 @@ fn every_name_is_in_the_stub_and_no_other() {
         ("_Mode", modes.map(AnswerMode::as_str).to_vec()),
         ("_Dialect", Dialect::ALL.map(Dialect::as_str).to_vec()),
         ("_UpstreamStream", UpstreamStream::ALL.map(UpstreamStream::as_str).to_vec()),
+        ("_Modality", Modality::ALL.map(Modality::as_str).to_vec()),
         ("_Refused", Refused::ALL.map(Refused::as_str).to_vec()),
         ("_UsageSource", UsageSource::ALL.map(UsageSource::as_str).to_vec()),
         // Python's None is Rust's.

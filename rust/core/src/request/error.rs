@@ -16,6 +16,8 @@ named_enum! {
         MissingField = "missing_field",
         /// A field that the gateway reads is there twice, so that two readers could read two different requests.
         DuplicateField = "duplicate_field",
+        /// A field that only another API's bodies have.
+        WrongApi = "wrong_api",
         /// Nested deeper than [`crate::json::MAX_DEPTH`].
         TooDeep = "too_deep",
     }

@@ -7,11 +7,11 @@
 //! # What is refused
 //! * no JSON object, or JSON nested deeper than [`crate::json::MAX_DEPTH`];
 //! * a field of the contract's table with another type than the documented one. `null` counts as absent;
-//! * no `model` or no `messages`;
+//! * no `model` or no `messages`, and a body of another API: see [`foreign`];
 //! * a second one of any field that is read here: every field of the table, `thinking`, `chat_template_kwargs`, and in
 //!   them `stream_options.include_usage`, `response_format.type`, `thinking.type`,
 //!   `chat_template_kwargs.enable_thinking`, `reasoning.effort`, `reasoning.enabled`, `role`, `content`, `tool_calls` and `reasoning_content` of a message,
-//!   `type`, `text` and `image_url` of a content part. Keys are compared with their escapes read. Other fields may repeat and are passed on.
+//!   `type`, `text`, `image_url`, `video_url`, `input_audio` and `audio_url` of a content part. Keys are compared with their escapes read. Other fields may repeat and are passed on.
 //!
 //! # What is rewritten
 //! * `model`, where the upstream's name is another one;
@@ -31,7 +31,9 @@
 mod directive;
 mod effort;
 pub mod error;
+mod foreign;
 mod lost;
+pub mod media;
 mod messages;
 pub mod refused;
 mod respell;
@@ -46,7 +48,9 @@ use crate::named_enum;
 
 use self::directive::Place;
 use self::effort::Effort;
+use self::foreign::Foreign;
 use self::lost::{LostTurn, MAX_LOST_TURNS};
+use self::media::Modality;
 use self::refused::Refuses;
 use self::scan::{FIELDS, Field};
 
@@ -65,12 +69,15 @@ pub struct ChatRequest {
     effort: Option<Effort>,
     /// Whether a `reasoning` object asks for no thinking.
     reasoning_off: bool,
-    /// Where the first image is, such as `messages[2].content[1]`.
-    pub first_image: Option<String>,
+    /// What its content parts hold beside text, in the order of appearance, and where the first of each kind is, such as
+    /// `messages[2].content[1]`.
+    pub media: Vec<(Modality, String)>,
     /// Whether the client wants the usage chunk at the end of the stream.
     pub(crate) include_usage: bool,
     /// Its fields.
     pub(crate) top: TopLevel,
+    /// A field of another API, and its offset.
+    foreign: Option<(&'static Foreign, usize)>,
     /// What of its messages some upstreams refuse.
     refusable: Refuses,
     /// The assistant messages that called tools and have no reasoning.

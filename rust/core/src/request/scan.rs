@@ -6,6 +6,7 @@ use crate::json::{self, JsonError, JsonErrorKind, Key, Kind, MAX_DEPTH, Member, 
 use super::directive::Place;
 use super::effort::{Effort, reasoning_is_off};
 use super::error::{RequestError, RequestErrorCode};
+use super::foreign::Foreign;
 use super::refused::{Refused, Refuses};
 use super::{ChatRequest, LostTurn, MAX_LOST_TURNS, Object, TopLevel};
 
@@ -116,13 +117,14 @@ impl Refusal {
         }
     }
 
-    fn missing(field: Field, offset: usize) -> Self {
-        Self::Field {
-            code: RequestErrorCode::MissingField,
-            param: field.name().to_owned(),
-            rule: "is required".to_owned(),
-            offset,
-        }
+    pub(super) fn missing(field: Field, rule: impl Into<String>, offset: usize) -> Self {
+        let (code, param) = (RequestErrorCode::MissingField, field.name().to_owned());
+        Self::Field { code, param, rule: rule.into(), offset }
+    }
+
+    pub(super) fn wrong_api(param: &str, rule: &str, offset: usize) -> Self {
+        let (code, param) = (RequestErrorCode::WrongApi, param.to_owned());
+        Self::Field { code, param, rule: rule.to_owned(), offset }
     }
 
     pub(super) fn duplicate(param: impl Into<String>, offset: usize) -> Self {
@@ -195,7 +197,8 @@ impl ChatRequest {
             effort: None,
             reasoning_off: false,
             refusable: Refuses::NOTHING,
-            first_image: None,
+            media: Vec::new(),
+            foreign: None,
             include_usage: false,
             top: TopLevel {
                 body: Object { span: Span { start: 0, end: 0 }, members: 0, member: None },
@@ -233,9 +236,8 @@ impl ChatRequest {
     /// Read one member of the body.
     fn read_member(&mut self, scanner: &mut Scanner<'_>, key: &Key<'_>) -> Result<(), Refusal> {
         let Some(field) = self.top.named(&key.text.key()) else {
-            scanner.value()?;
             self.top.unknown_fields += 1;
-            return Ok(());
+            return self.read_unknown(scanner, key);
         };
         if self.top.fields[field as usize].is_some() {
             return Err(Refusal::duplicate(field.name(), key.start));
@@ -253,6 +255,18 @@ impl ChatRequest {
         let member_span = Span { start: key.start, end: span.end };
         self.top.fields[field as usize] =
             Some(Member { ordinal: key.ordinal, span: member_span, value: Value { kind, span } });
+        Ok(())
+    }
+
+    /// Consume a field that this API does not know.
+    fn read_unknown(&mut self, scanner: &mut Scanner<'_>, key: &Key<'_>) -> Result<(), Refusal> {
+        let foreign = Foreign::named(&key.text.key());
+        if scanner.value()?.kind != Kind::Null
+            && let Some(foreign) = foreign
+            && self.foreign.is_none_or(|(known, _)| foreign.is_certain && !known.is_certain)
+        {
+            self.foreign = Some((foreign, key.start));
+        }
         Ok(())
     }
 
@@ -431,60 +445,25 @@ impl ChatRequest {
         }
     }
 
-    /// Consume a content part; its text, between the quotes, if it is a text part.
-    fn read_part(
-        &mut self,
-        scanner: &mut Scanner<'_>,
-        message: usize,
-        index: usize,
-    ) -> Result<Option<Span>, Refusal> {
-        if scanner.peek()? != Kind::Object {
-            scanner.value()?;
-            return Ok(None);
-        }
-        let input = scanner.input();
-        let (mut kind, mut text, mut image) = (None, None, None);
-        scanner.object(|scanner, key| {
-            let value = scanner.value()?;
-            let (name, slot) = if key.text.is("type") {
-                ("type", &mut kind)
-            } else if key.text.is("text") {
-                ("text", &mut text)
-            } else if key.text.is("image_url") {
-                ("image_url", &mut image)
-            } else {
-                return Ok(());
-            };
-            if slot.replace(value).is_some() {
-                let param = format!("messages[{message}].content[{index}].{name}");
-                return Err(Refusal::duplicate(param, key.start));
-            }
-            Ok(())
-        })?;
-        let kind = kind.and_then(|value| value.as_text(input));
-        if kind.is_some_and(|kind| kind.is("image_url"))
-            || image.is_some_and(|image| image.kind != Kind::Null)
-        {
-            self.first_image.get_or_insert_with(|| format!("messages[{message}].content[{index}]"));
-        }
-        let text = text.filter(|text| text.kind == Kind::String && kind.is_some_and(|kind| kind.is("text")));
-        let text = text.map(inside);
-        if text.is_some_and(Span::is_empty) {
-            self.refusable.add(Refused::EmptyText);
-        }
-        Ok(text)
-    }
-
     fn check_required(&self, required: [Field; 2]) -> Result<(), Refusal> {
         for field in required {
-            match self.top.field(field).map(|member| member.value) {
-                // A field that is null is to blame itself; of one that is absent the end of the body can be said to be.
-                None => return Err(Refusal::missing(field, self.top.body.span.end - 1)),
-                Some(Value { kind: Kind::Null, span }) => return Err(Refusal::missing(field, span.start)),
-                Some(_) => {}
-            }
+            // A field that is null is to blame itself; of one that is absent the end of the body can be said to be.
+            let offset = match self.top.field(field).map(|member| member.value) {
+                None => self.top.body.span.end - 1,
+                Some(Value { kind: Kind::Null, span }) => span.start,
+                Some(_) => continue,
+            };
+            return Err(match self.foreign {
+                Some((foreign, _)) if field != Field::Model => foreign.instead_of(field, offset),
+                _ => Refusal::missing(field, "is required", offset),
+            });
         }
-        Ok(())
+        match self.foreign {
+            Some((foreign, offset)) if foreign.is_certain && required.contains(&Field::Messages) => {
+                Err(foreign.in_a_chat(offset))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -102,6 +102,19 @@ fn refusals() {
         (r"{}", MissingField, Some("model"), "`model` is required."),
         (r#"{"model":"m"}"#, MissingField, Some("prompt"), "`prompt` is required."),
         (r#"{"model":"m","prompt":null}"#, MissingField, Some("prompt"), "`prompt` is required."),
+        (
+            r#"{"model":"m","messages":[{}]}"#,
+            MissingField,
+            Some("prompt"),
+            "`prompt` is required; the body has `messages`, as chat completions do: POST /v1/chat/completions serves those.",
+        ),
+        (
+            r#"{"model":"m","input":"a"}"#,
+            MissingField,
+            Some("prompt"),
+            "`prompt` is required; the body has `input`, as bodies of the Responses API and of embeddings do: this \
+             gateway serves neither POST /v1/responses nor POST /v1/embeddings yet.",
+        ),
         (r#"{"model":null,"prompt":"a"}"#, MissingField, Some("model"), "`model` is required."),
         (r#"{"model":1,"prompt":"a"}"#, InvalidType, Some("model"), "`model` must be a string."),
         (

@@ -180,6 +180,14 @@ fn a_field_that_is_read_stands_once() {
             r#"{"messages":[{"content":[{"image_url":null,"image_url":{}}]}]}"#.to_owned(),
             "messages[0].content[0].image_url",
         ),
+        (
+            r#"{"messages":[{"content":[{"video_url":null,"vide\u006f_url":{}}]}]}"#.to_owned(),
+            "messages[0].content[0].video_url",
+        ),
+        (
+            r#"{"messages":[{"content":[{"input_audio":1,"type":"a","input_audio":2}]}]}"#.to_owned(),
+            "messages[0].content[0].input_audio",
+        ),
     ] {
         let error = ChatRequest::scan(body.as_bytes()).unwrap_err();
         assert_eq!((error.code, error.param.as_deref()), (Code::DuplicateField, Some(param)), "{body}");
@@ -235,7 +243,7 @@ fn what_the_gateway_needs_is_found() {
     assert_eq!(request.model, "café/😀");
     assert!(request.stream && request.include_usage);
     assert_eq!(request.enable_thinking, Some(false));
-    assert_eq!(request.first_image, None);
+    assert_eq!(request.media, []);
 
     let request =
         ChatRequest::scan(with(r#""stream":null,"stream_options":{"include_usage":null}"#).as_bytes());
@@ -260,23 +268,95 @@ fn the_gateways_own_switch_wins() {
 }
 
 #[test]
-fn the_first_image_is_named() {
-    for (messages, first) in [
-        (r#"{"content":"image_url"}"#, None),
-        (r#"{"content":[{"type":"text","text":"image_url"}]}"#, None),
-        (r#"{"content":[{"type":"text","text":"a","image_url":null}]}"#, None),
-        (r#"{"content":["image_url",{"x":{"type":"image_url"}}]}"#, None),
-        (r#"{"x":[{"type":"image_url"}]}"#, None),
-        (r#"{"content":[{"type":"image_url","image_url":{"url":"u"}}]}"#, Some("messages[0].content[0]")),
-        (r#"{"content":[{"type":"im\u0061ge_url"}]}"#, Some("messages[0].content[0]")),
-        (r#"{"content":[1,{"im\u0061ge_url":"u"}]}"#, Some("messages[0].content[1]")),
+fn what_is_not_text_is_named_where_it_comes_first() {
+    use Modality::{Audio, File, Image, Video};
+    let at =
+        |modality, message: usize, part: usize| (modality, format!("messages[{message}].content[{part}]"));
+    for (messages, media) in [
+        (r#"{"content":"image_url"}"#, vec![]),
+        (r#"{"content":[{"type":"text","text":"image_url"}]}"#, vec![]),
+        (r#"{"content":[{"type":"text","text":"a","image_url":null}]}"#, vec![]),
+        (r#"{"content":["image_url",{"x":{"type":"image_url"}}]}"#, vec![]),
+        (r#"{"content":[{"type":"text","text":"a","file":"a.py","video":1}]}"#, vec![]),
+        (r#"{"x":[{"type":"image_url"}]}"#, vec![]),
+        (r#"{"content":[{"type":"image_url","image_url":{"url":"u"}}]}"#, vec![at(Image, 0, 0)]),
+        (r#"{"content":[{"type":"im\u0061ge_url"}]}"#, vec![at(Image, 0, 0)]),
+        (r#"{"content":[1,{"im\u0061ge_url":"u"}]}"#, vec![at(Image, 0, 1)]),
         (
             r#"{},{"role":"tool","content":[{},{"type":"image_url"},{"type":"image_url"}]},{"content":[{"type":"image_url"}]}"#,
-            Some("messages[1].content[1]"),
+            vec![at(Image, 1, 1)],
+        ),
+        (r#"{"content":[{"type":"video_url","video_url":{"url":"u"}}]}"#, vec![at(Video, 0, 0)]),
+        (r#"{"content":[{"type":"video","video":["u","v"]}]}"#, vec![at(Video, 0, 0)]),
+        (
+            r#"{"content":[{"type":"input_audio","input_audio":{"data":"","format":"wav"}}]}"#,
+            vec![at(Audio, 0, 0)],
+        ),
+        (r#"{"content":[{"audio_url":{"url":"u"}}]}"#, vec![at(Audio, 0, 0)]),
+        (r#"{"content":[{"type":"file","file":{"file_data":""}}]}"#, vec![at(File, 0, 0)]),
+        (
+            r#"{"content":[{"type":"input_file"},{"type":"input_image"}]}"#,
+            vec![at(File, 0, 0), at(Image, 0, 1)],
+        ),
+        (
+            r#"{"content":[{"type":"video_url"},{"type":"audio"},{"type":"video"}]},{"content":[{"type":"file"},{"type":"image"}]}"#,
+            vec![at(Video, 0, 0), at(Audio, 0, 1), at(File, 1, 0), at(Image, 1, 1)],
         ),
     ] {
         let body = format!(r#"{{"model":"m","messages":[{messages}]}}"#);
-        let request = ChatRequest::scan(body.as_bytes()).unwrap();
-        assert_eq!(request.first_image.as_deref(), first, "{body}");
+        assert_eq!(ChatRequest::scan(body.as_bytes()).unwrap().media, media, "{body}");
     }
+}
+
+#[test]
+fn a_body_of_another_api_is_told_so() {
+    for (members, param, code, words) in [
+        (
+            r#""input":"a""#,
+            "messages",
+            Code::MissingField,
+            &["`input`", "Responses API", "POST /v1/responses", "yet"][..],
+        ),
+        (r#""input":[],"instructions":"b""#, "messages", Code::MissingField, &["Responses API"]),
+        (r#""input":[],"messages":null"#, "messages", Code::MissingField, &["Responses API"]),
+        (r#""prompt":"a""#, "messages", Code::MissingField, &["`prompt`", "POST /v1/completions serves"]),
+        (
+            r#""system":"a","messages":[{}]"#,
+            "system",
+            Code::WrongApi,
+            &["Messages API", "POST /v1/messages", "yet", "role `system`"],
+        ),
+        (r#""messages":[{}],"system":[{"type":"text"}]"#, "system", Code::WrongApi, &["Messages API"]),
+        (r#""messages":[{}],"stop\u005fsequences":["a"]"#, "stop_sequences", Code::WrongApi, &["`stop`"]),
+        (
+            r#""input":"a","messages":[{}],"anthropic_version":"x""#,
+            "anthropic_version",
+            Code::WrongApi,
+            &["Messages API"],
+        ),
+        (
+            r#""input":"a","system":"b""#,
+            "messages",
+            Code::MissingField,
+            &["`system`, which is a field of the Messages API"],
+        ),
+    ] {
+        let body = format!(r#"{{"model":"m",{members}}}"#);
+        let error = ChatRequest::scan(body.as_bytes()).unwrap_err();
+        assert_eq!((error.code, error.param.as_deref()), (code, Some(param)), "{body}");
+        for word in words {
+            assert!(error.message.contains(word), "{}", error.message);
+        }
+    }
+    // Without a sign, or with one that says nothing, it is what it is.
+    for members in [
+        r#""input":"a","prompt":"b""#,
+        r#""system":null,"stop_sequences":null"#,
+        r#""x":{"system":"a"},"metadata":{"input":"a"}"#,
+        r#""max_tokens":5,"top_k":1,"System":"a""#,
+    ] {
+        assert!(ChatRequest::scan(with(members).as_bytes()).is_ok(), "{members}");
+    }
+    let error = ChatRequest::scan(br#"{"input":"a"}"#).unwrap_err();
+    assert_eq!(error.message, "`model` is required.");
 }

@@ -1,0 +1,61 @@
+//! Bodies of other APIs, known by a field that no body of the scanned one has.
+//!
+//! Clients are configured with one path and post another API's bodies there (Cursor: Responses). "`messages` is required"
+//! tells their users nothing.
+
+use super::scan::{Field, Refusal};
+
+/// A field by which another API's bodies are known.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Foreign {
+    field: &'static str,
+    /// Whose field it is, and where it is served.
+    belongs: &'static str,
+    /// Whether a body with it is no chat completion, even where it has `messages`.
+    pub(super) is_certain: bool,
+}
+
+const MESSAGES_API: &str = "is a field of the Messages API, whose path POST /v1/messages this gateway does not serve yet; \
+                            in a chat completion, instructions are a message of role `system`, and stop sequences are `stop`";
+
+/// An Anthropic client's body has `messages` too, but its system prompt would be lost without a word.
+const FIELDS: [Foreign; 6] = [
+    Foreign {
+        field: "messages",
+        belongs: "chat completions do: POST /v1/chat/completions serves those",
+        is_certain: false,
+    },
+    Foreign {
+        field: "prompt",
+        belongs: "text completions do: POST /v1/completions serves those",
+        is_certain: false,
+    },
+    Foreign {
+        field: "input",
+        belongs: "bodies of the Responses API and of embeddings do: this gateway serves neither POST /v1/responses \
+                  nor POST /v1/embeddings yet",
+        is_certain: false,
+    },
+    Foreign { field: "system", belongs: MESSAGES_API, is_certain: true },
+    Foreign { field: "stop_sequences", belongs: MESSAGES_API, is_certain: true },
+    Foreign { field: "anthropic_version", belongs: MESSAGES_API, is_certain: true },
+];
+
+impl Foreign {
+    /// The one of this name.
+    pub(super) fn named(name: &[u8]) -> Option<&'static Self> {
+        FIELDS.iter().find(|foreign| foreign.field.as_bytes() == name)
+    }
+
+    /// A required field is missing, and this one is there.
+    pub(super) fn instead_of(&self, missing: Field, offset: usize) -> Refusal {
+        let joint = if self.is_certain { "which" } else { "as" };
+        let rule = format!("is required; the body has `{}`, {joint} {}", self.field, self.belongs);
+        Refusal::missing(missing, rule, offset)
+    }
+
+    /// A chat completion can't have it.
+    pub(super) fn in_a_chat(&self, offset: usize) -> Refusal {
+        Refusal::wrong_api(self.field, self.belongs, offset)
+    }
+}
