@@ -423,6 +423,46 @@ def test_who_may_wait(run: Run) -> None:
         upstream_for("http://127.0.0.1:1").start(prepared(), request_id="r", heartbeat_s=HEARTBEAT_S)
 
 
+class _Deaf(asyncio.Future[None]):
+    def set_result(self, _result: None) -> None:
+        raise RuntimeError("deaf")
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    is_deaf = False
+
+    def create_future(self) -> asyncio.Future[None]:
+        return _Deaf(loop=self) if self.is_deaf else super().create_future()
+
+
+def test_a_waiter_that_can_not_be_woken_strands_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[BaseException | None] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_value))
+
+    async def main(silent: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, _Loop)
+        upstream = upstream_for(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        exchanges = [upstream.start(prepared(), request_id="r", heartbeat_s=HEARTBEAT_S) for _ in range(3)]
+        waiting = []
+        for exchange, loop.is_deaf in zip(exchanges, [False, True, False], strict=True):
+            waiting.append(asyncio.ensure_future(exchange.next_block()))
+            await asyncio.sleep(0)
+        # Nobody has accepted the connections: they are reset, and all three are to be woken at once.
+        silent.close()
+        while not all(exchange.finished for exchange in exchanges):
+            time.sleep(0.001)  # noqa: ASYNC251  # the loop must not run meanwhile
+        for other in (waiting[0], waiting[2]):
+            with pytest.raises(_core.UpstreamError):
+                await other
+        assert not waiting[1].done()
+        waiting[1].cancel()
+
+    with socket.create_server(("127.0.0.1", 0)) as silent, asyncio.Runner(loop_factory=_Loop) as runner:
+        runner.run(in_time(main(silent)))
+    assert [str(error) for error in told] == ["deaf"]
+
+
 def open_files() -> int:
     return sum(1 for _ in Path("/dev/fd").iterdir())
 

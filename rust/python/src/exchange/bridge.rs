@@ -38,11 +38,12 @@ struct ReadyState {
 
 impl ReadyQueue {
     fn push(&self, token: u64) {
-        let mut state = lock(&self.state);
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        // Nobody takes the tokens of a closed loop.
+        let Some(writer) = &mut state.writer else { return };
         state.tokens.push(token);
-        if !std::mem::replace(&mut state.signalled, true)
-            && let Some(writer) = &mut state.writer
-        {
+        if !std::mem::replace(&mut state.signalled, true) {
             // At most one byte is ever on its way, so this neither blocks nor fails while the loop lives.
             let _ = writer.write(&[0]);
         }
@@ -162,7 +163,9 @@ impl Bridge {
 
     /// Close both ends, and let go of futures that nothing will resolve (they hold the loop).
     fn release(&self) {
-        lock(&self.queue.state).writer = None;
+        let mut state = lock(&self.queue.state);
+        (state.writer, state.tokens) = (None, Vec::new());
+        drop(state);
         *lock(&self.reader) = None;
         let waiting = std::mem::take(&mut *lock(&self.waiting));
         drop(waiting);
@@ -210,21 +213,28 @@ impl Bridge {
         drop(waiting);
     }
 
-    fn drain(&self, py: Python<'_>) -> PyResult<()> {
+    fn drain(&self, py: Python<'_>) {
         // Before the tokens are taken: a byte written after that means tokens that are still in the queue.
         if let Some(reader) = lock(&self.reader).as_mut() {
             let _ = reader.read(&mut [0; 8]);
         }
         for token in self.queue.take() {
-            let ready = lock(&self.waiting).get(&token).and_then(|waiting| waiting.ready.clone());
-            if ready.is_some_and(|ready| !ready.advance(py)) {
-                continue;
+            // One that fails must not strand the others of its batch.
+            if let Err(error) = self.wake(py, token) {
+                error.write_unraisable(py, None);
             }
-            let Some(waiting) = lock(&self.waiting).remove(&token) else { continue };
-            let future = waiting.future.bind(py);
-            if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
-                future.call_method1(intern!(py, "set_result"), (py.None(),))?;
-            }
+        }
+    }
+
+    fn wake(&self, py: Python<'_>, token: u64) -> PyResult<()> {
+        let ready = lock(&self.waiting).get(&token).and_then(|waiting| waiting.ready.clone());
+        if ready.is_some_and(|ready| !ready.advance(py)) {
+            return Ok(());
+        }
+        let Some(waiting) = lock(&self.waiting).remove(&token) else { return Ok(()) };
+        let future = waiting.future.bind(py);
+        if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
+            future.call_method1(intern!(py, "set_result"), (py.None(),))?;
         }
         Ok(())
     }
@@ -233,7 +243,10 @@ impl Bridge {
 #[pymethods]
 impl Bridge {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        guard(|| self.drain(py))
+        guard(|| {
+            self.drain(py);
+            Ok(())
+        })
     }
 
     /// asyncio's debug mode logs slow callbacks by their `repr`.
