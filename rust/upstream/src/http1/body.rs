@@ -1,7 +1,8 @@
 //! The framing of a response body (RFC 9112, sections 6 and 7): what of the bytes on the wire is the body.
 
-/// The extension of one chunk. None are sent in practice; a peer must not keep us reading them.
-const MAX_EXTENSION_BYTES: usize = 16 * 1024;
+/// The extensions of all chunks of a body, and what else pads their sizes: white space, zeros in front. None are sent in
+/// practice; a peer must not keep us reading them.
+const MAX_PADDING_BYTES: usize = 16 * 1024;
 /// The trailer section. It is skipped.
 const MAX_TRAILER_BYTES: usize = 16 * 1024;
 
@@ -13,6 +14,8 @@ pub(crate) struct Malformed;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BodyDecoder {
     framing: Framing,
+    /// See [`MAX_PADDING_BYTES`].
+    padding: usize,
     /// There was more than the body: what came after it does not belong to any request of ours.
     excess: bool,
 }
@@ -34,10 +37,7 @@ enum Chunked {
     MoreSize(u64),
     /// White space after a size.
     BehindSize(u64),
-    Extension {
-        size: u64,
-        seen: usize,
-    },
+    Extension(u64),
     SizeLf(u64),
     Data(u64),
     DataCr,
@@ -66,7 +66,7 @@ impl BodyDecoder {
     }
 
     const fn new(framing: Framing) -> Self {
-        Self { framing, excess: false }
+        Self { framing, padding: 0, excess: false }
     }
 
     /// The whole body has been decoded. Never true of one that ends with its connection.
@@ -119,6 +119,10 @@ impl BodyDecoder {
                     } else {
                         *state = state.next(bytes[from]).unwrap_or(Chunked::Broken);
                         from += 1;
+                        self.padding += usize::from(state.is_padding());
+                        if self.padding > MAX_PADDING_BYTES {
+                            *state = Chunked::Broken;
+                        }
                     }
                 }
                 self.excess |= from < bytes.len();
@@ -129,19 +133,22 @@ impl BodyDecoder {
 }
 
 impl Chunked {
+    /// The byte before this state says nothing of a chunk's size.
+    const fn is_padding(self) -> bool {
+        matches!(self, Self::MoreSize(0) | Self::BehindSize(_) | Self::Extension(_))
+    }
+
     /// The state after one byte of framing; none where that byte can't stand there.
     fn next(self, byte: u8) -> Option<Self> {
         Some(match (self, byte) {
             (Self::Size, _) => Self::MoreSize(digit(byte)?),
-            (Self::MoreSize(size) | Self::BehindSize(size) | Self::Extension { size, .. }, b'\r') => {
+            (Self::MoreSize(size) | Self::BehindSize(size) | Self::Extension(size), b'\r') => {
                 Self::SizeLf(size)
             }
             (Self::MoreSize(size) | Self::BehindSize(size), b' ' | b'\t') => Self::BehindSize(size),
-            (Self::MoreSize(size) | Self::BehindSize(size), b';') => Self::Extension { size, seen: 0 },
+            (Self::MoreSize(size) | Self::BehindSize(size), b';') => Self::Extension(size),
             (Self::MoreSize(size), _) => Self::MoreSize(size.checked_mul(16)? | digit(byte)?),
-            (Self::Extension { size, seen }, _) if byte != b'\n' && seen < MAX_EXTENSION_BYTES => {
-                Self::Extension { size, seen: seen + 1 }
-            }
+            (Self::Extension(size), _) if byte != b'\n' => Self::Extension(size),
             (Self::SizeLf(0), b'\n') => Self::TrailerLine(0),
             (Self::SizeLf(size), b'\n') => Self::Data(size),
             (Self::DataCr, b'\r') => Self::DataLf,
@@ -237,15 +244,27 @@ mod tests {
         }
     }
 
+    /// A body with so many of something.
+    type Body<'a> = &'a dyn Fn(usize) -> String;
+
     #[test]
     fn framing_without_end() {
-        let extension = format!("1;{}\r\n", "x".repeat(MAX_EXTENSION_BYTES));
-        let trailers = format!("0\r\n{}\r\n", "x:y\r\n".repeat(MAX_TRAILER_BYTES / 3));
-        for (name, input, within) in [("extension", extension, End::Open), ("trailers", trailers, End::Done)]
-        {
-            assert_eq!(decode(BodyDecoder::chunked(), &[input.as_bytes()]).1, within, "{name}");
-            let longer = input.replacen(['x'], "xx", 3);
-            assert_eq!(decode(BodyDecoder::chunked(), &[longer.as_bytes()]).1, End::Broken, "{name}");
+        let sizes =
+            |size: &str, count: usize| format!("{}0\r\n\r\n", format!("{size}\r\na\r\n").repeat(count));
+        let rows: [(&str, Body<'_>, usize); 5] = [
+            (
+                "one extension",
+                &|length| format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(length)),
+                MAX_PADDING_BYTES - 2,
+            ),
+            ("extensions", &|count| sizes("1;x", count), (MAX_PADDING_BYTES - 1) / 2),
+            ("white space", &|count| sizes("1\t \t ", count), (MAX_PADDING_BYTES - 1) / 4),
+            ("zeros", &|count| sizes("0001", count), (MAX_PADDING_BYTES - 1) / 3),
+            ("trailers", &|count| format!("0\r\n{}\r\n", "x:y\r\n".repeat(count)), MAX_TRAILER_BYTES / 3),
+        ];
+        for (name, body, most) in rows {
+            assert_eq!(decode(BodyDecoder::chunked(), &[body(most).as_bytes()]).1, End::Done, "{name}");
+            assert_eq!(decode(BodyDecoder::chunked(), &[body(most + 1).as_bytes()]).1, End::Broken, "{name}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use http::Uri;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
 use super::connect::Connector;
@@ -27,6 +28,8 @@ const MAX_IDLE: usize = 1024;
 const SETTLE: Duration = Duration::from_millis(10);
 /// How often idle connections are looked through for those that ended: one system call each.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
+/// So many are looked at before it is the other tasks' turn, and only these can't be used meanwhile.
+const SWEEP_BATCH: usize = 32;
 
 /// Sends requests to one host.
 pub(crate) struct Client {
@@ -119,6 +122,21 @@ impl Pool {
         }
     }
 
+    /// The next ones to be looked at, where so many are looked at already: the oldest are in front.
+    fn lend(&self, checked: usize) -> Option<Vec<Idle>> {
+        let idle = &mut self.state().idle;
+        let end = idle.len().min(checked + SWEEP_BATCH);
+        (checked < end).then(|| idle.drain(checked..end).collect())
+    }
+
+    /// Put them back where they were; some may have gone meanwhile.
+    fn take_back(&self, checked: usize, batch: Vec<Idle>) {
+        let idle = &mut self.state().idle;
+        let mut newer = idle.split_off(checked.min(idle.len()));
+        idle.extend(batch);
+        idle.append(&mut newer);
+    }
+
     fn put(this: &Arc<Self>, connection: Connection) {
         let mut state = this.state();
         let oldest = if state.idle.len() >= MAX_IDLE { state.idle.pop_front() } else { None };
@@ -137,8 +155,15 @@ async fn sweep(pool: Weak<Pool>) {
     loop {
         sleep(SWEEP_INTERVAL).await;
         let Some(pool) = pool.upgrade() else { return };
+        let mut checked = 0;
+        while let Some(mut batch) = pool.lend(checked) {
+            batch.retain_mut(Idle::is_good);
+            let good = batch.len();
+            pool.take_back(checked, batch);
+            checked += good;
+            yield_now().await;
+        }
         let mut state = pool.state();
-        state.idle.retain_mut(Idle::is_good);
         state.swept = !state.idle.is_empty();
         if !state.swept {
             return;

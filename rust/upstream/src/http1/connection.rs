@@ -50,9 +50,15 @@ impl Connection {
     pub(super) async fn request(&mut self, outgoing: Outgoing) -> Result<ResponseHead, ErrorKind> {
         self.socket.send(outgoing);
         let mut read = Vec::new();
+        let mut parsed = 0;
         loop {
+            let before = read.len();
             let mut take = |bytes: &mut [u8]| read.extend_from_slice(bytes);
             poll_fn(|cx| self.socket.poll_read(cx, &mut take)).await?.ok_or(ErrorKind::Reset)?;
+            if !ResponseHead::is_worth_parsing(&read, before, parsed) {
+                continue;
+            }
+            parsed = read.len();
             if let Some((head, length)) = ResponseHead::parse(&read).map_err(|_| ErrorKind::Protocol)? {
                 read.drain(..length);
                 self.unread = read;

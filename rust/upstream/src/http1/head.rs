@@ -9,6 +9,7 @@ use super::body::{BodyDecoder, Malformed};
 /// The whole head; informational ones before it may have as much again. nginx allows 4 to 8 KiB, browsers 256 KiB.
 pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
 const MAX_HEADERS: usize = 128;
+const EMPTY_LINE: &[u8] = b"\n\r\n";
 
 /// What all requests to one URL have in common, written once.
 pub(crate) struct RequestHead {
@@ -74,6 +75,16 @@ pub(crate) struct ResponseHead {
 }
 
 impl ResponseHead {
+    /// Whether to look at what was read, where `before` bytes of it were there before the last read and the first `parsed`
+    /// were looked at in vain: a head that comes byte by byte is not parsed anew at each of them. An empty line may end it;
+    /// and what is no head shows before its end.
+    pub(super) fn is_worth_parsing(bytes: &[u8], before: usize, parsed: usize) -> bool {
+        let new = &bytes[before.saturating_sub(EMPTY_LINE.len() - 1)..];
+        bytes.len() >= (2 * parsed).min(MAX_HEAD_BYTES)
+            || memchr::memmem::find(new, EMPTY_LINE).is_some()
+            || memchr::memmem::find(new, b"\n\n").is_some()
+    }
+
     /// Read the head at the front of what was read; it and its length, or none as long as it isn't whole.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Malformed> {
         let mut start = 0;
@@ -163,6 +174,20 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_head_that_comes_byte_by_byte_is_parsed_a_few_times() {
+        let head = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(8000));
+        let (mut parsed, mut times) = (0, 0);
+        for length in 1..=head.len() {
+            let read = &head.as_bytes()[..length];
+            if ResponseHead::is_worth_parsing(read, length - 1, parsed) {
+                (parsed, times) = (length, times + 1);
+            }
+        }
+        assert_eq!(parsed, head.len(), "at its end");
+        assert!(times < 20, "{times}");
+    }
 
     #[test]
     fn a_request() {
