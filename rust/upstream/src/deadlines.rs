@@ -26,13 +26,16 @@ pub(crate) struct Deadlines {
     pub(crate) idle: Option<Instant>,
     pub(crate) heartbeat: Option<Instant>,
     timer: Pin<Box<Sleep>>,
+    /// A deadline that had passed, when something was ready all the same.
+    passed_over: Option<Instant>,
 }
 
 impl Deadlines {
     /// Only `total` for the time being. Must be called on the runtime.
     pub(crate) fn new(started: Instant, total: Duration) -> Self {
         let total = started + total;
-        Self { total, first_event: None, idle: None, heartbeat: None, timer: Box::pin(sleep_until(total)) }
+        let timer = Box::pin(sleep_until(total));
+        Self { total, first_event: None, idle: None, heartbeat: None, timer, passed_over: None }
     }
 
     fn earliest(&self) -> (Instant, Due) {
@@ -49,21 +52,30 @@ impl Deadlines {
     fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
         loop {
             let (at, due) = self.earliest();
+            // The clock is asked first: a future that used up its task's share of work leaves none for the timer.
+            if at <= Instant::now() {
+                return Poll::Ready(due);
+            }
             if at < self.timer.deadline() {
                 self.timer.as_mut().reset(at);
             }
             ready!(self.timer.as_mut().poll(cx));
-            if at <= Instant::now() {
-                return Poll::Ready(due);
-            }
             self.timer.as_mut().reset(at);
         }
     }
 
-    /// What `future` gives, or the deadline that passes first. What is ready wins over what is due.
+    /// What `future` gives, or the deadline that passes first. What is ready wins over what is due, since it may have come
+    /// in time; but once only for each deadline, so that a future which is always ready has its end.
     pub(crate) async fn race<F: Future>(&mut self, mut future: Pin<&mut F>) -> Result<F::Output, Due> {
+        let (at, due) = self.earliest();
+        if self.passed_over == Some(at) {
+            return Err(due);
+        }
         std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Ready(output) => {
+                self.passed_over = (at <= Instant::now()).then_some(at);
+                Poll::Ready(Ok(output))
+            }
             Poll::Pending => self.poll_due(cx).map(Err),
         })
         .await
@@ -120,5 +132,30 @@ mod tests {
         let mut deadlines = Deadlines::new(Instant::now(), SECOND);
         tokio::time::advance(2 * SECOND).await;
         assert_eq!(deadlines.race(pin!(ready(7))).await, Ok(7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_always_ready_wins_once() {
+        let mut deadlines = Deadlines::new(Instant::now(), 100 * SECOND);
+        deadlines.first_event = Some(Instant::now() + SECOND);
+        assert_eq!(deadlines.race(pin!(ready(7))).await, Ok(7), "not due");
+        tokio::time::advance(2 * SECOND).await;
+        assert_eq!(deadlines.race(pin!(ready(7))).await, Ok(7), "it may have come in time");
+        assert_eq!(deadlines.race(pin!(ready(7))).await, Err(Due::FirstEvent));
+        deadlines.first_event = Some(Instant::now() + SECOND);
+        assert_eq!(deadlines.race(pin!(ready(7))).await, Ok(7), "it has moved on");
+    }
+
+    /// As reading does that finds nothing but framing, for as long as the task may go on.
+    #[tokio::test(start_paused = true)]
+    async fn a_future_that_uses_up_its_share_is_timed_out() {
+        let mut deadlines = Deadlines::new(Instant::now(), SECOND);
+        tokio::time::advance(2 * SECOND).await;
+        let mut busy = pin!(async {
+            loop {
+                tokio::task::consume_budget().await;
+            }
+        });
+        assert_eq!(deadlines.race(busy.as_mut()).await, Err::<(), _>(Due::Total));
     }
 }

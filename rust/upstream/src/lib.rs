@@ -11,6 +11,7 @@
 //! [`ExchangeError`], so that another upstream can be tried; afterwards failures are error frames in the stream.
 //! Dropping an [`Exchange`] aborts its task and closes the connection, before the response headers too.
 
+mod aside;
 pub mod config;
 mod deadlines;
 mod endpoint;

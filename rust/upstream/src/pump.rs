@@ -16,8 +16,10 @@ use llmgw_core::answer::error::StreamError;
 use llmgw_core::answer::stream::StreamState;
 use llmgw_core::api::Api;
 use llmgw_core::refusal::Refusal;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 
+use crate::aside::aside_if;
 use crate::config::MAX_TIMEOUT;
 use crate::deadlines::{Deadlines, Due};
 use crate::endpoint::{Endpoint, ExchangeRequest, Heartbeat};
@@ -34,6 +36,9 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// bytes than this: else the connection is dropped.
 const END_OF_BODY_TIMEOUT: Duration = Duration::from_millis(100);
 const END_OF_BODY_BYTES: usize = 4096;
+
+/// After this much of an event stream that comes without a pause, the other exchanges of the thread have their turn.
+const TURN_BYTES: usize = 256 * 1024;
 
 /// Run an exchange to its end, whatever that is: the reader is always told.
 pub(crate) async fn supervise(endpoint: Arc<Endpoint>, request: ExchangeRequest, shared: Arc<Shared>) {
@@ -177,8 +182,10 @@ impl<'task> Pump<'task> {
         let mut budget =
             if mode == AnswerMode::Merged { self.endpoint.config.max_answer_bytes } else { usize::MAX };
         let shared = self.shared;
+        let mut turn = 0;
         loop {
             let feed = |read: &[u8]| {
+                turn += read.len();
                 budget = budget.checked_sub(read.len())?;
                 Some(shared.feed(Some(read)))
             };
@@ -198,6 +205,10 @@ impl<'task> Pump<'task> {
                 // Waiting for the reader is not a fault of the upstream.
                 self.deadlines.idle = None;
                 self.wait(pin!(shared.room())).await?;
+            }
+            if turn >= TURN_BYTES {
+                turn = 0;
+                yield_now().await;
             }
             let now = Instant::now();
             if progress.sent {
@@ -242,7 +253,8 @@ impl<'task> Pump<'task> {
                 None => break,
             }
         }
-        let cleaned = api.clean(&answer, context).map_err(|error| ExchangeError::from(&error))?;
+        let cleaned = aside_if(answer.len(), || api.clean(&answer, context));
+        let cleaned = cleaned.map_err(|error| ExchangeError::from(&error))?;
         self.endpoint.client.keep(connection);
         self.shared.whole(cleaned.body.unwrap_or(answer), cleaned.summary);
         Ok(())

@@ -1,5 +1,6 @@
 //! What is known of an exchange.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use llmgw_core::answer::summary::Summary;
@@ -10,7 +11,7 @@ use crate::error::{ErrorKind, ExchangeError};
 #[derive(Clone, Debug)]
 pub struct Report {
     /// What the answer's bytes say.
-    pub summary: Summary,
+    pub summary: Arc<Summary>,
     /// From the start to the first good event; never set for a plain answer.
     pub first_event: Option<Duration>,
     /// Why it failed, in-band failures included.

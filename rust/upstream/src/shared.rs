@@ -3,7 +3,7 @@
 //! The slot is not a channel: the pump appends whole frames, the reader takes all of them at once. So everything that is
 //! ready comes in one block, the first frame waits for nothing, and one hop between threads carries many frames.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use llmgw_core::api::Machine;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::aside::aside_if;
 use crate::endpoint::Heartbeat;
 use crate::error::{ErrorKind, ExchangeError};
 use crate::lock::lock;
@@ -21,8 +22,8 @@ use crate::report::Report;
 /// With this many bytes not yet taken, the pump stops reading. What is in the slot may exceed this by one read's frames.
 pub(crate) const HIGH_WATER_BYTES: usize = 24 * 1024;
 
-/// Both halves are locked for as long as it takes to feed one read, or to take one block.
-/// Where both are needed, the answer is locked first.
+/// The answer is locked for as long as it takes to feed one read; only the pump and its end wait for it. The slot is locked
+/// for a moment. Where both are needed, the answer is locked first.
 pub(crate) struct Shared {
     answer: Mutex<Answer>,
     slot: Mutex<Slot>,
@@ -47,6 +48,8 @@ struct Slot {
     taken: bool,
     first_event: Option<Instant>,
     ended: bool,
+    /// The account as of the last read, so that asking for it never waits for the next one to be fed.
+    summary: Arc<Summary>,
     /// Why it failed.
     error: Option<ExchangeError>,
     /// The same, until it has been raised.
@@ -83,9 +86,11 @@ impl Shared {
     pub(crate) fn feed(&self, input: Option<&[u8]>) -> Progress {
         let mut answer = lock(&self.answer);
         let Answer { machine, output } = &mut *answer;
-        let state = machine.feed(input, output);
+        let at_once = machine.backlog_bytes() + input.map_or(0, <[u8]>::len);
+        let state = aside_if(at_once, || machine.feed(input, output));
         let began = machine.summary().frames > 0;
         let mut slot = self.slot();
+        slot.account(machine.summary());
         if began {
             slot.begin();
         }
@@ -105,8 +110,10 @@ impl Shared {
     /// A whole plain answer.
     pub(crate) fn whole(&self, body: Vec<u8>, summary: Summary) {
         let mut answer = lock(&self.answer);
+        let mut slot = self.slot();
+        slot.account(&summary);
         answer.machine = Machine::Whole(summary, None);
-        self.slot().end(Ok(body));
+        slot.end(Ok(body));
     }
 
     /// The exchange failed: as an error to be raised, or in-band once something has been handed out.
@@ -116,6 +123,7 @@ impl Shared {
         let mut slot = self.slot();
         if machine.is_stream() && slot.committed && !slot.ended {
             machine.fail(error.in_band(), output);
+            slot.account(machine.summary());
             slot.push(output);
             slot.close(Some(error));
         } else {
@@ -183,11 +191,9 @@ impl Shared {
     }
 
     pub(crate) fn report(&self) -> Report {
-        let answer = lock(&self.answer);
-        let summary = answer.machine.summary().clone();
         let slot = self.slot();
         Report {
-            summary,
+            summary: Arc::clone(&slot.summary),
             first_event: slot.first_event.map(|instant| instant.duration_since(self.started)),
             error: slot.error.clone(),
         }
@@ -199,6 +205,14 @@ impl Shared {
 }
 
 impl Slot {
+    fn account(&mut self, summary: &Summary) {
+        match Arc::get_mut(&mut self.summary) {
+            Some(own) => own.clone_from(summary),
+            // Somebody still looks at the last one.
+            None => self.summary = Arc::new(summary.clone()),
+        }
+    }
+
     fn begin(&mut self) {
         if self.first_event.is_none() {
             self.first_event = Some(Instant::now());
@@ -247,5 +261,31 @@ impl Slot {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use llmgw_core::answer::context::{AnswerContext, AnswerMode};
+    use llmgw_core::api::Api;
+    use llmgw_core::sse::SseLimits;
+
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_what_is_being_fed() {
+        let mode = AnswerMode::Stream { include_usage: false };
+        let machine = Api::Chat.machine(mode, AnswerContext::default(), SseLimits::default());
+        let shared = Shared::new(machine);
+        shared.feed(Some(b"data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n"));
+        let feeding = lock(&shared.answer);
+        let report = shared.report();
+        assert_eq!((report.summary.frames, report.error), (1, None));
+        assert!(shared.poll_block(&mut Context::from_waker(Waker::noop())).is_ready());
+        shared.abandon(ErrorKind::Aborted);
+        drop(feeding);
+        shared.feed(Some(b"data: {\"choices\":[{\"delta\":{\"content\":\"y\"}}]}\n\n"));
+        assert_eq!(report.summary.frames, 1, "what was told stays");
+        assert_eq!(shared.report().summary.frames, 2);
     }
 }

@@ -28,6 +28,7 @@ use self::extras::{Extras, Room};
 pub struct Merger {
     transformer: Transformer,
     frames: Vec<u8>,
+    fed_bytes: usize,
     completion: Completion,
     context: AnswerContext,
     /// The last chunk, where all that it said was one piece of text.
@@ -46,6 +47,7 @@ impl Merger {
         Self {
             transformer: Transformer::new(context.clone(), true, limits),
             frames: Vec::new(),
+            fed_bytes: 0,
             completion: Completion::new(),
             context,
             template: Template::default(),
@@ -57,6 +59,7 @@ impl Merger {
 
     /// Take in what was read.
     pub fn feed(&mut self, input: &[u8]) -> StreamState {
+        self.fed_bytes += input.len();
         let state = self.transformer.feed(input, &mut self.frames);
         self.take_frames(state)
     }
@@ -112,6 +115,12 @@ impl Merger {
         self.target =
             self.completion.choices.iter().position(|known| known.index == index).filter(|_| is_content);
         self.template.remember(frame, text, frame, text.span.start);
+    }
+
+    /// How much was fed: the end writes it all out.
+    #[must_use]
+    pub const fn fed_bytes(&self) -> usize {
+        self.fed_bytes
     }
 
     /// The account so far.

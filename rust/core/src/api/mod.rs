@@ -104,6 +104,17 @@ impl Machine {
         }
     }
 
+    /// How many bytes of what was fed before the next piece may set to work.
+    #[must_use]
+    pub const fn backlog_bytes(&self) -> usize {
+        match self {
+            Self::Chat(transformer) => transformer.carried_bytes(),
+            Self::Completions(transformer) => transformer.carried_bytes(),
+            Self::Merged(merger) => merger.fed_bytes(),
+            Self::Whole(..) => 0,
+        }
+    }
+
     /// Put out the merged body and free the merger.
     fn complete(&mut self, output: &mut Vec<u8>) -> StreamState {
         let Self::Merged(merger) = std::mem::replace(self, Self::Whole(Summary::default(), None)) else {

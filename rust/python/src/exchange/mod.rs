@@ -151,9 +151,11 @@ impl Exchange {
         })
     }
 
-    fn drain(&self) -> PyResult<()> {
+    fn drain(&self, py: Python<'_>) -> PyResult<()> {
         guard(|| {
-            self.here()?.drain();
+            let exchange = self.here()?;
+            // It may have to wait for the read that is being fed.
+            py.detach(|| exchange.drain());
             Ok(())
         })
     }
@@ -174,7 +176,8 @@ impl Exchange {
         scope: &[u8],
     ) -> PyResult<Vec<Turn<'py>>> {
         guard(|| {
-            let turns = self.here()?.report().summary.tool_turns;
+            let report = self.here()?.report();
+            let turns = &report.summary.tool_turns;
             Ok(turns
                 .iter()
                 .map(|turn| {

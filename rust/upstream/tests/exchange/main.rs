@@ -5,6 +5,7 @@
 mod abort;
 mod apis;
 mod connections;
+mod floods;
 mod flow;
 mod heartbeat;
 mod midstream;

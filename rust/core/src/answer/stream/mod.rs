@@ -111,6 +111,12 @@ impl<Rules: ChoiceRules> Transformer<Rules> {
         }
     }
 
+    /// How many bytes an event holds that a read has cut.
+    #[must_use]
+    pub const fn carried_bytes(&self) -> usize {
+        self.parser.carried_bytes()
+    }
+
     /// The account so far.
     #[must_use]
     pub const fn summary(&self) -> &Summary {
