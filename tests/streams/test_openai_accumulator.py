@@ -55,10 +55,16 @@ def said(completion: dict[str, Any]) -> Said:
         calls = message.get("tool_calls") or []
         found[choice["index"]] = {
             "content": message.get("content") or "",
-            "tool_calls": [(c["id"], c["function"]["name"], c["function"]["arguments"]) for c in calls],
+            "tool_calls": [(c["id"], *_called(c)) for c in calls],
             "finish_reason": choice["finish_reason"],
         }
     return found
+
+
+def _called(call: dict[str, Any]) -> tuple[str, str]:
+    if custom := call.get("custom"):
+        return custom["name"], custom["input"]
+    return call["function"]["name"], call["function"]["arguments"]
 
 
 @each_recording

@@ -23,6 +23,9 @@ NAMES = sorted(path.name.removesuffix(".in.sse") for path in FOLDER.glob("*.in.s
 HALVES = {"escapes", "think-escaped"}
 """Their deltas hold half a pair of surrogates, which pydantic's strings can't."""
 
+NOT_IN_THE_SDK = {"call-custom", "call-custom-beside-function", "call-of-another-type"}
+"""Kinds of calls that the SDK's models of chunks do not have, though its accumulator takes them."""
+
 each_case = pytest.mark.parametrize("name", NAMES)
 
 
@@ -88,14 +91,15 @@ def test_a_client_finds_nothing_odd(name: str) -> None:
     error = merged_error(name)
     assert (checked.error or {}).get("message") == (error or {}).get("message")
     for frame in split_frames(stream):
-        if frame != DONE and not frame.startswith(b'data: {"error"') and name not in HALVES:
+        if frame != DONE and not frame.startswith(b'data: {"error"') and name not in HALVES | NOT_IN_THE_SDK:
             ChatCompletionChunk.model_validate_json(frame.removeprefix(b"data: "))
     if error is not None:
         with pytest.raises(APIError, match=re.escape(error["message"])):
             sdk_said(stream)
         return
     merged = read(name, "merged.json")
-    ChatCompletion.model_validate_json(merged)
+    if name not in NOT_IN_THE_SDK:
+        ChatCompletion.model_validate_json(merged)
     assert sdk_said(stream) == said(json.loads(merged))
     assert {choice["message"].get("reasoning_content") for choice in json.loads(merged)["choices"]} == {None}
 

@@ -148,15 +148,16 @@ def _check_tool_call(said: Choice, call: dict[str, Any], frame: bytes) -> None:
     index = call.get("index")
     assert isinstance(index, int), f"a tool call without index: {frame!r}"
     assert 0 <= index <= len(said.tool_calls), f"a gap in the indices: {frame!r}"
-    function = call.get("function")
-    assert isinstance(function, dict), frame
-    assert isinstance(function.get("arguments"), str), f"arguments is no string: {frame!r}"
+    assert ("function" in call) != ("custom" in call), f"neither or both: {frame!r}"
+    function, text = (call["function"], "arguments") if "function" in call else (call["custom"], "input")
+    assert isinstance(function.get(text), str), f"{text} is no string: {frame!r}"
     if index == len(said.tool_calls):
         assert call.get("id"), f"a tool call without id: {frame!r}"
         assert function.get("name"), f"a tool call without name: {frame!r}"
-        assert call.get("type") == "function", frame
+        assert call.get("type"), frame
+        assert (call["type"] == "custom") == ("custom" in call), frame
         said.tool_calls.append(ToolCall(call["id"], function["name"]))
     else:
         assert "id" not in call, f"the id once more: {frame!r}"
         assert "name" not in function, f"the name once more: {frame!r}"
-    said.tool_calls[index].arguments += function["arguments"]
+    said.tool_calls[index].arguments += function[text]

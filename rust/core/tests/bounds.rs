@@ -82,6 +82,15 @@ fn long_ids(bytes: usize) -> String {
     half(0, bytes / 2) + &half(1, bytes - bytes / 2) + LAST
 }
 
+/// Arguments that wait for a name that never comes.
+fn held_arguments(bytes: usize) -> String {
+    let piece = |bytes: usize| {
+        let arguments = "a".repeat(bytes);
+        with_calls(&format!(r#"{{"index":0,"function":{{"arguments":"{arguments}"}}}}"#))
+    };
+    piece(bytes / 2) + &piece(bytes - bytes / 2) + LAST
+}
+
 fn extras_of_the_chunk(count: usize) -> String {
     event(&format!(r#"{{"choices":[],{}}}"#, list(count, |index| format!(r#""x{index}":0"#)))) + LAST
 }
@@ -95,7 +104,8 @@ fn extras_of_the_delta(count: usize) -> String {
 fn extras_of_all_objects(count: usize) -> String {
     let extras = |count| list(count, |index| format!(r#""x{index}":0"#));
     let (one, rest) = (extras(count / 4), extras(count - 2 * (count / 4)));
-    let calls = format!(r#"{{"index":0,"id":"a",{one}}},{{"index":1,"id":"b",{one}}}"#);
+    let call = |index| format!(r#"{{"index":{index},"id":"a{index}","function":{{"name":"f"}},{one}}}"#);
+    let calls = format!("{},{}", call(0), call(1));
     event(&format!(r#"{{"choices":[{{"index":0,{rest},"delta":{{"tool_calls":[{calls}]}}}}]}}"#)) + LAST
 }
 
@@ -105,13 +115,14 @@ type Row = (&'static str, &'static [AnswerMode], usize, fn(usize) -> String);
 fn an_answer_passes_at_each_cap_and_fails_beyond_it() {
     const BOTH: &[AnswerMode] = &[STREAM, AnswerMode::Merged];
     const MERGED: &[AnswerMode] = &[AnswerMode::Merged];
-    let rows: [Row; 9] = [
+    let rows: [Row; 10] = [
         ("choices at once", BOTH, MAX_CHOICES, choices_at_once),
         ("choices one by one", BOTH, MAX_CHOICES, choices_one_by_one),
         ("calls at once", BOTH, MAX_TOOL_CALLS, calls_at_once),
         ("calls one by one", BOTH, MAX_TOOL_CALLS, calls_one_by_one),
         ("calls of two choices", BOTH, MAX_TOOL_CALLS, calls_of_two_choices),
         ("ids", BOTH, MAX_CALL_NAME_BYTES, long_ids),
+        ("held arguments", BOTH, MAX_CALL_NAME_BYTES, held_arguments),
         ("extras of the chunk", MERGED, MAX_EXTRAS, extras_of_the_chunk),
         ("extras of the delta", MERGED, MAX_EXTRAS, extras_of_the_delta),
         ("extras of all objects", MERGED, MAX_EXTRAS, extras_of_all_objects),

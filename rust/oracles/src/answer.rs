@@ -92,17 +92,22 @@ fn said(frames: &[String]) -> Option<BTreeMap<u64, Said>> {
                 if index == said.calls.len() {
                     said.calls.push(Default::default());
                 }
-                for (slot, value) in said.calls[index].iter_mut().zip([
-                    &call["id"],
-                    &call["function"]["name"],
-                    &call["function"]["arguments"],
-                ]) {
+                for (slot, value) in said.calls[index].iter_mut().zip(call_parts(call)) {
                     *slot += &string(value);
                 }
             }
         }
     }
     Some(choices)
+}
+
+/// A call's id, name and arguments.
+fn call_parts(call: &Value) -> [&Value; 3] {
+    if call["custom"].is_object() {
+        [&call["id"], &call["custom"]["name"], &call["custom"]["input"]]
+    } else {
+        [&call["id"], &call["function"]["name"], &call["function"]["arguments"]]
+    }
 }
 
 /// Splitting out inline reasoning loses the tags, and nothing else.
@@ -169,12 +174,10 @@ fn check_merged(merged: &[u8], said: &BTreeMap<u64, Said>, streamed: &Outcome) {
         assert_eq!(choice["index"].as_u64(), Some(*index));
         assert_eq!(choice["finish_reason"], said.finish_reason.as_str());
         assert_eq!(message["content"].as_str().unwrap_or_default(), said.content);
-        for (call, [id, name, arguments]) in
-            message["tool_calls"].as_array().into_iter().flatten().zip(&said.calls)
-        {
-            assert_eq!(call["id"], id.as_str());
-            assert_eq!(call["function"]["name"], name.as_str());
-            assert_eq!(call["function"]["arguments"], arguments.as_str());
+        for (call, said) in message["tool_calls"].as_array().into_iter().flatten().zip(&said.calls) {
+            for (part, said) in call_parts(call).into_iter().zip(said) {
+                assert_eq!(part.as_str().unwrap_or_default(), said);
+            }
         }
         assert_eq!(message["tool_calls"].as_array().map_or(0, Vec::len), said.calls.len());
         check_message(message);
@@ -192,7 +195,9 @@ fn check_merged(merged: &[u8], said: &BTreeMap<u64, Said>, streamed: &Outcome) {
 /// "Answers, not streaming" in the contract.
 fn check_message(message: &Value) {
     assert!(message["role"].is_string());
-    for reasoning in ["reasoning_content", "reasoning", "reasoning_details"] {
+    for reasoning in
+        ["reasoning_content", "reasoning", "reasoning_details", "reasoning_text", "thinking_blocks"]
+    {
         assert!(message.get(reasoning).is_none(), "{message}");
     }
     assert!(message["content"].is_string() || message["content"].is_null(), "{message}");
@@ -201,7 +206,11 @@ fn check_message(message: &Value) {
     for call in calls.and_then(Value::as_array).into_iter().flatten() {
         assert!(call["id"].as_str().is_some_and(|id| !id.is_empty()), "{message}");
         assert!(call["type"].as_str().is_some_and(|kind| !kind.is_empty()), "{message}");
-        assert!(call["function"]["arguments"].is_string(), "{message}");
+        if call.get("function").is_some() || call.get("custom").is_some() {
+            let [_, name, arguments] = call_parts(call);
+            assert!(arguments.is_string(), "{message}");
+            assert!(name.as_str().is_some_and(|name| !name.is_empty()), "{message}");
+        }
     }
     let stands_in =
         calls.is_some() || ["refusal", "audio", "function_call"].iter().any(|name| !message[*name].is_null());

@@ -144,6 +144,21 @@ fn delta(script: &mut Script<'_>) -> String {
     if others & 0x88 == 0x88 {
         members.push("'reasoning_details':[{'text':'d'},{'data':'e'}]".to_owned());
     }
+    members.push(
+        script
+            .one_of(&[
+                "",
+                "",
+                "",
+                "",
+                "'reasoning_text':'t'",
+                "'thinking':['u']",
+                "'thinking_blocks':[{'type':'thinking','thinking':'v'}]",
+                "'y':{'thinking':'w','z':[3]}",
+                "'audio':{'data':'YQ==','transcript':'s'}",
+            ])
+            .to_owned(),
+    );
     match script.next() % 6 {
         0 => members
             .push(script.one_of(&["'tool_calls':null", "'tool_calls':[]", "'x':{}", "'x':[2]"]).to_owned()),
@@ -159,7 +174,15 @@ fn delta(script: &mut Script<'_>) -> String {
 
 fn call(script: &mut Script<'_>) -> String {
     let function = if script.next().is_multiple_of(8) {
-        script.one_of(&["", "'function':null"]).to_owned()
+        script
+            .one_of(&[
+                "",
+                "'function':null",
+                "'custom':{'name':'c'}",
+                "'custom':{'input':'1'}",
+                "'function':{'name':''},'custom':{'name':'c','input':'2'}",
+            ])
+            .to_owned()
     } else {
         let members = [
             script.one_of(&["", "'name':'f'", "'name':'g'", "'name':''", "'name':null"]),
@@ -176,7 +199,7 @@ fn call(script: &mut Script<'_>) -> String {
     let members = [
         script.one_of(&["'index':0", "", "'index':1", "'index':3"]),
         script.one_of(&["", "'id':'a'", "'id':'b'", "'id':''", "'id':null"]),
-        script.one_of(&["", "'type':'function'", "'type':null"]),
+        script.one_of(&["", "'type':'function'", "'type':null", "'type':'custom'", "'x':1,'type':'mcp'"]),
         &function,
     ];
     format!("{{{}}}", join(&members, ","))

@@ -140,7 +140,7 @@ pub fn check_rules(outcome: &Outcome, include_usage: bool) {
         }
         StreamState::Open => panic!("a finished stream is open"),
     }
-    let mut choices: HashMap<u64, (bool, bool, Vec<bool>)> = HashMap::new();
+    let mut choices: HashMap<u64, (bool, bool, usize)> = HashMap::new();
     let mut usage_chunks = 0;
     for payload in &payloads {
         let chunk = read(payload);
@@ -173,7 +173,9 @@ pub fn check_rules(outcome: &Outcome, include_usage: bool) {
                 assert!(role.as_str().is_some_and(|role| !role.is_empty()), "{payload}");
             }
             *role_seen = true;
-            assert!(!delta.contains_key("reasoning"), "{payload}");
+            for alias in ["reasoning", "reasoning_text", "thinking"] {
+                assert!(!delta.contains_key(alias), "{payload}");
+            }
             assert!(
                 delta.get("content").is_none_or(|content| content.is_string() || content.is_null()),
                 "{payload}"
@@ -181,21 +183,22 @@ pub fn check_rules(outcome: &Outcome, include_usage: bool) {
             let Some(tool_calls) = delta.get("tool_calls") else { continue };
             for call in tool_calls.as_array().unwrap() {
                 let index = usize::try_from(call["index"].as_u64().unwrap()).unwrap();
-                assert!(index <= calls.len(), "a gap in the indices: {payload}");
-                let first = index == calls.len();
+                assert!(index <= *calls, "a gap in the indices: {payload}");
+                let first = index == *calls;
                 if first {
-                    calls.push(false);
+                    *calls += 1;
                     assert!(call["id"].as_str().is_some_and(|id| !id.is_empty()), "{payload}");
                     assert!(call["type"].as_str().is_some_and(|kind| !kind.is_empty()), "{payload}");
                 } else {
                     assert!(call.get("id").is_none() && call.get("type").is_none(), "a second id: {payload}");
                 }
-                let Some(function) = call.get("function") else { continue };
-                assert!(function["arguments"].is_string(), "{payload}");
-                if let Some(name) = function.get("name") {
-                    assert!(!calls[index] && name.as_str().is_some_and(|name| !name.is_empty()), "{payload}");
-                    calls[index] = true;
-                }
+                assert!(call.get("function").is_none() || call.get("custom").is_none(), "{payload}");
+                let parts = [("function", "arguments"), ("custom", "input")];
+                let part = parts.into_iter().find_map(|(kind, text)| Some((call.get(kind)?, text)));
+                let Some((part, text)) = part else { continue };
+                assert!(part[text].is_string(), "{payload}");
+                assert_eq!(first, part.get("name").is_some(), "the name once, in the first delta: {payload}");
+                assert!(!first || part["name"].as_str().is_some_and(|name| !name.is_empty()), "{payload}");
             }
         }
     }

@@ -15,7 +15,8 @@ pub const MAX_TEXT_CHOICES: usize = 2048;
 /// Tool calls of one answer, all choices together. Models call a few dozen functions at once at most.
 pub const MAX_TOOL_CALLS: usize = 1024;
 
-/// Ids and names of one answer's tool calls together, in bytes: they are kept for as long as the stream runs.
+/// Ids and names of one answer's tool calls together, and what waits for a name, in bytes: they are kept for as long as
+/// the stream runs.
 pub const MAX_CALL_NAME_BYTES: usize = 1024 * 1024;
 
 /// Members without a rule of their own that merging keeps of one answer, in all its objects together.

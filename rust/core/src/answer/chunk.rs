@@ -2,6 +2,8 @@
 //!
 //! Reading is apart from judging: [`super::stream`] and [`super::completion`] decide what to change.
 
+mod call;
+
 use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::{quoted, string};
 use crate::json::{JsonError, Kind, Member, Scanner, Span, Text, Value};
@@ -9,8 +11,11 @@ use crate::json::{JsonError, Kind, Member, Scanner, Span, Text, Value};
 use super::bounds::{Excess, MAX_CHOICES, MAX_TEXT_CHOICES, MAX_TOOL_CALLS};
 use super::context::AnswerContext;
 use super::error::StreamError;
+use super::reasoning;
 use crate::refusal::Refusal;
 use crate::secret::Secret;
+
+pub use self::call::{CallKind, ToolCall};
 
 /// A chunk's members. Reused from chunk to chunk, so that reading one allocates nothing.
 #[derive(Debug, Default)]
@@ -62,6 +67,8 @@ pub struct Choice {
     pub error: Option<Member>,
     /// Whether any other member says something (`logprobs`, for one).
     pub says_more: bool,
+    /// Whether such a member may have reasoning inside.
+    pub more_reasoning: bool,
     /// First of its tool calls in [`Chunk::tool_calls`].
     pub tool_calls_start: usize,
     /// One past the last.
@@ -79,39 +86,18 @@ pub struct Delta {
     pub content: Option<Member>,
     /// `reasoning_content`
     pub reasoning_content: Option<Member>,
-    /// `reasoning` (vLLM, Groq, OpenRouter)
+    /// Reasoning under another name, a string or null: `reasoning` (vLLM, Groq, OpenRouter), `reasoning_text`.
     pub reasoning: Option<Member>,
     /// `reasoning_details` (MiniMax, OpenRouter)
     pub reasoning_details: Option<Member>,
+    /// Whether there may be reasoning elsewhere too: see [`super::reasoning`].
+    pub more_reasoning: bool,
     /// `tool_calls`
     pub tool_calls: Option<Member>,
     /// Whether any other member says something.
     pub says_more: bool,
     /// Whether one that stands in for content does: `refusal`, `audio`, `function_call`.
     pub replaces_content: bool,
-}
-
-/// One of `tool_calls`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ToolCall {
-    /// The call itself.
-    pub span: Span,
-    /// How many members it has.
-    pub members: usize,
-    /// `index`
-    pub index: Option<Member>,
-    /// `id`
-    pub id: Option<Member>,
-    /// `type`
-    pub kind: Option<Member>,
-    /// `function`
-    pub function: Option<Member>,
-    /// How many members that has.
-    pub function_members: usize,
-    /// `function.name`
-    pub name: Option<Member>,
-    /// `function.arguments`
-    pub arguments: Option<Member>,
 }
 
 /// What a choice keeps its text in.
@@ -316,6 +302,8 @@ impl Choice {
                 _ => {
                     let value = scanner.value()?;
                     choice.says_more |= !value.is_blank(scanner.input());
+                    choice.more_reasoning |= reasoning::name_of(&key.text.key()).is_some()
+                        || reasoning::may_hide(scanner.input(), value);
                     return Ok(());
                 }
             };
@@ -323,6 +311,10 @@ impl Choice {
             Ok::<_, ChunkError>(())
         })?;
         Ok(choice)
+    }
+
+    pub(crate) const fn as_value(&self) -> Value {
+        Value { kind: Kind::Object, span: self.span }
     }
 
     /// Its tool calls.
@@ -362,13 +354,10 @@ impl Delta {
                 }
                 Known::Role => &mut delta.role,
                 Known::ReasoningContent => &mut delta.reasoning_content,
-                Known::Reasoning => &mut delta.reasoning,
                 Known::ReasoningDetails => &mut delta.reasoning_details,
                 _ => {
-                    let says = !scanner.value()?.is_blank(scanner.input());
-                    delta.says_more |= says;
-                    delta.replaces_content |=
-                        says && matches!(&*key.text.key(), b"refusal" | b"audio" | b"function_call");
+                    let member = scanner.member(&key)?;
+                    delta.other(&key.text.key(), member, scanner.input());
                     return Ok(());
                 }
             };
@@ -378,6 +367,32 @@ impl Delta {
         Ok(delta)
     }
 
+    /// Take a member that is not among the known ones.
+    fn other(&mut self, key: &[u8], member: Member, input: &[u8]) {
+        let says = !member.value.is_blank(input);
+        match reasoning::name_of(key) {
+            Some(reasoning::Name::Text) => return self.alias(member, input),
+            Some(reasoning::Name::Other) => self.more_reasoning |= says,
+            None => self.more_reasoning |= reasoning::may_hide(input, member.value),
+        }
+        self.says_more |= says;
+        self.replaces_content |= says && matches!(key, b"refusal" | b"audio" | b"function_call");
+    }
+
+    /// Take reasoning under another name: of several, the first that says something.
+    fn alias(&mut self, member: Member, input: &[u8]) {
+        if !matches!(member.value.kind, Kind::String | Kind::Null) {
+            self.more_reasoning = true;
+            return;
+        }
+        self.more_reasoning |= self.reasoning.is_some();
+        if text_of(self.reasoning.as_ref(), input).is_none()
+            && (self.reasoning.is_none() || text_of(Some(&member), input).is_some())
+        {
+            self.reasoning = Some(member);
+        }
+    }
+
     /// The one string that it says, where it says nothing else: content or reasoning, under one name.
     #[must_use]
     pub(crate) fn only_text(&self, input: &[u8]) -> Option<Value> {
@@ -385,53 +400,11 @@ impl Delta {
         let mut said =
             texts.iter().flatten().map(|member| member.value).filter(|value| !value.is_blank(input));
         let text = said.next().filter(|value| value.kind == Kind::String)?;
-        let alone = said.next().is_none() && self.tool_calls.is_none() && self.reasoning_details.is_none();
+        let alone = said.next().is_none()
+            && self.tool_calls.is_none()
+            && self.reasoning_details.is_none()
+            && !self.more_reasoning;
         alone.then_some(text)
-    }
-}
-
-impl ToolCall {
-    pub(crate) fn read(scanner: &mut Scanner<'_>) -> Result<Self, ChunkError> {
-        let mut call = Self::default();
-        call.span = scanner.object(|scanner, key| {
-            call.members += 1;
-            let slot = match Known::of(key.text) {
-                Known::Index => &mut call.index,
-                Known::Id => &mut call.id,
-                Known::Type => &mut call.kind,
-                Known::Function => {
-                    let member = scanner.member(&key)?;
-                    if member.value.kind == Kind::Object {
-                        call.read_function(&mut Scanner::of(scanner.input(), member.value))?;
-                    }
-                    call.function = Some(member);
-                    return Ok(());
-                }
-                _ => {
-                    scanner.value()?;
-                    return Ok(());
-                }
-            };
-            *slot = Some(scanner.member(&key)?);
-            Ok::<_, ChunkError>(())
-        })?;
-        Ok(call)
-    }
-
-    fn read_function(&mut self, scanner: &mut Scanner<'_>) -> Result<(), ChunkError> {
-        (self.function_members, self.name, self.arguments) = (0, None, None);
-        scanner.object(|scanner, key| {
-            self.function_members += 1;
-            match Known::of(key.text) {
-                Known::Name => self.name = Some(scanner.member(&key)?),
-                Known::Arguments => self.arguments = Some(scanner.member(&key)?),
-                _ => {
-                    scanner.value()?;
-                }
-            }
-            Ok::<_, ChunkError>(())
-        })?;
-        Ok(())
     }
 }
 
@@ -458,17 +431,18 @@ enum Known {
     Choices,
     Content,
     Created,
+    Custom,
     Delta,
     Error,
     FinishReason,
     Function,
     Id,
     Index,
+    Input,
     Message,
     Model,
     Name,
     Object,
-    Reasoning,
     ReasoningContent,
     ReasoningDetails,
     Role,
@@ -488,17 +462,18 @@ impl Known {
             b"choices" => Self::Choices,
             b"content" => Self::Content,
             b"created" => Self::Created,
+            b"custom" => Self::Custom,
             b"delta" => Self::Delta,
             b"error" => Self::Error,
             b"finish_reason" => Self::FinishReason,
             b"function" => Self::Function,
             b"id" => Self::Id,
             b"index" => Self::Index,
+            b"input" => Self::Input,
             b"message" => Self::Message,
             b"model" => Self::Model,
             b"name" => Self::Name,
             b"object" => Self::Object,
-            b"reasoning" => Self::Reasoning,
             b"reasoning_content" => Self::ReasoningContent,
             b"reasoning_details" => Self::ReasoningDetails,
             b"role" => Self::Role,

@@ -4,19 +4,24 @@
 //! finish reason (old Ollama) gets the one that its content tells, `tool_calls` or `stop`, for its end is not in doubt;
 //! an answer with an `error` or without choices is an error, whatever its HTTP status said.
 
+mod calls;
+
 use std::borrow::Cow;
 
+use self::calls::clean_calls;
+pub(crate) use self::calls::{Called, called};
 use super::chunk::{Choice, Chunk, Delta, Holder, ToolCall, text_of};
 use super::context::AnswerContext;
 use super::error::{StreamError, StreamErrorKind};
-use super::finish::{Reason, translate};
-use super::stream::{ChatChoice, ChoiceRules, Parts, details_text, new_call_id, write_arguments};
+use super::finish::{CALLS, Reason, STOP, translate};
+use super::reasoning::{More, Parts, blocks_text, remove_hidden};
+use super::stream::{ChatChoice, ChoiceRules, new_call_id, write_arguments};
 use super::summary::Summary;
 use super::think::{self, ReasoningTags, Split, may_hold_tag};
 use super::usage::{read_usage, with_openai_names};
 use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::quoted;
-use crate::json::{Kind, Member, Text};
+use crate::json::{Kind, Member, Text, Value};
 use crate::turn::key::{FirstCall, ToolTurn};
 
 /// A cleaned answer and what it said.
@@ -37,10 +42,10 @@ pub fn clean(body: &[u8], context: &AnswerContext) -> Result<Cleaned, StreamErro
     let rules = WholeRules { name: ChatChoice::NAME, object: "chat.completion", holder: Holder::Message };
     clean_with(&rules, body, context, |chunk, (position, choice), edits, summary| {
         let reason = clean_choice(chunk, choice, position, body, context, edits)?;
-        let reasoning = reasoning_of(&choice.delta, inline, body);
+        let reasoning = reasoning_of(choice, inline, body);
         summary.reasoning_seen |= !reasoning.is_empty();
         if context.keep_reasoning
-            && let Some(call) = choice.tool_calls(chunk).first()
+            && let Some(call) = choice.tool_calls(chunk).iter().find(|call| call.is_named(body))
         {
             let index = choice.index.and_then(|index| index.value.as_u64(body)).unwrap_or(position as u64);
             let call = first_call(call, (index, &context.request_id), body);
@@ -109,7 +114,8 @@ pub(crate) fn clean_with(
 }
 
 /// A message's reasoning under whatever name, still escaped; empty where there is none.
-fn reasoning_of<'a>(message: &Delta, inline: bool, input: &'a [u8]) -> Cow<'a, [u8]> {
+fn reasoning_of<'a>(choice: &Choice, inline: bool, input: &'a [u8]) -> Cow<'a, [u8]> {
+    let message = &choice.delta;
     let listed = |list: Option<Member>| list.filter(|list| list.value.kind == Kind::Array);
     if let Some(text) = text_of(message.reasoning_content.as_ref(), input)
         .or_else(|| text_of(message.reasoning.as_ref(), input))
@@ -118,10 +124,13 @@ fn reasoning_of<'a>(message: &Delta, inline: bool, input: &'a [u8]) -> Cow<'a, [
     }
     let mut reasoning = Vec::new();
     if let Some(details) = listed(message.reasoning_details) {
-        reasoning = details_text(input, details.value);
+        reasoning = blocks_text(input, details.value);
     }
     if let Some(content) = listed(message.content).filter(|_| reasoning.is_empty()) {
         reasoning = Parts::read(input, content.value).reasoning;
+    }
+    if let Some(holder) = choice.delta_member.filter(|_| message.more_reasoning && reasoning.is_empty()) {
+        reasoning = More::read(input, holder.value).text;
     }
     if inline
         && reasoning.is_empty()
@@ -157,35 +166,62 @@ fn clean_choice(
     let calls = choice.tool_calls(chunk);
     let message = &choice.delta;
     let mut changes = MemberChanges::new();
-    // Reasoning never comes out of an answer that is not streamed.
-    for reasoning in
-        [message.reasoning_content, message.reasoning, message.reasoning_details].into_iter().flatten()
-    {
-        changes.remove(reasoning);
-    }
+    remove_reasoning(message, holder.value, input, edits, &mut changes);
     if text_of(message.role.as_ref(), input).is_none() {
         changes.set(edits, message.role, "role", &b"\"assistant\""[..]);
     }
     clean_content(message, calls, context.reasoning_tags, input, edits, &mut changes);
-    if let Some(tool_calls) = message.tool_calls.filter(|_| calls.is_empty()) {
-        changes.remove(tool_calls);
-    }
-    let index = choice.index.and_then(|index| index.value.as_u64(input));
-    for (number, call) in calls.iter().enumerate() {
-        let id = new_call_id((index.unwrap_or(position as u64), &context.request_id), number);
-        clean_call(call, &id, input, edits);
-    }
+    let index = choice.index.and_then(|index| index.value.as_u64(input)).unwrap_or(position as u64);
+    clean_calls(message, calls, input, (index, &context.request_id), edits, &mut changes);
     changes.finish(edits, input, holder.value.span, message.members);
+    let mut around = MemberChanges::new();
+    if choice.more_reasoning {
+        remove_more(More::read(input, choice.as_value()), input, edits, &mut around);
+    }
+    let ending = Ending { position, called: called(calls, input) };
+    clean_ending(choice, &ending, input, edits, around)
+}
 
-    let default = if calls.is_empty() { "stop" } else { "tool_calls" };
-    clean_ending(choice, (position, default), input, edits, MemberChanges::new())
+/// Reasoning never comes out of an answer that is not streamed, wherever it is.
+fn remove_reasoning(
+    message: &Delta,
+    object: Value,
+    input: &[u8],
+    edits: &mut Edits,
+    changes: &mut MemberChanges,
+) {
+    if let Some(reasoning) = message.reasoning_content {
+        changes.remove(reasoning);
+    }
+    if message.more_reasoning {
+        return remove_more(More::read(input, object), input, edits, changes);
+    }
+    for reasoning in [message.reasoning, message.reasoning_details].into_iter().flatten() {
+        changes.remove(reasoning);
+    }
+}
+
+fn remove_more(more: More, input: &[u8], edits: &mut Edits, changes: &mut MemberChanges) {
+    for member in more.aliases.into_iter().chain(more.others) {
+        changes.remove(member);
+    }
+    for member in more.hiding {
+        remove_hidden(input, member.value, edits);
+    }
+}
+
+/// What a choice's end depends on.
+pub(crate) struct Ending {
+    /// Its place among the choices: its index, where it has none.
+    pub(crate) position: usize,
+    pub(crate) called: Called,
 }
 
 /// What a choice has around its text: index and finish reason, with what they are where the upstream gave none.
 /// Returns the finish reason that the client sees.
 pub(crate) fn clean_ending(
     choice: &Choice,
-    (position, default): (usize, &'static str),
+    ending: &Ending,
     input: &[u8],
     edits: &mut Edits,
     mut changes: MemberChanges,
@@ -193,15 +229,18 @@ pub(crate) fn clean_ending(
     let told = text_of(choice.finish_reason.as_ref(), input).map(|text| text.decode().into_owned());
     let reason = match told.as_deref().map(translate) {
         Some(Reason::Error) => return Err(StreamError::new(StreamErrorKind::ErrorEvent)),
+        Some(Reason::Translated(CALLS)) if ending.called == Called::Nothing => STOP,
+        Some(Reason::AsIs) if ending.called == Called::Nothing && told.as_deref() == Some(CALLS) => STOP,
         Some(Reason::Translated(to)) => to,
         Some(Reason::AsIs) => "",
-        Some(Reason::NotYet) | None => default,
+        Some(Reason::NotYet) | None if ending.called == Called::Something => CALLS,
+        Some(Reason::NotYet) | None => STOP,
     };
     if !reason.is_empty() {
         changes.set(edits, choice.finish_reason, "finish_reason", quoted(reason.as_bytes()));
     }
     if choice.index.is_none_or(|index| index.value.as_u64(input).is_none()) {
-        changes.set(edits, choice.index, "index", position.to_string().into_bytes());
+        changes.set(edits, choice.index, "index", ending.position.to_string().into_bytes());
     }
     changes.finish(edits, input, choice.span, choice.members);
     Ok(if reason.is_empty() { told.unwrap_or_default() } else { reason.to_owned() })
@@ -224,7 +263,8 @@ fn clean_content(
     edits: &mut Edits,
     changes: &mut MemberChanges,
 ) {
-    let blank = if calls.is_empty() && !message.replaces_content { &b"\"\""[..] } else { b"null" };
+    let has_calls = called(calls, input) == Called::Something;
+    let blank = if !has_calls && !message.replaces_content { &b"\"\""[..] } else { b"null" };
     let Some(content) = message.content else { return changes.add("content", blank) };
     let inline = inline_split(message, input).filter(|_| reasoning_tags == ReasoningTags::Think);
     let text = match (inline, content.value.kind) {
@@ -240,28 +280,6 @@ fn clean_content(
     if content.value.as_text(input).map(Text::raw) != Some(&text) {
         edits.replace(content.value.span, if text.is_empty() { blank.to_vec() } else { quoted(&text) });
     }
-}
-
-fn clean_call(call: &ToolCall, new_id: &str, input: &[u8], edits: &mut Edits) {
-    let mut changes = MemberChanges::new();
-    if text_of(call.id.as_ref(), input).is_none() {
-        changes.set(edits, call.id, "id", quoted(new_id.as_bytes()));
-    }
-    if text_of(call.kind.as_ref(), input).is_none() {
-        changes.set(edits, call.kind, "type", &b"\"function\""[..]);
-    }
-    match call.function.filter(|function| function.value.kind == Kind::Object) {
-        Some(function) => {
-            let mut inside = MemberChanges::new();
-            if call.arguments.is_none_or(|arguments| arguments.value.kind != Kind::String) {
-                let value = write_arguments(input, call.arguments.map(|arguments| arguments.value));
-                inside.set(edits, call.arguments, "arguments", value);
-            }
-            inside.finish(edits, input, function.value.span, call.function_members);
-        }
-        None => changes.set(edits, call.function, "function", &b"{\"name\":\"\",\"arguments\":\"\"}"[..]),
-    }
-    changes.finish(edits, input, call.span, call.members);
 }
 
 #[cfg(test)]

@@ -22,15 +22,18 @@ pub(crate) enum Reason {
 
 use Reason::{Error, NotYet, Translated};
 
-const STOP: Reason = Translated("stop");
+/// OpenAI's reason of an answer that calls tools.
+pub(crate) const CALLS: &str = "tool_calls";
+/// OpenAI's reason of an answer that came to its end by itself.
+pub(crate) const STOP: &str = "stop";
+
 const LENGTH: Reason = Translated("length");
-const TOOL_CALLS: Reason = Translated("tool_calls");
 const CONTENT_FILTER: Reason = Translated("content_filter");
 
 /// Every known reason, by its letters.
 #[rustfmt::skip]
 const KNOWN: &[(Reason, &[&str])] = &[
-    (STOP, &[
+    (Translated(STOP), &[
         "stop",
         // Anthropic, Bedrock; `pauseturn` asks to be continued, which nobody can do through this API.
         "endturn", "stopsequence", "pauseturn",
@@ -47,7 +50,7 @@ const KNOWN: &[(Reason, &[&str])] = &[
         // Anthropic: the conversation was shortened.
         "compaction",
     ]),
-    (TOOL_CALLS, &["toolcalls", "tooluse", "toolcall"]),
+    (Translated(CALLS), &["toolcalls", "tooluse", "toolcall"]),
     (CONTENT_FILTER, &[
         "contentfilter", "contentfiltered",
         // GLM, Hunyuan; Anthropic; Bedrock; Cohere.
@@ -103,7 +106,7 @@ mod tests {
         for (expected, reasons) in [
             (Reason::AsIs, &["stop", "length", "tool_calls", "content_filter", "function_call"][..]),
             (
-                STOP,
+                Translated(STOP),
                 &[
                     "STOP",
                     "Stop",
@@ -135,7 +138,10 @@ mod tests {
                     "TOKEN_LIMIT",
                 ],
             ),
-            (TOOL_CALLS, &["tool_use", "tool-calls", "toolUse", "TOOL_CALL", "Tool_Calls", "tool_calls: 2"]),
+            (
+                Translated(CALLS),
+                &["tool_use", "tool-calls", "toolUse", "TOOL_CALL", "Tool_Calls", "tool_calls: 2"],
+            ),
             (
                 CONTENT_FILTER,
                 &[

@@ -4,16 +4,20 @@
 //! one place and what a client merges for itself from our stream is what it gets from us merged.
 //!
 //! Text is concatenated as it is, still escaped: `\ud83d` at the end of one delta and `\ude00` at the start of the
-//! next make one character, as they must. Where the contract is silent: of a member that it has no rule for, the last
-//! value that is not null stays (arrays in a delta are concatenated); `obfuscation`, OpenAI's padding of streams, goes.
+//! next make one character, as they must. Where the contract is silent: `obfuscation`, OpenAI's padding of streams, goes;
+//! `audio` is in [`audio`], members without a rule in [`extras`].
 
+mod audio;
+mod call;
 mod extras;
+mod logprobs;
 
 use super::bounds::MAX_CHOICES;
 use super::choices::{Choices, Indexed};
-use super::chunk::{Chunk, ChunkError, Holder};
+use super::chunk::{CallKind, Chunk, ChunkError, Holder};
 use super::context::AnswerContext;
 use super::error::{StreamError, StreamErrorKind};
+use super::reasoning;
 use super::stream::{StreamState, Transformer};
 use super::summary::Summary;
 use super::template::Template;
@@ -21,7 +25,10 @@ use crate::json::text::write_string;
 use crate::json::{Kind, Member, Scanner, Value};
 use crate::sse::SseLimits;
 
+use self::audio::Audio;
+use self::call::Call;
 use self::extras::{Extras, Room};
+use self::logprobs::Logprobs;
 
 /// Merges one upstream stream.
 #[derive(Debug)]
@@ -164,22 +171,6 @@ fn frames(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The items of an array that grows, with commas and without brackets.
-#[derive(Debug, Default)]
-struct Items(Vec<u8>);
-
-impl Items {
-    fn append(&mut self, input: &[u8], array: Value) {
-        let items = input[array.span.start + 1..array.span.end - 1].trim_ascii();
-        if array.kind == Kind::Array && !items.is_empty() {
-            if !self.0.is_empty() {
-                self.0.push(b',');
-            }
-            self.0.extend_from_slice(items);
-        }
-    }
-}
-
 /// A string that grows, still escaped.
 #[derive(Debug, Default)]
 struct Growing {
@@ -218,24 +209,19 @@ struct Choice {
     refusal: Growing,
     tool_calls: Vec<Call>,
     function_call: Option<Call>,
+    audio: Option<Audio>,
     logprobs: Option<Logprobs>,
     finish_reason: Vec<u8>,
     message_extras: Extras,
     extras: Extras,
 }
 
-#[derive(Debug, Default)]
-struct Call {
-    id: Vec<u8>,
-    name: Growing,
-    arguments: Growing,
-    extras: Extras,
-}
-
-#[derive(Debug, Default)]
-struct Logprobs {
-    content: Option<Items>,
-    refusal: Option<Items>,
+/// What the text of a delta is, of which the log probabilities are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// Nothing but reasoning, which a merged answer does not show.
+    Reasoning,
+    Content,
 }
 
 type Read<T = ()> = Result<T, ChunkError>;
@@ -351,32 +337,45 @@ impl Indexed for Choice {
 impl Choice {
     fn add(&mut self, scanner: &mut Scanner<'_>, room: &mut Room) -> Read {
         let input = scanner.input();
+        let (mut about, mut logprobs) = (About::Content, None);
         scanner.object(|scanner, key| {
             match &*key.text.key() {
-                b"delta" => self.add_delta(scanner, room)?,
+                b"delta" => about = self.add_delta(scanner, room)?,
                 name => {
                     let value = scanner.value()?;
                     match name {
                         b"finish_reason" if value.kind == Kind::String => {
                             value.span.of(input).clone_into(&mut self.finish_reason);
                         }
-                        b"logprobs" if value.kind == Kind::Object => self.add_logprobs(input, value)?,
+                        b"logprobs" if value.kind == Kind::Object => logprobs = Some(value),
                         // Perplexity and text-completion servers repeat the text beside the delta.
                         b"index" | b"finish_reason" | b"logprobs" | b"message" | b"text" => {}
-                        _ => self.extras.set(key.text.raw(), input, value, room)?,
+                        name if reasoning::name_of(name).is_some() => {}
+                        _ => self.extras.set_shown(key.text.raw(), input, value, room)?,
                     }
                 }
             }
             Ok::<_, ChunkError>(())
         })?;
+        if let Some(logprobs) = logprobs {
+            let merged = self.logprobs.get_or_insert_default();
+            merged.add(input, logprobs, about, room)?;
+        }
         Ok(())
     }
 
-    fn add_delta(&mut self, scanner: &mut Scanner<'_>, room: &mut Room) -> Read {
+    fn add_delta(&mut self, scanner: &mut Scanner<'_>, room: &mut Room) -> Read<About> {
         let input = scanner.input();
+        let (mut reasons, mut speaks) = (false, false);
         scanner.object(|scanner, key| {
             let value = scanner.value()?;
+            let says = !value.is_blank(input);
             match &*key.text.key() {
+                b"role" => return Ok(()),
+                name if reasoning::name_of(name).is_some() => {
+                    reasons |= says;
+                    return Ok(());
+                }
                 b"content" => self.content.append(input, value),
                 b"refusal" => self.refusal.append(input, value),
                 b"tool_calls" if value.kind == Kind::Array => {
@@ -384,15 +383,19 @@ impl Choice {
                 }
                 // The API before tools: one call, without an id.
                 b"function_call" if value.kind == Kind::Object => {
-                    self.function_call.get_or_insert_default().add_function(input, value)?;
+                    let call = self.function_call.get_or_insert_default();
+                    call.add_payload(CallKind::Function, input, value, room)?;
                 }
-                b"role" | b"tool_calls" | b"function_call" | b"reasoning_content" | b"reasoning"
-                | b"reasoning_details" => {}
-                _ => self.message_extras.extend(key.text.raw(), input, value, room)?,
+                b"audio" if value.kind == Kind::Object => {
+                    self.audio.get_or_insert_default().add(input, value, room)?;
+                }
+                b"tool_calls" | b"function_call" => {}
+                _ => self.message_extras.extend_shown(key.text.raw(), input, value, room)?,
             }
+            speaks |= says;
             Ok::<_, ChunkError>(())
         })?;
-        Ok(())
+        Ok(if reasons && !speaks { About::Reasoning } else { About::Content })
     }
 
     fn add_call(&mut self, scanner: &mut Scanner<'_>, room: &mut Room) -> Read {
@@ -412,44 +415,18 @@ impl Choice {
             self.tool_calls.push(Call::default());
             index = self.tool_calls.len() - 1;
         }
-        let call = &mut self.tool_calls[index];
-        Scanner::of(input, entry).object(|scanner, key| {
-            let value = scanner.value()?;
-            match &*key.text.key() {
-                b"id" => keep_first(&mut call.id, input, value),
-                b"function" if value.kind == Kind::Object => call.add_function(input, value)?,
-                b"index" | b"type" | b"function" => {}
-                _ => call.extras.set(key.text.raw(), input, value, room)?,
-            }
-            Ok::<_, ChunkError>(())
-        })?;
-        Ok(())
-    }
-
-    fn add_logprobs(&mut self, input: &[u8], logprobs: Value) -> Read {
-        let merged = self.logprobs.get_or_insert_default();
-        Scanner::of(input, logprobs).object(|scanner, key| {
-            let value = scanner.value()?;
-            match &*key.text.key() {
-                b"content" if value.kind == Kind::Array => {
-                    merged.content.get_or_insert_default().append(input, value);
-                }
-                b"refusal" if value.kind == Kind::Array => {
-                    merged.refusal.get_or_insert_default().append(input, value);
-                }
-                _ => {}
-            }
-            Ok::<_, ChunkError>(())
-        })?;
-        Ok(())
+        self.tool_calls[index].add(input, entry, room)
     }
 
     fn write(&self, output: &mut Vec<u8>) {
         output.extend_from_slice(b"{\"index\":");
         output.extend_from_slice(self.index.to_string().as_bytes());
         output.extend_from_slice(b",\"message\":{\"role\":\"assistant\",\"content\":");
-        let calls_alone = !self.tool_calls.is_empty() || self.function_call.is_some();
-        if self.content.text.is_empty() && (calls_alone || !self.refusal.text.is_empty()) {
+        let stands_in = !self.tool_calls.is_empty()
+            || self.function_call.is_some()
+            || self.audio.is_some()
+            || !self.refusal.text.is_empty();
+        if self.content.text.is_empty() && stands_in {
             output.extend_from_slice(b"null");
         } else {
             self.content.write(output);
@@ -462,67 +439,28 @@ impl Choice {
         }
         for (position, call) in self.tool_calls.iter().enumerate() {
             output.extend_from_slice(if position == 0 { b",\"tool_calls\":[" } else { b"," });
-            output.extend_from_slice(b"{\"id\":");
-            output.extend_from_slice(if call.id.is_empty() { b"\"\"" } else { &call.id });
-            output.extend_from_slice(b",\"type\":\"function\",\"function\":");
-            call.write_function(output);
-            call.extras.write(output);
-            output.push(b'}');
+            call.write(output);
         }
         if !self.tool_calls.is_empty() {
             output.push(b']');
         }
         if let Some(call) = &self.function_call {
             output.extend_from_slice(b",\"function_call\":");
-            call.write_function(output);
+            call.write_payload(output);
+        }
+        if let Some(audio) = &self.audio {
+            output.extend_from_slice(b",\"audio\":");
+            audio.write(output);
         }
         self.message_extras.write(output);
         output.extend_from_slice(b"},\"logprobs\":");
         match &self.logprobs {
             None => output.extend_from_slice(b"null"),
-            Some(logprobs) => {
-                for (name, items) in
-                    [(&b"{\"content\":"[..], &logprobs.content), (b",\"refusal\":", &logprobs.refusal)]
-                {
-                    output.extend_from_slice(name);
-                    match items {
-                        None => output.extend_from_slice(b"null"),
-                        Some(Items(items)) => {
-                            output.push(b'[');
-                            output.extend_from_slice(items);
-                            output.push(b']');
-                        }
-                    }
-                }
-                output.push(b'}');
-            }
+            Some(logprobs) => logprobs.write(output),
         }
         output.extend_from_slice(b",\"finish_reason\":");
         output.extend_from_slice(&self.finish_reason);
         self.extras.write(output);
-        output.push(b'}');
-    }
-}
-
-impl Call {
-    fn add_function(&mut self, input: &[u8], function: Value) -> Read {
-        Scanner::of(input, function).object(|scanner, key| {
-            let value = scanner.value()?;
-            match &*key.text.key() {
-                b"name" => self.name.append(input, value),
-                b"arguments" => self.arguments.append(input, value),
-                _ => {}
-            }
-            Ok::<_, ChunkError>(())
-        })?;
-        Ok(())
-    }
-
-    fn write_function(&self, output: &mut Vec<u8>) {
-        output.extend_from_slice(b"{\"name\":");
-        self.name.write(output);
-        output.extend_from_slice(b",\"arguments\":");
-        self.arguments.write(output);
         output.push(b'}');
     }
 }

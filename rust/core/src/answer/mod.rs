@@ -3,6 +3,7 @@
 //! * [`context`]: what is known of the request. [`chunk`] reads one chunk or one whole answer, [`usage`] its token counts.
 //! * [`stream`]: events in, finished frames out. [`merge`]: a stream of frames into one `chat.completion`.
 //!   [`completion`]: the clean-up of an answer that came whole. [`think`]: reasoning inline in content.
+//! * [`reasoning`]: where it is, whatever it is called.
 //! * [`finish`]: how upstreams spell finish reasons.
 //! * [`summary`]: what the ledger wants to know; [`error`]: everything that can go wrong; [`bounds`]: how much of an
 //!   answer is taken.
@@ -16,6 +17,7 @@ pub mod error;
 pub(crate) mod finish;
 mod keeper;
 pub mod merge;
+mod reasoning;
 pub mod stream;
 pub mod summary;
 mod template;

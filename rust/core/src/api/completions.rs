@@ -13,7 +13,7 @@
 
 use crate::answer::choices::Indexed;
 use crate::answer::chunk::{Choice, Chunk, Holder, text_of};
-use crate::answer::completion::{Cleaned, WholeRules, clean_ending, clean_with};
+use crate::answer::completion::{Called, Cleaned, Ending, WholeRules, clean_ending, clean_with};
 use crate::answer::context::{AnswerContext, AnswerMode};
 use crate::answer::error::StreamError;
 use crate::answer::stream::{ChoiceRules, Course, Finish};
@@ -149,7 +149,7 @@ pub fn clean(body: &[u8], context: &AnswerContext) -> Result<Cleaned, StreamErro
         }
         let mut changes = MemberChanges::new();
         set_text(choice, edits, &mut changes);
-        clean_ending(choice, (position, "stop"), body, edits, changes)
+        clean_ending(choice, &Ending { position, called: Called::None }, body, edits, changes)
     })
 }
 

@@ -190,6 +190,11 @@ impl MemberChanges {
         self.added.push(Cow::Owned(text));
     }
 
+    /// The same, with a key that is escaped already.
+    pub(crate) fn add_raw(&mut self, key: &[u8], value: &[u8]) {
+        self.added.push(Cow::Owned([b"\"", key, b"\":", value].concat()));
+    }
+
     /// A member gets this value, or comes with it.
     pub fn set(
         &mut self,

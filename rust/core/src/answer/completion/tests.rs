@@ -23,6 +23,109 @@ fn answer(message: &str, finish_reason: &str) -> String {
 }
 
 #[test]
+fn reasoning_goes_wherever_it_is() {
+    let kept = r#""role":"assistant","content":"a""#;
+    for (name, message, expected) in [
+        ("reasoning_text and an opaque copy", r#","reasoning_text":"r","reasoning_opaque":"x""#, ""),
+        ("thinking", r#","thinking":"r""#, ""),
+        (
+            "blocks",
+            r#","thinking_blocks":[{"type":"thinking","thinking":"r","signature":"s"}],"x":1"#,
+            r#","x":1"#,
+        ),
+        ("an object", r#","reasoning":{"text":"r"},"reasoning_content":"""#, ""),
+        (
+            "in the provider's object",
+            r#","provider_specific_fields":{"reasoning":"r","x":1}"#,
+            r#","provider_specific_fields":{"x":1}"#,
+        ),
+        (
+            "in a list of the provider's",
+            r#","model_extra":[{"type":"thinking","thinking":"r"},{"x":{"thinking_blocks":[{"thinking":"r"}]}}]"#,
+            r#","model_extra":[{"x":{}}]"#,
+        ),
+        (
+            "a signature that the next turn needs",
+            r#","extra_content":{"google":{"thought_signature":"s"}}"#,
+            r#","extra_content":{"google":{"thought_signature":"s"}}"#,
+        ),
+    ] {
+        let cleaned =
+            clean(answer(&format!("{{{kept}{message}}}"), "\"stop\"").as_bytes(), &context()).unwrap();
+        let output = cleaned.body.map(|body| String::from_utf8(body).unwrap());
+        let expected = answer(&format!("{{{kept}{expected}}}"), "\"stop\"");
+        assert_eq!(output.unwrap_or_else(|| expected.clone()), expected, "{name}");
+        assert_eq!(cleaned.summary.reasoning_seen, !name.contains("signature"), "{name}");
+    }
+    let around = |members: &str| answer(&format!("{{{kept}}}"), &format!("\"stop\"{members}"));
+    for (members, expected) in [
+        (
+            r#","logprobs":{"content":[],"reasoning_content":[{"token":"r"}]}"#,
+            r#","logprobs":{"content":[]}"#,
+        ),
+        (
+            r#","reasoning":"r","provider_specific_fields":{"thinking":"r"}"#,
+            r#","provider_specific_fields":{}"#,
+        ),
+    ] {
+        assert_eq!(cleaned(&around(members)), around(expected));
+    }
+}
+
+#[test]
+fn tool_calls() {
+    let message = |calls: &str| format!(r#"{{"role":"assistant","content":null,"tool_calls":[{calls}]}}"#);
+    let text = r#"{"role":"assistant","content":""}"#;
+    let custom = r#"{"id":"c","type":"custom","custom":{"name":"run","input":"1+1"}}"#;
+    let function = r#"{"id":"f","type":"function","function":{"name":"f","arguments":"{}"}}"#;
+    let nameless = r#"{"id":"n","type":"function","function":{"name":"","arguments":""}}"#;
+    let foreign = r#"{"id":"m","type":"mcp","mcp":{"name":"x"}}"#;
+    for (name, calls, expected) in [
+        ("custom", custom.to_owned(), message(custom)),
+        ("a kind that nobody knows", foreign.into(), message(foreign)),
+        (
+            "custom beside a function",
+            format!("{custom},{function}"),
+            message(&format!("{custom},{function}")),
+        ),
+        (
+            "custom without a type",
+            custom.replace(r#""type":"custom","#, ""),
+            message(r#"{"id":"c","custom":{"name":"run","input":"1+1"},"type":"custom"}"#),
+        ),
+        (
+            "custom that calls itself a function",
+            custom.replace(r#""type":"custom""#, r#""type":"function","function":null"#),
+            message(custom),
+        ),
+        ("no input", custom.replace(r#","input":"1+1""#, ""), message(&custom.replace("1+1", ""))),
+        (
+            "another type of function",
+            function.replace(r#""type":"function""#, r#""type":"builtin_function""#),
+            message(&function.replace(r#""type":"function""#, r#""type":"builtin_function""#)),
+        ),
+        ("a nameless one among others", format!("{nameless},{function},{nameless}"), message(function)),
+        ("nameless ones alone", format!("{nameless},{{}}"), text.into()),
+    ] {
+        assert_eq!(
+            cleaned(&answer(&message(&calls), "\"length\"")),
+            answer(&expected, "\"length\""),
+            "{name}"
+        );
+    }
+    for (calls, told, reason) in [
+        (nameless, "\"tool_calls\"", "stop"),
+        (nameless, "\"tool_use\"", "stop"),
+        (nameless, "null", "stop"),
+        (function, "null", "tool_calls"),
+    ] {
+        let cleaned: serde_json::Value =
+            serde_json::from_str(&cleaned(&answer(&message(calls), told))).unwrap();
+        assert_eq!(cleaned["choices"][0]["finish_reason"], reason, "{calls} {told}");
+    }
+}
+
+#[test]
 fn messages() {
     let call = r#"{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}"#;
     let with_call = |content: &str| format!(r#"{{"role":"assistant",{content}"tool_calls":[{call}]}}"#);

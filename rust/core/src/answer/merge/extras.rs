@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::answer::bounds::{Excess, MAX_EXTRAS, MAX_TOOL_CALLS};
-use crate::json::{Kind, Value};
+use crate::answer::chunk::ChunkError;
+use crate::answer::reasoning;
+use crate::json::{Kind, Scanner, Value};
 
 /// How much more one merged answer may have, in all its objects together.
 #[derive(Debug)]
@@ -31,11 +33,21 @@ fn take_one(left: &mut usize) -> Option<()> {
     Some(())
 }
 
-/// The value of one, as it came, and its place among them.
+/// Objects within objects that are merged member by member. Below, the last value stays.
+const MAX_MERGED_DEPTH: usize = 4;
+
+/// The value of one, and its place among them.
 #[derive(Debug)]
 struct Extra {
-    value: Vec<u8>,
+    value: Merged,
     place: usize,
+}
+
+#[derive(Debug)]
+enum Merged {
+    /// As it came.
+    Value(Vec<u8>),
+    Object(Extras),
 }
 
 /// Members by their keys, which are still escaped; written in the order in which they first came.
@@ -59,31 +71,102 @@ impl Extras {
             return Ok(());
         }
         let value = value.span.of(input);
-        if let Some(extra) = self.0.get_mut(key) {
-            value.clone_into(&mut extra.value);
-            return Ok(());
+        match self.0.get_mut(key).map(|extra| &mut extra.value) {
+            Some(Merged::Value(before)) => value.clone_into(before),
+            Some(before) => *before = Merged::Value(value.to_vec()),
+            None => self.insert(key, Merged::Value(value.to_vec()), room)?,
         }
-        room.take_extra()?;
-        let place = self.0.len();
-        self.0.insert(key.to_vec(), Extra { value: value.to_vec(), place });
         Ok(())
     }
 
-    /// Arrays are concatenated; of anything else, the last value stays.
+    fn insert(&mut self, key: &[u8], value: Merged, room: &mut Room) -> Result<(), Excess> {
+        room.take_extra()?;
+        let place = self.0.len();
+        self.0.insert(key.to_vec(), Extra { value, place });
+        Ok(())
+    }
+
+    /// [`Self::set`], without the reasoning inside.
+    pub(super) fn set_shown(
+        &mut self,
+        key: &[u8],
+        input: &[u8],
+        value: Value,
+        room: &mut Room,
+    ) -> Result<(), ChunkError> {
+        match reasoning::without_hidden(input, value) {
+            Some(shown) => Ok(self.set(key, &shown, Scanner::new(&shown).value()?, room)?),
+            None => Ok(self.set(key, input, value, room)?),
+        }
+    }
+
+    /// [`Self::extend`], without the reasoning inside.
+    pub(super) fn extend_shown(
+        &mut self,
+        key: &[u8],
+        input: &[u8],
+        value: Value,
+        room: &mut Room,
+    ) -> Result<(), ChunkError> {
+        match reasoning::without_hidden(input, value) {
+            Some(shown) => self.extend(key, &shown, Scanner::new(&shown).value()?, room),
+            None => self.extend(key, input, value, room),
+        }
+    }
+
+    /// Arrays are concatenated, objects merged member by member; of anything else, the last value stays.
     pub(super) fn extend(
         &mut self,
         key: &[u8],
         input: &[u8],
         value: Value,
         room: &mut Room,
-    ) -> Result<(), Excess> {
-        match self.0.get_mut(key) {
-            Some(extra) if value.kind == Kind::Array && extra.value.first() == Some(&b'[') => {
-                concatenate(&mut extra.value, value.span.of(input));
+    ) -> Result<(), ChunkError> {
+        self.extend_within(key, input, value, room, MAX_MERGED_DEPTH)
+    }
+
+    fn extend_within(
+        &mut self,
+        key: &[u8],
+        input: &[u8],
+        value: Value,
+        room: &mut Room,
+        depth: usize,
+    ) -> Result<(), ChunkError> {
+        if value.kind == Kind::Object && depth > 0 {
+            return self.extend_object(key, input, value, room, depth - 1);
+        }
+        match self.0.get_mut(key).map(|extra| &mut extra.value) {
+            Some(Merged::Value(before)) if value.kind == Kind::Array && before.first() == Some(&b'[') => {
+                concatenate(before, value.span.of(input));
                 Ok(())
             }
-            _ => self.set(key, input, value, room),
+            _ => Ok(self.set(key, input, value, room)?),
         }
+    }
+
+    fn extend_object(
+        &mut self,
+        key: &[u8],
+        input: &[u8],
+        value: Value,
+        room: &mut Room,
+        depth: usize,
+    ) -> Result<(), ChunkError> {
+        if !self.0.contains_key(key) {
+            self.insert(key, Merged::Object(Self::new()), room)?;
+        }
+        let Some(Extra { value: merged, .. }) = self.0.get_mut(key) else { return Ok(()) };
+        if matches!(merged, Merged::Value(_)) {
+            *merged = Merged::Object(Self::new());
+        }
+        let Merged::Object(members) = merged else { return Ok(()) };
+        Scanner::of(input, value).object(|scanner, key| {
+            let value = scanner.value()?;
+            members.extend_within(key.text.raw(), input, value, room, depth)?;
+            Ok::<_, ChunkError>(())
+        })?;
+        Ok(())
     }
 
     pub(super) fn write(&self, output: &mut Vec<u8>) {
@@ -93,8 +176,23 @@ impl Extras {
             output.extend_from_slice(b",\"");
             output.extend_from_slice(key);
             output.extend_from_slice(b"\":");
-            output.extend_from_slice(&extra.value);
+            match &extra.value {
+                Merged::Value(value) => output.extend_from_slice(value),
+                Merged::Object(members) => members.write_object(output),
+            }
         }
+    }
+
+    fn write_object(&self, output: &mut Vec<u8>) {
+        let start = output.len();
+        self.write(output);
+        // The first comma becomes the brace.
+        if output.len() == start {
+            output.push(b'{');
+        } else {
+            output[start] = b'{';
+        }
+        output.push(b'}');
     }
 }
 

@@ -9,20 +9,23 @@
 //! | a known index, another id, a name | a new call (Gemini, Ollama: every call has index 0) |
 //! | a known index, another id, no name | a further piece (ids that change under one index) |
 //! | a known index, no id, another name than the known one | a new call |
+//! | a known index, no id, the known name again, in the same delta or behind whole arguments | a new call (Gemini) |
 //! | no index, a known id | a further piece of that call |
 //! | no index, an unknown id | a new call (Mistral) |
-//! | no index, no id, a name | a new call |
+//! | no index, no id, a name | a new call, but for the name of a last call that has none, or no whole arguments yet |
 //! | no index, no id, no name | a further piece of the last call |
 //!
-//! New calls are numbered from 0 without gaps. A call that came without an id gets one.
+//! A call comes out once its name has come, with all that was said of it before; a call without a name is none. Calls
+//! are numbered from 0 without gaps, in the order in which they come out. A call that came without an id gets one.
 
 use std::collections::BTreeMap;
 
+use super::held::{Arguments, Held, Progress};
 use crate::answer::bounds::Calls;
-use crate::answer::chunk::{ToolCall, text_of};
+use crate::answer::chunk::{CallKind, ToolCall, text_of};
 use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::{Text, quoted, write_escaped};
-use crate::json::{Kind, Member, Value};
+use crate::json::{Kind, Value};
 
 /// The calls of one choice. Found by what tells them apart in as many steps as there are digits in their number, not calls.
 #[derive(Debug, Default)]
@@ -35,13 +38,28 @@ pub(super) struct CallStates {
     /// The last call of each index and id; the id as its first place.
     by_both: BTreeMap<(u64, usize), usize>,
     name_bytes: usize,
+    /// How many have come out.
+    sent: usize,
+    /// How many there were before this delta.
+    before: usize,
 }
 
 /// One call, as far as it has come.
 #[derive(Debug, Default)]
 struct CallState {
+    /// Its number for the client; none until its name has come.
+    number: Option<usize>,
     /// The name, still escaped; empty until it has come.
     name: Vec<u8>,
+    /// The upstream's id, as it came first.
+    id: Vec<u8>,
+    /// Whether a piece that begins with the same name can belong to it.
+    arguments: Arguments,
+    /// What came before the name.
+    held: Held,
+    kind: CallKind,
+    /// Of a kind without a rule here: see [`ToolCall::is_foreign`].
+    is_foreign: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,80 +75,98 @@ struct Clues<'a> {
     name: Option<&'a [u8]>,
 }
 
+/// What becomes of an entry of `tool_calls`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    ComesOut,
+    /// It waits for the call's name.
+    IsHeld,
+}
+
 impl CallStates {
     pub(super) const fn amount(&self) -> Calls {
         Calls { count: self.calls.len(), name_bytes: self.name_bytes }
     }
 
+    /// Whether there are calls, and none of them has a name.
+    pub(super) const fn are_all_nameless(&self) -> bool {
+        self.sent == 0 && !self.calls.is_empty()
+    }
+
+    /// Another delta begins.
+    pub(super) const fn begin_delta(&mut self) {
+        self.before = self.calls.len();
+    }
+
     /// Collect the edits that one entry of `tool_calls` needs. `choice` is the choice's index and the request's id, of
     /// which new ids are made.
-    pub(super) fn shape(&mut self, entry: &ToolCall, input: &[u8], choice: (u64, &str), edits: &mut Edits) {
+    pub(super) fn shape(
+        &mut self,
+        entry: &ToolCall,
+        input: &[u8],
+        choice: (u64, &str),
+        edits: &mut Edits,
+    ) -> Fate {
         let clues = Clues {
             index: entry.index.and_then(|index| index.value.as_u64(input)),
             id: text_of(entry.id.as_ref(), input).map(Text::raw),
             name: text_of(entry.name.as_ref(), input).map(Text::raw),
         };
-        let known = self.find(&clues);
-        let number = known.unwrap_or_else(|| self.begin(&clues));
-        let call = &mut self.calls[number];
-        let named_before = call.name.len();
-        let mut changes = MemberChanges::new();
-        if clues.index != Some(number as u64) {
-            changes.set(edits, entry.index, "index", number.to_string().into_bytes());
+        let place = self.find(&clues, entry, input).unwrap_or_else(|| self.begin(&clues));
+        if self.calls[place].id.is_empty()
+            && let Some(id) = clues.id
+        {
+            self.know_id(place, id, clues.index);
         }
-        if known.is_none() {
-            if clues.id.is_none() {
-                changes.set(edits, entry.id, "id", quoted(new_call_id(choice, number).as_bytes()));
-            }
-            if text_of(entry.kind.as_ref(), input).is_none() {
-                changes.set(edits, entry.kind, "type", &b"\"function\""[..]);
-            }
+        let call = &mut self.calls[place];
+        let bytes_before = call.bytes();
+        call.arguments.go_on(entry, input);
+        let fate = if let Some(number) = call.number {
+            call.further(number, &clues, entry, input, edits);
+            Fate::ComesOut
+        } else if entry.is_named(input) {
+            call.number = Some(self.sent);
+            self.sent += 1;
+            call.first(self.sent - 1, &clues, entry, input, choice, edits);
+            Fate::ComesOut
         } else {
-            for said_once in [entry.id, entry.kind].into_iter().flatten() {
-                changes.remove(said_once);
-            }
-        }
-        match entry.function {
-            Some(function) if function.value.kind == Kind::Object => {
-                call.function(entry, function, &clues, input, edits);
-            }
-            function if known.is_none() => {
-                changes.set(edits, function, "function", &b"{\"arguments\":\"\"}"[..]);
-            }
-            Some(function) => changes.remove(function),
-            None => {}
-        }
-        changes.finish(edits, input, entry.span, entry.members);
-        self.name_bytes += call.name.len() - named_before;
+            call.held.add(entry, input);
+            Fate::IsHeld
+        };
+        self.name_bytes = self.name_bytes + call.bytes() - bytes_before;
+        fate
     }
 
-    /// A new call; returns its number.
+    /// A new call; returns its place.
     fn begin(&mut self, clues: &Clues<'_>) -> usize {
-        let number = self.calls.len();
+        let place = self.calls.len();
         self.calls.push(CallState::default());
-        if let Some(id) = clues.id {
-            self.name_bytes += id.len();
-            let places = self.by_id.entry(id.to_vec()).or_insert(Places { first: number, last: number });
-            places.last = number;
-            if let Some(index) = clues.index {
-                self.by_both.insert((index, places.first), number);
-            }
-        }
         if let Some(index) = clues.index {
-            self.by_index.insert(index, number);
+            self.by_index.insert(index, place);
         }
-        number
+        place
+    }
+
+    fn know_id(&mut self, place: usize, id: &[u8], index: Option<u64>) {
+        self.calls[place].id = id.to_vec();
+        self.name_bytes += id.len();
+        let places = self.by_id.entry(id.to_vec()).or_insert(Places { first: place, last: place });
+        places.last = place;
+        if let Some(index) = index {
+            self.by_both.insert((index, places.first), place);
+        }
     }
 
     /// The call that a delta goes on with; none where it begins a new one. See the table above.
-    fn find(&self, clues: &Clues<'_>) -> Option<usize> {
+    fn find(&self, clues: &Clues<'_>, entry: &ToolCall, input: &[u8]) -> Option<usize> {
         let places = clues.id.and_then(|id| self.by_id.get(id));
         let Some(index) = clues.index else {
-            return match (clues.id, clues.name) {
-                (Some(_), _) => places.map(|places| places.last),
-                (None, Some(_)) => None,
-                (None, None) => self.calls.len().checked_sub(1),
-            };
+            if clues.id.is_some() {
+                return places.map(|places| places.last);
+            }
+            let last = self.calls.len().checked_sub(1)?;
+            let goes_on = clues.name.is_none_or(|name| self.calls[last].may_repeat(name));
+            return goes_on.then_some(last);
         };
         if let Some(known) = places.and_then(|places| self.by_both.get(&(index, places.first))) {
             return Some(*known);
@@ -140,34 +176,141 @@ impl CallStates {
         let begins_anew = match (clues.id, clues.name) {
             (_, None) => false,
             // A first delta without an id may be followed by one that brings it; only a second name tells them apart.
-            (Some(_), Some(_)) if call.name.is_empty() => false,
+            (_, Some(_)) if call.is_foreign => true,
+            (Some(_), Some(_)) if call.name.is_empty() => !call.id.is_empty() && call.held.says_nothing(),
             (Some(_), Some(_)) => true,
-            (None, Some(name)) => !call.name.is_empty() && call.name != name,
+            (None, Some(_)) if call.name.is_empty() => false,
+            (None, Some(name)) => {
+                call.name != name
+                    || known >= self.before
+                    || (call.arguments.progress == Progress::Whole
+                        && text_of(entry.arguments.as_ref(), input).is_some())
+            }
         };
         (!begins_anew).then_some(known)
     }
 }
 
 impl CallState {
-    fn function(
+    /// What it costs to know it, its id apart.
+    const fn bytes(&self) -> usize {
+        self.name.len() + self.held.bytes
+    }
+
+    /// Whether a piece that says this name can belong to it.
+    fn may_repeat(&self, name: &[u8]) -> bool {
+        self.name.is_empty() && !self.is_foreign
+            || self.name == name && self.arguments.progress == Progress::Begun
+    }
+
+    /// The first delta that comes out.
+    fn first(
         &mut self,
-        entry: &ToolCall,
-        function: Member,
+        number: usize,
         clues: &Clues<'_>,
+        entry: &ToolCall,
         input: &[u8],
+        choice: (u64, &str),
         edits: &mut Edits,
     ) {
+        let held = std::mem::take(&mut self.held);
         let mut changes = MemberChanges::new();
-        match (clues.name, entry.name) {
-            (Some(name), _) if self.name.is_empty() => self.name = name.to_vec(),
-            (_, Some(name)) => changes.remove(name),
-            _ => {}
+        set_index(number, clues, entry, edits, &mut changes);
+        if self.id.is_empty() {
+            changes.set(edits, entry.id, "id", quoted(new_call_id(choice, number).as_bytes()));
+        } else if clues.id != Some(&self.id) {
+            changes.set(edits, entry.id, "id", quoted(&self.id));
         }
-        if entry.arguments.is_none_or(|arguments| arguments.value.kind != Kind::String) {
-            let value = write_arguments(input, entry.arguments.map(|arguments| arguments.value));
-            changes.set(edits, entry.arguments, "arguments", value);
+        self.name = clues.name.unwrap_or_default().to_vec();
+        (self.kind, self.is_foreign) = (entry.payload_kind, clues.name.is_none());
+        match (entry.payload_object(), entry.payload) {
+            (Some(payload), _) => {
+                set_kind(entry, &held, input, edits, &mut changes);
+                let mut inside = MemberChanges::new();
+                set_arguments(entry, &held.arguments, input, edits, &mut inside);
+                inside.finish(edits, input, payload.value.span, entry.payload_members);
+            }
+            (None, Some(payload)) => changes.remove(payload),
+            (None, None) => {}
         }
-        changes.finish(edits, input, function.value.span, entry.function_members);
+        if let Some(spare) = entry.spare {
+            changes.remove(spare);
+        }
+        held.add_extras(entry, input, &mut changes);
+        changes.finish(edits, input, entry.span, entry.members);
+    }
+
+    /// A further piece.
+    fn further(&self, number: usize, clues: &Clues<'_>, entry: &ToolCall, input: &[u8], edits: &mut Edits) {
+        let mut changes = MemberChanges::new();
+        set_index(number, clues, entry, edits, &mut changes);
+        let said_once = [entry.id, entry.kind, entry.spare].into_iter().flatten();
+        said_once.for_each(|member| changes.remove(member));
+        match (entry.payload_object(), entry.payload) {
+            (Some(payload), _) if entry.payload_kind != self.kind && !self.is_foreign => {
+                let arguments = write_arguments(input, entry.arguments.map(|arguments| arguments.value));
+                let (kind, name) = (self.kind.as_str(), self.kind.arguments());
+                let piece = [format!("\"{kind}\":{{\"{name}\":").as_bytes(), &arguments, b"}"].concat();
+                edits.replace(payload.span, piece);
+            }
+            (Some(payload), _) if !self.is_foreign => {
+                let mut inside = MemberChanges::new();
+                if let Some(name) = entry.name {
+                    inside.remove(name);
+                }
+                set_arguments(entry, &[], input, edits, &mut inside);
+                inside.finish(edits, input, payload.value.span, entry.payload_members);
+            }
+            (_, Some(payload)) => changes.remove(payload),
+            (_, None) => {}
+        }
+        changes.finish(edits, input, entry.span, entry.members);
+    }
+}
+
+fn set_index(
+    number: usize,
+    clues: &Clues<'_>,
+    entry: &ToolCall,
+    edits: &mut Edits,
+    changes: &mut MemberChanges,
+) {
+    if clues.index != Some(number as u64) {
+        changes.set(edits, entry.index, "index", number.to_string().into_bytes());
+    }
+}
+
+/// The `type`, where the entry has none, or the one of the other payload.
+fn set_kind(entry: &ToolCall, held: &Held, input: &[u8], edits: &mut Edits, changes: &mut MemberChanges) {
+    if let Some(kind) = kind_to_set(entry, input) {
+        let kind = held.foreign_kind.as_deref().unwrap_or(kind.as_bytes());
+        changes.set(edits, entry.kind, "type", quoted(kind));
+    }
+}
+
+/// What a call's `type` has to be, where that is not what it is. Types that are not OpenAI's stay.
+pub(crate) fn kind_to_set(call: &ToolCall, input: &[u8]) -> Option<&'static str> {
+    let (right, wrong) = match call.payload_kind {
+        CallKind::Function => (CallKind::Function, CallKind::Custom),
+        CallKind::Custom => (CallKind::Custom, CallKind::Function),
+    };
+    let is_wrong = text_of(call.kind.as_ref(), input).is_none_or(|kind| kind.is(wrong.as_str()));
+    is_wrong.then_some(right.as_str())
+}
+
+/// Arguments as a string, with those in front that came before.
+pub(crate) fn set_arguments(
+    call: &ToolCall,
+    before: &[u8],
+    input: &[u8],
+    edits: &mut Edits,
+    changes: &mut MemberChanges,
+) {
+    let is_string = call.arguments.is_some_and(|arguments| arguments.value.kind == Kind::String);
+    if !is_string || !before.is_empty() {
+        let mut value = write_arguments(input, call.arguments.map(|arguments| arguments.value));
+        value.splice(1..1, before.iter().copied());
+        changes.set(edits, call.arguments, call.payload_kind.arguments(), value);
     }
 }
 

@@ -12,6 +12,7 @@
 //! * A finish reason that says that the answer broke off is an error; [`super::finish`] has the table.
 
 mod calls;
+mod held;
 mod shape;
 
 use crate::answer::bounds::Calls;
@@ -30,9 +31,8 @@ use crate::json::{Kind, Scanner, Value};
 use crate::refusal::{ERROR_STATUSES, Refusal};
 use crate::sse::{Event, Item, Parser, SseLimits};
 
-pub(crate) use calls::{new_call_id, write_arguments};
+pub(crate) use calls::{kind_to_set, new_call_id, set_arguments, write_arguments};
 pub use shape::{ChatChoice, ChoiceRules, Course, Finish};
-pub(crate) use shape::{Parts, details_text};
 
 const FRAME_HEAD: &[u8] = b"data: ";
 
@@ -312,12 +312,14 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         let finish = state.shape(chunk, choice, payload, &self.context, &mut self.edits);
         self.calls.replace(calls, state.calls())?;
         self.summary.reasoning_seen |= state.reasoning_seen();
+        let is_emptied = state.is_emptied() && finish == Finish::No && !choice.says_more;
         match finish {
             Finish::Error => return Err(StreamError::new(StreamErrorKind::ErrorEvent)),
             Finish::Reason(reason) => self.summary.finish(reason),
             Finish::No => {}
         }
-        Ok(Shaped { says_something: !was_finished || state.said(), holds_back: state.holds_back() })
+        let says_something = state.said() || !(was_finished || is_emptied);
+        Ok(Shaped { says_something, holds_back: state.holds_back() })
     }
 
     /// Append the payload with the collected edits as a frame.

@@ -2,16 +2,17 @@
 
 use std::fmt::Debug;
 
-use super::calls::CallStates;
-use crate::answer::bounds::{Calls, MAX_PART_DEPTH};
+use super::calls::{CallStates, Fate};
+use crate::answer::bounds::Calls;
 use crate::answer::choices::Indexed;
 use crate::answer::chunk::{Choice, Chunk, Delta, Holder, text_of};
 use crate::answer::context::AnswerContext;
-use crate::answer::finish::{Reason, translate};
+use crate::answer::finish::{CALLS, Reason, STOP, translate};
+use crate::answer::reasoning::{More, Parts, blocks_text};
 use crate::answer::think::{ReasoningTags, Split, Splitter, may_hold_tag};
 use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::{Text, quoted};
-use crate::json::{JsonError, Kind, Member, Scanner, Span, Value};
+use crate::json::{Kind, Member, Span, Value};
 
 /// What the choices of an API are like: what holds their text, and which rules that has.
 ///
@@ -29,6 +30,11 @@ pub trait ChoiceRules: Indexed + Debug {
 
     /// Whether the last chunk, as the client sees it, said anything.
     fn said(&self) -> bool;
+
+    /// Whether all that the last chunk said is held back, and nothing is left of it.
+    fn is_emptied(&self) -> bool {
+        false
+    }
 
     /// Whether any reasoning text came.
     fn reasoning_seen(&self) -> bool {
@@ -64,6 +70,8 @@ pub trait ChoiceRules: Indexed + Debug {
 pub struct Course {
     index: u64,
     finished: bool,
+    /// There were tool calls, and none of them came out.
+    calls_nothing: bool,
 }
 
 /// What is known of one choice of a chat completion's stream.
@@ -75,7 +83,16 @@ pub struct ChatChoice {
     /// Takes content apart that has reasoning inside.
     splitter: Splitter,
     reasoning_seen: bool,
-    said: bool,
+    said: Said,
+}
+
+/// What the last chunk, as the client sees it, says of a choice, its role apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Nothing,
+    /// Nothing, because all of it is held back.
+    NothingYet,
+    Something,
 }
 
 /// What a chunk says of a choice's end.
@@ -91,7 +108,7 @@ pub enum Finish {
 
 impl Course {
     pub(crate) const fn new(index: u64) -> Self {
-        Self { index, finished: false }
+        Self { index, finished: false, calls_nothing: false }
     }
 
     pub(crate) const fn index(&self) -> u64 {
@@ -169,6 +186,8 @@ impl Course {
             Reason::AsIs => None,
             Reason::Translated(to) => Some(to),
         };
+        let calls = translated.unwrap_or(&reason) == CALLS;
+        let translated = if calls && self.calls_nothing { Some(STOP) } else { translated };
         if self.finished {
             edits.replace(member.value.span, &b"null"[..]);
             return Finish::No;
@@ -189,7 +208,7 @@ impl Indexed for ChatChoice {
             calls: CallStates::default(),
             splitter: Splitter::default(),
             reasoning_seen: false,
-            said: false,
+            said: Said::Nothing,
         }
     }
 
@@ -209,7 +228,11 @@ impl ChoiceRules for ChatChoice {
 
     /// The role apart.
     fn said(&self) -> bool {
-        self.said
+        self.said == Said::Something
+    }
+
+    fn is_emptied(&self) -> bool {
+        self.said == Said::NothingYet
     }
 
     fn reasoning_seen(&self) -> bool {
@@ -234,6 +257,7 @@ impl ChoiceRules for ChatChoice {
         edits: &mut Edits,
     ) -> Finish {
         let mut changes = MemberChanges::new();
+        self.said = Said::Nothing;
         self.course.begin(choice, input, edits, &mut changes);
         match choice.delta_member {
             Some(delta) if delta.value.kind == Kind::Object => {
@@ -244,6 +268,7 @@ impl ChoiceRules for ChatChoice {
                 changes.set(edits, delta, "delta", new_delta);
             }
         }
+        self.course.calls_nothing = self.calls.are_all_nameless();
         self.course.end(choice, input, edits, changes)
     }
 
@@ -253,6 +278,12 @@ impl ChoiceRules for ChatChoice {
 }
 
 impl ChatChoice {
+    fn say(&mut self, something: bool) {
+        if something {
+            self.said = Said::Something;
+        }
+    }
+
     /// The delta of a choice that came without one.
     fn new_delta(&mut self, ends: bool) -> Vec<u8> {
         let mut members = Vec::new();
@@ -264,7 +295,7 @@ impl ChatChoice {
         if ends {
             self.splitter.finish(&mut split);
         }
-        self.said = !split.content.is_empty() || !split.reasoning.is_empty();
+        self.say(!split.content.is_empty() || !split.reasoning.is_empty());
         for (name, text) in
             [(&b"\"content\":"[..], split.content), (b"\"reasoning_content\":", split.reasoning)]
         {
@@ -293,21 +324,54 @@ impl ChatChoice {
             }
             _ => {}
         }
+        let is_first = !self.role_sent;
         self.role_sent = true;
-        let more = [delta.tool_calls, delta.reasoning_details].into_iter().flatten();
-        self.said = delta.says_more || more.into_iter().any(|member| !member.value.is_blank(input));
+        let details = delta.reasoning_details.filter(|details| !details.value.is_blank(input));
+        self.say(delta.says_more || details.is_some());
         let inline = context.reasoning_tags == ReasoningTags::Think;
-        self.text(delta, inline.then_some(self.course.ends(choice, input)), input, edits, &mut changes);
-        match delta.tool_calls {
-            Some(calls) if calls.value.kind == Kind::Null => changes.remove(calls),
-            Some(_) => {
-                for call in choice.tool_calls(chunk) {
-                    self.calls.shape(call, input, (self.course.index, &context.request_id), edits);
-                }
-            }
-            None => {}
+        self.text(
+            delta,
+            member.value,
+            inline.then_some(self.course.ends(choice, input)),
+            input,
+            edits,
+            &mut changes,
+        );
+        let all_came = self.tool_calls(chunk, choice, input, context, edits, &mut changes);
+        if !all_came && !is_first && self.said == Said::Nothing {
+            self.said = Said::NothingYet;
         }
         changes.finish(edits, input, member.value.span, delta.members);
+    }
+
+    /// Returns whether all of the delta's calls come out.
+    fn tool_calls(
+        &mut self,
+        chunk: &Chunk,
+        choice: &Choice,
+        input: &[u8],
+        context: &AnswerContext,
+        edits: &mut Edits,
+        changes: &mut MemberChanges,
+    ) -> bool {
+        let Some(member) = choice.delta.tool_calls else { return true };
+        let calls = choice.tool_calls(chunk);
+        let mut held = Vec::new();
+        self.calls.begin_delta();
+        for (ordinal, call) in calls.iter().enumerate() {
+            let fate = self.calls.shape(call, input, (self.course.index, &context.request_id), edits);
+            if fate == Fate::IsHeld {
+                held.push(call.as_item(ordinal));
+            }
+        }
+        self.say(held.len() < calls.len());
+        let all_came = held.is_empty();
+        if member.value.kind == Kind::Null || !all_came && held.len() == calls.len() {
+            changes.remove(member);
+        } else {
+            edits.members(input, member.value.span, calls.len(), &mut held, &[], ",");
+        }
+        all_came
     }
 
     /// Content and reasoning: content comes out as a string, reasoning as `reasoning_content`, once. `inline` where
@@ -315,6 +379,7 @@ impl ChatChoice {
     fn text(
         &mut self,
         delta: &Delta,
+        object: Value,
         inline: Option<bool>,
         input: &[u8],
         edits: &mut Edits,
@@ -326,9 +391,13 @@ impl ChatChoice {
         if let Some(reasoning) = delta.reasoning {
             if named == Some(reasoning) {
                 edits.replace(key_span(input, reasoning), &b"\"reasoning_content\""[..]);
-            } else if matches!(reasoning.value.kind, Kind::String | Kind::Null) {
+            } else {
                 changes.remove(reasoning);
             }
+        }
+        let more = if delta.more_reasoning { More::read(input, object) } else { More::default() };
+        for alias in more.aliases.into_iter().filter(|alias| Some(*alias) != delta.reasoning) {
+            changes.remove(alias);
         }
         // A null or an empty string, which gives way where the text comes under another name.
         let blank = delta.reasoning_content.filter(|member| named != Some(*member));
@@ -344,7 +413,10 @@ impl ChatChoice {
         };
         let mut reasoning = parts.reasoning;
         if let Some(details) = delta.reasoning_details.filter(|_| reasoning.is_empty()) {
-            reasoning = details_text(input, details.value);
+            reasoning = blocks_text(input, details.value);
+        }
+        if reasoning.is_empty() {
+            reasoning = more.text;
         }
         // The same under two names is said once.
         if named.is_some() {
@@ -354,7 +426,7 @@ impl ChatChoice {
             if let Some(list) = list {
                 edits.replace(list.value.span, quoted(told));
             }
-            self.said |= !told.is_empty();
+            self.say(!told.is_empty());
             return self.reason(named, &reasoning, blank, input, edits, changes);
         };
         if let Some(content) = delta.content.filter(|_| list.is_none() && !told.is_empty())
@@ -368,7 +440,8 @@ impl ChatChoice {
             if let Some(blank) = blank {
                 changes.remove(blank);
             }
-            (self.said, self.reasoning_seen) = (true, true);
+            self.say(true);
+            self.reasoning_seen = true;
             return;
         }
         let mut split = Split::default();
@@ -379,7 +452,7 @@ impl ChatChoice {
         if list.is_some() || split.content != told {
             changes.set(edits, delta.content, "content", quoted(&split.content));
         }
-        self.said |= !split.content.is_empty();
+        self.say(!split.content.is_empty());
         reasoning.extend_from_slice(&split.reasoning);
         self.reason(named, &reasoning, blank, input, edits, changes);
     }
@@ -397,7 +470,7 @@ impl ChatChoice {
     ) {
         let reasoned = named.is_some() || !more.is_empty();
         self.reasoning_seen |= reasoned;
-        self.said |= reasoned;
+        self.say(reasoned);
         match named {
             _ if more.is_empty() => {}
             None => changes.set(edits, blank, "reasoning_content", quoted(more)),
@@ -457,60 +530,4 @@ fn key_span(input: &[u8], member: Member) -> Span {
         ends
     });
     Span { start: member.span.start, end: member.span.start + length.map_or(0, |length| length + 2) }
-}
-
-/// Content as a list of parts, taken apart: Mistral's `{type: "text"}` and `{type: "thinking"}`. Still escaped.
-#[derive(Debug, Default)]
-pub(crate) struct Parts {
-    pub(crate) text: Vec<u8>,
-    pub(crate) reasoning: Vec<u8>,
-}
-
-impl Parts {
-    pub(crate) fn read(input: &[u8], list: Value) -> Self {
-        Self::read_within(input, list, MAX_PART_DEPTH)
-    }
-
-    /// Each level is scanned once more than the one around it, so there are not many.
-    fn read_within(input: &[u8], list: Value, depth: usize) -> Self {
-        let mut parts = Self::default();
-        let _ = Scanner::of(input, list).array(|scanner, _| {
-            let part = scanner.value()?;
-            if let Some(text) = part.as_text(input) {
-                parts.text.extend_from_slice(text.raw());
-            } else if part.kind == Kind::Object {
-                parts.read_part(input, part, depth)?;
-            }
-            Ok::<_, JsonError>(())
-        });
-        parts
-    }
-
-    fn read_part(&mut self, input: &[u8], part: Value, depth: usize) -> Result<(), JsonError> {
-        Scanner::of(input, part).object(|scanner, key| {
-            let value = scanner.member(&key)?.value;
-            match (key.text.raw(), value.kind) {
-                (b"text", Kind::String) => self.text.extend_from_slice(inside(input, value)),
-                (b"thinking", Kind::String) => self.reasoning.extend_from_slice(inside(input, value)),
-                // Mistral nests a list of text parts.
-                (b"thinking", Kind::Array) if depth > 1 => {
-                    let nested = Self::read_within(input, value, depth - 1);
-                    self.reasoning.extend_from_slice(&nested.text);
-                    self.reasoning.extend_from_slice(&nested.reasoning);
-                }
-                _ => {}
-            }
-            Ok::<_, JsonError>(())
-        })?;
-        Ok(())
-    }
-}
-
-/// The texts in `reasoning_details`, still escaped.
-pub(crate) fn details_text(input: &[u8], details: Value) -> Vec<u8> {
-    if details.kind == Kind::Array { Parts::read(input, details).text } else { Vec::new() }
-}
-
-fn inside(input: &[u8], string: Value) -> &[u8] {
-    &input[string.span.start + 1..string.span.end - 1]
 }
