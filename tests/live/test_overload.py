@@ -1,11 +1,12 @@
 """More than the gateway takes on: it says so at once, serves whom it has, and is as before afterwards."""
 
 import json
+import select
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,23 @@ def test_too_many_bytes(start: Start, announced: bool) -> None:  # noqa: FBT001
         lambda: gateway.metric("llmgw_in_flight_bytes") == 0, "the bytes are given back", timeout_s=SOON_S
     )
     assert gateway.post(body("glm-5", x="x" * 8000)).status == 200
+
+
+def test_bodies_that_are_announced_lock_out_nobody(start: Start) -> None:
+    """Neither by their bytes, nor by the places of requests that wait for them."""
+    gateway = start(server="max_in_flight_requests = 8\nmax_in_flight_bytes = 40_000_000")
+    other = gateway.new_key()
+    with ExitStack() as stack:
+        waiting = [
+            stack.enter_context(closing(gateway.connect(gateway.chat_head(33_000_000)))) for _ in range(8)
+        ]
+        wait_until(lambda: shed(gateway, "requests") >= 4, "half of them are refused", timeout_s=SOON_S)
+        for _ in range(5):
+            assert gateway.post(body("glm-5", x="x" * 100_000), key=other).status == 200
+        refused, _, _ = select.select(waiting, [], [], 0)
+        assert len(refused) == 4
+        for connection in refused:
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 503")
 
 
 def test_too_many_at_one_upstream(start: Start, scripted: ScriptedUpstream) -> None:

@@ -10,20 +10,20 @@ from llmgw.limits.admission import Admission, Slots
 from llmgw.limits.files import possible_connections, possible_requests
 
 
-def admission(shed: list[str], *, max_requests: int = 2, max_bytes: int = 100) -> Admission:
+def admission(shed: list[str], *, max_requests: int = 2, max_bytes: int = 80) -> Admission:
     return Admission(max_requests=max_requests, max_bytes=max_bytes, on_shed=shed.append)
 
 
 def test_requests() -> None:
     shed: list[str] = []
     limits = admission(shed)
-    with limits.admit(), limits.admit():
-        with pytest.raises(ApiError) as refused:
-            limits.admit()
+    with limits.ticket(), limits.ticket():
+        with pytest.raises(ApiError) as refused, limits.ticket():
+            pass
         assert (refused.value.code, refused.value.status) == ("overloaded", 503)
         assert limits.requests == 2
     assert limits.requests == 0
-    with limits.admit():
+    with limits.ticket():
         pass
     assert shed == ["requests"]
 
@@ -31,14 +31,61 @@ def test_requests() -> None:
 def test_bytes() -> None:
     shed: list[str] = []
     limits = admission(shed)
-    with limits.admit() as first, limits.admit() as second:
+    with limits.ticket() as first, limits.ticket() as second:
         first.hold(60)
-        second.hold(40)
+        second.hold(20)
         with pytest.raises(ApiError, match="as many bytes"):
             second.hold(1)
-        assert limits.bytes == 100
+        assert limits.bytes == 80
     assert limits.bytes == 0
     assert shed == ["bytes"]
+
+
+def test_the_last_eighth_of_the_bytes_is_for_those_who_hold_little() -> None:
+    limits = admission([], max_requests=9)
+    with (
+        limits.ticket("a", "host") as first,
+        limits.ticket("a", "host") as second,
+        limits.ticket("b") as other,
+    ):
+        first.hold(60)
+        second.hold(10)
+        with pytest.raises(ApiError, match="other keys"):
+            second.hold(1)
+        other.hold(10)
+        assert limits.bytes == 80
+    with limits.ticket("a", "host") as first, limits.ticket("b", "host") as second:
+        first.hold(60)
+        second.hold(10)
+        with pytest.raises(ApiError, match="other keys"):
+            second.hold(1)  # another key of the same address
+    assert limits.bytes == 0
+
+
+def test_one_body_alone_may_have_all_bytes() -> None:
+    limits = admission([])
+    with limits.ticket("a") as only:
+        for _ in range(80):
+            only.hold(1)
+
+
+def test_bodies_that_do_not_come_leave_half_of_the_places() -> None:
+    shed: list[str] = []
+    limits = admission(shed, max_requests=4)
+    with limits.ticket("a") as first, limits.ticket("a") as second, limits.ticket("a") as third:
+        first.arriving()
+        second.arriving()
+        with pytest.raises(ApiError) as refused:
+            third.arriving()
+        assert (refused.value.code, refused.value.status) == ("overloaded", 503)
+        with limits.ticket("b") as other:
+            other.arriving()
+        first.arrived()
+        third.arriving()
+    with limits.ticket("a") as first, limits.ticket("a") as second:
+        first.arriving()
+        second.arriving()
+    assert shed == ["requests"]
 
 
 def test_everything_is_given_back_whatever_happens() -> None:
@@ -46,7 +93,7 @@ def test_everything_is_given_back_whatever_happens() -> None:
     slots = Slots(1)
 
     def fail() -> None:
-        with limits.admit() as ticket:
+        with limits.ticket() as ticket:
             ticket.hold(10)
             ticket.occupy(slots)
             raise RuntimeError
@@ -61,7 +108,7 @@ def test_an_upstream() -> None:
     shed: list[str] = []
     limits = admission(shed)
     few, many = Slots(1), Slots(None)
-    with limits.admit() as first, limits.admit() as second:
+    with limits.ticket() as first, limits.ticket() as second:
         first.occupy(few)
         with pytest.raises(ApiError, match="upstream"):
             second.occupy(few)
@@ -77,10 +124,10 @@ def test_an_upstream() -> None:
 def test_those_who_were_turned_away_together_do_not_come_back_together() -> None:
     limits = admission([], max_requests=1)
     waits: set[float | None] = set()
-    with limits.admit():
+    with limits.ticket():
         for _ in range(6):
-            with pytest.raises(ApiError) as refused:
-                limits.admit()
+            with pytest.raises(ApiError) as refused, limits.ticket():
+                pass
             waits.add(refused.value.retry_after_s)
     assert waits == {1, 2, 3}
 

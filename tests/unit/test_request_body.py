@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from llmgw.asgi.request import RequestBody, read_fields
+from llmgw.asgi.request import JOINED_PIECES, PROMISED_BYTES, RequestBody, read_fields
 from llmgw.asgi.types import Message, Receive, Scope
 from llmgw.errors import ApiError, ClientGone
 
@@ -54,6 +54,34 @@ def test_a_body(
     counted: list[int] = []
     body = asyncio.run(asyncio.wait_for(read(scope(*headers), received(*messages), counted), 5))
     assert (list(body), counted) == (pieces, held), name
+
+
+def test_of_an_announced_body_only_a_little_counts_before_it_comes() -> None:
+    big = PROMISED_BYTES // 2 + 1
+    messages = [piece(b"x" * big), piece(b"y" * big), piece(b"z" * big)]
+    counted: list[int] = []
+    body = RequestBody({b"content-length": [b"%d" % (3 * big)]}, received(*messages))
+    pieces = asyncio.run(body.read(limit_bytes=3 * big, hold=counted.append))
+    assert b"".join(pieces) == b"x" * big + b"y" * big + b"z" * big
+    assert counted == [PROMISED_BYTES, 2, big]
+
+
+def test_tiny_pieces_are_joined() -> None:
+    """A piece of two bytes takes fifty, and a body may consist of millions of them."""
+    size = 100_000
+    messages = [piece(b"%02d" % (number % 100)) for number in range(size // 2)]
+    body = RequestBody({b"content-length": [b"%d" % size]}, received(*messages))
+    pieces = asyncio.run(body.read(limit_bytes=size, hold=lambda _: None))
+    assert len(pieces) < size / JOINED_PIECES
+    assert b"".join(pieces) == b"".join(b"%02d" % (number % 100) for number in range(size // 2))
+
+
+def test_large_pieces_are_not_copied() -> None:
+    big = b"x" * 1024
+    count = 3 * JOINED_PIECES
+    body = RequestBody({}, received(*[piece(big)] * count, piece(b"", more=False)))
+    pieces = asyncio.run(body.read(limit_bytes=count * 1024, hold=lambda _: None))
+    assert all(one is big for one in pieces[:-1])
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from llmgw.asgi.cut import Peer, cut_connections
 from llmgw.asgi.grace import GRACE_S, Grace
 from llmgw.asgi.request import Fields, RequestBody
 from llmgw.asgi.types import Message, Receive, Scope
+from llmgw.errors import ApiError
 
 Address: TypeAlias = tuple[str, str]
 """The other end of a connection as granian has it in a scope: the port is a string."""
@@ -178,21 +179,27 @@ class ClientWatch(AnswerWatch):
         fields: Fields,
         body_timeout_s: float,
         on_loss: Callable[[], None],
+        on_slow_body: Callable[[], None] | None = None,
     ) -> None:
-        """`on_loss` is called once: when the client is known to be gone, or before it is cut off."""
+        """`on_loss` is called once: when the client is known to be gone, or before it is cut off.
+
+        `on_slow_body` is called if the body has not come when the request has lasted for a moment. An
+        ApiError that it raises ends the wait.
+        """
         super().__init__(clients, scope, answer)
         self._receive = receive
         self._body: RequestBody | None = RequestBody(fields, receive, on_end=self._body_is_read)
         """None once it was read."""
         self._body_timeout_s = body_timeout_s
         self._on_loss: Callable[[], None] | None = on_loss
+        self._on_slow_body = on_slow_body
 
     def end(self) -> None:
         """The request ends."""
         super().end()
         # The server's awaitable holds our callback and takes no part in the collection of cycles.
         waiting, self._waiting = self._waiting, None
-        self._body = self._on_loss = None
+        self._body = self._on_loss = self._on_slow_body = None
         if waiting is not None:
             waiting.cancel()
 
@@ -225,6 +232,11 @@ class ClientWatch(AnswerWatch):
             self._watch()
         else:
             self._body.expire_in(self._body_timeout_s)
+            try:
+                if self._on_slow_body is not None:
+                    self._on_slow_body()
+            except ApiError as error:
+                self._body.refuse(error)
 
     def _watch(self) -> None:
         self._clients.reading.add(self)

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Final, TypeAlias
 
 from llmgw.asgi.types import Message, Receive, Scope
@@ -10,6 +11,14 @@ from llmgw.errors import ApiError, ClientGone
 
 _HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 """`uri-host [ ":" port ]` of RFC 9110, section 7.2; it may be empty."""
+
+MAX_HEADERS: Final = 100
+MAX_HEAD_BYTES: Final = 131_072
+"""Limit of request line and headers together; beyond it the answer is 431."""
+PROMISED_BYTES: Final = 65_536
+"""So much of an announced body counts before it has come: enough for nearly all, and no place for a liar."""
+JOINED_PIECES: Final = 256
+TINY_BYTES: Final = 512
 
 Fields: TypeAlias = dict[bytes, list[bytes]]
 """The values of each header, in their order, by its name in lower case."""
@@ -32,6 +41,19 @@ def read_fields(scope: Scope) -> Fields:
     return fields
 
 
+def check_size(scope: Scope) -> None:
+    """The server has limits of its own: of the bytes by the read, of the number over HTTP/1.1 only.
+
+    Raises ApiError: `head_too_large`.
+    """
+    headers = scope["headers"]
+    if len(headers) > MAX_HEADERS or sum(map(len, chain.from_iterable(headers))) > MAX_HEAD_BYTES:
+        message = (
+            f"The request has more than {MAX_HEADERS} headers, or more than {MAX_HEAD_BYTES} bytes of them."
+        )
+        raise ApiError("head_too_large", message)
+
+
 def check_host(fields: Fields, http_version: str) -> None:
     """RFC 9112, section 3.2: exactly one `host` in HTTP/1.1, and a well-formed one.
 
@@ -43,6 +65,23 @@ def check_host(fields: Fields, http_version: str) -> None:
         raise ApiError("invalid_host", "The Host header is repeated or malformed.")
     if http_version == "1.1" and not (hosts and hosts[0]):
         raise ApiError("invalid_host", "The Host header is missing.")
+
+
+class _Pieces(list[bytes]):
+    """The pieces of a body. Tiny ones are joined by the hundred: each costs more memory than it holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._joined = 0
+        self._size = 0
+
+    def append(self, piece: bytes) -> None:
+        super().append(piece)
+        self._size += len(piece)
+        if len(self) - self._joined >= JOINED_PIECES:
+            if self._size < JOINED_PIECES * TINY_BYTES:
+                self[self._joined :] = [b"".join(self[self._joined :])]
+            self._joined, self._size = len(self), 0
 
 
 class RequestBody:
@@ -57,22 +96,25 @@ class RequestBody:
         self._receive = receive
         self._waiting: asyncio.Future[Message] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._expired = False
+        self._refusal: ApiError | None = None
 
     async def read(self, *, limit_bytes: int, hold: Callable[[int], None]) -> Sequence[bytes]:
         """All of it, in the pieces in which it came.
 
-        `hold(size)` is called before so many bytes are kept: with the announced length, else by piece. Raises
-        ApiError: `body_too_large`, `request_timeout`; ClientGone; what `hold` raises.
+        `hold(size)` is called before so many bytes are kept: for an announced body at once, up to
+        `PROMISED_BYTES`, and otherwise by piece. Raises ApiError: `body_too_large`, `request_timeout`;
+        ClientGone; what `hold` raises; what `refuse` was given.
         """
         announced = self._announced()
+        held = 0
         if announced is not None:
             _check_size(announced, limit_bytes)
-            hold(announced)
-        pieces: list[bytes] = []
+            held = min(announced, PROMISED_BYTES)
+            hold(held)
+        pieces = _Pieces()
         size = 0
         try:
-            while not self._expired:
+            while self._refusal is None:
                 # granian returns a future: no task is made of it, and it can be cancelled alone.
                 self._waiting = asyncio.ensure_future(self._receive())
                 message = await self._waiting
@@ -81,28 +123,33 @@ class RequestBody:
                 piece: bytes = message.get("body", b"")
                 size += len(piece)
                 _check_size(size, limit_bytes)
-                if announced is None:
-                    hold(len(piece))
+                if announced is None or size > held:
+                    hold(size - held)
+                    held = size
                 pieces.append(piece)
                 # granian learns only at the next call that there is no more, and a call takes three threads.
                 if size == announced or not message.get("more_body", False):
                     self._on_end()
                     return pieces
         except asyncio.CancelledError:
-            if not self._expired:
+            if self._refusal is None:
                 raise
         finally:
             self._waiting = None
             if self._timer is not None:
                 self._timer.cancel()
-        raise ApiError("request_timeout", "The request body did not arrive in time.")
+        raise self._refusal
 
     def expire_in(self, timeout_s: float) -> None:
         """Wait for what is missing no longer than this."""
         self._timer = asyncio.get_running_loop().call_later(timeout_s, self._expire)
 
     def _expire(self) -> None:
-        self._expired = True
+        self.refuse(ApiError("request_timeout", "The request body did not arrive in time."))
+
+    def refuse(self, error: ApiError) -> None:
+        """Wait for what is missing no longer: the reader gets this error."""
+        self._refusal = error
         if self._waiting is not None:
             self._waiting.cancel()
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Final, Literal, Self
 
 from llmgw.errors import ApiError
+from llmgw.limits.shares import RESERVED, Owner, Shares
 
 ShedReason = Literal["requests", "bytes", "upstream", "files"]
 """Why a request was turned away: `max_in_flight_requests`, `max_in_flight_bytes`, its upstream's
@@ -49,15 +50,44 @@ class Admission:
         self.served = 0
         """Finished since the start; refused ones are not counted."""
         self.bytes = 0
-        """Of request bodies: by `content-length`, else as they arrive."""
+        """Of request bodies: as they arrive, and a little of each that is announced."""
         self._on_shed = on_shed
         self._shed = 0
+        self._shares = Shares()
+        """Of the bytes."""
+        self._arriving = Shares()
+        """Of requests whose bodies are slow to come."""
 
-    def admit(self) -> "Ticket":
-        """Admit a request; use the ticket as a context. Raises ApiError: `overloaded`."""
-        if self.requests >= self.max_requests:
-            raise self.shed("requests", "The gateway serves as many requests as it can.")
-        return Ticket(self)
+    def ticket(self, *owners: Owner) -> "Ticket":
+        """A request's ticket, to be used as a context. No owner's bodies can lock out the others."""
+        return Ticket(self, owners)
+
+    def hold(self, owners: tuple[Owner, ...], size: int, *, alone: bool) -> None:
+        """Count bytes of a body. `alone`: there is no other body. Raises ApiError: `overloaded`."""
+        total = self.bytes + size
+        if total > self.max_bytes:
+            raise self.shed("bytes", "The gateway holds as many bytes of requests as it can.")
+        if total > self.max_bytes * (1 - RESERVED) and owners and not alone:
+            share = self._shares.most(owners) + size
+            if share > self.max_bytes * RESERVED:
+                raise self.shed("bytes", "The bytes of requests that are left are for other keys.")
+        self.bytes = total
+        self._shares.add(owners, size)
+
+    def release(self, owners: tuple[Owner, ...], size: int) -> None:
+        """Give bytes back."""
+        self.bytes -= size
+        self._shares.remove(owners, size)
+
+    def arriving(self, owners: tuple[Owner, ...]) -> None:
+        """Count a request whose body is slow to come, until `arrived`. Raises ApiError: `overloaded`."""
+        if self._arriving.most(owners) >= (self.max_requests + 1) // 2:
+            raise self.shed("requests", "Too many requests of this key or address wait for their bodies.")
+        self._arriving.add(owners, 1)
+
+    def arrived(self, owners: tuple[Owner, ...]) -> None:
+        """It has come, or the request is over."""
+        self._arriving.remove(owners, 1)
 
     def shed(self, reason: ShedReason, why: str) -> ApiError:
         """Count a refused request. Returns the error to raise, `overloaded`."""
@@ -70,25 +100,37 @@ class Admission:
 class Ticket:
     """One request's share of the limits, given back when its context ends."""
 
-    __slots__ = ("_admission", "_bytes", "_slots")
+    __slots__ = ("_admission", "_bytes", "_is_arriving", "_owners", "_slots")
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, owners: tuple[Owner, ...]) -> None:
         self._admission = admission
+        self._owners = owners
         self._bytes = 0
+        self._is_arriving = False
         self._slots: Slots | None = None
 
     def hold(self, size: int) -> None:
         """Count `size` more bytes of body. Raises ApiError: `overloaded`."""
         admission = self._admission
-        if admission.bytes + size > admission.max_bytes:
-            raise admission.shed("bytes", "The gateway holds as many bytes of requests as it can.")
-        admission.bytes += size
+        admission.hold(self._owners, size, alone=admission.bytes == self._bytes)
         self._bytes += size
 
     def release(self) -> None:
         """Give the body's bytes back."""
-        self._admission.bytes -= self._bytes
-        self._bytes = 0
+        if self._bytes:
+            self._admission.release(self._owners, self._bytes)
+            self._bytes = 0
+
+    def arriving(self) -> None:
+        """The body is slow to come. Raises ApiError: `overloaded`."""
+        self._admission.arriving(self._owners)
+        self._is_arriving = True
+
+    def arrived(self) -> None:
+        """It is here, or will not come."""
+        if self._is_arriving:
+            self._is_arriving = False
+            self._admission.arrived(self._owners)
 
     def occupy(self, slots: Slots) -> None:
         """Take a slot of an upstream, and give back the one held before. Raises ApiError: `overloaded`."""
@@ -107,8 +149,11 @@ class Ticket:
             self._slots = None
 
     def __enter__(self) -> Self:
-        """Count the request."""
-        self._admission.requests += 1
+        """Count the request. Raises ApiError: `overloaded`."""
+        admission = self._admission
+        if admission.requests >= admission.max_requests:
+            raise admission.shed("requests", "The gateway serves as many requests as it can.")
+        admission.requests += 1
         return self
 
     def __exit__(
@@ -117,5 +162,6 @@ class Ticket:
         """Give everything back."""
         self.vacate()
         self.release()
+        self.arrived()
         self._admission.requests -= 1
         self._admission.served += 1

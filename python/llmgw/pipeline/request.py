@@ -12,6 +12,7 @@ another one is asked after it failed. What an endpoint brings along is in `body`
 
 import errno
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from llmgw._core import UpstreamError
@@ -25,7 +26,8 @@ from llmgw.errors import ApiError, ClientGone, render_body
 from llmgw.gateway import Gateway
 from llmgw.pipeline.account import Account
 from llmgw.pipeline.attempts import Answer, Attempts
-from llmgw.pipeline.body import Endpoint, Plan
+from llmgw.pipeline.body import Body, Endpoint, Plan
+from llmgw.pipeline.offload import LARGE_BYTES, off_loop
 from llmgw.routing.verdict import upstream_error
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Request:
 
     __slots__ = (
         "_account", "_attempts", "_client", "_endpoint", "_fields", "_gateway", "_key", "_request_id",
-        "_responder",
+        "_responder", "_ticket",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +72,8 @@ class Request:
         self._request_id = request_id
         self._responder = responder
         self._attempts: Attempts | None = None
+        host = (scope.get("client") or ("",))[0]
+        self._ticket = gateway.admission.ticket(key.id, host)
         self._client = ClientWatch(
             gateway.clients,
             scope,
@@ -78,6 +82,7 @@ class Request:
             fields=fields,
             body_timeout_s=gateway.config.server.body_timeout_s,
             on_loss=self._abort,
+            on_slow_body=self._ticket.arriving,
         )
         self._account = Account(gateway, self._client, request_id=request_id, key_id=key.id)
 
@@ -86,7 +91,7 @@ class Request:
         client, account, admission = self._client, self._account, self._gateway.admission
         client.begin()
         try:
-            with admission.admit() as ticket:
+            with self._ticket as ticket:
                 attempts = self._attempts = await self._read(ticket)
                 # Nothing is sent before the first answer: until then any status can be told, and another
                 # target asked.
@@ -119,7 +124,7 @@ class Request:
     async def _read(self, ticket: "Ticket") -> Attempts:
         """Read the request and find out who may answer it. From here on only `Attempts` holds the body."""
         gateway, account = self._gateway, self._account
-        body = self._endpoint(await self._pieces(ticket))
+        body = await self._body(ticket)
         account.stream = body.stream
         model = gateway.router.resolve(body.model, self._key)
         account.model_id = model.id
@@ -135,6 +140,14 @@ class Request:
             request_id=self._request_id,
             heartbeat_line=needs_bare_comments(self._fields),
         )
+
+    async def _body(self, ticket: "Ticket") -> Body:
+        """The request's body after its scan."""
+        pieces = await self._pieces(ticket)
+        ticket.arrived()
+        if sum(map(len, pieces)) < LARGE_BYTES:
+            return self._endpoint(pieces)
+        return await off_loop(partial(self._endpoint, pieces))
 
     async def _pieces(self, ticket: "Ticket") -> Sequence[bytes]:
         """The request's body, as the client meant it."""

@@ -14,7 +14,7 @@ use llmgw_core::request::{self as core, LONG_BODY_BYTES, ThinkingModes, Thinking
 use llmgw_core::turn::key::{FirstCall, TurnKey};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PyBytesMethods};
+use pyo3::types::PyBytes;
 
 use crate::errors::{guard, request_error, value_error};
 use crate::gil::without_gil_if_large;
@@ -128,14 +128,11 @@ pub(crate) enum Body<'py> {
 }
 
 impl Body<'_> {
-    /// The second copy of a body on its way, and the last: the first made Python's bytes of what came.
-    pub(crate) fn joined(self) -> Bytes {
+    /// Its pieces, to be read while other Python threads run.
+    fn pieces(self) -> Vec<PyBackedBytes> {
         match self {
-            Self::Whole(body) => Bytes::copy_from_slice(body.as_bytes()),
-            Self::Pieces(pieces) => {
-                let pieces: Vec<_> = pieces.iter().map(PyBytesMethods::as_bytes).collect();
-                Bytes::from(pieces.concat())
-            }
+            Self::Whole(body) => vec![body.into()],
+            Self::Pieces(pieces) => pieces.into_iter().map(PyBackedBytes::from).collect(),
         }
     }
 }
@@ -149,6 +146,12 @@ fn without_mark(mut body: Bytes) -> Bytes {
     body
 }
 
+/// The second copy of a body on its way, and the last: the first made Python's bytes of what came.
+fn joined_body(pieces: &[PyBackedBytes]) -> Bytes {
+    let pieces: Vec<&[u8]> = pieces.iter().map(|piece| &**piece).collect();
+    Bytes::from(pieces.concat())
+}
+
 /// A body in one piece, and what its scan found.
 pub(crate) fn scanned<Request: Send>(
     py: Python<'_>,
@@ -156,8 +159,13 @@ pub(crate) fn scanned<Request: Send>(
     scan: fn(&[u8]) -> Result<Request, RequestError>,
 ) -> PyResult<(Bytes, Request)> {
     guard(|| {
-        let body = without_mark(body.joined());
-        let request = without_gil_if_large(py, body.len(), || scan(&body));
+        let pieces = body.pieces();
+        let size = pieces.iter().map(|piece| piece.len()).sum();
+        let (body, request) = without_gil_if_large(py, size, || {
+            let body = without_mark(joined_body(&pieces));
+            let request = scan(&body);
+            (body, request)
+        });
         let request = request.map_err(|error| request_error(py, &error))?;
         Ok((body, request))
     })
