@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from llmgw.access.bearer import find_key
 from llmgw.access.key import Key
 from llmgw.asgi.client import AnswerWatch
-from llmgw.asgi.request import Fields, check_host, read_fields
+from llmgw.asgi.request import Fields, check_host, check_size, read_fields
 from llmgw.asgi.request_id import RequestIds
 from llmgw.asgi.responder import JSON, Responder
 from llmgw.asgi.types import Receive, Scope, Send
@@ -132,6 +132,7 @@ class App:
         self, gateway: Gateway, scope: Scope, fields: Fields, receive: Receive, responder: Responder
     ) -> None:
         path: str = scope["path"]
+        check_size(scope)
         check_host(fields, scope["http_version"])
         preflight = gateway.cors.preflight(scope["method"], fields)
         if preflight is not None:

@@ -13,7 +13,7 @@ from tests.support import http2
 from tests.support.chat import streamed
 from tests.support.gateway import Gateway, config_text
 from tests.support.http2 import Kind
-from tests.support.processes import wait_until
+from tests.support.processes import resident_bytes, wait_until
 from tests.support.scripted import EVENT_STREAM_HEAD, ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
 
@@ -62,15 +62,6 @@ def stream_chunk(content: str) -> bytes:
     value = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": delta}
     event = f"data: {json.dumps(value)}\n\n".encode()
     return b"%x\r\n%b\r\n" % (len(event), event)
-
-
-def resident_bytes(pid: int) -> int:
-    [kib] = [
-        int(line.split()[1])
-        for line in Path(f"/proc/{pid}/status").read_text("utf-8").splitlines()
-        if line.startswith("VmRSS:")
-    ]
-    return kib * 1024
 
 
 def wait_closed(gateway: Gateway, connection: socket.socket) -> None:

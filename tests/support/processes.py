@@ -141,3 +141,8 @@ def worker_pids(process: "Process") -> list[int]:
     pid = process.process.pid
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
     return sorted(int(child) for children in tasks for child in children.read_text("ascii").split())
+
+
+def resident_bytes(pid: int) -> int:
+    """The memory that a process has in use (Linux)."""
+    return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -37,6 +37,7 @@ CONTRACT = {
     408: {"request_timeout"},
     413: {"body_too_large"},
     415: {"unsupported_encoding"},
+    431: {"head_too_large"},
     429: {"rate_limit_exceeded", "upstream_rate_limited"},
     500: {"internal_error"},
     502: {"upstream_error", "upstream_unreachable"},

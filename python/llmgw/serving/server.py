@@ -18,6 +18,7 @@ from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
 from granian.server.common import AbstractServer
 
+from llmgw.asgi.request import MAX_HEAD_BYTES
 from llmgw.config import MULTIPROC_ENV, Config
 from llmgw.config.address import local_host, url_of
 from llmgw.config.files import make_private
@@ -33,8 +34,6 @@ from llmgw.serving.worker import load_app
 from llmgw.store.open import opened_store
 
 BACKLOG: Final = 4096
-MAX_HEAD_BYTES: Final = 131_072
-"""Limit of request line and headers together; beyond it the answer is 431."""
 MAX_STREAMS: Final = 32
 """Of one HTTP/2 connection at once."""
 STREAM_BUFFER_BYTES: Final = 65_536
