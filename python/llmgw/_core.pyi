@@ -44,6 +44,20 @@ _Modality: TypeAlias = Literal["image", "video", "audio", "file"]
 _Refused: TypeAlias = Literal[
     "developer_role", "empty_text", "nulls", "max_completion_tokens", "minimal_effort"
 ]
+_Cause: TypeAlias = Literal[
+    "dns",
+    "refused",
+    "no_route",
+    "closed",
+    "local",
+    "tls_unknown_issuer",
+    "tls_expired",
+    "tls_wrong_name",
+    "tls_certificate",
+    "tls_not_spoken",
+    "tls_handshake",
+    "other",
+]
 _ErrorKind: TypeAlias = Literal[
     "unreachable",
     "connect_timeout",
@@ -93,6 +107,10 @@ class UpstreamError(Exception):
     message: str | None
     """The upstream's own error message (at most 2 KiB, its API key blanked out), only where it answered with
     a JSON error. With any status: whether the client may see it is for the caller to say."""
+    code: str | None
+    """The upstream's own name for its error, for the operator (at most 64 bytes, its API key blanked out)."""
+    cause: _Cause | None
+    """Why it is `unreachable`."""
 
 class CoreError(Exception):
     """A defect in the Rust core (a panic). Worth one 500 and a bug report, never a dead worker."""
@@ -364,6 +382,9 @@ class ExchangeReport:
     @property
     def error_kind(self) -> _ErrorKind | None:
         """Also where the failure was told in-band."""
+    @property
+    def error(self) -> UpstreamError | None:
+        """The failure whole, also where it was told in-band. An account of it: it has no traceback."""
     @property
     def first_event_s(self) -> float | None:
         """From the start to the first good event; None before it, and for plain answers."""

@@ -18,6 +18,7 @@ from llmgw.observe.metrics import Metrics
 from llmgw.observe.page import MetricsPage
 from llmgw.reasoning.turns import Reasoning, open_cache
 from llmgw.routing.catalog import Catalog
+from llmgw.routing.health import Health
 from llmgw.routing.retries import RetryBudget
 from llmgw.routing.router import Router
 from llmgw.store import Store, StoreError, store_at
@@ -94,6 +95,7 @@ class Gateway:
                 "consecutive_failures": health.failures,
                 "cooling_s": round(health.cooling_s, 1),
                 "in_flight": health.in_flight,
+                **_last_failure(health),
             }
             for health in self.router.health
         ]
@@ -165,6 +167,13 @@ def hide_secrets(config: Config) -> None:
 def _catalog(config: Config, router: Router) -> Catalog:
     # The catalog describes a model by its first target.
     return Catalog(config, {model.id: model.targets.all[0].route.dialect for model in router.models.values()})
+
+
+def _last_failure(health: Health) -> dict[str, object]:
+    """None of a target that has not failed yet."""
+    if health.last_failure is None:
+        return {}
+    return {"last_failure": health.last_failure, "last_failure_s": round(health.last_failure_age_s, 1)}
 
 
 def _retry_budget(config: Config) -> RetryBudget:

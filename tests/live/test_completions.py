@@ -167,7 +167,7 @@ def test_a_second_target_answers_where_the_first_fails(
         row = gateway.ledger(answer.headers["x-request-id"])
         assert (row["attempts"], row["attempt_errors"], row["upstream"]) == (
             2,
-            "scripted: status 500",
+            'scripted: answered 500 "no"',
             "hasty",
         )
 

@@ -93,5 +93,8 @@ def test_a_certificate_that_nobody_vouches_for(
     before = len(upstream.requests)
     with gateway_for(tmp_path_factory, url, trusts=str(CERTIFICATES / trusted)) as gateway:
         answer = gateway.post(streamed("scripted", script=upstream.script()))
+        row = gateway.ledger(answer.headers["x-request-id"])
     assert (answer.status, answer.error["code"]) == (502, "upstream_unreachable")
+    why = "the certificate is for another name" if host == "127.0.0.1" else "unknown issuer"
+    assert str(row["attempt_errors"]).startswith(f"tls: unreachable: TLS: {why}")
     assert len(upstream.requests) == before

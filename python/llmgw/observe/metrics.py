@@ -205,7 +205,7 @@ class Metrics:
             timers[0].observe(entry.first_event_s)
 
     def attempted(self, upstream: str, outcome: str) -> None:
-        """Count an attempt. `outcome`: `ok`, `client_gone`, or a label that `pipeline.attempts` makes."""
+        """Count an attempt. `outcome`: `ok`, `client_gone`, or a label that `pipeline.failure` makes."""
         self._count(self._attempts, (upstream, outcome))
 
     def fold(self) -> None:

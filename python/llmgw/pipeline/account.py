@@ -22,6 +22,8 @@ CLIENT_GONE: Final = "client_gone"
 CLIENT_STALLED: Final = "client_stalled"
 LEDGER_FAILED: Final = "ledger_failed"
 """The answer was complete, but with `durability = "strict"` its row could not be put on disk."""
+ATTEMPT_ERRORS_CHARS: Final = 2000
+"""What an upstream says makes no row of the ledger longer."""
 _LEDGER_RETRY_AFTER_S: Final = 5
 
 
@@ -50,7 +52,7 @@ class Account:
         self._key_id = key_id
         self._time_s = time.time()
         self._started_s = time.perf_counter()
-        self._failures: list[str] = []
+        self._failures: list[tuple[str, str]] = []
         gateway.metrics.started()
 
     def attempt(self, target: "Target", prepared: "PreparedRequest") -> None:
@@ -60,8 +62,8 @@ class Account:
         self.thinking_asked, self.thinking_sent = prepared.thinking_asked, prepared.thinking_sent
 
     def failed_attempt(self, target: "Target", reason: str) -> None:
-        """An attempt failed and another one follows."""
-        self._failures.append(f"{target.name}: {reason}")
+        """An attempt failed. `reason`: see `pipeline.failure`."""
+        self._failures.append((target.name, reason))
 
     def headers(self) -> Headers:
         """Once an upstream was asked: how often, and what the thinking switch came to."""
@@ -94,10 +96,22 @@ class Account:
         metrics.finished(entry)
         metrics.ended()
         if entry.error_kind is not None and report is not None:
-            logger.warning(
-                "%s: model %s, upstream %s: %s after %.3f s (status %d)",
-                self._request_id, entry.model, entry.upstream, entry.error_kind, entry.total_s, entry.status,
-            )  # fmt: skip
+            self._log(entry)
+
+    def _log(self, entry: LedgerEntry) -> None:
+        lost = entry.error_kind in {CLIENT_GONE, CLIENT_STALLED}
+        if self._failures and not lost:
+            what = "upstream {} {}".format(*self._failures[-1])
+        else:
+            what = f"upstream {entry.upstream}: {entry.error_kind}"
+        attempts = "1 attempt" if entry.attempts == 1 else f"{entry.attempts} attempts"
+        told = "" if lost else f"; client got {entry.status}"
+        # Every Stop button makes one such line.
+        level = logging.INFO if entry.error_kind == CLIENT_GONE else logging.WARNING
+        logger.log(
+            level, "%s: model %s: %s (%s, %s)%s",
+            self._request_id, entry.model, what, attempts, _duration(entry.total_s), told,
+        )  # fmt: skip
 
     def _entry(self, status: int | None, report: "ExchangeReport | None") -> LedgerEntry:
         client = self._client
@@ -124,5 +138,13 @@ class Account:
             thinking_observed=report.reasoning_seen if report else False,
             first_event_s=None if first_event_s is None else first_event_s + self.earlier_s,
             attempts=self.attempts,
-            attempt_errors=", ".join(self._failures) if self._failures else None,
+            attempt_errors=self._attempt_errors(),
         )
+
+    def _attempt_errors(self) -> str | None:
+        text = ", ".join(f"{upstream}: {reason}" for upstream, reason in self._failures)
+        return text[:ATTEMPT_ERRORS_CHARS] or None
+
+
+def _duration(duration_s: float) -> str:
+    return f"{duration_s * 1000:.0f} ms" if duration_s < 1 else f"{duration_s:.1f} s"

@@ -12,7 +12,6 @@ the first is taken from the worker's retry budget, and the total timeout counts 
 import logging
 import random
 import time
-from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from llmgw._core import Exchange, ExchangeReport, PreparedRequest, UpstreamError
@@ -22,6 +21,7 @@ from llmgw.gateway import Gateway
 from llmgw.limits.admission import Ticket
 from llmgw.pipeline.account import CLIENT_GONE, Account
 from llmgw.pipeline.body import KeepReasoning, Plan
+from llmgw.pipeline.failure import failure_text, outcome
 from llmgw.routing.router import Model
 from llmgw.routing.targets import Target
 from llmgw.routing.verdict import Blame, Retry, upstream_verdict
@@ -133,11 +133,10 @@ class Attempts:
             return None
         report = attempt.exchange.report()
         if attempt.is_running:
-            kind = report.error_kind
             if client_lost:
                 self._end(attempt, CLIENT_GONE, Blame.NOBODY)
-            elif kind is not None:
-                self._end(attempt, kind, upstream_verdict(kind)[1])
+            elif report.error is not None:
+                self._failed(attempt, report.error)
             elif report.finish_reason is not None:
                 self._end(attempt, OK, None)
             else:  # broken off on the gateway's own side
@@ -194,13 +193,25 @@ class Attempts:
         attempt = self._last = _Attempt(target, prepared, exchange)
         return attempt
 
-    def _end(
-        self, attempt: _Attempt, outcome: str, blame: Blame | None, retry_after_s: float | None = None
-    ) -> None:
+    def _end(self, attempt: _Attempt, label: str, blame: Blame | None) -> None:
+        self._over(attempt, label)
+        attempt.target.health.end(blame, probe=attempt.is_probe)
+
+    def _over(self, attempt: _Attempt, label: str) -> None:
         attempt.is_running = False
         self._gateway.exchanges.discard(attempt.exchange)
-        attempt.target.health.end(blame, probe=attempt.is_probe, retry_after_s=retry_after_s)
-        self._gateway.metrics.attempted(attempt.target.name, outcome)
+        self._gateway.metrics.attempted(attempt.target.name, label)
+
+    def _failed(self, attempt: _Attempt, error: UpstreamError) -> tuple[Retry, Blame]:
+        """What follows from a failure of the upstream's, which is written down everywhere."""
+        target, text = attempt.target, failure_text(error)
+        retry, blame = upstream_verdict(error.kind, status=error.status)
+        if error.retry_after_s is not None and blame is Blame.UPSTREAM:
+            blame = Blame.PACE  # for example a 503 that says when it will be over
+        self._over(attempt, outcome(error))
+        target.health.end(blame, probe=attempt.is_probe, retry_after_s=error.retry_after_s, failure=text)
+        self._account.failed_attempt(target, text)
+        return retry, blame
 
     def _after(self, attempt: _Attempt, error: UpstreamError) -> tuple[Target, float] | None:
         """The next target and the pause before it; None if the error is to be told.
@@ -209,21 +220,17 @@ class Attempts:
         with them the exchange, until a collection of cycles comes by.
         """
         target = attempt.target
-        retry, blame = upstream_verdict(error.kind, status=error.status)
-        if error.retry_after_s is not None and blame is Blame.UPSTREAM:
-            blame = Blame.PACE  # for example a 503 that says when it will be over
-        self._end(attempt, _outcome(error), blame, error.retry_after_s)
+        retry, blame = self._failed(attempt, error)
         following = self._following(target, retry, blame, error.retry_after_s)
         if following is None:
             return None
         if not self._gateway.retry_budget.take(time.monotonic()):
             self._gateway.metrics.retry_refused()
             return None
-        self._account.failed_attempt(target, _reason(error))
-        self._gateway.metrics.retried(_outcome(error))
+        self._gateway.metrics.retried(outcome(error))
         logger.info(
-            "%s: model %s, upstream %s: %s; asking %s",
-            self._request_id, self._model.id, target.name, _reason(error), following[0].name,
+            "%s: model %s: upstream %s %s; asking %s",
+            self._request_id, self._model.id, target.name, failure_text(error), following[0].name,
         )  # fmt: skip
         return following
 
@@ -246,16 +253,3 @@ class Attempts:
         if pause_s > MAX_PAUSE_S or spent_s + pause_s >= target.total_timeout_s:
             return None
         return target, pause_s
-
-
-def _outcome(error: UpstreamError) -> str:
-    """A metric's label: the kind; for a status its class, except the one that tells of a rate limit."""
-    if error.kind != "status" or error.status is None:
-        return error.kind
-    return "status_429" if error.status == HTTPStatus.TOO_MANY_REQUESTS else f"status_{error.status // 100}xx"
-
-
-def _reason(error: UpstreamError) -> str:
-    """For the ledger: the kind, with the status where it decides."""
-    decides = error.status is not None and error.kind in {"status", "error_event"}
-    return f"{error.kind} {error.status}" if decides else error.kind

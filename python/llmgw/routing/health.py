@@ -41,8 +41,8 @@ class Health:
     """What one worker knows about one model at one upstream."""
 
     __slots__ = (
-        "_clock", "_cool_down", "_doublings", "_observe", "_probes", "_random", "_until_s", "failures",
-        "in_flight", "may_cool", "upstream", "upstream_model",
+        "_clock", "_cool_down", "_doublings", "_failed_at_s", "_observe", "_probes", "_random", "_until_s",
+        "failures", "in_flight", "last_failure", "may_cool", "upstream", "upstream_model",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +64,9 @@ class Health:
         """Attempts that are running."""
         self.failures = 0
         """Consecutive ones."""
+        self.last_failure: str | None = None
+        """What went wrong last, in words. It stays after a success."""
+        self._failed_at_s = 0.0
         self._cool_down = cool_down or CoolDown()
         self._observe = observe
         self._clock = clock
@@ -83,6 +86,11 @@ class Health:
     def cooling_s(self) -> float:
         """The rest of the cool-down; 0 if there is none."""
         return 0.0 if self._until_s is None else max(self._until_s - self._clock(), 0.0)
+
+    @property
+    def last_failure_age_s(self) -> float:
+        """How long ago `last_failure` was."""
+        return self._clock() - self._failed_at_s
 
     @property
     def is_probed(self) -> bool:
@@ -124,9 +132,21 @@ class Health:
             self._let_back()
             self.failures = max(self._cool_down.failures - 1, 0)
 
-    def end(self, blame: Blame | None, *, probe: bool, retry_after_s: float | None = None) -> None:
-        """An attempt is over. `blame` None: it succeeded. `probe`: as `begin` returned, unless `answered`."""
+    def end(
+        self,
+        blame: Blame | None,
+        *,
+        probe: bool,
+        retry_after_s: float | None = None,
+        failure: str | None = None,
+    ) -> None:
+        """An attempt is over. `blame` None: it succeeded. `probe`: as `begin` returned, unless `answered`.
+
+        `failure` is reported as the last one if it is held against the target.
+        """
         self.in_flight -= 1
+        if failure is not None and blame in {Blame.UPSTREAM, Blame.PACE}:
+            self.last_failure, self._failed_at_s = failure, self._clock()
         if probe:
             self._probes -= 1
         if blame is None or blame is Blame.REQUEST:

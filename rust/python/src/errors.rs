@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use llmgw_core::request::error::RequestError as CoreRequestError;
-use llmgw_upstream::ExchangeError;
+use llmgw_upstream::{Cause, ExchangeError};
 use pyo3::exceptions::{PyException, PyRuntimeError, PyStopIteration, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -65,6 +65,7 @@ pub(crate) fn request_error(py: Python<'_>, error: &CoreRequestError) -> PyErr {
     set().err().unwrap_or(exception)
 }
 
+/// Also an account of a failure that is told in-band, and so never raised.
 pub(crate) fn upstream_error(py: Python<'_>, error: &ExchangeError) -> PyErr {
     let exception = UpstreamError::new_err(error.to_string());
     let value = exception.value(py);
@@ -72,7 +73,9 @@ pub(crate) fn upstream_error(py: Python<'_>, error: &ExchangeError) -> PyErr {
         value.setattr("kind", error.kind.as_str())?;
         value.setattr("status", error.status)?;
         value.setattr("retry_after_s", error.retry_after_s)?;
-        value.setattr("message", &error.message)
+        value.setattr("message", &error.message)?;
+        value.setattr("code", &error.code)?;
+        value.setattr("cause", error.cause.map(Cause::as_str))
     };
     set().err().unwrap_or(exception)
 }

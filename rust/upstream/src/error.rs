@@ -56,33 +56,33 @@ named_enum! {
 }
 
 named_enum! {
-    /// Why there was no connection, in words for the operator.
+    /// Why there was no connection, for the operator.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     pub enum Cause {
         /// The name has no address, or nobody could say.
-        Dns = "DNS: the name can't be resolved",
+        Dns = "dns",
         /// Nothing listens there.
-        Refused = "connection refused",
+        Refused = "refused",
         /// The network or the host can't be reached.
-        NoRoute = "no route to the host",
+        NoRoute = "no_route",
         /// It ended before it was one.
-        Closed = "closed while connecting",
+        Closed = "closed",
         /// This machine can't open another one.
-        Local = "no socket left on this machine",
+        Local = "local",
         /// No root certificate vouches for the server's.
-        TlsUnknownIssuer = "TLS: unknown issuer",
+        TlsUnknownIssuer = "tls_unknown_issuer",
         /// The certificate's time is over, or has not come.
-        TlsExpired = "TLS: the certificate is not valid at this time",
+        TlsExpired = "tls_expired",
         /// The certificate is another host's.
-        TlsWrongName = "TLS: the certificate is for another name",
+        TlsWrongName = "tls_wrong_name",
         /// Anything else that is wrong with the certificate.
-        TlsCertificate = "TLS: bad certificate",
+        TlsCertificate = "tls_certificate",
         /// What came is not TLS.
-        TlsNotSpoken = "TLS: the server does not speak it",
+        TlsNotSpoken = "tls_not_spoken",
         /// The two have no version or cipher in common, or the server refused.
-        TlsHandshake = "TLS: no agreement with the server",
+        TlsHandshake = "tls_handshake",
         /// The system says something else.
-        Other = "no connection",
+        Other = "other",
     }
 }
 

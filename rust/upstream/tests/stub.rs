@@ -12,7 +12,7 @@ use llmgw_core::request::UpstreamStream;
 use llmgw_core::request::error::RequestErrorCode;
 use llmgw_core::request::media::Modality;
 use llmgw_core::request::refused::Refused;
-use llmgw_upstream::ErrorKind;
+use llmgw_upstream::{Cause, ErrorKind};
 
 const STUB: &str = include_str!("../../../python/llmgw/_core.pyi");
 
@@ -35,6 +35,7 @@ fn every_name_is_in_the_stub_and_no_other() {
     }
     for (alias, names) in [
         ("_ErrorKind", ErrorKind::ALL.map(ErrorKind::as_str).to_vec()),
+        ("_Cause", Cause::ALL.map(Cause::as_str).to_vec()),
         ("_RequestErrorCode", RequestErrorCode::ALL.map(RequestErrorCode::as_str).to_vec()),
         ("_Mode", modes.map(AnswerMode::as_str).to_vec()),
         ("_Dialect", Dialect::ALL.map(Dialect::as_str).to_vec()),

@@ -301,6 +301,12 @@ impl ExchangeReport {
     }
 
     #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let error = self.0.error.as_ref()?;
+        Some(upstream_error(py, error).into_value(py).into_bound(py).into_any())
+    }
+
+    #[getter]
     fn first_event_s(&self) -> Option<f64> {
         self.0.first_event.map(|first_event| first_event.as_secs_f64())
     }
