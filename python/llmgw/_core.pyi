@@ -147,12 +147,14 @@ class Route:
         thinking_off: bool = True,
         restore_reasoning: bool = False,
         refuses: Sequence[_Refused] = (),
+        provider: str = "",
     ) -> Route:
         """`dialect` None: by pattern. `reasoning_tags` "think": reasoning stands in the content.
 
         `thinking_on`, `thinking_off`: whether the model has that mode. A switch that asks for a mode which it
         lacks is taken out and not sent (`ignored`). `restore_reasoning`: the model refuses assistant messages
-        that called tools and lost their reasoning; so answers' reasoning is gathered, and put back.
+        that lost their reasoning; so answers' reasoning is gathered, and put back. `provider`: whose
+        reasoning that is.
 
         `refuses`: what the upstream gets in other words.
 
@@ -195,21 +197,26 @@ class ChatRequest:
     def media(self) -> list[tuple[_Modality, str]]:
         """What content parts hold beside text, with the path of the first: `messages[2].content[1]`."""
     def lost_turns(self, route: Route) -> int:
-        """How many assistant messages have tool calls and no `reasoning_content` (absent, null or empty).
+        """How many assistant messages have no `reasoning_content` (absent, null or empty).
 
-        0 where the route does not want it back, or where thinking is switched off.
+        0 where the route does not want it back, where no tools are offered and none were called, or where
+        thinking is switched off.
         """
-    def lost_turn_keys(self, scope: bytes) -> list[bytes]:
+    def lost_turn_keys(self, client: bytes, routes: Sequence[Route]) -> list[tuple[list[bytes], list[bytes]]]:
         """What those turns were kept under, if they were: 32 bytes each, in their order.
 
-        A digest over `scope` (whose turns they are) and the id of the turn's first tool call. An id that may
-        come again in another conversation (Kimi's `get_weather:0`) is taken together with the call's name and
-        arguments and all messages before it, the system's apart.
+        For each turn its keys, one for each provider among the routes that want reasoning, and its hints:
+        further keys, the best first, which may lead to one of those if the history is no longer whole.
+
+        A digest over `client` (whose turns they are), the provider, and the id of the turn's first tool call.
+        A turn without one, or with an id that may come again in another conversation (Kimi's
+        `get_weather:0`), is known by what it says and by all messages before it, the system's apart. What
+        counts is what messages say, not how they are written.
         """
     def rewrite(self, route: Route, *, reasoning: Sequence[bytes | None] = ()) -> PreparedRequest:
         """The body for the upstream.
 
-        `reasoning`: what was kept for each of `lost_turn_keys`, as `Exchange.tool_turns` gave it. It goes in
+        `reasoning`: what was kept for each of `lost_turn_keys`, as `Exchange.turns` gave it. It goes in
         where `lost_turns` counts it, 16 MiB at most, the last turns first. What can't stand in a JSON string
         is passed over.
         """
@@ -249,7 +256,7 @@ class PreparedRequest:
         """In which dialect the switch was sent, if it was; None: there was none to be sent."""
     @property
     def keeps_reasoning(self) -> bool:
-        """Whether `Exchange.tool_turns` is worth asking: the route wants reasoning back."""
+        """Whether `Exchange.turns` is worth asking: the route wants reasoning back."""
     @property
     def restored(self) -> int:
         """How many messages have got their reasoning back."""
@@ -335,8 +342,8 @@ class Exchange:
         So a block after which this is True is the one that ends the answer.
         """
     def report(self) -> ExchangeReport: ...
-    def tool_turns(self, request: ChatRequest, scope: bytes) -> list[tuple[bytes, bytes | None]]:
-        """The key (see `ChatRequest.lost_turn_keys`) and the reasoning of each choice that called tools.
+    def turns(self, request: ChatRequest, client: bytes) -> list[tuple[bytes, list[bytes], bytes | None]]:
+        """The key, the hints (see `ChatRequest.lost_turn_keys`) and the reasoning of each choice.
 
         `request` is the one that is answered. The reasoning is as it stands between the quotes of a JSON
         string, or None if there were more than 256 KiB in the answer. Empty unless the route wants reasoning

@@ -34,6 +34,14 @@ REFUSALS = {
         "thinking is enabled but reasoning_content is missing in assistant tool call message at index 1"
     ),
 }
+EITHER = """
+[[models]]
+id = "either"
+targets = [
+  {upstream = "kimi", upstream_model = "kimi-k2.6", priority = 1},
+  {upstream = "deepseek", upstream_model = "deepseek-v4-pro", priority = 2},
+]
+"""
 SECRET_WORDS = "simulated reasoning"
 """They stand in the reasoning of every simulated answer."""
 
@@ -53,6 +61,7 @@ def config(simulator: SimulatorProcess, *, workers: int = 1, cache: str = "") ->
     ):
         names = f'id = "{model}"\nupstream = "{upstream}"\nupstream_model = "{upstream_model}"'
         parts.append(f"[[models]]\n{names}\n{more}")
+    parts.append(EITHER)
     return "\n\n".join(parts) + "\n"
 
 
@@ -106,21 +115,25 @@ class Conversation:
     more: dict[str, Any] = field(default_factory=dict)
     reasoning: list[str] = field(default_factory=list)
     """What the streams showed of it, for turns with tool calls."""
+    written: Callable[[list[Any]], list[Any]] = list
+    """How the client writes its history."""
 
-    def ask(self, question: str, *, stream: bool) -> str:
+    def ask(self, question: str, *, stream: bool, rounds: int = 1) -> str:
         """A question, the tool calls that answer it, their results, and the text that comes of them."""
         self.messages.append({"role": "user", "content": question})
-        calls = self.turn(stream=stream)["tool_calls"]
-        for call in calls:
-            content = f"18 degrees, says {call['function']['name']}"
-            self.messages.append({"role": "tool", "tool_call_id": call["id"], "content": content})
+        for number in range(rounds):
+            choice = {"tool_choice": "required"} if number else {}
+            for call in self.turn(stream=stream, **choice)["tool_calls"]:
+                content = f"18 degrees, says {call['function']['name']}"
+                self.messages.append({"role": "tool", "tool_call_id": call["id"], "content": content})
         text: str = self.turn(stream=stream)["content"]
         return text
 
-    def turn(self, *, stream: bool) -> Any:  # noqa: ANN401 - a message as JSON
+    def turn(self, *, stream: bool, **more: Any) -> Any:  # noqa: ANN401 - a message as JSON
         """One request; the answer's message goes to the history."""
         tools = [WEATHER, CLOCK]
-        parameters: dict[str, Any] = {"model": self.model, "messages": self.messages, "tools": tools}
+        messages = self.written(self.messages)
+        parameters: dict[str, Any] = {"model": self.model, "messages": messages, "tools": tools, **more}
         parameters |= {"user": self.mark, **self.more}
         create = self.client.chat.completions.create
         if stream:
@@ -154,10 +167,16 @@ def merged(stream: Any) -> tuple[dict[str, Any], str]:  # noqa: ANN401 - the SDK
     return message, reasoning
 
 
+def last_messages(simulator: SimulatorProcess, conversation: Conversation) -> list[dict[str, Any]]:
+    """The messages in the last request of a conversation, as the provider got them."""
+    messages: list[dict[str, Any]] = json.loads(simulator.requests(conversation.mark)[-1].body)["messages"]
+    return messages
+
+
 def sent(simulator: SimulatorProcess, conversation: Conversation) -> list[str | None]:
-    """The reasoning of the tool calls in the last request of a conversation, as the provider got it."""
-    body = json.loads(simulator.requests(conversation.mark)[-1].body)
-    return [m.get("reasoning_content") for m in body["messages"] if m.get("tool_calls")]
+    """The reasoning of the tool calls among them."""
+    messages = last_messages(simulator, conversation)
+    return [m.get("reasoning_content") for m in messages if m.get("tool_calls")]
 
 
 def outcomes(gateway: Gateway) -> dict[str, float]:
@@ -165,6 +184,53 @@ def outcomes(gateway: Gateway) -> dict[str, float]:
     text = httpx.get(f"{gateway.url}/metrics", trust_env=False).text
     lines = [line for line in text.splitlines() if line.startswith("llmgw_reasoning_turns_total{")]
     return {line.split('"')[1]: float(line.rsplit(" ", 1)[1]) for line in lines}
+
+
+def respaced(messages: list[Any]) -> list[Any]:
+    """As Copilot CLI resumes a session: arguments written anew, null members gone, another one there."""
+    copies: list[Any] = json.loads(json.dumps(messages))
+    for message in copies:
+        for name in [name for name, value in message.items() if value is None]:
+            del message[name]
+        for call in message.get("tool_calls", []):
+            arguments = dict(reversed(json.loads(call["function"]["arguments"]).items()))
+            call["function"]["arguments"] = json.dumps(arguments, indent=1)
+            call["index"] = 0
+    return copies
+
+
+def in_parts(messages: list[Any]) -> list[Any]:
+    """As Continue and the AI SDK do: texts as lists of parts, nothing beside calls, blank reasoning."""
+    copies: list[Any] = json.loads(json.dumps(messages))
+    for message in copies:
+        text = message.get("content")
+        message["content"] = [{"type": "text", "text": text}] if text else ""
+        if message["role"] == "assistant":
+            message |= {"refusal": None, "reasoning_content": ""}
+        for call in message.get("tool_calls", []):
+            arguments = json.loads(call["function"]["arguments"])
+            call["function"]["arguments"] = json.dumps(arguments, separators=(",", ":"))
+    return copies
+
+
+def trimmed(messages: list[Any]) -> list[Any]:
+    """As gptme does: texts without white space around them, and the time of day at the front."""
+    now = {"role": "system", "content": f"It is {time.time()}."}
+    copies: list[Any] = json.loads(json.dumps(messages))
+    for message in copies:
+        message["content"] = (message.get("content") or "").strip()
+    return [now, *copies]
+
+
+def without_the_oldest(messages: list[Any]) -> list[Any]:
+    """As clients do whose history has become too long: only what followed the last two questions is left."""
+    questions = [at for at, message in enumerate(messages) if message["role"] == "user"]
+    return messages[questions[-2] :] if len(questions) > 2 else messages
+
+
+def mixed(messages: list[Any]) -> list[Any]:
+    """Another way each time, as when several programs go on with one session."""
+    return (respaced, in_parts, trimmed, list)[len(messages) % 4](messages)
 
 
 def three_turns(conversation: Conversation, mix: Sequence[bool]) -> None:
@@ -187,6 +253,60 @@ def test_three_turns(
         assert city in (reasoning or "")
     for shown in conversation.reasoning:
         assert shown in reached
+
+
+@pytest.mark.parametrize("model", [*MODELS, "merged"])
+@pytest.mark.parametrize("written", [list, respaced, in_parts, trimmed, without_the_oldest, mixed])
+@pytest.mark.parametrize("stream", [True, False])
+def test_two_rounds_and_a_second_question_however_a_client_writes(
+    alone: Gateway,
+    simulator: SimulatorProcess,
+    sdk: Callable[..., OpenAI],
+    model: str,
+    written: Callable[[list[Any]], list[Any]],
+    *,
+    stream: bool,
+) -> None:
+    conversation = Conversation(sdk(alone), model, written=written)
+    for city in CITIES:
+        # Asked by no other conversation of this key: a shortened history is known by its last question.
+        question = f"{conversation.mark}: how is the weather in {city}?"
+        conversation.ask(question, stream=stream, rounds=2)
+    answers = [m for m in last_messages(simulator, conversation) if m["role"] == "assistant"]
+    assert len(answers) == (5 if written is without_the_oldest else 8)
+    for answer in answers:
+        assert SECRET_WORDS in (answer.get("reasoning_content") or "")
+    texts = [m["reasoning_content"] for m in answers if not m.get("tool_calls")]
+    assert len(texts) == len(set(texts))
+
+
+def test_tools_may_be_offered_later(
+    alone: Gateway, simulator: SimulatorProcess, sdk: Callable[..., OpenAI]
+) -> None:
+    conversation = Conversation(sdk(alone), "deepseek-v4-pro")
+    conversation.messages.append({"role": "user", "content": "Who are you?"})
+    conversation.turn(stream=False, tools=[])
+    conversation.ask("How is the weather in Paris?", stream=False)
+    answers = [m for m in last_messages(simulator, conversation) if m["role"] == "assistant"]
+    assert [SECRET_WORDS in m["reasoning_content"] for m in answers] == [True, True]
+
+
+def test_no_provider_gets_another_one_s_reasoning(
+    alone: Gateway, simulator: SimulatorProcess, sdk: Callable[..., OpenAI]
+) -> None:
+    conversation = Conversation(sdk(alone), "deepseek-v4-pro")
+    conversation.ask("How is the weather in Paris?", stream=False)
+    conversation.model = "kimi-k2.6"
+    with pytest.raises(BadRequestError, match="reasoning_content is missing"):
+        conversation.ask("And in Tokyo?", stream=False)
+    assert sent(simulator, conversation) == [None]
+    # Its other model is no other provider, and targets of one model stand in for each other.
+    for model in ("by-object", "either"):
+        conversation.messages.pop()
+        conversation.model = model
+        conversation.ask("And in Tokyo?", stream=False)
+        assert None not in sent(simulator, conversation)
+        conversation.messages.append({"role": "user", "content": "Thank you."})
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -325,7 +445,7 @@ def test_it_is_counted_and_stands_nowhere_else(alone: Gateway, sdk: Callable[...
         conversation.ask("And in Tokyo?", stream=False)
     after = outcomes(alone)
     grown = {name: after[name] - before.get(name, 0.0) for name in after}
-    assert {name: count for name, count in grown.items() if count} == {"kept": 1, "restored": 1, "missing": 1}
+    assert {name: count for name, count in grown.items() if count} == {"kept": 2, "restored": 1, "missing": 2}
     assert alone.ledger_rows()
     database = b"".join(
         file.read_bytes() for file in alone.database.parent.glob("gateway.db*") if file.is_file()

@@ -13,13 +13,15 @@ from llmgw import _core
 from llmgw.access.key import Key
 from llmgw.config import CacheConfig, Config, parse_config
 from llmgw.reasoning.redis import REDIS_PAUSE_S, RedisStore
-from llmgw.reasoning.store import ENTRY_OVERHEAD_BYTES, CacheError, MemoryStore
+from llmgw.reasoning.shares import ENTRY_OVERHEAD_BYTES, Shares
+from llmgw.reasoning.store import CacheError, KeptTurn, MemoryStore, Patience, ReasoningStore
 from llmgw.reasoning.turns import Reasoning, open_cache, sharing_problem
 from tests.support.processes import free_port
 
 KEYS = [bytes([number]) * 32 for number in range(4)]
 KEY = Key(1, "", "", b"d" * 32, None, datetime.now(UTC), None, None)
-WANTS = _core.Route("deepseek-v4-pro", restore_reasoning=True)
+OTHERS = b"e" * 32
+WANTS = _core.Route("deepseek-v4-pro", restore_reasoning=True, provider="http://a.example")
 LOST = (
     b'{"model": "m", "messages": [{"role": "assistant", "tool_calls": [{"id": "call_0123456789",'
     b' "type": "function", "function": {"name": "f", "arguments": "{}"}}]}]}'
@@ -43,13 +45,18 @@ class Broken:
     def __init__(self) -> None:
         self.broken = True
 
-    async def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
+    async def get(self, client: bytes, keys: Sequence[bytes], patience: Patience) -> list[bytes | None]:
         """Always the same."""
+        del client, patience
         if self.broken:
             raise CacheError("it is on fire")
         return [b"hm"] * len(keys)
 
-    async def put(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
+    async def find(self, client: bytes, hints: Sequence[bytes], patience: Patience) -> list[bytes | None]:
+        """Not asked for here."""
+        raise NotImplementedError
+
+    async def put(self, client: bytes, turns: Sequence[KeptTurn], patience: Patience) -> None:
         """Not asked for here."""
         raise NotImplementedError
 
@@ -57,12 +64,21 @@ class Broken:
         """Nothing."""
 
 
-def get(store: MemoryStore, *keys: bytes) -> list[bytes | None]:
-    return asyncio.run(store.get(keys))
+def get(store: ReasoningStore, *keys: bytes) -> list[bytes | None]:
+    return asyncio.run(store.get(KEY.digest, keys, Patience()))
 
 
-def put(store: MemoryStore, *entries: tuple[bytes, bytes]) -> None:
-    asyncio.run(store.put(entries))
+def find(store: ReasoningStore, *hints: bytes) -> list[bytes | None]:
+    return asyncio.run(store.find(KEY.digest, hints, Patience()))
+
+
+def put(
+    store: ReasoningStore,
+    *entries: tuple[bytes, bytes],
+    hints: Sequence[bytes] = (),
+    client: bytes = KEY.digest,
+) -> None:
+    asyncio.run(store.put(client, [KeptTurn(key, hints, text) for key, text in entries], Patience()))
 
 
 def test_memory_gives_what_it_got() -> None:
@@ -70,7 +86,7 @@ def test_memory_gives_what_it_got() -> None:
     put(store, (KEYS[0], b"zero"), (KEYS[1], b"one"))
     put(store, (KEYS[0], b"anew"))
     assert get(store, KEYS[1], KEYS[2], KEYS[0], KEYS[1]) == [b"one", None, b"anew", b"one"]
-    assert store.bytes == len(b"anewone") + 2 * ENTRY_OVERHEAD_BYTES
+    assert store.shares.bytes == len(b"anewone") + 2 * ENTRY_OVERHEAD_BYTES
 
 
 def test_memory_forgets_what_was_not_used_for_its_time() -> None:
@@ -81,10 +97,10 @@ def test_memory_forgets_what_was_not_used_for_its_time() -> None:
     assert get(store, KEYS[0]) == [b"used"]
     clock.now_s += 40
     assert get(store, KEYS[1], KEYS[0]) == [None, b"used"]
-    assert store.bytes == len(b"used") + ENTRY_OVERHEAD_BYTES
+    assert store.shares.bytes == len(b"used") + ENTRY_OVERHEAD_BYTES
     clock.now_s += 60
     put(store)
-    assert store.bytes == 0
+    assert store.shares.bytes == 0
 
 
 def test_memory_is_bounded_and_the_least_used_goes_first() -> None:
@@ -96,7 +112,43 @@ def test_memory_is_bounded_and_the_least_used_goes_first() -> None:
     assert [text is not None for text in get(store, *KEYS)] == [True, False, True, True]
     put(store, (KEYS[1], b"z" * 100_000))
     assert get(store, KEYS[1]) == [None], "larger than all there is"
-    assert store.bytes == 0
+    assert store.shares.bytes == 0
+
+
+def test_a_hint_leads_to_one_turn_or_nowhere() -> None:
+    store = MemoryStore(ttl_s=60, max_bytes=10_000)
+    put(store, (KEYS[0], b"zero"), hints=[KEYS[2], KEYS[3]])
+    put(store, (KEYS[0], b"anew"), hints=[KEYS[2], KEYS[3]])
+    assert find(store, KEYS[3], KEYS[2], b"?") == [KEYS[0], KEYS[0], None]
+    put(store, (KEYS[1], b"one"), hints=[KEYS[3]])
+    assert find(store, KEYS[2], KEYS[3]) == [KEYS[0], None]
+    put(store, (KEYS[1], b"one"), hints=[KEYS[3]])
+    assert find(store, KEYS[3]) == [None]
+
+
+def test_whoever_holds_most_loses_first() -> None:
+    cost_bytes = 100 + ENTRY_OVERHEAD_BYTES
+    store = MemoryStore(ttl_s=60, max_bytes=10 * cost_bytes)
+    put(store, (KEYS[0], b"x" * 100), (KEYS[1], b"x" * 100), client=OTHERS)
+    flood = [bytes([number]) * 31 for number in range(200)]
+    for key in flood:
+        put(store, (key, b"y" * 100))
+    assert store.shares.bytes == 10 * cost_bytes
+    assert None not in get(store, KEYS[0], KEYS[1], *flood[-8:])
+    assert get(store, *flood[:-8]) == [None] * 192
+    # It has become the largest itself, and takes nothing from those that hold less now.
+    for number in range(10):
+        put(store, (bytes([number]) * 30, b"x" * 100), client=OTHERS)
+    assert sum(text is not None for text in get(store, *flood[-8:])) == 5
+
+
+def test_shares_of_many_clients_stay_cheap() -> None:
+    shares = Shares(ttl_s=60, max_bytes=500 * ENTRY_OVERHEAD_BYTES)
+    for number in range(5000):
+        shares.add(b"%d" % (number % 1000), b"%d" % number, 0)
+        shares.evicted()
+    assert shares.bytes == 500 * ENTRY_OVERHEAD_BYTES
+    assert shares.expired() == []
 
 
 @pytest.mark.parametrize(("url", "kind"), [(None, MemoryStore), ("redis://127.0.0.1:1/0", RedisStore)])
@@ -113,12 +165,14 @@ def test_redis_that_is_not_there_is_left_in_peace_for_a_while() -> None:
     clock = Clock()
 
     async def run() -> list[str]:
-        store = RedisStore(f"redis://:hunter2@127.0.0.1:{free_port()}/0", ttl_s=60, clock=clock)
+        store = RedisStore(
+            f"redis://:hunter2@127.0.0.1:{free_port()}/0", ttl_s=60, max_bytes=1000, clock=clock
+        )
         said = []
         for wait_s in (0.0, REDIS_PAUSE_S / 2, REDIS_PAUSE_S):
             clock.now_s += wait_s
             with pytest.raises(CacheError) as caught:
-                await store.put([(KEYS[0], b"secret")])
+                await store.put(KEY.digest, [KeptTurn(KEYS[0], [], b"secret")], Patience())
             said.append(str(caught.value))
         await store.close()
         return said
@@ -133,7 +187,7 @@ def test_a_broken_store_costs_nothing_but_the_reasoning(caplog: pytest.LogCaptur
     request = _core.ChatRequest(LOST)
 
     def rewrite() -> _core.PreparedRequest:
-        return asyncio.run(reasoning.rewriter(request, [WANTS], KEY))(WANTS)
+        return asyncio.run(reasoning.of(request, [WANTS], KEY).rewriter())(WANTS)
 
     with caplog.at_level(logging.WARNING, "llmgw"):
         plain = request.rewrite(WANTS).body
@@ -153,11 +207,11 @@ def test_what_is_not_kept_is_counted_as_missing() -> None:
     store = MemoryStore(ttl_s=60, max_bytes=10_000)
     reasoning = Reasoning(store, lambda outcome, turns: counted.append((outcome, turns)))
     request = _core.ChatRequest(LOST)
-    prepared = asyncio.run(reasoning.rewriter(request, [WANTS], KEY))(WANTS)
+    prepared = asyncio.run(reasoning.of(request, [WANTS], KEY).rewriter())(WANTS)
     assert (prepared.restored, counted) == (0, [("missing", 1)])
-    [key] = request.lost_turn_keys(KEY.digest)
+    [([key], [])] = request.lost_turn_keys(KEY.digest, [WANTS])
     put(store, (key, b"hm"))
-    prepared = asyncio.run(reasoning.rewriter(request, [WANTS], KEY))(WANTS)
+    prepared = asyncio.run(reasoning.of(request, [WANTS], KEY).rewriter())(WANTS)
     assert (prepared.restored, counted[1:]) == (1, [("restored", 1)])
 
 
@@ -166,9 +220,10 @@ def test_only_the_target_that_wants_it_gets_it() -> None:
     store = MemoryStore(ttl_s=60, max_bytes=10_000)
     reasoning = Reasoning(store, lambda outcome, turns: counted.append((outcome, turns)))
     request = _core.ChatRequest(LOST)
-    put(store, (request.lost_turn_keys(KEY.digest)[0], b"hm"))
+    [([key], _)] = request.lost_turn_keys(KEY.digest, [WANTS])
+    put(store, (key, b"hm"))
     other = _core.Route("glm-5")
-    rewrite = asyncio.run(reasoning.rewriter(request, [other, WANTS], KEY))
+    rewrite = asyncio.run(reasoning.of(request, [other, WANTS], KEY).rewriter())
     assert b"reasoning_content" not in rewrite(other).body
     assert counted == []
     assert b'"reasoning_content": "hm"' in rewrite(WANTS).body
@@ -178,8 +233,13 @@ def test_only_the_target_that_wants_it_gets_it() -> None:
 def test_the_boundary_of_lost_turns() -> None:
     request = _core.ChatRequest(LOST)
     assert (request.lost_turns(WANTS), request.lost_turns(_core.Route("m"))) == (1, 0)
-    [one] = request.lost_turn_keys(b"a")
-    assert (len(one), request.lost_turn_keys(b"b") == [one]) == (32, False)
+    [([one], hints)] = request.lost_turn_keys(b"a", [WANTS])
+    assert (len(one), hints) == (32, [])
+    assert request.lost_turn_keys(b"b", [WANTS]) != [([one], [])]
+    elsewhere = _core.Route("deepseek-v4-pro", restore_reasoning=True, provider="http://b.example")
+    [([same, other], _)] = request.lost_turn_keys(b"a", [WANTS, elsewhere, WANTS, _core.Route("m")])
+    assert same == one
+    assert other != one
     assert request.rewrite(WANTS).keeps_reasoning
     assert not request.rewrite(_core.Route("m")).keeps_reasoning
     for bad in (b'x", "y": "', b"\xff"):

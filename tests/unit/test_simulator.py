@@ -178,6 +178,26 @@ def test_deepseek_takes_a_tool_turn_back_only_with_its_reasoning(reasoning: str)
 
 
 @pytest.mark.parametrize(
+    ("model", "more", "reasoning", "status"),
+    [
+        ("deepseek-v4-pro", {"tools": [WEATHER]}, "because", 200),
+        ("deepseek-v4-pro", {"tools": [WEATHER]}, None, 400),
+        ("deepseek-v4-pro", {"tools": [WEATHER]}, "", 400),
+        ("deepseek-v4-pro", {"tools": [WEATHER], "thinking": OFF}, None, 200),
+        ("deepseek-v4-pro", {"tools": []}, None, 200),
+        ("deepseek-v4-pro", {}, None, 200),
+        ("kimi-k2.6", {"tools": [WEATHER]}, None, 200),
+    ],
+)
+def test_who_wants_the_reasoning_of_a_plain_answer(
+    model: str, more: Json, reasoning: str | None, status: int
+) -> None:
+    answer = {"role": "assistant", "content": "It rains.", "reasoning_content": reasoning}
+    messages = [CALLED[0], answer, {"role": "user", "content": "And in Rome?"}]
+    assert chat(model, messages=messages, **more).status_code == status
+
+
+@pytest.mark.parametrize(
     ("family", "expected"),
     [
         ("qwen", {"message", "type", "param", "code"}),

@@ -15,7 +15,7 @@ from llmgw.cli.table import add_json_option, print_json, print_table
 from llmgw.cli.trial import Trial, number_of_targets, try_all
 from llmgw.config import CacheConfig, Config, ConfigError
 from llmgw.config.address import local_host, url_of
-from llmgw.reasoning.store import CacheError
+from llmgw.reasoning.store import CacheError, Patience
 from llmgw.reasoning.turns import open_cache, sharing_problem
 
 EPILOG: Final = """\
@@ -180,7 +180,7 @@ async def probe_cache(config: CacheConfig) -> Verdict | None:
         return None
     store = open_cache(config)
     try:
-        await store.get([_NO_KEY])
+        await store.get(_NO_KEY, [_NO_KEY], Patience())
     except CacheError as error:
         return Verdict("fault", f"can't be used ({error})")
     finally:

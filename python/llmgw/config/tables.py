@@ -95,7 +95,7 @@ class LedgerConfig(Table):
 
 
 class CacheConfig(Table):
-    """`[cache]`: where the reasoning of tool calls is kept for a while."""
+    """`[cache]`: where the reasoning of earlier turns is kept for a while."""
 
     url: SecretStr | None = None
     """A Redis URL, which may contain a password. None: each worker's own memory."""
@@ -189,7 +189,7 @@ class ModelConfig(Table):
     thinking_fallback: Literal["error", "drop"] = "error"
     """What to do if the model lacks the mode that is asked for: refuse, or send no switch."""
     restore_reasoning: bool | None = None
-    """Keep the reasoning of tool calls and restore it where it is missing. None: DeepSeek and Kimi."""
+    """Keep the reasoning of earlier turns and restore it where it is missing. None: DeepSeek and Kimi."""
     refuses: Refusals | None = None
     """What the provider gets in other words. None: what the family is known to refuse."""
     developer_role: DeveloperRole | None = None

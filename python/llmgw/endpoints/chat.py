@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Sequence
 from typing import Final
 
-from llmgw._core import ChatRequest, Exchange
+from llmgw._core import ChatRequest
 from llmgw.access.key import Key
 from llmgw.gateway import Gateway
 from llmgw.pipeline.body import Plan, scan
@@ -31,9 +31,5 @@ class ChatBody:
         return self._with_reasoning(gateway, model, key) if model.wants_reasoning else Plan(request.rewrite)
 
     async def _with_reasoning(self, gateway: Gateway, model: Model, key: Key) -> Plan:
-        request = self._request
-
-        async def keep_reasoning(exchange: Exchange) -> None:
-            await gateway.reasoning.keep(exchange, request, key)
-
-        return Plan(await gateway.reasoning.rewriter(request, model.routes, key), keep_reasoning)
+        reasoning = gateway.reasoning.of(self._request, model.routes, key)
+        return Plan(await reasoning.rewriter(), reasoning.keep)

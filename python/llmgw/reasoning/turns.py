@@ -1,9 +1,11 @@
-"""How the reasoning of tool calls is kept, and restored in requests whose client dropped it.
+"""How the reasoning of answers is kept, and restored in requests whose client dropped it.
 
-DeepSeek and Kimi refuse the turn after a tool call unless the assistant message includes its reasoning. Most
-clients drop it, and answers that are not streamed never carry it. So it is kept here, under a key that Rust
-derives from the client's API key and the call's id (`_core.ChatRequest.lost_turn_keys`), and spliced into the
-next request. One API key's reasoning can never reach another API key's request.
+DeepSeek and Kimi refuse a request with tools if its assistant messages lack their reasoning. Most clients
+drop it, and answers that are not streamed never carry it. So it is kept here, under a key that Rust derives
+from the client's API key, the provider that answered, and what the answer says
+(`_core.ChatRequest.lost_turn_keys`), and spliced into the next request. One API key's reasoning can never
+reach another API key's request. It goes back to the provider it came from, or to another one only if the
+operator has made both targets of the model that is asked, so that they stand in for each other.
 
 It is kept in this process's memory, or in Redis for several workers or machines. If the store fails, a
 request is sent as the client wrote it, and the upstream may refuse it. Kept reasoning goes nowhere else: it
@@ -12,19 +14,20 @@ is in no log line and no ledger row.
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from llmgw._core import ChatRequest, Exchange, PreparedRequest, Route
 from llmgw.access.key import Key
 from llmgw.config import CacheConfig, Config
 from llmgw.reasoning.redis import RedisStore
-from llmgw.reasoning.store import CacheError, MemoryStore, ReasoningStore
+from llmgw.reasoning.store import CacheError, KeptTurn, MemoryStore, Patience, ReasoningStore
 
 logger = logging.getLogger(__name__)
 
 _SHOWN_MODELS: Final = 3
 
 CountTurns = Callable[[str, int], None]
+LostTurn: TypeAlias = tuple[list[bytes], list[bytes]]
 
 
 class Reasoning:
@@ -32,68 +35,112 @@ class Reasoning:
 
     def __init__(self, store: ReasoningStore, count: CountTurns) -> None:
         """`count(outcome, turns)`: `kept`, `too_long`, `restored`, `missing` or `failed`."""
-        self._store = store
-        self._count = count
+        self.store = store
+        self.count = count
         self._failing = False
 
-    async def rewriter(
-        self, request: ChatRequest, routes: Sequence[Route], key: Key
-    ) -> Callable[[Route], PreparedRequest]:
-        """`request.rewrite`, which also restores kept reasoning. Never raises.
-
-        `routes`: all routes that the request may take.
-        """
-        lost = max(request.lost_turns(route) for route in routes)
-        if not lost:
-            return request.rewrite
-        try:
-            kept = await self._store.get(request.lost_turn_keys(key.digest))
-        except CacheError as error:
-            self._failed(error, lost)
-            return request.rewrite
-        self._works()
-
-        def rewrite(route: Route) -> PreparedRequest:
-            prepared = request.rewrite(route, reasoning=kept)
-            if prepared.restored:
-                self._count("restored", prepared.restored)
-            missing = request.lost_turns(route) - prepared.restored
-            if missing:
-                self._count("missing", missing)
-            return prepared
-
-        return rewrite
-
-    async def keep(self, exchange: Exchange, request: ChatRequest, key: Key) -> None:
-        """Keep the reasoning of a complete answer. Call it before the client sees the end. Never raises."""
-        turns = exchange.tool_turns(request, key.digest)
-        entries = [(turn, reasoning) for turn, reasoning in turns if reasoning is not None]
-        if len(entries) < len(turns):
-            self._count("too_long", len(turns) - len(entries))
-        if not entries:
-            return
-        try:
-            await self._store.put(entries)
-        except CacheError as error:
-            self._failed(error, len(entries))
-            return
-        self._works()
-        self._count("kept", len(entries))
+    def of(self, request: ChatRequest, routes: Sequence[Route], key: Key) -> "RequestReasoning":
+        """The reasoning of one request and its answer. `routes`: all that the request may take."""
+        return RequestReasoning(self, request, routes, key)
 
     async def close(self) -> None:
         """Close the store."""
-        await self._store.close()
+        await self.store.close()
 
-    def _failed(self, error: CacheError, turns: int) -> None:
-        self._count("failed", turns)
+    def failed(self, error: CacheError, turns: int) -> None:
+        """The store could not be used for these turns."""
+        self.count("failed", turns)
         if not self._failing:
             self._failing = True
             logger.error("the cache fails, reasoning is neither kept nor put back: %s", error)
 
-    def _works(self) -> None:
+    def works(self) -> None:
+        """The store could be used."""
         if self._failing:
             self._failing = False
             logger.warning("the cache works again")
+
+
+class RequestReasoning:
+    """The reasoning of one request: of its earlier turns, and of its answer."""
+
+    __slots__ = ("_client", "_patience", "_reasoning", "_request", "_routes")
+
+    def __init__(self, reasoning: Reasoning, request: ChatRequest, routes: Sequence[Route], key: Key) -> None:
+        """Nothing is read or kept yet."""
+        self._reasoning = reasoning
+        self._request = request
+        self._routes = routes
+        self._client = key.digest
+        self._patience = Patience()
+
+    async def rewriter(self) -> Callable[[Route], PreparedRequest]:
+        """The request's `rewrite`, which also restores kept reasoning. Never raises."""
+        request, reasoning = self._request, self._reasoning
+        lost = max(request.lost_turns(route) for route in self._routes)
+        if not lost:
+            return request.rewrite
+        try:
+            kept = await self._kept(request.lost_turn_keys(self._client, self._routes))
+        except CacheError as error:
+            reasoning.failed(error, lost)
+            return request.rewrite
+        reasoning.works()
+
+        def rewrite(route: Route) -> PreparedRequest:
+            prepared = request.rewrite(route, reasoning=kept)
+            if prepared.restored:
+                reasoning.count("restored", prepared.restored)
+            missing = request.lost_turns(route) - prepared.restored
+            if missing:
+                reasoning.count("missing", missing)
+            return prepared
+
+        return rewrite
+
+    async def keep(self, exchange: Exchange) -> None:
+        """Keep the reasoning of a complete answer. Call it before the client sees the end. Never raises."""
+        reasoning = self._reasoning
+        answered = exchange.turns(self._request, self._client)
+        turns = [KeptTurn(key, hints, text) for key, hints, text in answered if text is not None]
+        if len(turns) < len(answered):
+            reasoning.count("too_long", len(answered) - len(turns))
+        if not turns:
+            return
+        try:
+            await reasoning.store.put(self._client, turns, self._patience)
+        except CacheError as error:
+            reasoning.failed(error, len(turns))
+            return
+        reasoning.works()
+        reasoning.count("kept", len(turns))
+
+    async def _kept(self, turns: Sequence[LostTurn]) -> list[bytes | None]:
+        """What is kept of each turn, None where there is nothing. Raises CacheError."""
+        kept = await self._read([keys for keys, _ in turns])
+        missing = [at for at, (_, hints) in enumerate(turns) if kept[at] is None and hints]
+        if missing:
+            leads = await self._leads([turns[at][1] for at in missing])
+            for at, reasoning in zip(missing, await self._read(leads), strict=True):
+                kept[at] = reasoning
+        return kept
+
+    async def _read(self, turns: Sequence[Sequence[bytes]]) -> list[bytes | None]:
+        """The first that is there of each turn's keys."""
+        keys = [key for keys in turns for key in keys]
+        texts = await self._reasoning.store.get(self._client, keys, self._patience) if keys else []
+        return _first_of_each(turns, dict(zip(keys, texts, strict=True)))
+
+    async def _leads(self, turns: Sequence[Sequence[bytes]]) -> list[list[bytes]]:
+        """The key that each turn's hints lead to, if one does."""
+        hints = [hint for hints in turns for hint in hints]
+        found = await self._reasoning.store.find(self._client, hints, self._patience)
+        leads = _first_of_each(turns, dict(zip(hints, found, strict=True)))
+        return [[] if lead is None else [lead] for lead in leads]
+
+
+def _first_of_each(turns: Sequence[Sequence[bytes]], values: dict[bytes, bytes | None]) -> list[bytes | None]:
+    return [next((values[key] for key in keys if values[key] is not None), None) for keys in turns]
 
 
 def sharing_problem(config: Config, workers: int) -> str | None:
@@ -112,4 +159,6 @@ def open_cache(config: CacheConfig) -> ReasoningStore:
     """The configured store. It connects at its first use."""
     if config.url is None:
         return MemoryStore(ttl_s=config.reasoning_ttl_s, max_bytes=config.reasoning_max_bytes)
-    return RedisStore(config.url.get_secret_value(), ttl_s=config.reasoning_ttl_s)
+    return RedisStore(
+        config.url.get_secret_value(), ttl_s=config.reasoning_ttl_s, max_bytes=config.reasoning_max_bytes
+    )

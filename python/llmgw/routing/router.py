@@ -185,6 +185,7 @@ class Router:
             known = self._known_health(target)
             self._health[at] = known or Health(*at, cool_down=cool_down, observe=self._observe)
         modes = model.modes_at(target)
+        upstream = self.upstreams[target.upstream]
         route = _core.Route(
             target.upstream_model,
             dialect=target.thinking,
@@ -195,8 +196,8 @@ class Router:
             thinking_off="off" in modes,
             restore_reasoning=model.wants_reasoning_at(target),
             refuses=sorted(model.refused_at(target)),
+            provider=upstream.table.base_url,
         )
-        upstream = self.upstreams[target.upstream]
         return Target(
             upstream=upstream.client,
             route=route,

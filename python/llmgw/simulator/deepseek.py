@@ -2,9 +2,10 @@
 
 Switch: `thinking: {"type": "enabled" | "disabled"}`, as DeepSeek documents it, and also the directive at the
 end of the last user message (` /think`, ` /no_think`), so that both ways of configuring a gateway can be
-tried here. If both are given, the directive wins. On by default. While it is on, an assistant message with
-tool calls must include its reasoning. The chunk with the finish reason has the usage. Comments are sent while
-a request waits. The only limit is `max_tokens`.
+tried here. If both are given, the directive wins. On by default. While it is on, every assistant message of a
+request with `tools` must include its reasoning, whether it called any or not; without `tools` only those that
+called some. The chunk with the finish reason has the usage. Comments are sent while a request waits.
+The only limit is `max_tokens`.
 """
 
 import re
@@ -57,7 +58,7 @@ class DeepSeek(Provider):
             raise RefusalError(Refusal.INVALID_REQUEST, "thinking.type must be `enabled` or `disabled`")
         directive = _DIRECTIVE.search(_directed(request))
         thinking = directive.group(1) is None if directive else kind != "disabled"
-        if thinking and request.tool_call_without_reasoning() is not None:
+        if thinking and _lacks_reasoning(request):
             raise RefusalError(
                 Refusal.INVALID_REQUEST,
                 "The reasoning_content in the thinking mode must be passed back to the API.",
@@ -126,6 +127,11 @@ class DeepSeek(Provider):
             "usage": _usage(turn),
             "system_fingerprint": _FINGERPRINT,
         }
+
+
+def _lacks_reasoning(request: ChatRequest) -> bool:
+    lost = request.turn_without_reasoning if request.tools else request.tool_call_without_reasoning
+    return lost() is not None
 
 
 def _directed(request: ChatRequest) -> str:

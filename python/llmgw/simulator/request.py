@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from llmgw.simulator import tokens
@@ -124,11 +125,18 @@ class ChatRequest:
 
     def tool_call_without_reasoning(self) -> int | None:
         """Index of the first assistant message with tool calls but without reasoning."""
+        return next(
+            (index for index in self._without_reasoning() if self.messages[index].get("tool_calls")), None
+        )
+
+    def turn_without_reasoning(self) -> int | None:
+        """Index of the first assistant message without reasoning."""
+        return next(self._without_reasoning(), None)
+
+    def _without_reasoning(self) -> Iterator[int]:
         for index, message in enumerate(self.messages):
-            called = message.get("role") == "assistant" and message.get("tool_calls")
-            if called and not message.get("reasoning_content"):
-                return index
-        return None
+            if message.get("role") == "assistant" and not message.get("reasoning_content"):
+                yield index
 
 
 def text_of(message: JsonObject) -> str:

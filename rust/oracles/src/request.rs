@@ -222,7 +222,7 @@ pub fn rewrite(body: &[u8]) {
     let text = std::str::from_utf8(body).unwrap();
     let Some(before) = readable(text) else { return };
     let mut choices = Choices::of(body);
-    let keys = request.lost_turn_keys(body, b"scope");
+    let keys = request.lost_turn_keys(body, &[[0; 32]]);
     let kept: Vec<_> = keys.iter().map(|_| choices.one_of(&KEPT)).collect();
     for dialect in Dialect::ALL {
         let route = Route {
@@ -411,16 +411,28 @@ fn messages(body: &Members) -> Vec<Members> {
     messages.iter().map(|message| Members::of(message.get()).unwrap()).collect()
 }
 
+/// None where no tools are spoken of.
 fn lost_turns(body: &Members) -> usize {
-    messages(body).iter().filter(|message| is_lost(message)).count()
+    let messages = messages(body);
+    let called = |message: &Members| {
+        is_assistant(message)
+            && message.given("tool_calls").and_then(items).is_some_and(|calls| !calls.is_empty())
+    };
+    let offered = body.given("tools").and_then(items).is_some_and(|tools| !tools.is_empty());
+    if offered || messages.iter().any(called) {
+        messages.iter().filter(|message| is_lost(message)).count()
+    } else {
+        0
+    }
 }
 
-/// Whether an assistant message called tools and has no reasoning.
+/// Whether an assistant message has no reasoning.
 fn is_lost(message: &Members) -> bool {
-    let calls = message.given("tool_calls").and_then(items);
+    is_assistant(message) && message.given("reasoning_content").is_none_or(is_blank)
+}
+
+fn is_assistant(message: &Members) -> bool {
     message.given("role").is_some_and(|role| says(role, "assistant"))
-        && calls.is_some_and(|calls| !calls.is_empty())
-        && message.given("reasoning_content").is_none_or(is_blank)
 }
 
 fn is_blank(value: &str) -> bool {

@@ -1,5 +1,7 @@
 //! `CompletionRequest`.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use llmgw_core::answer::think::ReasoningTags;
 use llmgw_core::api::Api;
@@ -38,15 +40,16 @@ impl CompletionRequest {
     fn rewrite(&self, py: Python<'_>, route: &Route) -> PyResult<PreparedRequest> {
         guard(|| {
             let body = &self.body;
-            let rewrite = without_gil_if_large(py, body.len(), || self.request.splice(body, &route.route));
+            let rewrite = without_gil_if_large(py, body.len(), || self.request.splice(body, &route.core));
             Ok(PreparedRequest {
                 body: assembled(body, rewrite.body),
                 api: Api::Completions,
                 mode: rewrite.mode,
                 thinking: None,
-                upstream_model: route.route.upstream_model.clone(),
+                upstream_model: route.core.upstream_model.clone(),
                 reasoning_tags: ReasoningTags::None,
                 keep_reasoning: false,
+                provider: Arc::default(),
                 restored: 0,
             })
         })

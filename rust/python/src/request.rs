@@ -1,6 +1,7 @@
 //! `Route`, `ChatRequest`, `PreparedRequest`, `dialect_for`.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
 use llmgw_core::answer::context::AnswerMode;
@@ -11,7 +12,7 @@ use llmgw_core::json::edit::{Piece, joined};
 use llmgw_core::request::error::RequestError;
 use llmgw_core::request::refused::{Refused, Refuses};
 use llmgw_core::request::{self as core, LONG_BODY_BYTES, ThinkingModes, ThinkingOutcome, UpstreamStream};
-use llmgw_core::turn::key::{FirstCall, TurnKey};
+use llmgw_core::turn::key::{Said, TurnKey, TurnKeys, scope_of};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -34,17 +35,21 @@ pub(crate) const fn is_about_the_request(status: u16) -> bool {
 /// How requests for one configured model are rewritten.
 #[pyclass(frozen, module = "llmgw._core")]
 pub(crate) struct Route {
-    pub(crate) route: core::Route,
+    pub(crate) core: core::Route,
     reasoning_tags: ReasoningTags,
+    /// Whose reasoning its answers have.
+    provider: Arc<str>,
 }
 
 #[pymethods]
 impl Route {
     #[new]
     #[pyo3(signature = (upstream_model, *, dialect=None, upstream_stream="auto", drop=Vec::new(), reasoning_tags=None,
-                        thinking_on=true, thinking_off=true, restore_reasoning=false, refuses=Vec::new()),
+                        thinking_on=true, thinking_off=true, restore_reasoning=false, refuses=Vec::new(),
+                        provider=""),
            text_signature = "(upstream_model, *, dialect=None, upstream_stream='auto', drop=(), reasoning_tags=None, \
-                             thinking_on=True, thinking_off=True, restore_reasoning=False, refuses=())")]
+                             thinking_on=True, thinking_off=True, restore_reasoning=False, refuses=(), \
+                             provider='')")]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments of one Python constructor")]
     fn new(
         upstream_model: String,
@@ -56,6 +61,7 @@ impl Route {
         thinking_off: bool,
         restore_reasoning: bool,
         refuses: Vec<String>,
+        provider: &str,
     ) -> PyResult<Self> {
         let dialect = match dialect {
             Some(name) => name.parse().map_err(|unknown: UnknownDialect| value_error(unknown.to_string()))?,
@@ -68,7 +74,7 @@ impl Route {
         let reasoning_tags = self::reasoning_tags(reasoning_tags)?;
         let thinking_modes = ThinkingModes { on: thinking_on, off: thinking_off };
         let refuses = refuses.into_iter().map(|name| refused(&name)).collect::<PyResult<Refuses>>()?;
-        let route = core::Route {
+        let core = core::Route {
             upstream_model,
             dialect,
             thinking_modes,
@@ -77,27 +83,27 @@ impl Route {
             drop,
             refuses,
         };
-        Ok(Self { route, reasoning_tags })
+        Ok(Self { core, reasoning_tags, provider: provider.into() })
     }
 
     #[getter]
     fn upstream_model(&self) -> &str {
-        &self.route.upstream_model
+        &self.core.upstream_model
     }
 
     #[getter]
     fn dialect(&self) -> &'static str {
-        self.route.dialect.as_str()
+        self.core.dialect.as_str()
     }
 
     #[getter]
     fn restore_reasoning(&self) -> bool {
-        self.route.restore_reasoning
+        self.core.restore_reasoning
     }
 
     #[getter]
     fn refuses(&self) -> Vec<&'static str> {
-        let refuses = self.route.refuses;
+        let refuses = self.core.refuses;
         Refused::ALL.into_iter().filter(|&one| refuses.has(one)).map(Refused::as_str).collect()
     }
 }
@@ -223,14 +229,21 @@ impl ChatRequest {
     }
 
     fn lost_turns(&self, route: &Route) -> usize {
-        self.request.lost_turns(&self.body, &route.route)
+        self.request.lost_turns(&self.body, &route.core)
     }
 
-    fn lost_turn_keys<'py>(&self, py: Python<'py>, scope: &[u8]) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+    #[allow(clippy::needless_pass_by_value, reason = "PyO3 extracts a sequence only into an owned one")]
+    fn lost_turn_keys<'py>(
+        &self,
+        py: Python<'py>,
+        client: &[u8],
+        routes: Vec<PyRef<'py, Route>>,
+    ) -> PyResult<Vec<LostTurn<'py>>> {
         guard(|| {
+            let scopes = scopes(client, &routes);
             let body = &self.body;
-            let keys = without_gil_if_large(py, body.len(), || self.request.lost_turn_keys(body, scope));
-            Ok(keys.iter().map(|key| PyBytes::new(py, key)).collect())
+            let keys = without_gil_if_large(py, body.len(), || self.request.lost_turn_keys(body, &scopes));
+            Ok(keys.iter().map(|turn| lost_turn(py, turn)).collect())
         })
     }
 
@@ -253,15 +266,16 @@ impl ChatRequest {
             let reasoning: Vec<_> = reasoning.iter().map(Option::as_deref).collect();
             let size = body.len() + reasoning.iter().flatten().map(|text| text.len()).sum::<usize>();
             let rewrite =
-                without_gil_if_large(py, size, || self.request.splice(body, &route.route, &reasoning));
+                without_gil_if_large(py, size, || self.request.splice(body, &route.core, &reasoning));
             Ok(PreparedRequest {
                 body: assembled(body, rewrite.body),
                 api: Api::Chat,
                 mode: rewrite.mode,
                 thinking: rewrite.thinking,
-                upstream_model: route.route.upstream_model.clone(),
+                upstream_model: route.core.upstream_model.clone(),
                 reasoning_tags: route.reasoning_tags,
-                keep_reasoning: route.route.restore_reasoning,
+                keep_reasoning: route.core.restore_reasoning,
+                provider: Arc::clone(&route.provider),
                 restored: rewrite.restored,
             })
         })
@@ -270,9 +284,30 @@ impl ChatRequest {
 
 impl ChatRequest {
     /// What a turn of the answer to this request is kept under.
-    pub(crate) fn turn_key(&self, py: Python<'_>, scope: &[u8], call: &FirstCall) -> TurnKey {
-        without_gil_if_large(py, self.body.len(), || self.request.turn_key(&self.body, scope, call))
+    pub(crate) fn turn_keys(&self, py: Python<'_>, scope: &TurnKey, said: &Said) -> TurnKeys {
+        without_gil_if_large(py, self.body.len(), || self.request.turn_keys(&self.body, scope, said))
     }
+}
+
+/// Of each provider, where a turn may be kept; and hints to where else.
+type LostTurn<'py> = (Vec<Bound<'py, PyBytes>>, Vec<Bound<'py, PyBytes>>);
+
+fn lost_turn<'py>(py: Python<'py>, scopes: &[TurnKeys]) -> LostTurn<'py> {
+    let bytes = |key: &TurnKey| PyBytes::new(py, key);
+    let hints = scopes.iter().flat_map(|keys| &keys.hints);
+    (scopes.iter().map(|keys| bytes(&keys.own)).collect(), hints.map(bytes).collect())
+}
+
+/// One for each provider among the routes that want reasoning.
+fn scopes(client: &[u8], routes: &[PyRef<'_, Route>]) -> Vec<TurnKey> {
+    let mut scopes = Vec::new();
+    for route in routes.iter().filter(|route| route.core.restore_reasoning) {
+        let scope = scope_of(client, &route.provider);
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+    scopes
 }
 
 /// A rewritten body, ready to be sent.
@@ -286,6 +321,7 @@ pub(crate) struct PreparedRequest {
     pub(crate) upstream_model: String,
     pub(crate) reasoning_tags: ReasoningTags,
     pub(crate) keep_reasoning: bool,
+    pub(crate) provider: Arc<str>,
     pub(crate) restored: usize,
 }
 

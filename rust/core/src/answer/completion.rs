@@ -22,7 +22,7 @@ use super::usage::{read_usage, with_openai_names};
 use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::quoted;
 use crate::json::{Kind, Member, Text, Value};
-use crate::turn::key::{FirstCall, ToolTurn};
+use crate::turn::key::{FirstCall, Said, Turn};
 
 /// A cleaned answer and what it said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,12 +44,13 @@ pub fn clean(body: &[u8], context: &AnswerContext) -> Result<Cleaned, StreamErro
         let reason = clean_choice(chunk, choice, position, body, context, edits)?;
         let reasoning = reasoning_of(choice, inline, body);
         summary.reasoning_seen |= !reasoning.is_empty();
-        if context.keep_reasoning
-            && let Some(call) = choice.tool_calls(chunk).iter().find(|call| call.is_named(body))
-        {
+        if context.keep_reasoning && !reasoning.is_empty() {
             let index = choice.index.and_then(|index| index.value.as_u64(body)).unwrap_or(position as u64);
-            let call = first_call(call, (index, &context.request_id), body);
-            summary.tool_turns.extend(ToolTurn::whole(call, &reasoning));
+            let said = match choice.tool_calls(chunk).iter().find(|call| call.is_named(body)) {
+                Some(call) => Said::Call(first_call(call, (index, &context.request_id), body)),
+                None => Said::text(&text_shown(&choice.delta, inline, body)),
+            };
+            summary.turns.extend(Turn::whole(said, &reasoning));
         }
         Ok(reason)
     })
@@ -139,6 +140,19 @@ fn reasoning_of<'a>(choice: &Choice, inline: bool, input: &'a [u8]) -> Cow<'a, [
         reasoning = split.reasoning;
     }
     Cow::Owned(reasoning)
+}
+
+/// A message's text, as the client sees it, still escaped.
+fn text_shown<'a>(message: &Delta, inline: bool, input: &'a [u8]) -> Cow<'a, [u8]> {
+    let Some(content) = message.content.map(|content| content.value) else { return Cow::Borrowed(b"") };
+    if let Some(split) = inline_split(message, input).filter(|_| inline) {
+        return Cow::Owned(split.content);
+    }
+    match content.as_text(input) {
+        Some(text) => Cow::Borrowed(text.raw()),
+        None if content.kind == Kind::Array => Cow::Owned(Parts::read(input, content).text),
+        None => Cow::Borrowed(b""),
+    }
 }
 
 /// A message's first tool call, as the client sees it.

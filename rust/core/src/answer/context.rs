@@ -40,7 +40,7 @@ pub struct AnswerContext {
     pub created_s: u64,
     /// Whether reasoning is inline in the answer's content.
     pub reasoning_tags: ReasoningTags,
-    /// Whether to gather [`super::summary::Summary::tool_turns`].
+    /// Whether to gather [`super::summary::Summary::turns`].
     pub keep_reasoning: bool,
     /// The upstream's key, which none of its errors may show.
     pub secret: Secret,

@@ -1,12 +1,13 @@
-//! Gathering the reasoning of tool turns while a stream passes through.
+//! Gathering the reasoning of turns, and what they are known by, while a stream passes through.
 
 use super::bounds::MAX_CHOICES;
 use super::choices::{Choices, Indexed};
 use super::chunk::{Chunk, Holder, ToolCall, text_of};
 use crate::json::text::Text;
-use crate::turn::key::{FirstCall, MAX_KEPT_ARGUMENT_BYTES, MAX_KEPT_BYTES, ToolTurn};
+use crate::turn::key::{FirstCall, MAX_KEPT_ARGUMENT_BYTES, MAX_KEPT_BYTES, Said, Turn};
+use crate::turn::text::TextDigest;
 
-/// Gathers a stream's tool turns. Reads what the transformer puts out, so that each quirk is known in one place.
+/// Gathers a stream's turns. Reads what the transformer puts out, so that each quirk is known in one place.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     chunk: Chunk,
@@ -15,8 +16,15 @@ pub(crate) struct Keeper {
     bytes: usize,
     /// How much of arguments.
     argument_bytes: usize,
-    /// Whose reasoning the last frame was, where it was nothing else: the next one may differ only in that string.
-    target: Option<usize>,
+    /// What the last frame was, where it was one string: the next one may differ only in that.
+    target: Option<Target>,
+}
+
+/// A string of a choice.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    Reasoning(usize),
+    Text(usize),
 }
 
 /// One choice, as far as it has come.
@@ -27,6 +35,7 @@ struct Kept {
     too_long: bool,
     /// The first tool call; its arguments are still escaped.
     call: Option<(FirstCall, Vec<u8>)>,
+    text: TextDigest,
     /// The arguments were too long to be kept, so the turn can't be known again.
     unknowable: bool,
 }
@@ -53,9 +62,14 @@ impl Keeper {
                 let index = choice.index.and_then(|index| index.value.as_u64(payload)).unwrap_or(0);
                 // The transformer has no more choices than there is room for here.
                 let Ok(at) = self.choices.place(index) else { break };
-                if let Some(reasoning) = text_of(choice.delta.reasoning_content.as_ref(), payload) {
-                    self.keep(at, reasoning.raw());
-                    self.target = Some(at).filter(|_| chunk.choices.len() == 1);
+                for (target, member) in [
+                    (Target::Text(at), choice.delta.content),
+                    (Target::Reasoning(at), choice.delta.reasoning_content),
+                ] {
+                    if let Some(text) = text_of(member.as_ref(), payload) {
+                        self.string(target, text.raw());
+                        self.target = Some(target).filter(|_| chunk.choices.len() == 1);
+                    }
                 }
                 self.argument_bytes +=
                     self.choices[at].calls(choice.tool_calls(&chunk), payload, self.argument_bytes);
@@ -66,8 +80,15 @@ impl Keeper {
 
     /// A frame that differs from the last one only in its one string.
     pub(crate) fn same_but(&mut self, string: &[u8]) {
-        if let Some(at) = self.target {
-            self.keep(at, string);
+        if let Some(target) = self.target {
+            self.string(target, string);
+        }
+    }
+
+    fn string(&mut self, target: Target, string: &[u8]) {
+        match target {
+            Target::Reasoning(at) => self.keep(at, string),
+            Target::Text(at) => self.choices[at].text.piece(string),
         }
     }
 
@@ -87,7 +108,7 @@ impl Keeper {
     }
 
     /// The turns of a stream that has come to its end.
-    pub(crate) fn finish(&mut self) -> Vec<ToolTurn> {
+    pub(crate) fn finish(&mut self) -> Vec<Turn> {
         let choices = std::mem::replace(&mut self.choices, Choices::new(MAX_CHOICES));
         choices.into_vec().into_iter().filter_map(Kept::finish).collect()
     }
@@ -133,9 +154,17 @@ impl Kept {
         taken
     }
 
-    fn finish(self) -> Option<ToolTurn> {
-        let (mut first_call, arguments) = self.call.filter(|_| !self.unknowable)?;
-        first_call.arguments = Text::new(&arguments).decode().into_owned();
-        ToolTurn::new(first_call, self.reasoning, self.too_long)
+    fn finish(self) -> Option<Turn> {
+        if self.unknowable {
+            return None;
+        }
+        let said = match self.call {
+            Some((mut call, arguments)) => {
+                call.arguments = Text::new(&arguments).decode().into_owned();
+                Said::Call(call)
+            }
+            None => Said::of_text(self.text),
+        };
+        Turn::new(said, self.reasoning, self.too_long)
     }
 }

@@ -1,7 +1,7 @@
 //! What the ledger and the metrics want to know of one answer, gathered while it passes through.
 
 use crate::cut;
-use crate::turn::key::ToolTurn;
+use crate::turn::key::Turn;
 
 use super::bounds::MAX_FINISH_REASON_BYTES;
 use super::error::StreamErrorKind;
@@ -22,8 +22,8 @@ pub struct Summary {
     pub complete: bool,
     /// What went wrong.
     pub error: Option<StreamErrorKind>,
-    /// The choices that reasoned and called tools, where that is kept and the answer is complete.
-    pub tool_turns: Vec<ToolTurn>,
+    /// The choices that reasoned, where that is kept and the answer is complete.
+    pub turns: Vec<Turn>,
 }
 
 impl Summary {

@@ -1,105 +1,116 @@
-//! Assistant messages that called tools and lost their reasoning on the way back.
+//! Assistant messages that lost their reasoning on the way back.
 //!
 //! Lost is what is absent, null or an empty string: DeepSeek refuses the empty one like the others, and SDKs write it for
-//! what they never had. Anything else is the client's own and stays.
+//! what they never had. Anything else is the client's own and stays. Only conversations with tools count: without them no
+//! provider insists on reasoning.
 
-use crate::answer::chunk::{ChunkError, ToolCall, text_of};
-use crate::json::{JsonError, Member, Scanner, Value};
-use crate::turn::key::{Conversation, FirstCall, TurnKey};
+use crate::json::{JsonError, Kind, Scanner, Value};
+use crate::turn::conversation::{Conversation, Message};
+use crate::turn::key::{Said, TurnKey, TurnKeys};
 
 use super::scan::Field;
 use super::{ChatRequest, Object, Route};
 
 /// At most this many are tracked per request; for the rest, the upstream's refusal is passed on.
-pub(super) const MAX_LOST_TURNS: usize = 4096;
+const MAX_LOST_TURNS: usize = 4096;
 
-/// One of them.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LostTurn {
-    /// The message, with its `reasoning_content` where that is there but blank.
-    pub(super) message: Object,
-    /// Its `tool_calls`, not empty.
-    pub(super) tool_calls: Value,
+/// What the scan notes of assistant messages.
+#[derive(Clone, Debug)]
+pub(super) struct Answers {
+    /// Those that have no reasoning, each with its `reasoning_content` where that is there but blank.
+    pub(super) lost: Vec<Object>,
+    /// Whether one of them, lost or not, called tools.
+    called_tools: bool,
+}
+
+impl Answers {
+    pub(super) const NONE: Self = Self { lost: Vec::new(), called_tools: false };
+
+    /// One more: the message with its `reasoning_content`, and its `tool_calls`.
+    pub(super) fn add(&mut self, body: &[u8], message: Object, tool_calls: Option<Value>) {
+        self.called_tools |=
+            tool_calls.is_some_and(|calls| calls.kind == Kind::Array && !calls.is_blank(body));
+        let lost = message.member.is_none_or(|reasoning| reasoning.value.is_blank(body));
+        if lost && self.lost.len() < MAX_LOST_TURNS {
+            self.lost.push(message);
+        }
+    }
 }
 
 impl ChatRequest {
-    /// How many assistant messages called tools and have no reasoning, although the route wants it. None where thinking
-    /// is switched off: then no family insists on reasoning, and none is sent. `body` is the one that was scanned.
+    /// How many assistant messages have no reasoning, although the route wants it. None where no tools are spoken of, and
+    /// none where thinking is switched off: then no family insists on reasoning, and none is sent. `body` is the one that
+    /// was scanned.
     #[must_use]
     pub fn lost_turns(&self, body: &[u8], route: &Route) -> usize {
-        let wanted =
-            route.restore_reasoning && !self.lost_turns.is_empty() && !self.switches_off(body, route);
-        if wanted { self.lost_turns.len() } else { 0 }
+        let wanted = route.restore_reasoning
+            && self.speaks_of_tools(body)
+            && !self.answers.lost.is_empty()
+            && !self.switches_off(body, route);
+        if wanted { self.answers.lost.len() } else { 0 }
     }
 
-    /// What those turns were kept under, if they were. `body` is the one that was scanned.
+    /// Whether it offers tools, or has called some.
+    fn speaks_of_tools(&self, body: &[u8]) -> bool {
+        self.answers.called_tools
+            || self.top.field(Field::Tools).is_some_and(|tools| !tools.value.is_blank(body))
+    }
+
+    /// What those turns were kept under, if they were, in each of the scopes ([`crate::turn::key::scope_of`]). `body` is the one that was scanned.
     #[must_use]
-    pub fn lost_turn_keys(&self, body: &[u8], scope: &[u8]) -> Vec<TurnKey> {
-        let calls: Vec<_> = self.lost_turns.iter().map(|turn| first_call(body, turn.tool_calls)).collect();
-        let mut before = Vec::new();
-        if !calls.iter().all(FirstCall::has_unique_id) {
-            let conversation = self.conversation(body, |start, so_far| {
-                if self.lost_turns.get(before.len()).is_some_and(|turn| turn.message.span.start == start) {
-                    before.push(so_far.digest());
-                }
-            });
-            // None is left over; but a key that fits nothing would be harmless.
-            before.resize(calls.len(), conversation.digest());
+    pub fn lost_turn_keys(&self, body: &[u8], scopes: &[TurnKey]) -> Vec<Vec<TurnKeys>> {
+        let said: Vec<_> = self.answers.lost.iter().map(|turn| said(body, *turn)).collect();
+        if said.iter().all(Said::has_unique_id) {
+            let before = Conversation::default();
+            return said.iter().map(|said| keys(said, scopes, &before)).collect();
         }
-        let mut before = before.into_iter();
-        calls
-            .iter()
-            .map(|call| {
-                let conversation = before.next();
-                call.key(scope, || conversation.unwrap_or_default())
-            })
-            .collect()
+        let mut found = Vec::with_capacity(said.len());
+        self.conversation(body, |start, message, before| {
+            if self.answers.lost.get(found.len()).is_some_and(|turn| turn.span.start == start) {
+                found.push(keys(&message.said(), scopes, before));
+            }
+        });
+        found
     }
 
     /// What the turn that answers this request is kept under.
     #[must_use]
-    pub fn turn_key(&self, body: &[u8], scope: &[u8], first_call: &FirstCall) -> TurnKey {
-        first_call.key(scope, || self.conversation(body, |_, _| ()).digest())
+    pub fn turn_keys(&self, body: &[u8], scope: &TurnKey, said: &Said) -> TurnKeys {
+        let before = if said.has_unique_id() {
+            Conversation::default()
+        } else {
+            self.conversation(body, |_, _, _| ())
+        };
+        said.keys(scope, &before)
     }
 
-    /// Everything that is said; `before` is called in front of each message, with the message's offset.
-    fn conversation(&self, body: &[u8], mut before: impl FnMut(usize, &Conversation)) -> Conversation {
-        let mut conversation = Conversation::new();
+    /// Everything that is said; `visit` gets each message with its offset and what was said before it.
+    fn conversation(
+        &self,
+        body: &[u8],
+        mut visit: impl FnMut(usize, &Message<'_>, &Conversation),
+    ) -> Conversation {
+        let mut conversation = Conversation::default();
         let Some(messages) = self.top.field(Field::Messages) else { return conversation };
         // It has been scanned before, so it can't fail now.
         let _ = Scanner::of(body, messages.value).array(|scanner, _| {
-            let mut role = None;
             scanner.peek()?;
-            before(scanner.position(), &conversation);
-            let span = scanner.object(|scanner, key| {
-                let value = scanner.value()?;
-                if key.text.is("role") {
-                    role = value.as_text(body);
-                }
-                Ok::<_, JsonError>(())
-            })?;
-            conversation.say(span.of(body), role);
+            let start = scanner.position();
+            let message = Message::read(scanner)?;
+            visit(start, &message, &conversation);
+            conversation.say(&message);
             Ok::<_, JsonError>(())
         });
         conversation
     }
 }
 
-/// The first of a message's `tool_calls`; empty where that is not a call.
-fn first_call(input: &[u8], tool_calls: Value) -> FirstCall {
-    let mut first = None;
-    // Scanned before. Items that are not objects can't come from one of our answers.
-    let _ = Scanner::of(input, tool_calls).array(|scanner, _| {
-        let call = ToolCall::read(scanner)?;
-        first.get_or_insert(call);
-        Ok::<_, ChunkError>(())
-    });
-    let text = |member: Option<Member>| {
-        text_of(member.as_ref(), input).map(|text| text.decode().into_owned()).unwrap_or_default()
-    };
-    first.map_or_else(FirstCall::default, |call| FirstCall {
-        id: text(call.id),
-        name: text(call.name),
-        arguments: text(call.arguments),
-    })
+fn keys(said: &Said, scopes: &[TurnKey], before: &Conversation) -> Vec<TurnKeys> {
+    scopes.iter().map(|scope| said.keys(scope, before)).collect()
+}
+
+/// What a message says.
+fn said(body: &[u8], message: Object) -> Said {
+    // It has been scanned before, so it can't fail now.
+    Message::read(&mut Scanner::at_offset(body, message.span.start)).unwrap_or_default().said()
 }

@@ -20,8 +20,8 @@
 //! * the thinking switches, where the client gave one: all leave, and what the [`Dialect`] says comes in, in place of
 //!   the member that it replaces. [`directive`] says where a directive goes, [`effort`] what is a switch beside the
 //!   booleans. With [`Dialect::Native`] only the booleans are, and they have no effect;
-//! * `reasoning_content` of assistant messages that called tools and lost it, where the route wants it back, thinking is
-//!   not switched off, and it was kept: see [`lost`];
+//! * `reasoning_content` of assistant messages that lost it, where the route wants it back, tools are spoken of, thinking
+//!   is not switched off, and it was kept: see [`lost`];
 //! * what the upstream is known to refuse: see [`refused`];
 //! * the fields that the route drops. A field that the rewrite itself sets is never dropped, nor are `model` and
 //!   `messages`.
@@ -49,7 +49,7 @@ use crate::named_enum;
 use self::directive::Place;
 use self::effort::Effort;
 use self::foreign::Foreign;
-use self::lost::{LostTurn, MAX_LOST_TURNS};
+use self::lost::Answers;
 use self::media::Modality;
 use self::refused::Refuses;
 use self::scan::{FIELDS, Field};
@@ -80,8 +80,8 @@ pub struct ChatRequest {
     foreign: Option<(&'static Foreign, usize)>,
     /// What of its messages some upstreams refuse.
     refusable: Refuses,
-    /// The assistant messages that called tools and have no reasoning.
-    lost_turns: Vec<LostTurn>,
+    /// Its assistant messages, as far as they matter for reasoning.
+    answers: Answers,
     /// The last user message's text or list of parts.
     user_place: Option<Place>,
     /// The last system or developer message's.
@@ -199,7 +199,7 @@ pub struct Route {
     pub dialect: Dialect,
     /// What the switch may ask for; anything else is not sent, as if the model knew no switch.
     pub thinking_modes: ThinkingModes,
-    /// Whether the model wants the reasoning of earlier tool calls back.
+    /// Whether the model wants the reasoning of earlier turns back.
     pub restore_reasoning: bool,
     /// Whether to stream although the client does not.
     pub upstream_stream: UpstreamStream,

@@ -9,7 +9,6 @@ use crate::json::{JsonError, Member, Scanner, Span, Value, text};
 use crate::turn::key::is_escaped_text;
 
 use super::directive::{self, Place};
-use super::lost::LostTurn;
 use super::refused::Refuses;
 use super::scan::{FIELDS, Field};
 use super::{ChatRequest, Object, Rewrite, Route, ThinkingOutcome, ThinkingSent, TopLevel, UpstreamStream};
@@ -38,7 +37,7 @@ impl ChatRequest {
             plan.stream();
         }
         let restored =
-            if self.lost_turns(body, route) > 0 { plan.restore(&self.lost_turns, reasoning) } else { 0 };
+            if self.lost_turns(body, route) > 0 { plan.restore(&self.answers.lost, reasoning) } else { 0 };
         let mendable = self.refusable.and(route.refuses);
         if mendable != Refuses::NOTHING {
             plan.mend_messages(mendable, self.text_of_directive(thinking), route.restore_reasoning);
@@ -292,13 +291,13 @@ impl<'a> Plan<'a> {
     }
 
     /// Put reasoning back where it is missing; how often. The last turns come first, should there be too much of it.
-    fn restore(&mut self, turns: &[LostTurn], reasoning: &[Option<&[u8]>]) -> usize {
+    fn restore(&mut self, turns: &[Object], reasoning: &[Option<&[u8]>]) -> usize {
         let (mut restored, mut budget) = (0, MAX_RESTORED_BYTES);
         for (turn, kept) in turns.iter().zip(reasoning).rev() {
             let Some(text) = kept.filter(|text| is_escaped_text(text)) else { continue };
             let Some(rest) = budget.checked_sub(text.len()) else { break };
             budget = rest;
-            let Object { span, members, member } = turn.message;
+            let Object { span, members, member } = *turn;
             if let Some(blank) = member {
                 self.edits.replace(blank.value.span, text::quoted(text));
             } else {

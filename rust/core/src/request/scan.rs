@@ -8,7 +8,7 @@ use super::effort::{Effort, reasoning_is_off};
 use super::error::{RequestError, RequestErrorCode};
 use super::foreign::Foreign;
 use super::refused::{Refused, Refuses};
-use super::{ChatRequest, LostTurn, MAX_LOST_TURNS, Object, TopLevel};
+use super::{Answers, ChatRequest, Object, TopLevel};
 
 /// A top-level field that the gateway reads: the contract's table, and the two objects that a dialect writes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,7 +209,7 @@ impl ChatRequest {
                 thinking_object: None,
                 chat_template_kwargs: None,
             },
-            lost_turns: Vec::new(),
+            answers: Answers::NONE,
             user_place: None,
             system_place: None,
         }
@@ -400,14 +400,8 @@ impl ChatRequest {
         if role.is("developer") {
             self.refusable.add(Refused::DeveloperRole);
         }
-        if let Some(tool_calls) = tool_calls.filter(|calls| calls.kind == Kind::Array)
-            && role.is("assistant")
-            && !tool_calls.is_blank(input)
-            && reasoning.is_none_or(|reasoning| reasoning.value.is_blank(input))
-            && self.lost_turns.len() < MAX_LOST_TURNS
-        {
-            let message = Object { span, members, member: reasoning };
-            self.lost_turns.push(LostTurn { message, tool_calls });
+        if role.is("assistant") {
+            self.answers.add(input, Object { span, members, member: reasoning }, tool_calls);
         }
         if let Some(Some(place)) = content {
             if role.is("user") {

@@ -16,9 +16,13 @@ fn context() -> AnswerContext {
     }
 }
 
-fn turn(id: &str, name: &str, arguments: &str, reasoning: &str) -> ToolTurn {
-    let first_call = FirstCall { id: id.into(), name: name.into(), arguments: arguments.into() };
-    ToolTurn { first_call, reasoning: Some(reasoning.into()) }
+fn turn(id: &str, name: &str, arguments: &str, reasoning: &str) -> Turn {
+    let call = FirstCall { id: id.into(), name: name.into(), arguments: arguments.into() };
+    Turn { said: Said::Call(call), reasoning: Some(reasoning.into()) }
+}
+
+fn spoken(text: &str, reasoning: &str) -> Turn {
+    Turn { said: Said::text(text.as_bytes()), reasoning: Some(reasoning.into()) }
 }
 
 fn stream(deltas: &[&str]) -> String {
@@ -79,18 +83,32 @@ fn a_stream_s_reasoning_is_gathered_however_it_is_cut() {
             vec![turn("call_req_0_0", "f", "", "hm")],
         ),
         ("no reasoning", vec![CALL], vec![]),
-        ("no call", reasons.to_vec(), vec![]),
+        ("no call", reasons.to_vec(), vec![spoken("", raw)]),
+        (
+            "text",
+            [
+                &reasons[..],
+                &[r#"{"content":"One, "}"#, r#"{"content":"two.\ud83d"}"#, r#"{"content":"\ude00"}"#],
+            ]
+            .concat(),
+            vec![spoken("One, two.\\ud83d\\ude00", raw)],
+        ),
+        (
+            "text before the reasoning, and letter by letter",
+            vec![r#"{"content":"O"}"#, r#"{"content":"K"}"#, r#"{"content":"."}"#, reasons[1], reasons[1]],
+            vec![spoken("OK.", "one one ")],
+        ),
     ] {
         let stream = stream(&deltas);
         for cut in 0..=stream.len() {
             let summary = transformed(&context(), stream.as_bytes(), cut);
-            assert_eq!(summary.tool_turns, expected, "{name}, cut at {cut}");
+            assert_eq!(summary.turns, expected, "{name}, cut at {cut}");
         }
         let mut merger = Merger::new(context(), SseLimits::default());
         merger.feed(stream.as_bytes());
-        assert_eq!(merger.summary().tool_turns, expected, "{name}, merged");
+        assert_eq!(merger.summary().turns, expected, "{name}, merged");
         let off = AnswerContext { keep_reasoning: false, ..context() };
-        assert_eq!(transformed(&off, stream.as_bytes(), 0).tool_turns, vec![], "{name}, not wanted");
+        assert_eq!(transformed(&off, stream.as_bytes(), 0).turns, vec![], "{name}, not wanted");
     }
 }
 
@@ -100,8 +118,15 @@ fn inline_reasoning_counts_as_well() {
     let stream = stream(&[r#"{"content":"<think>h"}"#, r#"{"content":"m</think>x"}"#, CALL]);
     for cut in 0..=stream.len() {
         let summary = transformed(&context, stream.as_bytes(), cut);
-        assert_eq!(summary.tool_turns, [turn("call_0123456789", "f", "", "hm")], "cut at {cut}");
+        assert_eq!(summary.turns, [turn("call_0123456789", "f", "", "hm")], "cut at {cut}");
     }
+    let text = stream.replace(CALL, "{}");
+    for cut in 0..=text.len() {
+        let summary = transformed(&context, text.as_bytes(), cut);
+        assert_eq!(summary.turns, [spoken("x", "hm")], "text, cut at {cut}");
+    }
+    let whole = r#"{"choices":[{"message":{"content":"<think>hm</think>x"}}]}"#;
+    assert_eq!(completion::clean(whole.as_bytes(), &context).unwrap().summary.turns, [spoken("x", "hm")]);
 }
 
 #[test]
@@ -120,25 +145,25 @@ fn choices_are_kept_apart() {
     }
     stream += "data: [DONE]\n\n";
     let expected = [turn("call_0123456789", "f", "", "aA"), turn("call_0123456780", "f", "", "bB")];
-    assert_eq!(transformed(&context(), stream.as_bytes(), 0).tool_turns, expected);
+    assert_eq!(transformed(&context(), stream.as_bytes(), 0).turns, expected);
 }
 
 #[test]
 fn a_stream_that_breaks_leaves_nothing() {
     let stream = stream(&[r#"{"reasoning_content":"hm"}"#, CALL]);
     let broken = &stream[..stream.find("\"finish_reason\"").unwrap()];
-    assert_eq!(transformed(&context(), broken.as_bytes(), 0).tool_turns, []);
+    assert_eq!(transformed(&context(), broken.as_bytes(), 0).turns, []);
 }
 
 #[test]
 fn what_is_too_long_is_not_kept_and_says_so() {
     let piece = format!(r#"{{"reasoning_content":"{}"}}"#, "x".repeat(MAX_KEPT_BYTES / 4));
     let at_most = stream(&[&piece, &piece, &piece, &piece, CALL]);
-    let kept = transformed(&context(), at_most.as_bytes(), 0).tool_turns;
+    let kept = transformed(&context(), at_most.as_bytes(), 0).turns;
     assert_eq!(kept[0].reasoning.as_ref().map(Vec::len), Some(MAX_KEPT_BYTES));
     let one_more = stream(&[&piece, &piece, &piece, &piece, r#"{"reasoning_content":"x"}"#, CALL]);
-    let [turn] = &transformed(&context(), one_more.as_bytes(), 0).tool_turns[..] else { panic!() };
-    assert_eq!((turn.first_call.id.as_str(), &turn.reasoning), ("call_0123456789", &None));
+    let turns = transformed(&context(), one_more.as_bytes(), 0).turns;
+    assert_eq!(turns, [Turn { reasoning: None, ..turn("call_0123456789", "f", "", "") }]);
 }
 
 #[test]
@@ -169,17 +194,27 @@ fn a_whole_answer_is_kept_under_what_its_client_sees() {
             vec![turn("call_req_0_0", "f", "{}", "hm")],
         ),
         ("no reasoning", format!(r#"{{"reasoning_content":"",{calls}}}"#), vec![]),
-        ("no calls", r#"{"reasoning_content":"hm","content":"x"}"#.to_owned(), vec![]),
+        (
+            "no calls",
+            r#"{"reasoning_content":"hm","content":"x\n y"}"#.to_owned(),
+            vec![spoken("x y", "hm")],
+        ),
+        (
+            "text in parts",
+            r#"{"reasoning_content":"hm","content":[{"type":"text","text":"x "},{"type":"text","text":"y"}]}"#.to_owned(),
+            vec![spoken("x y", "hm")],
+        ),
+        ("no text", r#"{"reasoning_content":"hm","content":null}"#.to_owned(), vec![spoken("", "hm")]),
     ] {
         let body = whole(&message);
         let summary = completion::clean(body.as_bytes(), &context()).unwrap().summary;
-        assert_eq!(summary.tool_turns, expected, "{name}");
+        assert_eq!(summary.turns, expected, "{name}");
         let off = AnswerContext { keep_reasoning: false, ..context() };
-        assert_eq!(completion::clean(body.as_bytes(), &off).unwrap().summary.tool_turns, [], "{name}");
+        assert_eq!(completion::clean(body.as_bytes(), &off).unwrap().summary.turns, [], "{name}");
     }
     let long = whole(&format!(r#"{{"reasoning":"{}",{calls}}}"#, "x".repeat(MAX_KEPT_BYTES + 1)));
     let summary = completion::clean(long.as_bytes(), &context()).unwrap().summary;
-    assert_eq!(summary.tool_turns[0].reasoning, None);
+    assert_eq!(summary.turns[0].reasoning, None);
 }
 
 #[test]
@@ -192,26 +227,15 @@ fn ids_that_come_again() {
         ("get_weather:0", "get_weather", false),
         ("functions.get_weather:12", "get_weather", false),
         ("call_1", "get_weather", false),
+        ("tool_call_12", "get_weather", false),
+        ("function-call:007", "get_weather", false),
+        ("call_0_1", "get_weather", false),
+        ("tool_call_1234", "get_weather", true),
+        ("toolu_01AbC_7", "get_weather", true),
         ("", "get_weather", false),
         ("call_0123456789abcdef", "", true),
     ] {
         let call = FirstCall { id: id.into(), name: name.into(), arguments: String::new() };
         assert_eq!(call.has_unique_id(), unique, "{id} of {name}");
-    }
-}
-
-#[test]
-fn arguments_are_compared_as_json() {
-    for (one, other, same) in [
-        (r#"{"a":"b"}"#, r#"{ "a" : "b" }"#, true),
-        (r#"{"a":"你"}"#, r#"{"a":"\u4f60"}"#, true),
-        (r#"{"a":"b c"}"#, r#"{"a":"bc"}"#, false),
-        (r#"{"a":1}"#, r#"{"a":10}"#, false),
-        (r#"["a","b"]"#, r#"["a\",\"b"]"#, false),
-        ("no json", "no json", true),
-        ("no json", "nojson", false),
-        ("", "{}", false),
-    ] {
-        assert_eq!(canonical(one) == canonical(other), same, "{one} and {other}");
     }
 }

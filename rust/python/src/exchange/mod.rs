@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use llmgw_core::answer::context::AnswerContext;
 use llmgw_core::sse::SseLimits;
+use llmgw_core::turn::key::scope_of;
 use llmgw_upstream::{
     self as upstream, ErrorKind, ExchangeRequest, Heartbeat, Report, Timeouts, UpstreamConfig,
 };
@@ -86,6 +87,7 @@ impl Upstream {
         guard(|| {
             let bridge = Bridge::of_running_loop(py)?;
             let created_s = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+            let provider = Arc::clone(&request.provider);
             let request = ExchangeRequest {
                 body: request.body.clone(),
                 api: request.api,
@@ -104,7 +106,7 @@ impl Upstream {
             };
             let exchange = self.client()?.start(&runtime(py)?, request);
             let (waker, token) = bridge.get().waker();
-            Ok(Exchange { inner: OfProcess::new(exchange), bridge, waker, token })
+            Ok(Exchange { inner: OfProcess::new(exchange), bridge, waker, token, provider })
         })
     }
 }
@@ -122,8 +124,8 @@ impl Upstream {
     }
 }
 
-/// What is kept of a tool turn: its key, its reasoning.
-type Turn<'py> = (Bound<'py, PyBytes>, Option<Bound<'py, PyBytes>>);
+/// What is kept of a turn: its key, hints to that, its reasoning.
+type Turn<'py> = (Bound<'py, PyBytes>, Vec<Bound<'py, PyBytes>>, Option<Bound<'py, PyBytes>>);
 
 /// One request to a provider and its answer.
 #[pyclass(frozen, module = "llmgw._core")]
@@ -132,6 +134,8 @@ pub(crate) struct Exchange {
     bridge: Py<Bridge>,
     waker: Waker,
     token: u64,
+    /// Whose reasoning the answer has.
+    provider: Arc<str>,
 }
 
 #[pymethods]
@@ -169,21 +173,18 @@ impl Exchange {
         guard(|| Ok(ExchangeReport(self.here()?.report())))
     }
 
-    fn tool_turns<'py>(
-        &self,
-        py: Python<'py>,
-        request: &ChatRequest,
-        scope: &[u8],
-    ) -> PyResult<Vec<Turn<'py>>> {
+    fn turns<'py>(&self, py: Python<'py>, request: &ChatRequest, client: &[u8]) -> PyResult<Vec<Turn<'py>>> {
         guard(|| {
+            let scope = scope_of(client, &self.provider);
             let report = self.here()?.report();
-            let turns = &report.summary.tool_turns;
+            let turns = &report.summary.turns;
             Ok(turns
                 .iter()
                 .map(|turn| {
-                    let key = request.turn_key(py, scope, &turn.first_call);
+                    let keys = request.turn_keys(py, &scope, &turn.said);
+                    let hints = keys.hints.iter().map(|hint| PyBytes::new(py, hint)).collect();
                     let reasoning = turn.reasoning.as_deref().map(|text| PyBytes::new(py, text));
-                    (PyBytes::new(py, &key), reasoning)
+                    (PyBytes::new(py, &keys.own), hints, reasoning)
                 })
                 .collect())
         })

@@ -262,7 +262,7 @@ fn the_summary_says_what_was_seen() {
         frames: 1,
         complete: true,
         error: None,
-        tool_turns: Vec::new(),
+        turns: Vec::new(),
     };
     assert_eq!(summary, expected);
     let empty = answer(r#"{"role":"assistant","content":"a","reasoning_content":""}"#, "\"stop\"");

@@ -403,7 +403,7 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         output.extend_from_slice(b"data: [DONE]\n\n");
         self.summary.complete = true;
         if let Some(keeper) = &mut self.keeper {
-            self.summary.tool_turns = keeper.finish();
+            self.summary.turns = keeper.finish();
         }
         self.state = StreamState::Done;
     }

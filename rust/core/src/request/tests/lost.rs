@@ -2,12 +2,9 @@
 
 use super::*;
 use crate::request::rewrite;
-use crate::turn::key::{FirstCall, TurnKey};
 
 const CALLS: &str =
     r#"[{"id": "call_0123456789", "type": "function", "function": {"name": "f", "arguments": "{}"}}]"#;
-const BY_NAME: &str =
-    r#"[{"id":"get_weather:0","type":"function","function":{"name":"get_weather","arguments":"{}"}}]"#;
 
 fn body(messages: &[&str]) -> String {
     format!(r#"{{"model": "m", "messages": [{}]}}"#, messages.join(", "))
@@ -23,10 +20,6 @@ fn restoring(dialect: Dialect) -> Route {
 
 fn lost(body: &str) -> usize {
     ChatRequest::scan(body.as_bytes()).unwrap().lost_turns(body.as_bytes(), &restoring(Dialect::Native))
-}
-
-fn keys(body: &str) -> Vec<TurnKey> {
-    ChatRequest::scan(body.as_bytes()).unwrap().lost_turn_keys(body.as_bytes(), b"1")
 }
 
 fn restored(body: &str, route: &Route, reasoning: &[Option<&[u8]>]) -> (String, usize) {
@@ -45,7 +38,7 @@ fn which_turns_are_lost() {
         ("another name for it", assistant(r#", "reasoning": "r""#), 1),
         ("its own", assistant(r#", "reasoning_content": "r""#), 0),
         ("its own, of another type", assistant(r#", "reasoning_content": 0"#), 0),
-        ("no calls", r#"{"role": "assistant", "content": "x"}"#.to_owned(), 0),
+        ("no calls, no tools", r#"{"role": "assistant", "content": "x"}"#.to_owned(), 0),
         ("null calls", r#"{"role": "assistant", "tool_calls": null}"#.to_owned(), 0),
         ("an empty list", r#"{"role": "assistant", "tool_calls": [ ]}"#.to_owned(), 0),
         ("calls of another type", r#"{"role": "assistant", "tool_calls": {"a": 1}}"#.to_owned(), 0),
@@ -54,6 +47,25 @@ fn which_turns_are_lost() {
         ("escaped keys", assistant("").replace("role", "r\\u006fle"), 1),
     ] {
         assert_eq!(lost(&body(&[&message])), expected, "{name}");
+    }
+}
+
+#[test]
+fn without_tools_no_turn_is_lost_and_with_them_every_one() {
+    let (text, blank) = (r#"{"role": "assistant", "content": "x"}"#, r#"{"role": "assistant"}"#);
+    let own = r#"{"role": "assistant", "content": "x", "reasoning_content": "r"}"#;
+    for (name, messages, tools, expected) in [
+        ("no tools", vec![text, blank], "", 0),
+        ("null", vec![text, blank], "null", 0),
+        ("an empty list", vec![text, blank], "[ ]", 0),
+        ("offered", vec![text, blank, own], r#"[{"type": "function"}]"#, 2),
+        ("called", vec![text, &assistant(""), own], "", 2),
+        ("called by a turn that has its own", vec![text, &assistant(r#", "reasoning_content": "r""#)], "", 1),
+        ("called by somebody else", vec![text, &assistant("").replace("assistant", "user")], "", 0),
+    ] {
+        let tools = if tools.is_empty() { String::new() } else { format!(r#""tools": {tools}, "#) };
+        let body = body(&messages).replacen('{', &format!("{{{tools}"), 1);
+        assert_eq!(lost(&body), expected, "{name}");
     }
 }
 
@@ -171,63 +183,6 @@ fn each_turn_gets_its_own() {
     let (one, three) = (r#", "reasoning_content": "one""#, r#", "n": 3, "reasoning_content": "three""#);
     assert_eq!(output, body(&[&assistant(one), &own, &assistant(r#", "n": 2"#), &assistant(three)]));
     assert_eq!(restored, 2);
-}
-
-#[test]
-fn a_random_id_is_enough_to_know_a_turn_by() {
-    let user = r#"{"role": "user", "content": "x"}"#;
-    let [key] = keys(&body(&[user, &assistant("")]))[..] else { panic!() };
-    for (name, messages) in [
-        ("another history", vec![assistant("")]),
-        ("other arguments", vec![user.to_owned(), assistant("").replace("{}", "{ }")]),
-        ("other white space", vec![user.to_owned(), assistant(" ")]),
-    ] {
-        let messages: Vec<_> = messages.iter().map(String::as_str).collect();
-        assert_eq!(keys(&body(&messages)), [key], "{name}");
-    }
-    let other = assistant("").replace("0123456789", "0123456780");
-    assert_ne!(keys(&body(&[user, &other])), [key], "another id");
-    let body = body(&[&assistant("")]);
-    let request = ChatRequest::scan(body.as_bytes()).unwrap();
-    assert_ne!(request.lost_turn_keys(body.as_bytes(), b"2"), [key], "another scope");
-}
-
-#[test]
-fn an_id_that_comes_again_is_known_by_its_conversation() {
-    let system = r#"{"role": "system", "content": "It is 10:00."}"#;
-    let user = r#"{"role": "user", "content": "x"}"#;
-    let call = |calls: &str| format!(r#"{{"role": "assistant", "tool_calls": {calls}}}"#);
-    let [key] = keys(&body(&[system, user, &call(BY_NAME)]))[..] else { panic!() };
-    for (name, messages, same) in [
-        ("another time", vec![&*system.replace("10:00", "10:01"), user, &call(BY_NAME)], true),
-        ("no system", vec![user, &call(BY_NAME)], true),
-        ("other bytes for the same arguments", vec![user, &call(&BY_NAME.replace("{}", " { } "))], true),
-        ("another question", vec![&user.replace('x', "y"), &call(BY_NAME)], false),
-        ("one message more", vec![user, user, &call(BY_NAME)], false),
-        ("other arguments", vec![user, &call(&BY_NAME.replace("{}", r#"{\"a\":1}"#))], false),
-        ("another function", vec![user, &call(&BY_NAME.replace("get_weather\"", "get_time\""))], false),
-    ] {
-        assert_eq!(keys(&body(&messages)) == [key], same, "{name}");
-    }
-}
-
-#[test]
-fn the_key_of_an_answer_is_that_of_the_turn_that_comes_back() {
-    let (user, tool) =
-        (r#"{"role":"user","content":"x"}"#, r#"{"role":"tool","tool_call_id":"c","content":"1"}"#);
-    let call = format!(r#"{{"role":"assistant","tool_calls":{BY_NAME}}}"#);
-    let first_call =
-        FirstCall { id: "get_weather:0".into(), name: "get_weather".into(), arguments: "{}".into() };
-    let mut messages = vec![user];
-    let mut expected = Vec::new();
-    for _turn in 0..3 {
-        let asked = body(&messages);
-        let request = ChatRequest::scan(asked.as_bytes()).unwrap();
-        assert_eq!(request.lost_turn_keys(asked.as_bytes(), b"1"), expected);
-        expected.push(request.turn_key(asked.as_bytes(), b"1", &first_call));
-        messages.extend([call.as_str(), tool]);
-    }
-    assert_eq!(expected.iter().collect::<std::collections::HashSet<_>>().len(), 3);
 }
 
 #[test]

@@ -372,7 +372,7 @@ fn the_summary_says_what_was_seen() {
         frames: 3,
         complete: true,
         error: None,
-        tool_turns: Vec::new(),
+        turns: Vec::new(),
     };
     assert_eq!(transformer.summary(), &expected);
     for (name, usage, reasoning, cached) in [
