@@ -116,12 +116,15 @@ bench-gateway: $(RUN_PACKAGES) $(RELEASE_EXTENSION) ## the gateway beside others
 	$(say) 'rounds (about half an hour without options)'
 	@$(BIN)/python -m benches.gateway $(BENCH_OPTIONS)
 
-wheel: $(DEV_PACKAGES) check-toolchain ## a release wheel in dist/
+wheel: $(DEV_PACKAGES) check-toolchain ## a release wheel in dist/, its version with the commit
 	$(say) 'notices of the linked crates'
 	@cargo fetch --quiet --locked
 	@$(BIN)/python -m tests.packaging.notices
 	$(say) 'wheel'
-	@$(BIN)/maturin build --release --locked --out dist
+	@rm -f dist/llmgw-*.whl
+	@echo "version $$($(BIN)/python -m tests.packaging.stage target/wheel)"
+	@$(BIN)/maturin build --release --locked --manifest-path target/wheel/rust/python/Cargo.toml --target-dir target \
+	  --out dist
 
 lock: $(DEV_PACKAGES) ## resolves the locked Python packages anew from pyproject.toml (LOCK_OPTIONS= keeps what still fits)
 	$(say) 'requirements.lock, requirements-dev.lock, requirements-llama.lock'

@@ -15,8 +15,10 @@ from typing import IO, Final, NamedTuple
 
 import httpx
 import pytest
+from packaging.version import Version
 
 from tests.packaging.notices import NOTICES, linked_crates
+from tests.packaging.stage import local_version, stage
 
 ROOT: Final = Path(__file__).parents[2]
 START_TIMEOUT_S: Final = 30.0
@@ -37,12 +39,14 @@ class Gateway(NamedTuple):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this tree: a debug build, which shares its objects with `make test`."""
+    """The wheel of this tree, as `make wheel` makes it, but for a debug build."""
     out = tmp_path_factory.mktemp("dist")
-    maturin = Path(sys.executable).with_name("maturin")
-    subprocess.run(
-        [maturin, "build", "--quiet", "--interpreter", sys.executable, "--out", out], cwd=ROOT, check=True
-    )
+    sources = ROOT / "target" / "wheel"
+    stage(sources)
+    maturin: list[str | Path] = [Path(sys.executable).with_name("maturin"), "build", "--quiet", "--locked"]
+    maturin += ["--manifest-path", sources / "rust" / "python" / "Cargo.toml"]
+    maturin += ["--target-dir", ROOT / "target", "--interpreter", sys.executable, "--out", out]
+    subprocess.run(maturin, check=True)
     (built,) = out.glob("*.whl")
     return built
 
@@ -133,7 +137,22 @@ def test_wheel_holds_every_migration(wheel: Path) -> None:
 
 def test_wheel_holds_nothing_else(wheel: Path) -> None:
     folders = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert folders == {"llmgw", f"llmgw-{importlib.metadata.version('llmgw')}.dist-info"}
+    version = wheel.name.split("-")[1]
+    assert folders == {"llmgw", f"llmgw-{version}.dist-info"}
+
+
+def test_the_version_has_the_commit(wheel: Path, scripts: Path) -> None:
+    """So that pip puts a newer wheel in the place of an older one, and an operator sees which one runs."""
+    base, _, local = wheel.name.split("-")[1].partition("+")
+    assert (base, local) == (importlib.metadata.version("llmgw"), local_version())
+    command: list[str | Path] = [scripts / "llmgw", "--version"]
+    shown = subprocess.run(command, env=USER_ENVIRONMENT, check=True, capture_output=True, text=True).stdout
+    assert shown == f"llmgw {'+'.join(filter(None, (base, local)))}\n"
+
+
+def test_a_later_commit_is_a_newer_version() -> None:
+    commits = ("0.1.0", "0.1.0+20261125235959.gffffffffff", "0.1.0+20261126000000.g0000000000")
+    assert sorted(map(Version, reversed(commits))) == [Version(commit) for commit in commits]
 
 
 def test_wheel_carries_the_notices_of_what_it_links(wheel: Path) -> None:
