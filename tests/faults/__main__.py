@@ -1,6 +1,6 @@
 """`python -m tests.faults`: the battery of faults that the gateway lives through.
 
-The forty cases, each alone; then all of them mixed at random under load; with --soak, the mix for minutes and
+The cases, each alone; then all of them mixed at random under load; with --soak, the mix for minutes and
 a look at what grows. Writes bench-results/faults.md and .json. Exit status 1 if anything is wrong.
 """
 
@@ -16,14 +16,14 @@ from typing import Final
 
 from tests.faults import report, soak
 from tests.faults.case import CASES, Case
-from tests.faults.cases import clients, operations, upstream
+from tests.faults.cases import clients, operations, processes, upstream
 from tests.faults.mix import USERS
 from tests.faults.rig import Rig
 from tests.faults.runner import run_cases
 from tests.support.processes import ROOT
 
 OUTPUT: Final = ROOT / "bench-results"
-_MODULES: Final = (upstream, clients, operations)  # importing them has registered their cases
+_MODULES: Final = (upstream, clients, operations, processes)  # importing them has registered their cases
 
 
 def say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""What a case is: one of the forty faults, by its number, with what is right and how that is judged."""
+"""What a case is: one of the faults, by its number, with what is right and how that is judged."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

@@ -97,7 +97,7 @@ class Rig:
             redis = stack.enter_context(RedisServer(folder)) if REDIS in config else None
             if redis:
                 config = config.replace(REDIS, str(redis.port))
-            env = _PYTHONPATH | {_key_variable(name): f"{KEY_PREFIX}{name}" for name in _NAMES}
+            env = _PYTHONPATH | key_environment()
             env |= _fake_clock(folder) if setup.fake_clock else {}
             gateway = stack.enter_context(Gateway(folder, config, program=setup.program, env=env))
             host, port = gateway.client.base_url.host, gateway.client.base_url.port
@@ -328,6 +328,11 @@ def config_text(setup: Setup, ports: Mapping[str, int], blackhole: int) -> str:
 
 def _model(model_id: str, number: int, where: str) -> str:
     return f'[[models]]\nid = "{model_id}"\nupstream_model = "chaos-{number}"\nthinking = "native"\n{where}'
+
+
+def key_environment() -> dict[str, str]:
+    """What the gateway's environment holds of the upstreams' keys."""
+    return {_key_variable(name): f"{KEY_PREFIX}{name}" for name in _NAMES}
 
 
 def _key_variable(upstream: str) -> str:
