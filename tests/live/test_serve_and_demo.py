@@ -98,3 +98,18 @@ def test_the_demo_from_start_to_ctrl_c(tmp_path: Path) -> None:
         assert list(tmp_path.glob("llmgw-demo-*")) == []
     finally:
         demo.kill()
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc for processes left behind")
+def test_a_demo_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
+    port = free_port()
+    demo = Process("llmgw", "demo", "--port", str(port), folder=tmp_path, env={"TMPDIR": str(tmp_path)})
+    try:
+        demo.wait_ready(f"http://127.0.0.1:{port}/readyz")
+        processes = process_tree(demo.process.pid)
+        assert len(processes) == 3
+        demo.process.kill()
+        demo.process.wait()
+        wait_until(lambda: not any_runs(processes), "no process left behind", timeout_s=20)
+    finally:
+        demo.kill()

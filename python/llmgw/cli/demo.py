@@ -118,8 +118,14 @@ def _simulator() -> Iterator[int]:
     """The simulated providers in a process of their own, on a free port."""
     port = claim_port(_LOCALHOST, 0)
     command = [sys.executable, "-m", "llmgw.simulator", "--host", _LOCALHOST, "--port", str(port)]
-    # In its own session, so that Ctrl-C reaches only the gateway, which first lets its streams finish.
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
+    # In its own session, so that Ctrl-C reaches only the gateway, which first lets its streams finish. Its
+    # standard input ends when this process does, even if that is killed.
+    process = subprocess.Popen(  # noqa: S603
+        [*command, "--until-eof"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         deadline = time.monotonic() + _SIMULATOR_START_S
         while not is_up(_LOCALHOST, port):
@@ -129,6 +135,8 @@ def _simulator() -> Iterator[int]:
         yield port
     finally:
         process.terminate()
+        if process.stdin is not None:
+            process.stdin.close()
         try:
             process.wait(_SIMULATOR_STOP_S)
         except subprocess.TimeoutExpired:

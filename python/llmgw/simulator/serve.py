@@ -3,6 +3,7 @@
 import argparse
 import http.client
 import os
+import signal
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -71,11 +72,21 @@ def _answers(host: str, port: int) -> bool:
         connection.close()
 
 
+def _stop_at_eof() -> None:
+    """Whoever started this process holds the other end, however it dies."""
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the command line and serve."""
     parser = argparse.ArgumentParser(prog="python -m llmgw.simulator", description="Simulated LLM providers.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
     parser.add_argument("--delay-ms", type=float, default=DEFAULT_DELAY_MS, help="pause between chunks")
+    parser.add_argument("--until-eof", action="store_true", help="stop at the end of standard input")
     options = parser.parse_args(argv)
+    if options.until_eof:
+        threading.Thread(target=_stop_at_eof, daemon=True).start()
     serve(options.host, options.port, delay_ms=options.delay_ms)
