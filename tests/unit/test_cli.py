@@ -180,6 +180,18 @@ def test_a_key_s_life(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("config")
+def test_a_key_is_revoked_by_its_name_if_no_other_has_it(run: Run) -> None:
+    for name in ("ci", "me", "me", ""):
+        run("keys", "create", "--name", name)
+    assert run("keys", "revoke", "ci").status == 0
+    status, _, err = run("keys", "revoke", "me")
+    assert (status, "several keys are known by that (ids 2, 3)" in err) == (1, True)
+    assert run("keys", "revoke", "").status == 1
+    states = [key["state"] for key in json.loads(run("keys", "list", "--json").out)]
+    assert states == ["revoked", "active", "active", "active"]
+
+
+@pytest.mark.usefixtures("config")
 def test_keys_as_json(run: Run) -> None:
     made = json.loads(run("keys", "create", "--name", "团队", "--models", "qwen3-max", "--json").out)
     assert made["key"].startswith("sk-gtw-")
@@ -218,6 +230,7 @@ def test_a_database_that_can_t_be_opened(run: Run, config: Path) -> None:
     status, _, err = run("keys", "list")
     assert status == 1
     assert err.startswith("llmgw: can't open the database")
+    assert "its folder does not exist; make it (mkdir -p " in err
 
 
 @pytest.mark.parametrize(

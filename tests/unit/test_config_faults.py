@@ -188,7 +188,10 @@ UNPRINTABLE = (
             with_upstream('base_url = "http://host/v1/chat/completions/"'),
             "upstreams.local.base_url: names an endpoint; leave out /chat/completions: the gateway adds it",
         ),
-        (f'[store]\nurl = "postgresql://host/db"\n{with_upstream("")}', NOT_SQLITE),
+        (
+            f'[store]\nurl = "postgresql+psycopg://host/db"\n{with_upstream("")}',
+            NOT_SQLITE.replace(";", ", the only database that this version knows;"),
+        ),
         (f'[store]\nurl = "sqlite://"\n{with_upstream("")}', NOT_SQLITE),
         (f'[store]\nurl = "sqlite:///:memory:"\n{with_upstream("")}', NOT_SQLITE),
         (

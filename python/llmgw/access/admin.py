@@ -56,12 +56,14 @@ def list_keys(store: Store) -> list[Key]:
 
 
 def revoke_keys(store: Store, reference: str) -> list[Key]:
-    """Revoke the key with this id, these first characters (as they are shown) or this text.
+    """Revoke the key with this id, this name, these first characters (as they are shown) or this text.
 
     Returns all keys that match. Only a single match is revoked: with none or several, nothing changes. A key
     that is already revoked keeps its time of revocation. Raises SQLAlchemyError.
     """
     matches = [ApiKey.prefix == reference.rstrip("…"), ApiKey.digest == digest_of(reference)]
+    if reference:
+        matches.append(ApiKey.name == reference)
     if reference.isascii() and reference.isdigit() and len(reference) <= _MAX_ID_DIGITS:
         matches.append(ApiKey.id == int(reference))
     with store.write() as session:

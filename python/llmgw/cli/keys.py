@@ -20,7 +20,7 @@ examples:
   llmgw keys create --models glm-5,kimi-k3 --expires-in 30d
   KEY=$(llmgw keys create --name script)             only the key goes to stdout
   llmgw keys list
-  llmgw keys revoke 3                                by id, by its first characters, or by the key itself
+  llmgw keys revoke 3                                or its name, its first characters, the key itself
 """
 
 _DURATION: Final = re.compile(r"(\d{1,6})([smhdw])")
@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     listing = verbs.add_parser("list", help="show all keys, never their secret part")
     revoke = verbs.add_parser("revoke", help="end a key; running gateways refuse it within a second")
     revoke.add_argument(
-        "key", metavar="KEY", help="its id, its first characters as listed, or the key itself"
+        "key", metavar="KEY", help="its id, its name, its first characters as listed, or the key itself"
     )
     for verb in (create, listing):
         add_json_option(verb)
@@ -158,6 +158,6 @@ def _revoke(options: argparse.Namespace) -> int:
         raise CommandError("no key is known by that; llmgw keys list shows them all")
     if len(keys) > 1:
         ids = ", ".join(str(key.id) for key in keys)
-        raise CommandError(f"several keys begin with that (ids {ids}); revoke one by its id")
+        raise CommandError(f"several keys are known by that (ids {ids}); revoke one by its id")
     print(f"Key {keys[0].id} ({keys[0].prefix}…) is revoked.")
     return 0

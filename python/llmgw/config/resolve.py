@@ -64,7 +64,11 @@ class Resolver:
         path = url.removeprefix(SQLITE_PREFIX)
         if path == url or not path or path == ":memory:" or "?" in path:
             right = f'write "{DEFAULT_STORE_URL}" (beside this file) or "sqlite:////absolute/path.db"'
-            self._fault("store.url", "is not the URL of a SQLite file", right)
+            scheme, is_url, _ = url.partition("://")
+            problem = "is not the URL of a SQLite file"
+            if is_url and scheme != "sqlite":
+                problem += ", the only database that this version knows"
+            self._fault("store.url", problem, right)
             return url
         return SQLITE_PREFIX + str(self._folder / path)
 

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import shlex
 import sqlite3
 import stat
 import threading
@@ -151,7 +152,7 @@ def open_store(url: str) -> Store:
         path.touch(mode=_PRIVATE)
     except OSError as error:
         message = f"can't open the database {path}: {error.strerror}"
-        raise _denied(path) or StoreError(message) from error
+        raise _no_folder(path) or _denied(path) or StoreError(message) from error
     for file in _files(path):
         make_private(file)
     store = store_at(url)
@@ -181,6 +182,14 @@ def _path(url: str) -> Path:
 def _files(path: Path) -> list[Path]:
     """The database and what SQLite keeps beside it, as far as they exist."""
     return [file for suffix in ("", "-wal", "-shm") if (file := Path(f"{path}{suffix}")).exists()]
+
+
+def _no_folder(path: Path) -> StoreError | None:
+    folder = path.parent
+    if folder.exists():
+        return None
+    problem = f"can't open the database {path}: its folder does not exist"
+    return StoreError(problem, f"make it (mkdir -p {shlex.quote(str(folder))}), or name another")
 
 
 def _denied(path: Path) -> StoreError | None:
