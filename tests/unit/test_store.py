@@ -167,7 +167,7 @@ def _from_the_future(folder: Path) -> str:
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
-        (_missing_folder, "can't open the database .*: No such file or directory"),
+        (_missing_folder, "can't open the database .*: its folder does not exist"),
         (_folder, "can't open the database .*: unable to open database file"),
         (_no_database, "can't open the database .*: file is not a database"),
         (_from_the_future, "x.db is no database that this version of llmgw knows: .*9999"),
