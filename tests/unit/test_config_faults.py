@@ -296,7 +296,7 @@ UNPRINTABLE = (
             with_model('input_modalities = ["smell"]'),
             (
                 "models[0].input_modalities[0]: is not a known value; "
-                "it must be one of 'text', 'image', 'audio', 'video', 'file', 'file'"
+                "it must be one of 'text', 'image', 'audio', 'video', 'file'"
             ),
         ),
         (
