@@ -1,6 +1,6 @@
 //! Streams and whole answers: the contract's rules, the same however they arrive, the same merged as streamed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use llmgw_core::answer::completion;
 use llmgw_core::answer::context::AnswerContext;
@@ -9,6 +9,7 @@ use llmgw_core::answer::think::ReasoningTags;
 use llmgw_core::sse::{Item, Parser, SseLimits};
 use serde_json::Value;
 
+use crate::completions::events;
 use crate::raw::is_ambiguous;
 use crate::rules::{Outcome, check_rules, context, merge_for, payloads, transform_for};
 use crate::{Choices, arrivals};
@@ -37,7 +38,7 @@ pub fn stream(input: &[u8]) {
         whole
     });
     if clear {
-        check_inline(&plain, &think);
+        check_inline(&plain, &think, &talkative(input));
     }
 }
 
@@ -70,8 +71,6 @@ struct Said {
     reasoning: String,
     calls: Vec<[String; 3]>,
     finish_reason: String,
-    /// Whether there was content after the finish, where nothing is held back for the rest of a tag.
-    goes_on: bool,
 }
 
 /// What a client makes of a stream. None where it holds what `serde_json` can't read: half a surrogate pair.
@@ -83,7 +82,6 @@ fn said(frames: &[String]) -> Option<BTreeMap<u64, Said>> {
         for choice in chunk["choices"].as_array().into_iter().flatten() {
             let said = choices.entry(choice["index"].as_u64().unwrap()).or_default();
             let delta = &choice["delta"];
-            said.goes_on |= !said.finish_reason.is_empty() && !string(&delta["content"]).is_empty();
             said.content += &string(&delta["content"]);
             said.reasoning += &string(&delta["reasoning_content"]);
             said.finish_reason += &string(&choice["finish_reason"]);
@@ -110,8 +108,30 @@ fn call_parts(call: &Value) -> [&Value; 3] {
     }
 }
 
+/// The choices with content behind a finish reason, where nothing is held back for the rest of a tag.
+fn talkative(input: &[u8]) -> HashSet<u64> {
+    let (mut finished, mut talkative) = (HashSet::new(), HashSet::new());
+    for event in events(input) {
+        let Ok(chunk) = serde_json::from_str::<Value>(&event.replace("\\ud", "\\u0").replace("\\uD", "\\u0"))
+        else {
+            continue;
+        };
+        for (position, choice) in chunk["choices"].as_array().into_iter().flatten().enumerate() {
+            let index = choice["index"].as_u64().unwrap_or(position as u64);
+            let content = &choice["delta"]["content"];
+            if finished.contains(&index) && !content.is_null() && content != "" {
+                talkative.insert(index);
+            }
+            if !choice["finish_reason"].is_null() {
+                finished.insert(index);
+            }
+        }
+    }
+    talkative
+}
+
 /// Splitting out inline reasoning loses the tags, and nothing else.
-fn check_inline(plain: &Outcome, think: &Outcome) {
+fn check_inline(plain: &Outcome, think: &Outcome, talkative: &HashSet<u64>) {
     if plain.state != StreamState::Done {
         return;
     }
@@ -121,7 +141,7 @@ fn check_inline(plain: &Outcome, think: &Outcome) {
     };
     for ((index, plain), (same, think)) in plain.iter().zip(&think) {
         assert_eq!(index, same);
-        if plain.goes_on {
+        if talkative.contains(index) {
             continue;
         }
         let (mut content, mut reasoning, mut depth, mut rest) =
@@ -141,7 +161,9 @@ fn check_inline(plain: &Outcome, think: &Outcome) {
             }
         }
         assert_eq!(think.content, content);
-        assert_eq!(think.reasoning.len(), plain.reasoning.len() + reasoning);
+        // What is said inline and in a field comes out once.
+        let (fewest, most) = (plain.reasoning.len().max(reasoning), plain.reasoning.len() + reasoning);
+        assert!((fewest..=most).contains(&think.reasoning.len()), "{}", think.reasoning);
         assert_eq!((&think.calls, &think.finish_reason), (&plain.calls, &plain.finish_reason));
     }
 }

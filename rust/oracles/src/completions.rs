@@ -207,7 +207,7 @@ fn check_top(answer: &Value, payload: &str) {
 }
 
 /// The payloads of a stream, as a client decodes them.
-fn events(input: &[u8]) -> Vec<String> {
+pub(crate) fn events(input: &[u8]) -> Vec<String> {
     let mut parser = Parser::new(SseLimits::default());
     let mut reader = parser.read(input);
     let mut events = Vec::new();

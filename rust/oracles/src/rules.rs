@@ -122,6 +122,14 @@ pub fn read(payload: &str) -> Value {
     serde_json::from_str(&payload.replace("\\ud", "\\u0").replace("\\uD", "\\u0")).unwrap()
 }
 
+/// Whether a chunk's choice has text or calls.
+fn speaks(choice: &Value) -> bool {
+    let delta = &choice["delta"];
+    let texts = ["content", "reasoning_content"].map(|name| &delta[name]);
+    texts.iter().any(|text| text.as_str().is_some_and(|text| !text.is_empty()))
+        || delta["tool_calls"].as_array().is_some_and(|calls| !calls.is_empty())
+}
+
 /// Check every rule that the contract has for a stream's frames.
 pub fn check_rules(outcome: &Outcome, include_usage: bool) {
     let mut payloads = payloads(&outcome.output);
@@ -159,6 +167,7 @@ pub fn check_rules(outcome: &Outcome, include_usage: bool) {
         for choice in listed {
             let index = choice["index"].as_u64().unwrap();
             let (role_seen, finished, calls) = choices.entry(index).or_default();
+            assert!(!*finished || !speaks(choice), "content behind the finish: {payload}");
             let reason = choice.get("finish_reason").unwrap_or_else(|| panic!("no finish_reason: {payload}"));
             if let Some(reason) = reason.as_str() {
                 assert!(!*finished && !reason.is_empty(), "a second finish: {payload}");

@@ -12,6 +12,7 @@ use self::calls::clean_calls;
 pub(crate) use self::calls::{Called, called};
 use super::chunk::{Choice, Chunk, Delta, Holder, ToolCall, text_of};
 use super::context::AnswerContext;
+use super::echo;
 use super::error::{StreamError, StreamErrorKind};
 use super::finish::{CALLS, Reason, STOP, translate};
 use super::reasoning::{More, Parts, blocks_text, remove_hidden};
@@ -184,7 +185,7 @@ fn clean_choice(
     if text_of(message.role.as_ref(), input).is_none() {
         changes.set(edits, message.role, "role", &b"\"assistant\""[..]);
     }
-    clean_content(message, calls, context.reasoning_tags, input, edits, &mut changes);
+    clean_content(choice, calls, context.reasoning_tags, input, edits, &mut changes);
     let index = choice.index.and_then(|index| index.value.as_u64(input)).unwrap_or(position as u64);
     clean_calls(message, calls, input, (index, &context.request_id), edits, &mut changes);
     changes.finish(edits, input, holder.value.span, message.members);
@@ -268,19 +269,27 @@ fn inline_split(message: &Delta, input: &[u8]) -> Option<Split> {
     may_hold_tag(text).then(|| think::split(text))
 }
 
+/// Whether what is between tags is the reasoning that a field has too.
+fn is_said_twice(choice: &Choice, split: &Split, input: &[u8]) -> bool {
+    let field = reasoning_of(choice, false, input);
+    !field.is_empty() && echo::is_same(&split.reasoning, &field)
+}
+
 /// Content is a string, or null where tool calls (or a refusal, or audio) stand alone.
 fn clean_content(
-    message: &Delta,
+    choice: &Choice,
     calls: &[ToolCall],
     reasoning_tags: ReasoningTags,
     input: &[u8],
     edits: &mut Edits,
     changes: &mut MemberChanges,
 ) {
+    let message = &choice.delta;
     let has_calls = called(calls, input) == Called::Something;
     let blank = if !has_calls && !message.replaces_content { &b"\"\""[..] } else { b"null" };
     let Some(content) = message.content else { return changes.add("content", blank) };
-    let inline = inline_split(message, input).filter(|_| reasoning_tags == ReasoningTags::Think);
+    let inline = inline_split(message, input)
+        .filter(|split| reasoning_tags == ReasoningTags::Think || is_said_twice(choice, split, input));
     let text = match (inline, content.value.kind) {
         (Some(split), _) => split.content,
         (None, Kind::Array) => Parts::read(input, content.value).text,

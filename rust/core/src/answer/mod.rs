@@ -13,6 +13,7 @@ pub(crate) mod choices;
 pub mod chunk;
 pub mod completion;
 pub mod context;
+mod echo;
 pub mod error;
 pub(crate) mod finish;
 mod keeper;

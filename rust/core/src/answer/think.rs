@@ -32,6 +32,15 @@ pub(crate) fn may_hold_tag(text: &[u8]) -> bool {
     memchr::memchr(b'<', text).is_some() || memchr::memmem::find(text, b"\\u003").is_some()
 }
 
+/// Whether a text begins with a tag that opens reasoning, but for white space.
+pub(crate) fn begins_with_tag(text: &[u8]) -> bool {
+    let mut rest = text;
+    while let [b'\\', b'n' | b'r' | b't', behind @ ..] | [b' ', behind @ ..] = rest {
+        rest = behind;
+    }
+    matches!(tag(rest, OPEN), Tag::Whole(_))
+}
+
 /// Text taken apart, still escaped.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Split {

@@ -101,6 +101,7 @@ impl ChoiceRules for TextChoice {
     const NAME: &'static str = NAME;
     const OBJECT: &'static str = OBJECT;
     const HOLDER: Holder = Holder::Text;
+    const EMPTY: &'static str = "\"text\":\"\"";
 
     fn course(&self) -> &Course {
         &self.course
@@ -122,6 +123,9 @@ impl ChoiceRules for TextChoice {
         self.course.begin(choice, input, edits, &mut changes);
         self.said = text_of(choice.delta_member.as_ref(), input).is_some();
         set_text(choice, edits, &mut changes);
+        if self.said {
+            self.course.go_on();
+        }
         self.course.end(choice, input, edits, changes)
     }
 

@@ -57,6 +57,17 @@ fn reasoning_goes_wherever_it_is() {
         assert_eq!(output.unwrap_or_else(|| expected.clone()), expected, "{name}");
         assert_eq!(cleaned.summary.reasoning_seen, !name.contains("signature"), "{name}");
     }
+    for (message, content) in [
+        (r#"{"role":"assistant","content":"<think>\nr\n</think>\n\na","reasoning_content":"r"}"#, r"\n\na"),
+        (
+            r#"{"role":"assistant","content":"<think>x</think>a","reasoning_content":"r"}"#,
+            "<think>x</think>a",
+        ),
+        (r#"{"role":"assistant","content":"<think>\n</think>a"}"#, r"<think>\n</think>a"),
+    ] {
+        let expected = format!(r#"{{"role":"assistant","content":"{content}"}}"#);
+        assert_eq!(cleaned(&answer(message, "\"stop\"")), answer(&expected, "\"stop\""));
+    }
     let around = |members: &str| answer(&format!("{{{kept}}}"), &format!("\"stop\"{members}"));
     for (members, expected) in [
         (

@@ -12,18 +12,20 @@
 //! * A finish reason that says that the answer broke off is an error; [`super::finish`] has the table.
 
 mod calls;
+mod ending;
 mod held;
 mod shape;
 
+use self::ending::{Content, Ending, Endings, write_head};
 use crate::answer::bounds::Calls;
 use crate::answer::choices::Choices;
-use crate::answer::chunk::{Choice, Chunk};
+use crate::answer::chunk::{Choice, Chunk, Holder};
 use crate::answer::context::AnswerContext;
 use crate::answer::error::{StreamError, StreamErrorKind};
 use crate::answer::keeper::Keeper;
 use crate::answer::summary::Summary;
 use crate::answer::template::Template;
-use crate::answer::think::{ReasoningTags, may_hold_tag};
+use crate::answer::think::may_hold_tag;
 use crate::answer::usage::{read_usage, with_openai_names};
 use crate::json::edit::Edits;
 use crate::json::text::write_string;
@@ -143,6 +145,12 @@ struct Shaper<Rules> {
     choices: Choices<Rules>,
     /// What their tool calls amount to.
     calls: Calls,
+    /// Their finish reasons, until the stream ends.
+    endings: Endings,
+    /// The choice whose finish reason the summary has.
+    summarised: Option<usize>,
+    /// Tags in content are taken out, of one choice at least.
+    has_inline: bool,
     /// The last chunk, where nothing was decided on it but what holds for the next one too.
     template: Template,
     /// Gathers reasoning, where the next turn will need it.
@@ -159,6 +167,12 @@ struct Shaped {
     says_something: bool,
     /// Some of its content is held back.
     holds_back: bool,
+    /// It has something besides a finish reason.
+    has_content: bool,
+    /// Its place, where it ends here.
+    ends: Option<usize>,
+    /// Its place, where it has ended before.
+    goes_on: Option<usize>,
 }
 
 impl<Rules: ChoiceRules> Shaper<Rules> {
@@ -174,6 +188,9 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
             edits: Edits::new(),
             choices: Choices::new(Rules::HOLDER.max_choices()),
             calls: Calls::default(),
+            endings: Endings::default(),
+            summarised: None,
+            has_inline: false,
             template: Template::default(),
             usage_chunk: Vec::new(),
             scratch: Vec::new(),
@@ -211,7 +228,7 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
 
     fn event(&mut self, event: &Event<'_>, output: &mut Vec<u8>) {
         if let Some(string) = self.template.string_of(event.data)
-            && !(self.context.reasoning_tags == ReasoningTags::Think && may_hold_tag(string))
+            && !(self.has_inline && may_hold_tag(string))
         {
             self.template.write(string, output);
             self.summary.frames += 1;
@@ -267,11 +284,16 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         let before = self.choices.len();
         let mut says_something = chunk.choices.is_empty();
         let mut holds_back = false;
+        let mut has_content = false;
+        let (mut ended, mut reopened) = (Vec::new(), Vec::new());
         for (position, choice) in chunk.choices.iter().enumerate() {
             match self.shape_choice(chunk, (position, choice), payload) {
                 Ok(shaped) => {
                     says_something |= shaped.says_something;
                     holds_back |= shaped.holds_back;
+                    has_content |= shaped.has_content;
+                    ended.extend(shaped.ends);
+                    reopened.extend(shaped.goes_on);
                 }
                 Err(error) => return self.fail(error, output),
             }
@@ -282,7 +304,18 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         if !says_something {
             return;
         }
+        for place in reopened {
+            self.endings.reopen::<Rules>(place, &self.context, output);
+        }
         shape::top_level(chunk, Rules::OBJECT, payload, &self.context, &mut self.edits);
+        if !ended.is_empty() {
+            let content = match has_content {
+                _ if ended.len() < chunk.choices.len() || is_any_twice(&ended) => Content::Others,
+                true => Content::Theirs,
+                false => Content::Nothing,
+            };
+            return self.emit_ending((payload, canonical), ended, content, output);
+        }
         let start = output.len();
         self.emit(payload, canonical, output);
         // A first chunk of a choice is unlike the others, and one with usage or a finish too.
@@ -306,20 +339,51 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         payload: &[u8],
     ) -> Result<Shaped, StreamError> {
         let index = choice.index.and_then(|index| index.value.as_u64(payload));
+        let known = self.choices.len();
         let place = self.choices.place(index.unwrap_or(position as u64))?;
         let state = &mut self.choices[place];
         let (was_finished, calls) = (state.course().is_finished(), state.calls());
         let finish = state.shape(chunk, choice, payload, &self.context, &mut self.edits);
         self.calls.replace(calls, state.calls())?;
         self.summary.reasoning_seen |= state.reasoning_seen();
+        self.has_inline |= state.has_inline();
         let is_emptied = state.is_emptied() && finish == Finish::No && !choice.says_more;
-        match finish {
-            Finish::Error => return Err(StreamError::new(StreamErrorKind::ErrorEvent)),
-            Finish::Reason(reason) => self.summary.finish(reason),
-            Finish::No => {}
-        }
+        // A role comes with the first chunk of a choice.
+        let is_first = place == known && Rules::HOLDER == Holder::Delta;
+        let has_content = state.said() || choice.says_more || is_first;
         let says_something = state.said() || !(was_finished || is_emptied);
-        Ok(Shaped { says_something, holds_back: state.holds_back() })
+        let holds_back = state.holds_back();
+        let ends = match finish {
+            Finish::Error => return Err(StreamError::new(StreamErrorKind::ErrorEvent)),
+            Finish::Reason(reason) => {
+                self.summarise(place, reason);
+                Some(place)
+            }
+            Finish::No => None,
+        };
+        let goes_on = self.endings.has(place).then_some(place);
+        Ok(Shaped { says_something, holds_back, has_content, ends, goes_on })
+    }
+
+    /// The summary has the finish reason of the choice that ends first.
+    fn summarise(&mut self, place: usize, reason: String) {
+        if *self.summarised.get_or_insert(place) == place {
+            self.summary.finish_reason = None;
+            self.summary.finish(reason);
+        }
+    }
+
+    /// Hold the frame that ends choices until the stream ends.
+    fn emit_ending(
+        &mut self,
+        (payload, canonical): (&[u8], Option<&[u8]>),
+        places: Vec<usize>,
+        content: Content,
+        output: &mut Vec<u8>,
+    ) {
+        let mut frame = Vec::new();
+        self.emit(payload, canonical, &mut frame);
+        self.endings.hold::<Rules>(Ending { frame, places, content }, &self.context, output);
     }
 
     /// Append the payload with the collected edits as a frame.
@@ -360,28 +424,8 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         let Some(usage) = usage else { return };
         self.usage_chunk.clear();
         let output = &mut self.usage_chunk;
-        output.extend_from_slice(b"{\"id\":");
-        match &chunk.id {
-            Some(id) if id.value.kind == Kind::String => output.extend_from_slice(id.value.span.of(payload)),
-            _ => write_string(&self.context.request_id, output),
-        }
-        output.extend_from_slice(b",\"object\":\"");
-        output.extend_from_slice(Rules::OBJECT.as_bytes());
-        output.extend_from_slice(b"\",\"created\":");
-        match &chunk.created {
-            Some(created) if created.value.kind == Kind::Number => {
-                output.extend_from_slice(created.value.span.of(payload));
-            }
-            _ => output.extend_from_slice(self.context.created_s.to_string().as_bytes()),
-        }
-        output.extend_from_slice(b",\"model\":");
-        match &chunk.model {
-            Some(model) if model.value.kind == Kind::String => {
-                output.extend_from_slice(model.value.span.of(payload));
-            }
-            _ => write_string(&self.context.model, output),
-        }
-        output.extend_from_slice(b",\"choices\":[],\"usage\":");
+        write_head(chunk, Rules::OBJECT, payload, &self.context, output);
+        output.extend_from_slice(b"[],\"usage\":");
         match with_openai_names(payload, usage) {
             Some(usage) => output.extend_from_slice(&usage),
             None => output.extend_from_slice(usage.span.of(payload)),
@@ -391,9 +435,10 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
 
     /// The upstream's `[DONE]`, or its clean end.
     fn end(&mut self, output: &mut Vec<u8>) {
-        if self.choices.is_empty() || !self.choices.iter().all(|choice| choice.course().is_finished()) {
+        if self.choices.is_empty() || !(0..self.choices.len()).all(|place| self.endings.has(place)) {
             return self.fail(StreamError::new(StreamErrorKind::Truncated), output);
         }
+        self.endings.finish(output);
         if self.include_usage && !self.usage_chunk.is_empty() {
             output.extend_from_slice(FRAME_HEAD);
             output.extend_from_slice(&self.usage_chunk);
@@ -414,6 +459,7 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
     }
 
     fn fail(&mut self, error: StreamError, output: &mut Vec<u8>) {
+        self.endings.finish(output);
         write_error_frame(&error, output);
         self.summary.error = Some(error.kind);
         self.error = Some(error);
@@ -438,6 +484,12 @@ fn is_error(event: &Event<'_>) -> bool {
 
 fn is_error_status(status: u16) -> bool {
     ERROR_STATUSES.contains(&status)
+}
+
+fn is_any_twice(places: &[usize]) -> bool {
+    let mut sorted = places.to_vec();
+    sorted.sort_unstable();
+    sorted.windows(2).any(|pair| pair[0] == pair[1])
 }
 
 fn is_done(data: &[u8]) -> bool {

@@ -7,9 +7,10 @@ use crate::answer::bounds::Calls;
 use crate::answer::choices::Indexed;
 use crate::answer::chunk::{Choice, Chunk, Delta, Holder, text_of};
 use crate::answer::context::AnswerContext;
+use crate::answer::echo::{Echo, Way};
 use crate::answer::finish::{CALLS, Reason, STOP, translate};
 use crate::answer::reasoning::{More, Parts, blocks_text};
-use crate::answer::think::{ReasoningTags, Split, Splitter, may_hold_tag};
+use crate::answer::think::{ReasoningTags, Split, Splitter, begins_with_tag, may_hold_tag};
 use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::{Text, quoted};
 use crate::json::{Kind, Member, Span, Value};
@@ -24,6 +25,8 @@ pub trait ChoiceRules: Indexed + Debug {
     const OBJECT: &'static str;
     /// What holds the text of a chunk's choice.
     const HOLDER: Holder;
+    /// The same without any text, as a member.
+    const EMPTY: &'static str;
 
     /// Which choice it is, and whether it has ended.
     fn course(&self) -> &Course;
@@ -44,6 +47,11 @@ pub trait ChoiceRules: Indexed + Debug {
     /// What its tool calls amount to.
     fn calls(&self) -> Calls {
         Calls::default()
+    }
+
+    /// Whether tags in its content are taken out.
+    fn has_inline(&self) -> bool {
+        false
     }
 
     /// Whether content is held back, so that the next chunk can't be like this one.
@@ -80,10 +88,24 @@ pub struct ChatChoice {
     course: Course,
     role_sent: bool,
     calls: CallStates,
+    inline: Inline,
     /// Takes content apart that has reasoning inside.
     splitter: Splitter,
+    /// Knows reasoning again that is also in a field.
+    echo: Echo,
+    /// The last chunk had reasoning in a field.
+    in_field: bool,
     reasoning_seen: bool,
     said: Said,
+}
+
+/// Whether a choice's content has reasoning inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Inline {
+    /// No content has come yet.
+    NotKnown,
+    Yes,
+    No,
 }
 
 /// What the last chunk, as the client sees it, says of a choice, its role apart.
@@ -115,15 +137,22 @@ impl Course {
         self.index
     }
 
-    /// Whether it has had its finish reason.
+    /// Whether it has had its finish reason, and nothing behind it.
     #[must_use]
     pub const fn is_finished(&self) -> bool {
         self.finished
     }
 
+    /// There is content behind the finish reason: the next one is its end.
+    pub(crate) const fn go_on(&mut self) {
+        self.finished = false;
+    }
+
     /// Whether nothing more of the choice's text is to come.
     fn ends(&self, choice: &Choice, input: &[u8]) -> bool {
-        self.finished || text_of(choice.finish_reason.as_ref(), input).is_some()
+        self.finished
+            || text_of(choice.finish_reason.as_ref(), input)
+                .is_some_and(|reason| translate(&reason.decode()) != Reason::NotYet)
     }
 
     /// What comes before the text: the index.
@@ -206,7 +235,10 @@ impl Indexed for ChatChoice {
             course: Course::new(index),
             role_sent: false,
             calls: CallStates::default(),
+            inline: Inline::NotKnown,
             splitter: Splitter::default(),
+            echo: Echo::default(),
+            in_field: false,
             reasoning_seen: false,
             said: Said::Nothing,
         }
@@ -221,6 +253,7 @@ impl ChoiceRules for ChatChoice {
     const NAME: &'static str = "chat completion";
     const OBJECT: &'static str = "chat.completion.chunk";
     const HOLDER: Holder = Holder::Delta;
+    const EMPTY: &'static str = "\"delta\":{}";
 
     fn course(&self) -> &Course {
         &self.course
@@ -243,9 +276,13 @@ impl ChoiceRules for ChatChoice {
         self.calls.amount()
     }
 
-    /// It may be the start of a tag.
+    /// It may be the start of a tag, or reasoning that is also in a field.
     fn holds_back(&self) -> bool {
-        self.splitter.plain().is_none()
+        self.inline == Inline::Yes && (self.splitter.plain() != Some(false) || self.in_field)
+    }
+
+    fn has_inline(&self) -> bool {
+        self.inline == Inline::Yes
     }
 
     fn shape(
@@ -269,6 +306,9 @@ impl ChoiceRules for ChatChoice {
             }
         }
         self.course.calls_nothing = self.calls.are_all_nameless();
+        if self.said == Said::Something {
+            self.course.go_on();
+        }
         self.course.end(choice, input, edits, changes)
     }
 
@@ -328,15 +368,11 @@ impl ChatChoice {
         self.role_sent = true;
         let details = delta.reasoning_details.filter(|details| !details.value.is_blank(input));
         self.say(delta.says_more || details.is_some());
-        let inline = context.reasoning_tags == ReasoningTags::Think;
-        self.text(
-            delta,
-            member.value,
-            inline.then_some(self.course.ends(choice, input)),
-            input,
-            edits,
-            &mut changes,
-        );
+        if context.reasoning_tags == ReasoningTags::Think {
+            self.inline = Inline::Yes;
+        }
+        let ends = self.course.ends(choice, input);
+        self.text(delta, member.value, ends, input, edits, &mut changes);
         let all_came = self.tool_calls(chunk, choice, input, context, edits, &mut changes);
         if !all_came && !is_first && self.said == Said::Nothing {
             self.said = Said::NothingYet;
@@ -374,19 +410,119 @@ impl ChatChoice {
         all_came
     }
 
-    /// Content and reasoning: content comes out as a string, reasoning as `reasoning_content`, once. `inline` where
-    /// content may have reasoning inside, with whether the choice's text ends here.
+    /// Content and reasoning: content comes out as a string, reasoning as `reasoning_content`, once. `ends` says whether
+    /// the choice's text ends here.
     fn text(
         &mut self,
         delta: &Delta,
         object: Value,
-        inline: Option<bool>,
+        ends: bool,
         input: &[u8],
         edits: &mut Edits,
         changes: &mut MemberChanges,
     ) {
+        let mut reasoning = Reasoning::read(delta, object, input, edits, changes);
+        let list = delta.content.filter(|content| content.value.kind == Kind::Array);
+        let parts = list.map(|list| Parts::read(input, list.value)).unwrap_or_default();
+        let told = match list {
+            Some(_) => &parts.text[..],
+            None => delta.content.and_then(|content| content.value.as_text(input)).map_or(&[][..], Text::raw),
+        };
+        if reasoning.named.is_none() && !parts.reasoning.is_empty() {
+            reasoning.more = parts.reasoning;
+        }
+        self.know_inline(delta, &reasoning, told);
+        self.in_field = !reasoning.says_nothing();
+        if self.inline == Inline::Yes {
+            reasoning.leave_out_echo(&mut self.echo);
+        }
+        if self.inline != Inline::Yes || !may_hold_tag(told) && self.splitter.plain() == Some(false) {
+            if let Some(list) = list {
+                edits.replace(list.value.span, quoted(told));
+            }
+            self.say(!told.is_empty());
+            return self.reason(&reasoning, edits, changes);
+        }
+        if let Some(content) = delta.content.filter(|_| list.is_none() && !told.is_empty())
+            && reasoning.says_nothing()
+            && self.splitter.plain() == Some(true)
+            && !may_hold_tag(told)
+            && !self.echo.is_behind(Way::Inline)
+        {
+            // All of it is reasoning: the bytes stay, under the other name.
+            self.echo.say(Way::Inline, told);
+            edits.replace(key_span(input, content), &b"\"reasoning_content\""[..]);
+            if let Some(blank) = reasoning.blank {
+                changes.remove(blank);
+            }
+            self.say(true);
+            self.reasoning_seen = true;
+            return;
+        }
+        let mut split = Split::default();
+        self.splitter.push(told, &mut split);
+        if ends {
+            self.splitter.finish(&mut split);
+        }
+        if list.is_some() || split.content != told {
+            changes.set(edits, delta.content, "content", quoted(&split.content));
+        }
+        self.say(!split.content.is_empty());
+        reasoning.more.extend_from_slice(&self.echo.say(Way::Inline, &split.reasoning));
+        self.reason(&reasoning, edits, changes);
+    }
+
+    /// An upstream that has a field for reasoning and still begins its content with a tag says it twice.
+    fn know_inline(&mut self, delta: &Delta, reasoning: &Reasoning<'_>, told: &[u8]) {
+        if self.inline == Inline::NotKnown && !told.is_empty() {
+            let mut fields = [delta.reasoning_content, delta.reasoning].into_iter().flatten();
+            let has_field = fields.any(|field| field.value.kind == Kind::String) || !reasoning.says_nothing();
+            self.inline = if has_field && begins_with_tag(told) { Inline::Yes } else { Inline::No };
+        }
+    }
+
+    /// Put out the reasoning of a delta.
+    fn reason(&mut self, reasoning: &Reasoning<'_>, edits: &mut Edits, changes: &mut MemberChanges) {
+        let text = reasoning.fresh.as_deref().unwrap_or(reasoning.text);
+        let reasoned = !text.is_empty() || !reasoning.more.is_empty();
+        self.reasoning_seen |= reasoned;
+        self.say(reasoned);
+        match reasoning.named {
+            Some(named) if reasoning.fresh.is_some() || !reasoning.more.is_empty() => {
+                edits.replace(named.value.span, quoted(&[text, &reasoning.more].concat()));
+            }
+            None if !reasoning.more.is_empty() => {
+                changes.set(edits, reasoning.blank, "reasoning_content", quoted(&reasoning.more));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The reasoning of a delta, where it has some outside of its content.
+struct Reasoning<'a> {
+    /// The member whose text it is, under whichever name.
+    named: Option<Member>,
+    /// That text, still escaped.
+    text: &'a [u8],
+    /// What is left of it, where that is not all.
+    fresh: Option<Vec<u8>>,
+    /// What else there is to say.
+    more: Vec<u8>,
+    /// A `reasoning_content` that says nothing.
+    blank: Option<Member>,
+}
+
+impl<'a> Reasoning<'a> {
+    /// Read it, and rename its member. The same under another name goes.
+    fn read(
+        delta: &Delta,
+        object: Value,
+        input: &'a [u8],
+        edits: &mut Edits,
+        changes: &mut MemberChanges,
+    ) -> Self {
         let says = |member: Option<Member>| member.filter(|member| text_of(Some(member), input).is_some());
-        // The member whose text is the reasoning, under whichever name.
         let named = says(delta.reasoning_content).or(says(delta.reasoning));
         if let Some(reasoning) = delta.reasoning {
             if named == Some(reasoning) {
@@ -404,81 +540,28 @@ impl ChatChoice {
         if let Some(blank) = blank.filter(|_| named.is_some()) {
             changes.remove(blank);
         }
-
-        let list = delta.content.filter(|content| content.value.kind == Kind::Array);
-        let parts = list.map(|list| Parts::read(input, list.value)).unwrap_or_default();
-        let told = match list {
-            Some(_) => &parts.text[..],
-            None => delta.content.and_then(|content| content.value.as_text(input)).map_or(&[][..], Text::raw),
+        let text = text_of(named.as_ref(), input).map_or(&[][..], Text::raw);
+        let details = delta.reasoning_details.map(|details| blocks_text(input, details.value));
+        let more = match details.filter(|details| !details.is_empty()) {
+            _ if named.is_some() => Vec::new(),
+            Some(details) => details,
+            None => more.text,
         };
-        let mut reasoning = parts.reasoning;
-        if let Some(details) = delta.reasoning_details.filter(|_| reasoning.is_empty()) {
-            reasoning = blocks_text(input, details.value);
-        }
-        if reasoning.is_empty() {
-            reasoning = more.text;
-        }
-        // The same under two names is said once.
-        if named.is_some() {
-            reasoning.clear();
-        }
-        let Some(ends) = inline.filter(|_| may_hold_tag(told) || self.splitter.plain() != Some(false)) else {
-            if let Some(list) = list {
-                edits.replace(list.value.span, quoted(told));
-            }
-            self.say(!told.is_empty());
-            return self.reason(named, &reasoning, blank, input, edits, changes);
-        };
-        if let Some(content) = delta.content.filter(|_| list.is_none() && !told.is_empty())
-            && named.is_none()
-            && reasoning.is_empty()
-            && self.splitter.plain() == Some(true)
-            && !may_hold_tag(told)
-        {
-            // All of it is reasoning: the bytes stay, under the other name.
-            edits.replace(key_span(input, content), &b"\"reasoning_content\""[..]);
-            if let Some(blank) = blank {
-                changes.remove(blank);
-            }
-            self.say(true);
-            self.reasoning_seen = true;
-            return;
-        }
-        let mut split = Split::default();
-        self.splitter.push(told, &mut split);
-        if ends {
-            self.splitter.finish(&mut split);
-        }
-        if list.is_some() || split.content != told {
-            changes.set(edits, delta.content, "content", quoted(&split.content));
-        }
-        self.say(!split.content.is_empty());
-        reasoning.extend_from_slice(&split.reasoning);
-        self.reason(named, &reasoning, blank, input, edits, changes);
+        Self { named, text, fresh: None, more, blank }
     }
 
-    /// Put out the reasoning of a delta: what the member `named` says, if there is one, and `more`, still escaped.
-    /// `blank` is a `reasoning_content` that says nothing.
-    fn reason(
-        &mut self,
-        named: Option<Member>,
-        more: &[u8],
-        blank: Option<Member>,
-        input: &[u8],
-        edits: &mut Edits,
-        changes: &mut MemberChanges,
-    ) {
-        let reasoned = named.is_some() || !more.is_empty();
-        self.reasoning_seen |= reasoned;
-        self.say(reasoned);
-        match named {
-            _ if more.is_empty() => {}
-            None => changes.set(edits, blank, "reasoning_content", quoted(more)),
-            Some(named) => {
-                let text = named.value.as_text(input).map_or(&[][..], Text::raw);
-                edits.replace(named.value.span, quoted(&[text, more].concat()));
-            }
+    /// Leave out what has been said inline before.
+    fn leave_out_echo(&mut self, echo: &mut Echo) {
+        if self.named.is_none() {
+            self.more = echo.say(Way::Field, &self.more);
+        } else {
+            let fresh = echo.say(Way::Field, self.text);
+            self.fresh = (fresh != self.text).then_some(fresh);
         }
+    }
+
+    const fn says_nothing(&self) -> bool {
+        self.named.is_none() && self.more.is_empty()
     }
 }
 

@@ -372,7 +372,7 @@ fn ends() {
     assert_eq!(output, several.concat() + DONE);
     assert_eq!(transformer.summary().frames, 3);
     let behind = [finish(), text(""), finish(), text("b")].concat();
-    assert_eq!(run_every_way(&behind, false).0, [finish(), text("b"), DONE.to_owned()].concat());
+    assert_eq!(run_every_way(&behind, false).0, [text("b"), finish(), DONE.to_owned()].concat());
 }
 
 #[test]

@@ -11,6 +11,7 @@ fn ends() {
     let reason =
         |reason: &str| choices(&format!(r#"[{{"index":0,"delta":{{}},"finish_reason":"{reason}"}}]"#));
     let two = r#"[{"index":0,"delta":{"role":"assistant"},"finish_reason":"stop"},{"index":1,"delta":{"role":"assistant"},"finish_reason":null}]"#;
+    let both = &two.replace("null", "\"length\"");
     let other = choices(r#"[{"index":1,"delta":{},"finish_reason":"length"}]"#);
     let rows: Vec<(&str, Vec<String>, Vec<String>)> = vec![
         ("[DONE]", vec![role(), finish(), done()], vec![role(), finish(), done()]),
@@ -46,8 +47,17 @@ fn ends() {
             vec![role(), reason(""), done()],
             vec![role(), choices(r#"[{"index":0,"delta":{},"finish_reason":null}]"#), truncated()],
         ),
-        ("one of two choices", vec![choices(two), done()], vec![choices(two), truncated()]),
-        ("both of two", vec![choices(two), other.clone(), done()], vec![choices(two), other, done()]),
+        (
+            "one of two choices",
+            vec![choices(two), done()],
+            vec![choices(&two.replace("\"stop\"", "null")), finish(), truncated()],
+        ),
+        (
+            "both of two",
+            vec![choices(two), other.clone(), done()],
+            vec![choices(&two.replace("\"stop\"", "null")), finish(), other, done()],
+        ),
+        ("both of two at once", vec![choices(both), done()], vec![choices(both), done()]),
         (
             "another API's spelling",
             vec![role(), reason("end_turn"), done()],
@@ -190,4 +200,78 @@ fn an_event_beyond_the_cap_ends_in_an_error() {
     transformer.feed(delta(r#"{"role":"assistant"}"#).as_bytes(), &mut output);
     assert_eq!(transformer.feed(&[b'x'; 300], &mut output), StreamState::Failed);
     assert_eq!(transformer.error().unwrap().kind, StreamErrorKind::EventTooLarge);
+}
+
+#[test]
+fn the_finish_comes_behind_all_content() {
+    let role = || delta(r#"{"role":"assistant"}"#);
+    let text = |text: &str| delta(&format!(r#"{{"content":"{text}"}}"#));
+    let ending = |delta: &str, reason: &str| {
+        choices(&format!(r#"[{{"index":0,"delta":{delta},"finish_reason":"{reason}"}}]"#))
+    };
+    let finish = || frame(FINISH);
+    let long = "x".repeat(300 * 1024);
+    for (name, input, expected, reason) in [
+        ("content behind it", vec![role(), finish(), text("a")], vec![role(), text("a"), finish()], "stop"),
+        (
+            "content with it and behind it",
+            vec![role(), ending(r#"{"content":"a"}"#, "stop"), text("b")],
+            vec![role(), text("a"), text("b"), finish()],
+            "stop",
+        ),
+        (
+            "on every chunk, the last one counts",
+            vec![
+                ending(r#"{"role":"assistant"}"#, "stop"),
+                ending(r#"{"content":"a"}"#, "stop"),
+                ending(r#"{"content":"b"}"#, "length"),
+            ],
+            vec![role(), text("a"), ending(r#"{"content":"b"}"#, "length")],
+            "length",
+        ),
+        (
+            "twice, with nothing between",
+            vec![role(), ending("{}", "tool_calls"), ending("{}", "stop")],
+            vec![role(), ending("{}", "tool_calls")],
+            "tool_calls",
+        ),
+        (
+            "a call behind it",
+            vec![
+                role(),
+                ending("{}", "end_turn"),
+                delta(
+                    r#"{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]}"#,
+                ),
+            ],
+            vec![
+                role(),
+                delta(
+                    r#"{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]}"#,
+                ),
+                finish(),
+            ],
+            "stop",
+        ),
+        (
+            "too long to be held",
+            vec![role(), ending(&format!(r#"{{"content":"{long}"}}"#), "stop")],
+            vec![role(), text(&long), finish()],
+            "stop",
+        ),
+        (
+            "an error behind it",
+            vec![role(), ending(r#"{"content":"a"}"#, "stop"), frame(r#"{"error":"no luck"}"#)],
+            vec![role(), ending(r#"{"content":"a"}"#, "stop"), error("no luck", "upstream_error")],
+            "stop",
+        ),
+    ] {
+        let is_error = name.starts_with("an error");
+        let (input, expected) = (input.concat() + DONE, expected.concat() + if is_error { "" } else { DONE });
+        let (output, transformer) =
+            if input.len() > 4_000 { run([input.as_bytes()], false) } else { run_every_way(&input, false) };
+        assert_eq!(output, expected, "{name}");
+        assert_eq!(transformer.summary().finish_reason.as_deref(), Some(reason), "{name}");
+        assert_eq!(transformer.summary().complete, !is_error, "{name}");
+    }
 }
