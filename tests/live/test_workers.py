@@ -128,3 +128,19 @@ def test_its_successor_has_the_config_in_force(two: Gateway) -> None:
     wait_until(lambda: "reload refused" in two.process.output, "the refusal", timeout_s=SOON_S)
     assert statuses(two, "new") == [200] * 12
     assert two.process.stop() == 0
+
+
+def test_what_a_dead_worker_counted_goes_on_in_its_successor(two: Gateway) -> None:
+    """And no file is left behind for it, however often workers die."""
+    assert statuses(two, "glm-5", 1) == [200]  # the files are there
+    maps = Path(f"/proc/{two.workers()[0]}/maps").read_text("utf-8").splitlines()
+    [folder] = {Path(line.split()[-1]).parent for line in maps if "/llmgw-metrics-" in line}
+    before = 1
+    for _ in range(3):
+        before += statuses(two, "glm-5").count(200)
+        counted = 'llmgw_requests_total{model="glm-5",status="200"}'
+        wait_until(lambda: two.metric(counted) == before, "the count", timeout_s=SOON_S)  # noqa: B023
+        kill_one(two)
+        assert two.metric(counted) == before
+    living = set(map(str, two.workers()))
+    assert {file.stem.rpartition("_")[2] for file in folder.iterdir()} <= living

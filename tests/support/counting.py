@@ -9,6 +9,7 @@ import gc
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Final
 
 from llmgw.cli.main import main
@@ -47,9 +48,9 @@ def _name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def load_app(board: Board) -> Any:  # noqa: ANN401  (an ASGI application, in granian's words)
+def load_app(board: Board, predecessors: Sequence[int] = ()) -> Any:  # noqa: ANN401  (an ASGI application, in granian's words)
     """The gateway's application, with one more path."""
-    app = worker.load_app(board)
+    app = worker.load_app(board, predecessors)
     gc.callbacks.append(_collected)
 
     async def counting(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401

@@ -7,6 +7,7 @@ counts in files of that folder, and any worker answers for all.
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -27,6 +28,9 @@ from llmgw.ledger.entry import MAX_TOKENS, LedgerEntry, LedgerState
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 NO_MODEL: Final = ""
 """The label of requests that named no configured model."""
+
+_RENDER_ATTEMPTS: Final = 3
+"""A file may be renamed between the listing of the folder and the reading, when a worker is started again."""
 
 _FINISH_REASONS: Final = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
 """OpenAI's. Every other spelling that the gateway knows has been translated into one of them."""
@@ -273,14 +277,21 @@ class Metrics:
         folder = os.environ.get(MULTIPROC_ENV)
         if not folder:
             return generate_latest(self.registry)
-        _forget_dead_workers(Path(folder))
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]  # the library has no types here
-        return generate_latest(registry)
+        for _ in range(_RENDER_ATTEMPTS - 1):
+            with suppress(FileNotFoundError):  # a new worker has just taken over a dead one's file
+                return _of_all_workers(folder)
+        return _of_all_workers(folder)
 
     def _count(self, metric: Counter, labels: tuple[object, ...]) -> None:
         at = (metric, labels)
         self._counts[at] = self._counts.get(at, 0) + 1
+
+
+def _of_all_workers(folder: str) -> bytes:
+    _forget_dead_workers(Path(folder))
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]  # the library has no types here
+    return generate_latest(registry)
 
 
 def _forget_dead_workers(folder: Path) -> None:

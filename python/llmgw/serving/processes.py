@@ -1,5 +1,6 @@
 """The parent's main loop: it keeps the workers running until the stop."""
 
+import functools
 import logging
 import math
 import time
@@ -10,6 +11,7 @@ from granian import Granian
 
 from llmgw.config import Config
 from llmgw.serving.bulletin import RESTARTS, Bulletin
+from llmgw.serving.metrics_files import with_files
 from llmgw.serving.restarts import Restarts
 from llmgw.serving.run_folder import RunFolder
 from llmgw.serving.worker import KILL_GRACE_S
@@ -34,6 +36,8 @@ class Server(Granian):  # type: ignore[misc, valid-type]  # which class this is 
         self._folder = folder
         self._bulletin = bulletin
         self._on_restart = on_restart
+        self._dead: dict[int, list[int]] = {}
+        # By the worker's index: the process ids whose files wait for a successor.
 
     def stop_soon(self) -> None:
         """Begin a stop. Safe on any thread."""
@@ -74,7 +78,9 @@ class Server(Granian):  # type: ignore[misc, valid-type]  # which class this is 
 
     def _start(self, index: int, spawn_target: Any, target_loader: Any) -> bool:  # noqa: ANN401  (as above)
         """Put a new worker in the place of one that died. False if the system has no process to give."""
-        worker = self._spawn_worker(idx=index, target=spawn_target, callback_loader=target_loader)
+        dead = self._dead[index] = with_files([*self._dead.get(index, ()), self.wrks[index].inner.pid])
+        loader = functools.partial(target_loader, predecessors=dead)
+        worker = self._spawn_worker(idx=index, target=spawn_target, callback_loader=loader)
         try:
             worker.start()
         except (OSError, RuntimeError) as error:  # RuntimeError: no thread to watch it

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from granian._granian import WorkerSignal
 
 from llmgw.serving import memory
 from llmgw.serving.in_force import Board
+from llmgw.serving.metrics_files import inherit
 from llmgw.serving.orphans import end_with_parent
 from llmgw.serving.run_folder import RunFolder
 
@@ -21,8 +22,12 @@ KILL_GRACE_S: Final = 5
 """Time for a worker to write its ledger after `drain_timeout_s`."""
 
 
-def load_app(board: Board) -> Any:  # noqa: ANN401  (an ASGI application, in granian's words)
-    """Make the application. granian calls this in each worker, before it sets the signal handlers."""
+def load_app(board: Board, predecessors: Sequence[int] = ()) -> Any:  # noqa: ANN401  (an ASGI application)
+    """Make the application. granian calls this in each worker, before it sets the signal handlers.
+
+    `predecessors`: the process ids of the dead workers that it replaces.
+    """
+    inherit(predecessors)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # only the parent handles it
     memory.configure()
     _use_batch_scheduling()
