@@ -9,16 +9,19 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from tests.clients import table
+from tests.clients.agents.run import Outcome, run_agents
+from tests.clients.agents.sessions import agents
 from tests.clients.clients import ENVIRONMENT, Client, clients
 from tests.clients.install import install, lock
 from tests.clients.judge import faults
-from tests.clients.scenarios import SCENARIOS, Case, Promise, agent_cases, cases, promise
+from tests.clients.scenarios import HEARTBEAT_S, SCENARIOS, Case, Promise, agent_cases, cases, promise
 from tests.support.gateway import Gateway, config_text
 from tests.support.processes import free_port
 from tests.support.simulator import SimulatorProcess
@@ -41,27 +44,66 @@ def main() -> int:
         lock()
         return 0
     install()
-    chosen = [client for client in clients() if options.only.lower() in client.name.lower()]
+    chosen = _named(clients(), options.only)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="llmgw-clients-")))
         simulator = stack.enter_context(SimulatorProcess(folder))
         nobody = f"http://127.0.0.1:{free_port()}/v1"
-        gateway = stack.enter_context(Gateway(folder, config_text(simulator.url, nobody)))
+        gateway = stack.enter_context(
+            Gateway(folder, config_text(simulator.url, nobody, server=f"heartbeat_s = {HEARTBEAT_S}"))
+        )
+        for case in cases():
+            if case.scenario == "silence":
+                _hear(gateway, case)
         messages = {case.name: _message(gateway, case) for case in cases() if case.refusal is not None}
         with ThreadPoolExecutor(AT_ONCE) as pool:
             rows = list(pool.map(lambda client: _row(client, gateway, simulator, messages), chosen))
-    for row in rows:
-        for problem in row.problems:
-            print(f"FAILED {row.client.name}: {problem}")
+    outcomes = run_agents(_named(agents(), options.only), heartbeat_s=HEARTBEAT_S)
+    for name, problem in (*_problems(rows), *_problems_of_agents(outcomes)):
+        print(f"FAILED {name}: {problem}")
     print(table.as_text(rows))
+    print(table.agents_as_text(outcomes))
     cells = [cell for row in rows for cell in row.cells.values()]
+    cells += [cell for outcome in outcomes for cell in table.agent_cells(outcome).values()]
     failed = sum(cell == table.FAIL for cell in cells)
-    stale = not options.only and not table.keep(rows, write=options.write)
+    stale = not options.only and not table.keep(rows, outcomes, write=options.write)
     if stale:
         print("docs/clients.md does not say this; make client-table writes it")
     skipped = sum(cell == table.NOT_APPLICABLE for cell in cells)
     print(f"{len(cells) - failed - skipped} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or stale else 0
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+Some = TypeVar("Some", bound=_Named)
+
+
+def _named(all_of_them: Sequence[Some], part: str) -> list[Some]:
+    return [one for one in all_of_them if part.lower() in one.name.lower()]
+
+
+def _problems(rows: Sequence[table.Row]) -> Iterator[tuple[str, str]]:
+    for row in rows:
+        for problem in row.problems:
+            yield row.client.name, problem
+
+
+def _problems_of_agents(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, str]]:
+    for outcome in outcomes:
+        for provider, problems in outcome.problems.items():
+            for problem in problems:
+                yield f"{outcome.agent.name}, {provider}", problem
+
+
+def _hear(gateway: Gateway, case: Case) -> None:
+    """There are heartbeats before the first event of such an answer, and between events."""
+    before, _, after = gateway.post(case.body()).body.partition(b"data: ")
+    assert b": keep-alive" in before, case.name
+    assert b": keep-alive" in after, case.name
 
 
 def _message(gateway: Gateway, case: Case) -> str:

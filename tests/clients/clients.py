@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.support.processes import ROOT
 
@@ -15,7 +16,8 @@ VENVS = ("openai_python", "openai_python_1", "langchain", "node")
 NODE_FOLDER = BUILT / "node"
 NODE_BIN = BUILT / "venvs" / "node" / "bin"
 QWEN_CODE = str(NODE_FOLDER / "node_modules" / "@qwen-code" / "qwen-code" / "cli.js")
-GO_PROGRAM = BUILT / "go" / "client"
+GO_FOLDERS = ("go", "go_1", "go_2", "go_3_42")
+"""The newest SDK for Go, and those before 3.43.0, which no comment with a blank line behind it may reach."""
 
 ENVIRONMENT = {
     "CI": "true",
@@ -53,17 +55,31 @@ def locked(lock: str, package: str) -> str:
     return str(version)
 
 
-def locked_node(package: str) -> str:
-    """The version of a package in package-lock.json."""
-    lock = json.loads((SOURCES / "node" / "package-lock.json").read_text("utf-8"))
+def locked_node(package: str, folder: str = "node") -> str:
+    """The version of a package in a package-lock.json of ours."""
+    lock = json.loads((SOURCES / folder / "package-lock.json").read_text("utf-8"))
     return str(lock["packages"][f"node_modules/{package}"]["version"])
 
 
-def locked_go(module: str) -> str:
-    """The version of a module in go.mod."""
-    text = (SOURCES / "go" / "go.mod").read_text("utf-8")
-    [version] = re.findall(rf"{re.escape(module)} v(\S+)", text)
-    return str(version)
+def go_program(name: str) -> Path:
+    """The program that `install` builds with the SDK that one of `GO_FOLDERS` asks for."""
+    return BUILT / name / "client"
+
+
+def go_sdk(name: str) -> str:
+    """The import path of that SDK."""
+    return _go_module(name)[0]
+
+
+def locked_go(name: str) -> str:
+    """Its version."""
+    return _go_module(name)[1]
+
+
+def _go_module(name: str) -> tuple[str, str]:
+    text = (SOURCES / name / "go.mod").read_text("utf-8")
+    [(path, version)] = re.findall(r"^require (\S+) v(\S+)$", text, re.MULTILINE)
+    return str(path), str(version)
 
 
 def _node(script: str) -> tuple[str, ...]:
@@ -107,11 +123,18 @@ def clients() -> Sequence[Client]:
             locked("langchain", "langchain-deepseek"),
             (python_of("langchain"), langchain, "deepseek"),
         ),
-        Client(
-            "OpenAI SDK for Go",
-            "openai-go",
-            locked_go("github.com/openai/openai-go/v3"),
-            (str(GO_PROGRAM),),
+        *(
+            Client(name, "openai-go", locked_go(folder), (str(go_program(folder)),))
+            for folder, name in zip(
+                GO_FOLDERS,
+                (
+                    "OpenAI SDK for Go",
+                    "OpenAI SDK for Go, the last 1.x",
+                    "OpenAI SDK for Go, the last 2.x",
+                    "OpenAI SDK for Go, the last 3.x that comments broke",
+                ),
+                strict=True,
+            )
         ),
         Client(
             "Qwen Code, non-interactive",

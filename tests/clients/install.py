@@ -9,36 +9,55 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.clients.clients import BUILT, GO_PROGRAM, NODE_BIN, NODE_FOLDER, SOURCES, VENVS
+from tests.clients.clients import (
+    BUILT,
+    GO_FOLDERS,
+    NODE_BIN,
+    NODE_FOLDER,
+    SOURCES,
+    VENVS,
+    go_program,
+    go_sdk,
+)
 
 UV = str(Path(sys.executable).with_name("uv"))
 LOCK_FLAGS = (
-    "--quiet", "--upgrade", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate",
-    "--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "make lock-clients",
+    "--quiet", "--upgrade", "--universal", "--generate-hashes", "--no-annotate", "--no-emit-index-url",
+    "--no-emit-find-links", "--custom-compile-command", "make lock-clients",
 )  # fmt: skip
 GO_SETTINGS = {"GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
 STAMP = ".installed-from"
+VIBE = "vibe"
+OLDEST_PYTHON = (3, 11)
+NEW_PYTHON = (3, 12)
+"""What Vibe needs; every other client runs with the oldest."""
 
 
 def install() -> None:
     """Everything. RuntimeError says which step failed, and quotes it."""
     for name in VENVS:
         _venv(name)
+    _venv(VIBE, python=_new_python())
     node = SOURCES / "node"
-    _once(NODE_FOLDER, [node / "package.json", node / "package-lock.json"], _node_modules)
+    _node_modules(NODE_FOLDER, "--omit=optional")
+    _node_modules(BUILT / "agents")  # some agents' programs are optional packages, one for each system
     for program in node.glob("*.mjs"):  # beside node_modules, where Node looks for packages
         shutil.copy(program, NODE_FOLDER)
-    _go()
+    for name in GO_FOLDERS:
+        _go(name)
 
 
 def lock() -> None:
     """Resolve every lock file anew from its ranges: requirements.in, package.json, go.mod."""
-    for name in (*VENVS, "go"):
+    for name in (*VENVS, VIBE, "go"):
         wanted, locked = SOURCES / name / "requirements.in", SOURCES / name / "requirements.lock"
-        _run([UV, "pip", "compile", str(wanted), "--output-file", str(locked), *LOCK_FLAGS])
+        oldest = ".".join(map(str, NEW_PYTHON if name == VIBE else OLDEST_PYTHON))
+        flags = ("--python-version", oldest, *LOCK_FLAGS)
+        _run([UV, "pip", "compile", str(wanted), "--output-file", str(locked), *flags])
     _venv("node")
-    _npm(SOURCES / "node", "update", "--package-lock-only")
-    _run([_go_tool(), "get", "github.com/openai/openai-go/v3@latest"], folder=SOURCES / "go", **GO_SETTINGS)
+    for name in ("node", "agents"):
+        _npm(SOURCES / name, "update", "--package-lock-only")
+    _run([_go_tool(), "get", f"{go_sdk('go')}@latest"], folder=SOURCES / "go", **GO_SETTINGS)
     _run([_go_tool(), "mod", "tidy"], folder=SOURCES / "go", **GO_SETTINGS)
 
 
@@ -56,28 +75,44 @@ def _once(folder: Path, inputs: list[Path], make: Callable[[Path], None]) -> Non
     stamp.write_text(wanted, "ascii")
 
 
-def _venv(name: str) -> Path:
+def _venv(name: str, *, python: str = sys.executable) -> Path:
     """An environment of Python with just what its lock file says."""
 
     def make(folder: Path) -> None:
-        _run([UV, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)])
-        python = str(folder / "bin" / "python")
+        _run([UV, "venv", "--quiet", "--allow-existing", "--python", python, str(folder)])
+        own = str(folder / "bin" / "python")
         lock_file = str(folder / "requirements.lock")
-        _run([UV, "pip", "sync", "--quiet", "--require-hashes", "--python", python, lock_file])
+        _run([UV, "pip", "sync", "--quiet", "--require-hashes", "--python", own, lock_file])
 
     folder = BUILT / "venvs" / name
     _once(folder, [SOURCES / name / "requirements.lock"], make)
     return folder
 
 
-def _node_modules(folder: Path) -> None:
-    # Not `npm ci`: it refuses a lock file that lacks optional packages of other systems, which we leave out
-    # anyway. What is installed is held against the lock file's hashes all the same.
-    lock_file = folder / "package-lock.json"
-    before = lock_file.read_bytes()
-    _npm(folder, "install", "--omit=optional")
-    if lock_file.read_bytes() != before:
-        raise RuntimeError("package.json and package-lock.json do not fit each other: make lock-clients")
+def _new_python() -> str:
+    """A Python of this machine that is new enough for Vibe. RuntimeError where there is none."""
+    on_path = (shutil.which(f"python3.{minor}") for minor in range(NEW_PYTHON[1], NEW_PYTHON[1] + 5))
+    of_pyenv = Path.home().glob(".pyenv/versions/*/bin/python3")
+    for python in (sys.executable, *filter(None, on_path), *map(str, of_pyenv)):
+        asked = [python, "-c", "import sys; print(*sys.version_info[:2])"]
+        found = subprocess.run(asked, capture_output=True, text=True, check=False)
+        if found.returncode == 0 and _numbers(found.stdout) >= NEW_PYTHON:
+            return python
+    raise RuntimeError("Mistral Vibe needs Python 3.12 or newer, and this machine has none")
+
+
+def _node_modules(folder: Path, *options: str) -> None:
+    """Packages for Node, just what the lock file in the source folder of the same name says."""
+    files = [SOURCES / folder.name / name for name in ("package.json", "package-lock.json")]
+
+    def make(folder: Path) -> None:
+        # Not `npm ci`: it refuses a lock file that lacks optional packages of other systems, which we leave
+        # out anyway. What is installed is held against the lock file's hashes all the same.
+        _npm(folder, "install", *options)
+        if (folder / "package-lock.json").read_bytes() != files[1].read_bytes():
+            raise RuntimeError("package.json and package-lock.json do not fit each other: make lock-clients")
+
+    _once(folder, files, make)
 
 
 def _npm(folder: Path, *command: str) -> None:
@@ -87,13 +122,18 @@ def _npm(folder: Path, *command: str) -> None:
     _run([str(NODE_BIN / "npm"), *command, *flags], folder=folder, PATH=path)
 
 
-def _go() -> None:
-    GO_PROGRAM.parent.mkdir(parents=True, exist_ok=True)
-    _run(
-        [_go_tool(), "build", "-mod=readonly", "-o", str(GO_PROGRAM), "."],
-        folder=SOURCES / "go",
-        **GO_SETTINGS,
-    )
+def _go(name: str) -> None:
+    """The program of the folder `go`, with the version of the SDK that the folder `name` asks for."""
+    program = go_program(name)
+    sources = sorted((SOURCES / "go").glob("*.go")) + sorted((SOURCES / name).glob("go.*"))
+    sources += sorted((SOURCES / name).glob("*.go"))  # in place of those of the same name
+
+    def make(folder: Path) -> None:
+        for path in folder.glob("*.go"):
+            path.write_text(path.read_text("utf-8").replace(go_sdk("go"), go_sdk(name)), "utf-8")
+        _run([_go_tool(), "build", "-mod=readonly", "-o", str(program), "."], folder=folder, **GO_SETTINGS)
+
+    _once(program.parent, sources, make)
 
 
 def _go_tool() -> str:

@@ -23,12 +23,17 @@ SCENARIOS = (
     "error",
     "mid-stream error",
     "usage",
+    "silence",
 )
 EACH_FAMILY = ("qwen3.6-plus", "deepseek-v4-pro", "glm-5", "kimi-k2.6", "minimax-m3")
 SEEING = ("qwen3.6-plus", "kimi-k2.6", "minimax-m3")
 SWITCHABLE = ("qwen3.6-plus", "deepseek-v4-pro", "glm-5")
 """Models whose thinking can be switched off, so that their first chunk after the role is content."""
 SEED = 1
+HEARTBEAT_S = 0.1
+"""Of the gateway, so that silence takes no time."""
+SILENCE = {"first_delay_ms": 400, "delay_ms": 250, "chunk_chars": 40}
+"""A provider that makes its client wait for several heartbeats before each chunk."""
 TOOL_RESULT = "18 degrees, rain"
 FAULTS: tuple[dict[str, int], ...] = (
     {"error_after_chunks": 9},
@@ -156,6 +161,7 @@ def cases() -> Iterator[Case]:
         yield Case("streamed", f"streamed/{model}", model, stream=True)
         yield Case("reasoning", f"reasoning/{model}", model, stream=True, prompt="为什么天是蓝的？")
         yield from _tools(model)
+        yield Case("silence", f"silence/{model}", model, stream=True, extra={"simulate": SILENCE})
     for stream in (False, True):
         for model in SEEING:
             yield Case(
@@ -238,6 +244,7 @@ _AGENT_MODELS = {
     "usage": ("qwen3.6-plus", "kimi-k2.6"),
     "image": ("qwen3.6-plus",),
     "mid-stream error": ("glm-5",),
+    "silence": ("glm-5", "deepseek-v4-pro"),
 }
 _AGENT_ERRORS = ("unknown model", "wrong key", "provider's refusal")
 

@@ -1,12 +1,18 @@
 """The judge of the client matrix finds what it is there to find, and its table says what came out."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llmgw.simulator.request import ChatRequest
 from tests.clients import table
+from tests.clients.agents.provider import ROUNDS, Log, final, printed
+from tests.clients.agents.run import PROVIDERS, SAYS, Outcome
+from tests.clients.agents.run import faults as faults_of_session
+from tests.clients.agents.sessions import agents
 from tests.clients.clients import clients
 from tests.clients.judge import PARTS, faults
 from tests.clients.scenarios import EACH_FAMILY, SCENARIOS, Case, Refusal, agent_cases, cases
@@ -136,21 +142,70 @@ def rows(cell: str) -> list[table.Row]:
     return [table.Row(client, dict.fromkeys(SCENARIOS, cell)) for client in clients()]
 
 
+def outcomes(*problems: str) -> list[Outcome]:
+    return [Outcome(agent, {name: list(problems) for name in PROVIDERS}) for agent in agents()]
+
+
 def test_a_stale_page_is_found_and_written_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     page = tmp_path / "clients.md"
-    page.write_text(f"# Clients\n\n{table.BEGIN}{table.END}\nThe end.\n", "utf-8")
+    blocks = f"{table.BEGIN}{table.END}\nAgents:\n{table.AGENTS_BEGIN}{table.AGENTS_END}"
+    page.write_text(f"# Clients\n\n{blocks}\nThe end.\n", "utf-8")
     monkeypatch.setattr(table, "PAGE", page)
-    assert not table.keep(rows(table.PASS), write=False)
-    assert table.keep(rows(table.PASS), write=True)
-    assert table.keep(rows(table.PASS), write=False)
-    assert not table.keep(rows(table.FAIL), write=False)
+    assert not table.keep(rows(table.PASS), outcomes(), write=False)
+    assert table.keep(rows(table.PASS), outcomes(), write=True)
+    assert table.keep(rows(table.PASS), outcomes(), write=False)
+    assert not table.keep(rows(table.FAIL), outcomes(), write=False)
+    assert not table.keep(rows(table.PASS), outcomes("it failed"), write=False)
     assert page.read_text("utf-8").startswith("# Clients\n")
     assert page.read_text("utf-8").endswith("\nThe end.\n")
 
 
 def test_the_page_has_the_versions_of_the_lock_files() -> None:
     page = table.PAGE.read_text("utf-8")
+    for agent in agents():
+        assert f"| {agent.name} | `{agent.package}` {agent.version} |" in page
     for client in clients():
         assert f"| {client.name} | `{client.package}` {client.version} |" in page
         for why in client.cannot.values():
             assert why in page
+
+
+def history(turns: int = 2) -> list[dict[str, Any]]:
+    """The messages of a session as the last request has them."""
+    messages: list[dict[str, Any]] = []
+    for turn, says in enumerate(SAYS[:turns]):
+        messages.append({"role": "user", "content": f"<reminder/>{says}"})
+        for number in range(ROUNDS[turn]):
+            messages.append({"role": "assistant", "tool_calls": [{}]})
+            messages.append({"role": "tool", "content": f"it printed {printed(turn, number)}"})
+        messages.append({"role": "assistant", "content": final(turn, "kimi")})
+    return messages[:-1]
+
+
+def session(messages: list[dict[str, Any]], *said: str, refusals: Sequence[str] = ()) -> list[str]:
+    asked = [ChatRequest.parse(json.dumps({"model": "m", "messages": messages}).encode(), delay_ms=0)]
+    return list(faults_of_session(Log(asked, list(refusals)), said, "kimi"))
+
+
+SAID = (f"* {final(0, 'kimi')}", final(1, "kimi"))
+
+
+def test_a_whole_session_passes() -> None:
+    assert session(history(), *SAID) == []
+
+
+@pytest.mark.parametrize(
+    "problems",
+    [
+        session(history(), *SAID, refusals=["no reasoning"]),
+        session(history(), SAID[0], "(no end within 60 s)"),
+        session(history(), SAID[0], SAID[0]),
+        session(history(), SAID[0], f"{SAID[1]} (ended with 1)"),
+        session(history(1), *SAID),
+        session(history()[:-1], *SAID),
+        session(history()[1:], *SAID),
+        list(faults_of_session(Log(), SAID, "kimi")),
+    ],
+)
+def test_anything_else_in_a_session_does_not(problems: list[str]) -> None:
+    assert problems

@@ -1,6 +1,8 @@
 // OpenAI's SDK for Go: requests come as JSON lines on stdin, what it saw goes out the same way.
 //
 // LLMGW_BASE_URL says where the gateway is. The lines are those of tests/clients/scenarios.py.
+//
+// The folders go_1, go_2 and go_3_42 beside this one build the same program with older versions of the SDK.
 package main
 
 import (
@@ -10,11 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 	"github.com/openai/openai-go/v3/packages/respjson"
-	"github.com/openai/openai-go/v3/packages/ssestream"
 )
 
 type task struct {
@@ -152,14 +154,7 @@ func afterCalls(s seen, result string) []openai.ChatCompletionMessageParamUnion 
 	said := openai.ChatCompletionAssistantMessageParam{}
 	var results []openai.ChatCompletionMessageParamUnion
 	for _, made := range s.ToolCalls {
-		said.ToolCalls = append(said.ToolCalls, openai.ChatCompletionMessageToolCallUnionParam{
-			OfFunction: &openai.ChatCompletionMessageFunctionToolCallParam{
-				ID: made.ID,
-				Function: openai.ChatCompletionMessageFunctionToolCallFunctionParam{
-					Name: made.Name, Arguments: made.Arguments,
-				},
-			},
-		})
+		said.ToolCalls = append(said.ToolCalls, callOf(made))
 		results = append(results, openai.ToolMessage(result, made.ID))
 	}
 	first := openai.ChatCompletionMessageParamUnion{OfAssistant: &said}
@@ -171,17 +166,15 @@ func failureOf(err error) *failure {
 	if errors.As(err, &refused) {
 		return &failure{&refused.StatusCode, refused.Code, refused.Message}
 	}
-	var broken *ssestream.StreamError
-	if errors.As(err, &broken) {
+	if frame, broken := strings.CutPrefix(err.Error(), "received error while streaming: "); broken {
 		var body struct {
-			Error struct {
-				Code string `json:"code"`
-			} `json:"error"`
+			Code    string `json:"code"`
+			Message string `json:"message"`
 		}
-		if err := json.Unmarshal(broken.Event.Data, &body); err != nil {
+		if err := json.Unmarshal([]byte(frame), &body); err != nil {
 			return &failure{nil, "", err.Error()}
 		}
-		return &failure{nil, body.Error.Code, broken.Message}
+		return &failure{nil, body.Code, body.Message}
 	}
 	return &failure{nil, "", fmt.Sprintf("%T: %v", err, err)}
 }
@@ -198,7 +191,7 @@ func run(t task) seen {
 		Model: t.Model, Messages: messagesOf(t), Seed: openai.Int(t.Seed),
 	}
 	for _, described := range t.Tools {
-		params.Tools = append(params.Tools, openai.ChatCompletionFunctionTool(openai.FunctionDefinitionParam{
+		params.Tools = append(params.Tools, toolOf(openai.FunctionDefinitionParam{
 			Name:        described.Function.Name,
 			Description: openai.String(described.Function.Description),
 			Parameters:  described.Function.Parameters,
