@@ -196,6 +196,9 @@ class ChatRequest:
     @property
     def media(self) -> list[tuple[_Modality, str]]:
         """What content parts hold beside text, with the path of the first: `messages[2].content[1]`."""
+    @property
+    def size_bytes(self) -> int:
+        """How long the body is."""
     def lost_turns(self, route: Route) -> int:
         """How many assistant messages have no `reasoning_content` (absent, null or empty).
 

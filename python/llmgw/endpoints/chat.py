@@ -7,6 +7,7 @@ from llmgw._core import ChatRequest
 from llmgw.access.key import Key
 from llmgw.gateway import Gateway
 from llmgw.pipeline.body import Plan, scan
+from llmgw.pipeline.offload import LARGE_BYTES, off_loop
 from llmgw.routing.router import Model
 
 CHAT_COMPLETIONS: Final = "/v1/chat/completions"
@@ -31,5 +32,8 @@ class ChatBody:
         return self._with_reasoning(gateway, model, key) if model.wants_reasoning else Plan(request.rewrite)
 
     async def _with_reasoning(self, gateway: Gateway, model: Model, key: Key) -> Plan:
-        reasoning = gateway.reasoning.of(self._request, model.routes, key)
+        is_large = self._request.size_bytes >= LARGE_BYTES
+        reasoning = gateway.reasoning.of(
+            self._request, model.routes, key, off_loop=off_loop if is_large else None
+        )
         return Plan(await reasoning.rewriter(), reasoning.keep)

@@ -13,8 +13,9 @@ is in no log line and no ledger row.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from llmgw._core import ChatRequest, Exchange, PreparedRequest, Route
 from llmgw.access.key import Key
@@ -28,6 +29,13 @@ _SHOWN_MODELS: Final = 3
 
 CountTurns = Callable[[str, int], None]
 LostTurn: TypeAlias = tuple[list[bytes], list[bytes]]
+Result = TypeVar("Result")
+
+
+class OffLoop(Protocol):
+    """Does something in a thread."""
+
+    def __call__(self, work: Callable[[], Result], /) -> Awaitable[Result]: ...
 
 
 class Reasoning:
@@ -39,9 +47,14 @@ class Reasoning:
         self.count = count
         self._failing = False
 
-    def of(self, request: ChatRequest, routes: Sequence[Route], key: Key) -> "RequestReasoning":
-        """The reasoning of one request and its answer. `routes`: all that the request may take."""
-        return RequestReasoning(self, request, routes, key)
+    def of(
+        self, request: ChatRequest, routes: Sequence[Route], key: Key, *, off_loop: OffLoop | None = None
+    ) -> "RequestReasoning":
+        """The reasoning of one request and its answer.
+
+        `routes`: all that the request may take. `off_loop`: for a body that takes long to digest.
+        """
+        return RequestReasoning(self, request, routes, key, off_loop)
 
     async def close(self) -> None:
         """Close the store."""
@@ -64,14 +77,22 @@ class Reasoning:
 class RequestReasoning:
     """The reasoning of one request: of its earlier turns, and of its answer."""
 
-    __slots__ = ("_client", "_patience", "_reasoning", "_request", "_routes")
+    __slots__ = ("_client", "_off_loop", "_patience", "_reasoning", "_request", "_routes")
 
-    def __init__(self, reasoning: Reasoning, request: ChatRequest, routes: Sequence[Route], key: Key) -> None:
+    def __init__(
+        self,
+        reasoning: Reasoning,
+        request: ChatRequest,
+        routes: Sequence[Route],
+        key: Key,
+        off_loop: OffLoop | None,
+    ) -> None:
         """Nothing is read or kept yet."""
         self._reasoning = reasoning
         self._request = request
         self._routes = routes
         self._client = key.digest
+        self._off_loop = off_loop
         self._patience = Patience()
 
     async def rewriter(self) -> Callable[[Route], PreparedRequest]:
@@ -81,7 +102,8 @@ class RequestReasoning:
         if not lost:
             return request.rewrite
         try:
-            kept = await self._kept(request.lost_turn_keys(self._client, self._routes))
+            turns = await self._digest(partial(request.lost_turn_keys, self._client, self._routes))
+            kept = await self._kept(turns)
         except CacheError as error:
             reasoning.failed(error, lost)
             return request.rewrite
@@ -101,7 +123,7 @@ class RequestReasoning:
     async def keep(self, exchange: Exchange) -> None:
         """Keep the reasoning of a complete answer. Call it before the client sees the end. Never raises."""
         reasoning = self._reasoning
-        answered = exchange.turns(self._request, self._client)
+        answered = await self._digest(partial(exchange.turns, self._request, self._client))
         turns = [KeptTurn(key, hints, text) for key, hints, text in answered if text is not None]
         if len(turns) < len(answered):
             reasoning.count("too_long", len(answered) - len(turns))
@@ -114,6 +136,9 @@ class RequestReasoning:
             return
         reasoning.works()
         reasoning.count("kept", len(turns))
+
+    async def _digest(self, work: Callable[[], Result]) -> Result:
+        return work() if self._off_loop is None else await self._off_loop(work)
 
     async def _kept(self, turns: Sequence[LostTurn]) -> list[bytes | None]:
         """What is kept of each turn, None where there is nothing. Raises CacheError."""

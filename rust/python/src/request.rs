@@ -228,6 +228,11 @@ impl ChatRequest {
         self.request.thinking_field()
     }
 
+    #[getter]
+    fn size_bytes(&self) -> usize {
+        self.body.len()
+    }
+
     fn lost_turns(&self, route: &Route) -> usize {
         self.request.lost_turns(&self.body, &route.core)
     }
