@@ -14,7 +14,7 @@ use super::chunk::{Choice, Chunk, Delta, Holder, ToolCall, text_of};
 use super::context::AnswerContext;
 use super::echo;
 use super::error::{StreamError, StreamErrorKind};
-use super::finish::{CALLS, Reason, STOP, translate};
+use super::finish::{Reason, STOP, fitting, translate};
 use super::reasoning::{More, Parts, blocks_text, remove_hidden};
 use super::stream::{ChatChoice, ChoiceRules, new_call_id, write_arguments};
 use super::summary::Summary;
@@ -242,15 +242,14 @@ pub(crate) fn clean_ending(
     mut changes: MemberChanges,
 ) -> Result<String, StreamError> {
     let told = text_of(choice.finish_reason.as_ref(), input).map(|text| text.decode().into_owned());
-    let reason = match told.as_deref().map(translate) {
+    let translated = match told.as_deref().map(translate) {
         Some(Reason::Error) => return Err(StreamError::new(StreamErrorKind::ErrorEvent)),
-        Some(Reason::Translated(CALLS)) if ending.called == Called::Nothing => STOP,
-        Some(Reason::AsIs) if ending.called == Called::Nothing && told.as_deref() == Some(CALLS) => STOP,
         Some(Reason::Translated(to)) => to,
         Some(Reason::AsIs) => "",
-        Some(Reason::NotYet) | None if ending.called == Called::Something => CALLS,
         Some(Reason::NotYet) | None => STOP,
     };
+    let said = if translated.is_empty() { told.as_deref().unwrap_or_default() } else { translated };
+    let reason = fitting(said, ending.called).unwrap_or(translated);
     if !reason.is_empty() {
         changes.set(edits, choice.finish_reason, "finish_reason", quoted(reason.as_bytes()));
     }

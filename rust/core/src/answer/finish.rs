@@ -20,12 +20,25 @@ pub(crate) enum Reason {
     Error,
 }
 
+use super::completion::Called;
+
 use Reason::{Error, NotYet, Translated};
 
 /// OpenAI's reason of an answer that calls tools.
 pub(crate) const CALLS: &str = "tool_calls";
 /// OpenAI's reason of an answer that came to its end by itself.
 pub(crate) const STOP: &str = "stop";
+
+/// The reason of a choice that holds what it holds, where the upstream's does not fit: clients differ in whether they go by
+/// the reason or by the calls, and where the two disagree, some stop with a call that nobody has run, others ask again
+/// for ever. Only `stop` gives way to calls: arguments that were cut off by a limit or a filter are not to be run.
+pub(crate) fn fitting(reason: &str, called: Called) -> Option<&'static str> {
+    match (reason, called) {
+        (STOP, Called::Something) => Some(CALLS),
+        (CALLS, Called::Nothing) => Some(STOP),
+        _ => None,
+    }
+}
 
 const LENGTH: Reason = Translated("length");
 const CONTENT_FILTER: Reason = Translated("content_filter");
@@ -192,5 +205,24 @@ mod tests {
         words.dedup();
         assert_eq!(words.len(), count);
         assert!(words.iter().all(|word| word.len() <= MAX_KNOWN_LETTERS));
+    }
+
+    #[test]
+    fn a_reason_fits_what_the_choice_holds() {
+        use Called::{None, Nothing, Something};
+        for (reason, called, expected) in [
+            ("stop", Something, Some("tool_calls")),
+            ("stop", Nothing, Option::None),
+            ("stop", None, Option::None),
+            ("tool_calls", Something, Option::None),
+            ("tool_calls", Nothing, Some("stop")),
+            ("tool_calls", None, Option::None),
+            ("length", Something, Option::None),
+            ("content_filter", Something, Option::None),
+            ("function_call", Something, Option::None),
+            ("", Something, Option::None),
+        ] {
+            assert_eq!(fitting(reason, called), expected, "{reason} {called:?}");
+        }
     }
 }

@@ -129,6 +129,12 @@ fn tool_calls() {
         (nameless, "\"tool_use\"", "stop"),
         (nameless, "null", "stop"),
         (function, "null", "tool_calls"),
+        (function, "\"stop\"", "tool_calls"),
+        (function, "\"end_turn\"", "tool_calls"),
+        (function, "\"length\"", "length"),
+        (function, "\"content_filter\"", "content_filter"),
+        (function, "\"of_tomorrow\"", "of_tomorrow"),
+        (nameless, "\"stop\"", "stop"),
     ] {
         let cleaned: serde_json::Value =
             serde_json::from_str(&cleaned(&answer(&message(calls), told))).unwrap();
@@ -163,7 +169,9 @@ fn messages() {
             r#"{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"f","arguments":"{\"x\":1}"},"id":"call_req_0_0","type":"function"},{"id":"call_req_0_1","type":"function","function":{"name":"g","arguments":""}}]}"#.into(),
         ),
     ] {
-        assert_eq!(cleaned(&answer(&message, "\"stop\"")), answer(&expected, "\"stop\""), "{name}");
+        let reason =
+            if expected.contains(r#""tool_calls":[{"#) { "\"tool_calls\"" } else { "\"stop\"" };
+        assert_eq!(cleaned(&answer(&message, "\"stop\"")), answer(&expected, reason), "{name}");
     }
 }
 

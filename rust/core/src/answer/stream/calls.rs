@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use super::held::{Arguments, Held, Progress};
 use crate::answer::bounds::Calls;
 use crate::answer::chunk::{CallKind, ToolCall, text_of};
+use crate::answer::completion::Called;
 use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::{Text, quoted, write_escaped};
 use crate::json::{Kind, Value};
@@ -88,9 +89,13 @@ impl CallStates {
         Calls { count: self.calls.len(), name_bytes: self.name_bytes }
     }
 
-    /// Whether there are calls, and none of them has a name.
-    pub(super) const fn are_all_nameless(&self) -> bool {
-        self.sent == 0 && !self.calls.is_empty()
+    /// What has come of them so far.
+    pub(super) const fn called(&self) -> Called {
+        match (self.sent, self.calls.is_empty()) {
+            (0, true) => Called::None,
+            (0, false) => Called::Nothing,
+            _ => Called::Something,
+        }
     }
 
     /// Another delta begins.

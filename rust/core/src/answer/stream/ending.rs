@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 
 use super::{ChoiceRules, FRAME_HEAD};
 use crate::answer::chunk::{Choice, Chunk};
+use crate::answer::completion::Called;
 use crate::answer::context::AnswerContext;
+use crate::answer::finish::fitting;
 use crate::json::edit::Edits;
-use crate::json::text::write_string;
+use crate::json::text::{Text, write_string};
 use crate::json::{Kind, Member};
 
 /// Of one stream's frames, no more than this is held. Beyond it, a frame's content goes out at once.
@@ -60,6 +62,7 @@ impl Endings {
     pub(super) fn hold<Rules: ChoiceRules>(
         &mut self,
         ending: Ending,
+        choices: &[Rules],
         context: &AnswerContext,
         output: &mut Vec<u8>,
     ) {
@@ -67,27 +70,30 @@ impl Endings {
             self.forget(*place);
         }
         if ending.content == Content::Others || self.bytes + ending.frame.len() > MAX_HELD_BYTES {
-            self.split::<Rules>(&ending, context, output);
+            self.split::<Rules>(&ending, choices, context, output);
         } else {
             self.insert(ending);
         }
     }
 
-    /// A choice goes on: append what was held of it, but for its finish.
+    /// A choice goes on: append what was held of it, but for its finish. That may have to be another one, with calls
+    /// behind it.
     pub(super) fn reopen<Rules: ChoiceRules>(
         &mut self,
         place: usize,
+        choices: &[Rules],
         context: &AnswerContext,
         output: &mut Vec<u8>,
     ) {
         let Some(key) = self.by_place.get(&place) else { return };
         let is_bare = |ending: &Ending| ending.content == Content::Nothing && ending.places.len() == 1;
-        if self.frames.get(key).is_some_and(is_bare) {
+        if choices[place].course().called() != Called::Something && self.frames.get(key).is_some_and(is_bare)
+        {
             return;
         }
         if let Some(ending) = self.frames.remove(key) {
             self.bytes -= ending.frame.len();
-            self.split::<Rules>(&ending, context, output);
+            self.split::<Rules>(&ending, choices, context, output);
         }
     }
 
@@ -118,8 +124,14 @@ impl Endings {
         }
     }
 
-    /// Append a frame without its finish reasons, and hold each of them alone.
-    fn split<Rules: ChoiceRules>(&mut self, ending: &Ending, context: &AnswerContext, output: &mut Vec<u8>) {
+    /// Append a frame without its finish reasons, and hold each of them alone, as it fits what the choice holds by now.
+    fn split<Rules: ChoiceRules>(
+        &mut self,
+        ending: &Ending,
+        choices: &[Rules],
+        context: &AnswerContext,
+        output: &mut Vec<u8>,
+    ) {
         let payload = ending.frame.strip_prefix(FRAME_HEAD).unwrap_or(&ending.frame).trim_ascii_end();
         let mut chunk = Chunk::default();
         // It has been read and written before, so it can't fail now.
@@ -135,6 +147,9 @@ impl Endings {
             edits.replace(reason.value.span, &b"null"[..]);
             if let Some(place) = places.next() {
                 self.forget(*place);
+                let called = choices[*place].course().called();
+                let told = reason.value.as_text(payload).map(Text::decode).unwrap_or_default();
+                let reason = fitting(&told, called).unwrap_or(&told);
                 let frame = bare::<Rules>(&chunk, choice, reason, payload, context);
                 self.insert(Ending { frame, places: vec![*place], content: Content::Nothing });
             }
@@ -151,19 +166,18 @@ impl Endings {
 fn bare<Rules: ChoiceRules>(
     chunk: &Chunk,
     choice: &Choice,
-    reason: Member,
+    reason: &str,
     payload: &[u8],
     context: &AnswerContext,
 ) -> Vec<u8> {
     let mut frame = FRAME_HEAD.to_vec();
     write_head(chunk, Rules::OBJECT, payload, context, &mut frame);
     let index = choice.index.map_or(&b"0"[..], |index| index.value.span.of(payload));
-    let reason = reason.value.span.of(payload);
-    for piece in
-        [b"[{\"index\":", index, b",", Rules::EMPTY.as_bytes(), b",\"finish_reason\":", reason, b"}]}\n\n"]
-    {
+    for piece in [b"[{\"index\":", index, b",", Rules::EMPTY.as_bytes(), b",\"finish_reason\":"] {
         frame.extend_from_slice(piece);
     }
+    write_string(reason, &mut frame);
+    frame.extend_from_slice(b"}]}\n\n");
     frame
 }
 

@@ -305,7 +305,7 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
             return;
         }
         for place in reopened {
-            self.endings.reopen::<Rules>(place, &self.context, output);
+            self.endings.reopen(place, &self.choices, &self.context, output);
         }
         shape::top_level(chunk, Rules::OBJECT, payload, &self.context, &mut self.edits);
         if !ended.is_empty() {
@@ -383,7 +383,7 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
     ) {
         let mut frame = Vec::new();
         self.emit(payload, canonical, &mut frame);
-        self.endings.hold::<Rules>(Ending { frame, places, content }, &self.context, output);
+        self.endings.hold(Ending { frame, places, content }, &self.choices, &self.context, output);
     }
 
     /// Append the payload with the collected edits as a frame.

@@ -6,9 +6,10 @@ use super::calls::{CallStates, Fate};
 use crate::answer::bounds::Calls;
 use crate::answer::choices::Indexed;
 use crate::answer::chunk::{Choice, Chunk, Delta, Holder, text_of};
+use crate::answer::completion::Called;
 use crate::answer::context::AnswerContext;
 use crate::answer::echo::{Echo, Way};
-use crate::answer::finish::{CALLS, Reason, STOP, translate};
+use crate::answer::finish::{Reason, fitting, translate};
 use crate::answer::reasoning::{More, Parts, blocks_text};
 use crate::answer::think::{ReasoningTags, Split, Splitter, begins_with_tag, may_hold_tag};
 use crate::json::edit::{Edits, MemberChanges};
@@ -78,8 +79,8 @@ pub trait ChoiceRules: Indexed + Debug {
 pub struct Course {
     index: u64,
     finished: bool,
-    /// There were tool calls, and none of them came out.
-    calls_nothing: bool,
+    /// What came of its tool calls.
+    called: Called,
 }
 
 /// What is known of one choice of a chat completion's stream.
@@ -130,7 +131,7 @@ pub enum Finish {
 
 impl Course {
     pub(crate) const fn new(index: u64) -> Self {
-        Self { index, finished: false, calls_nothing: false }
+        Self { index, finished: false, called: Called::None }
     }
 
     pub(crate) const fn index(&self) -> u64 {
@@ -141,6 +142,11 @@ impl Course {
     #[must_use]
     pub const fn is_finished(&self) -> bool {
         self.finished
+    }
+
+    /// What came of its tool calls.
+    pub(crate) const fn called(&self) -> Called {
+        self.called
     }
 
     /// There is content behind the finish reason: the next one is its end.
@@ -215,8 +221,7 @@ impl Course {
             Reason::AsIs => None,
             Reason::Translated(to) => Some(to),
         };
-        let calls = translated.unwrap_or(&reason) == CALLS;
-        let translated = if calls && self.calls_nothing { Some(STOP) } else { translated };
+        let translated = fitting(translated.unwrap_or(&reason), self.called).or(translated);
         if self.finished {
             edits.replace(member.value.span, &b"null"[..]);
             return Finish::No;
@@ -305,7 +310,7 @@ impl ChoiceRules for ChatChoice {
                 changes.set(edits, delta, "delta", new_delta);
             }
         }
-        self.course.calls_nothing = self.calls.are_all_nameless();
+        self.course.called = self.calls.called();
         if self.said == Said::Something {
             self.course.go_on();
         }

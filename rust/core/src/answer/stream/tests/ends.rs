@@ -249,7 +249,7 @@ fn the_finish_comes_behind_all_content() {
                 delta(
                     r#"{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]}"#,
                 ),
-                finish(),
+                ending("{}", "tool_calls"),
             ],
             "stop",
         ),
