@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -9,6 +10,11 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Exchanges are I/O and short bursts of parsing; the other cores belong to the other workers.
 const WORKER_THREADS: usize = 1;
+
+/// For names that are looked up, and for what goes on while a large event is worked on. By default tokio allows 512, and
+/// each of them keeps memory of its own.
+const MAX_BLOCKING_THREADS: usize = 16;
+const BLOCKING_THREAD_KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 /// The id of this process. Asking the system each time takes as long as a dozen look-ups, and every call asks.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
@@ -82,6 +88,8 @@ pub(crate) fn runtime(_attached: Python<'_>) -> std::io::Result<Handle> {
     }
     let made = Builder::new_multi_thread()
         .worker_threads(WORKER_THREADS)
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .thread_keep_alive(BLOCKING_THREAD_KEEP_ALIVE)
         .thread_name("llmgw-upstream")
         .enable_all()
         .build()?;

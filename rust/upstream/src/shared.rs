@@ -86,7 +86,10 @@ impl Shared {
     pub(crate) fn feed(&self, input: Option<&[u8]>) -> Progress {
         let mut answer = lock(&self.answer);
         let Answer { machine, output } = &mut *answer;
-        let at_once = machine.backlog_bytes() + input.map_or(0, <[u8]>::len);
+        // A piece in the middle of a line only adds to what waits, however much that is.
+        let ends_a_line = input.is_none_or(|input| memchr::memchr2(b'\n', b'\r', input).is_some());
+        let backlog = if ends_a_line { machine.backlog_bytes() } else { 0 };
+        let at_once = backlog + input.map_or(0, <[u8]>::len);
         let state = aside_if(at_once, || machine.feed(input, output));
         let began = machine.summary().frames > 0;
         let mut slot = self.slot();
