@@ -118,6 +118,11 @@ fn write_text(text: &str, output: &mut Vec<u8>) {
 
 /// Its digits without zeros at either end, and the power of ten that they are multiplied with.
 fn write_number(number: &[u8], output: &mut Vec<u8>) {
+    // Most numbers are whole, and a list may have very many of them.
+    if number.last() != Some(&b'0') && !number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
+        output.extend_from_slice(number);
+        return output.extend_from_slice(b"e0");
+    }
     let Some((digits, power)) = value_of(number) else { return output.extend_from_slice(number) };
     if digits.is_empty() {
         return output.push(b'0');
@@ -166,6 +171,8 @@ mod tests {
             ("[100, 1e2, 1E+2, 10.0e1, 1000e-1]", "[100,100,100,100,100]", true),
             ("[0, -0, 0.0, 0e5]", "[0,0,0,0]", true),
             ("[0.5]", "[5e-1]", true),
+            ("[-12, 120]", "[-1.2e1, 12e1]", true),
+            ("[12]", "[-12]", false),
             ("", "{}", true),
             (" \n", "{ }", true),
             (r#"{"a":"b c"}"#, r#"{"a":"bc"}"#, false),
