@@ -14,6 +14,7 @@
 mod calls;
 mod ending;
 mod held;
+mod reasoning;
 mod shape;
 
 use self::ending::{Content, Ending, Endings, write_head};

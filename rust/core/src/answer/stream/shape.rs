@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use super::calls::{CallStates, Fate};
+use super::reasoning::{Reasoning, key_span};
 use crate::answer::bounds::Calls;
 use crate::answer::choices::Indexed;
 use crate::answer::chunk::{Choice, Chunk, Delta, Holder, text_of};
@@ -10,11 +11,11 @@ use crate::answer::completion::Called;
 use crate::answer::context::AnswerContext;
 use crate::answer::echo::{Echo, Way};
 use crate::answer::finish::{Reason, fitting, translate};
-use crate::answer::reasoning::{More, Parts, blocks_text};
+use crate::answer::reasoning::Parts;
 use crate::answer::think::{ReasoningTags, Split, Splitter, begins_with_tag, may_hold_tag};
 use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::{Text, quoted};
-use crate::json::{Kind, Member, Span, Value};
+use crate::json::{Kind, Member, Value};
 
 /// What the choices of an API are like: what holds their text, and which rules that has.
 ///
@@ -504,72 +505,6 @@ impl ChatChoice {
     }
 }
 
-/// The reasoning of a delta, where it has some outside of its content.
-struct Reasoning<'a> {
-    /// The member whose text it is, under whichever name.
-    named: Option<Member>,
-    /// That text, still escaped.
-    text: &'a [u8],
-    /// What is left of it, where that is not all.
-    fresh: Option<Vec<u8>>,
-    /// What else there is to say.
-    more: Vec<u8>,
-    /// A `reasoning_content` that says nothing.
-    blank: Option<Member>,
-}
-
-impl<'a> Reasoning<'a> {
-    /// Read it, and rename its member. The same under another name goes.
-    fn read(
-        delta: &Delta,
-        object: Value,
-        input: &'a [u8],
-        edits: &mut Edits,
-        changes: &mut MemberChanges,
-    ) -> Self {
-        let says = |member: Option<Member>| member.filter(|member| text_of(Some(member), input).is_some());
-        let named = says(delta.reasoning_content).or(says(delta.reasoning));
-        if let Some(reasoning) = delta.reasoning {
-            if named == Some(reasoning) {
-                edits.replace(key_span(input, reasoning), &b"\"reasoning_content\""[..]);
-            } else {
-                changes.remove(reasoning);
-            }
-        }
-        let more = if delta.more_reasoning { More::read(input, object) } else { More::default() };
-        for alias in more.aliases.into_iter().filter(|alias| Some(*alias) != delta.reasoning) {
-            changes.remove(alias);
-        }
-        // A null or an empty string, which gives way where the text comes under another name.
-        let blank = delta.reasoning_content.filter(|member| named != Some(*member));
-        if let Some(blank) = blank.filter(|_| named.is_some()) {
-            changes.remove(blank);
-        }
-        let text = text_of(named.as_ref(), input).map_or(&[][..], Text::raw);
-        let details = delta.reasoning_details.map(|details| blocks_text(input, details.value));
-        let more = match details.filter(|details| !details.is_empty()) {
-            _ if named.is_some() => Vec::new(),
-            Some(details) => details,
-            None => more.text,
-        };
-        Self { named, text, fresh: None, more, blank }
-    }
-
-    /// Leave out what has been said inline before.
-    fn leave_out_echo(&mut self, echo: &mut Echo) {
-        if self.named.is_none() {
-            self.more = echo.say(Way::Field, &self.more);
-        } else {
-            let fresh = echo.say(Way::Field, self.text);
-            self.fresh = (fresh != self.text).then_some(fresh);
-        }
-    }
-
-    const fn says_nothing(&self) -> bool {
-        self.named.is_none() && self.more.is_empty()
-    }
-}
-
 /// What the contract changes outside of the choices: the members that make a chunk one, the usage that rides on it.
 pub(super) fn top_level(
     chunk: &Chunk,
@@ -606,16 +541,4 @@ fn members(
         changes.remove(usage);
     }
     changes.finish(edits, input, chunk.span, chunk.members);
-}
-
-/// A member's key, quotes included.
-fn key_span(input: &[u8], member: Member) -> Span {
-    let mut escaped = false;
-    let rest = &input[member.span.start + 1..member.span.end];
-    let length = rest.iter().position(|&byte| {
-        let ends = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        ends
-    });
-    Span { start: member.span.start, end: member.span.start + length.map_or(0, |length| length + 2) }
 }
