@@ -65,6 +65,8 @@ pub struct Choice {
     pub usage: Option<Member>,
     /// `error` (OpenRouter)
     pub error: Option<Member>,
+    /// `logprobs`
+    pub logprobs: Option<Member>,
     /// Whether any other member says something (`logprobs`, for one).
     pub says_more: bool,
     /// Whether such a member may have reasoning inside.
@@ -300,8 +302,13 @@ impl Choice {
                 (Known::Usage, _) => &mut choice.usage,
                 (Known::Error, _) => &mut choice.error,
                 _ => {
-                    let value = scanner.value()?;
+                    let member = scanner.member(&key)?;
+                    let value = member.value;
                     choice.says_more |= !value.is_blank(scanner.input());
+                    if key.text.is("logprobs") {
+                        choice.logprobs = Some(member);
+                        return Ok(());
+                    }
                     choice.more_reasoning |= reasoning::name_of(&key.text.key()).is_some()
                         || reasoning::may_hide(scanner.input(), value);
                     return Ok(());

@@ -5,11 +5,13 @@
 //! an answer with an `error` or without choices is an error, whatever its HTTP status said.
 
 mod calls;
+mod logprobs;
 
 use std::borrow::Cow;
 
 use self::calls::clean_calls;
 pub(crate) use self::calls::{Called, called};
+use self::logprobs::clean_logprobs;
 use super::chunk::{Choice, Chunk, Delta, Holder, ToolCall, text_of};
 use super::context::AnswerContext;
 use super::echo;
@@ -185,7 +187,10 @@ fn clean_choice(
     if text_of(message.role.as_ref(), input).is_none() {
         changes.set(edits, message.role, "role", &b"\"assistant\""[..]);
     }
-    clean_content(choice, calls, context.reasoning_tags, input, edits, &mut changes);
+    let shown = clean_content(choice, calls, context.reasoning_tags, input, edits, &mut changes);
+    let inline = context.reasoning_tags == ReasoningTags::Think;
+    let reasoned = choice.logprobs.is_some() && !reasoning_of(choice, inline, input).is_empty();
+    clean_logprobs(choice, reasoned.then_some(&*shown), input, edits);
     let index = choice.index.and_then(|index| index.value.as_u64(input)).unwrap_or(position as u64);
     clean_calls(message, calls, input, (index, &context.request_id), edits, &mut changes);
     changes.finish(edits, input, holder.value.span, message.members);
@@ -275,20 +280,26 @@ fn is_said_twice(choice: &Choice, split: &Split, input: &[u8]) -> bool {
 }
 
 /// Content is a string, or null where tool calls (or a refusal, or audio) stand alone.
-fn clean_content(
+///
+/// Returns the text that the client gets, still escaped.
+fn clean_content<'a>(
     choice: &Choice,
     calls: &[ToolCall],
     reasoning_tags: ReasoningTags,
-    input: &[u8],
+    input: &'a [u8],
     edits: &mut Edits,
     changes: &mut MemberChanges,
-) {
+) -> Cow<'a, [u8]> {
     let message = &choice.delta;
     let has_calls = called(calls, input) == Called::Something;
     let blank = if !has_calls && !message.replaces_content { &b"\"\""[..] } else { b"null" };
-    let Some(content) = message.content else { return changes.add("content", blank) };
+    let Some(content) = message.content else {
+        changes.add("content", blank);
+        return Cow::Borrowed(&[]);
+    };
     let inline = inline_split(message, input)
         .filter(|split| reasoning_tags == ReasoningTags::Think || is_said_twice(choice, split, input));
+    let told = content.value.as_text(input).map(Text::raw);
     let text = match (inline, content.value.kind) {
         (Some(split), _) => split.content,
         (None, Kind::Array) => Parts::read(input, content.value).text,
@@ -296,12 +307,13 @@ fn clean_content(
             if content.value.is_blank(input) && content.value.span.of(input) != blank {
                 edits.replace(content.value.span, blank);
             }
-            return;
+            return Cow::Borrowed(told.unwrap_or_default());
         }
     };
-    if content.value.as_text(input).map(Text::raw) != Some(&text) {
+    if told != Some(&text) {
         edits.replace(content.value.span, if text.is_empty() { blank.to_vec() } else { quoted(&text) });
     }
+    Cow::Owned(text)
 }
 
 #[cfg(test)]

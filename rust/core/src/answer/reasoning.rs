@@ -189,6 +189,7 @@ fn has_rule(key: &[u8]) -> bool {
             | b"function_call"
             | b"reasoning_content"
             | b"refusal"
+            | b"logprobs"
             | b"message"
             | b"usage"
             | b"error"

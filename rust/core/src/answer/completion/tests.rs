@@ -57,6 +57,24 @@ fn reasoning_goes_wherever_it_is() {
         assert_eq!(output.unwrap_or_else(|| expected.clone()), expected, "{name}");
         assert_eq!(cleaned.summary.reasoning_seen, !name.contains("signature"), "{name}");
     }
+    let tokens = |tokens: &[&str]| {
+        let items: Vec<String> =
+            tokens.iter().map(|token| format!(r#"{{"token":"{token}","logprob":-0.5}}"#)).collect();
+        format!(r#","logprobs":{{"content":[{}],"refusal":null}}"#, items.join(","))
+    };
+    let reasoned = |logprobs: &str| {
+        answer(r#"{"role":"assistant","content":"a b","reasoning":"r"}"#, &format!("\"stop\"{logprobs}"))
+    };
+    let shown =
+        |logprobs: &str| answer(r#"{"role":"assistant","content":"a b"}"#, &format!("\"stop\"{logprobs}"));
+    for (before, after) in [
+        (&["r", "a", " b"][..], &["a", " b"][..]),
+        (&["<think>", "r", "</think>", "a", " b", "<|end|>"], &["a", " b", "<|end|>"]),
+        (&["r", "x"], &[]),
+    ] {
+        assert_eq!(cleaned(&reasoned(&tokens(before))), shown(&tokens(after)));
+        assert_eq!(cleaned(&shown(&tokens(before))), shown(&tokens(before)), "nothing was reasoned");
+    }
     for (message, content) in [
         (r#"{"role":"assistant","content":"<think>\nr\n</think>\n\na","reasoning_content":"r"}"#, r"\n\na"),
         (
