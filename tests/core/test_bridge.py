@@ -120,7 +120,9 @@ async def eventually(condition: Callable[[], bool]) -> None:
 def told(exchange: _core.Exchange) -> dict[str, object]:
     """All that the exchange's report says."""
     report = exchange.report()
-    return {name: getattr(report, name) for name in dir(report) if not name.startswith("_")}
+    values = {name: getattr(report, name) for name in dir(report) if not name.startswith("_")}
+    # An exception is made anew each time it is asked for.
+    return {name: vars(value) if isinstance(value, Exception) else value for name, value in values.items()}
 
 
 async def rest(exchange: _core.Exchange) -> bytes:

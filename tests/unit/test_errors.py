@@ -29,6 +29,7 @@ CONTRACT = {
         "invalid_host",
         "unsupported_modality",
         "unsupported_thinking_mode",
+        "wrong_api",
     },
     401: {"missing_api_key", "invalid_api_key", "expired_api_key"},
     403: {"model_not_allowed"},
