@@ -20,6 +20,7 @@ mod named;
 pub mod refusal;
 pub mod request;
 pub mod secret;
+mod spare;
 pub mod sse;
 pub mod turn;
 

@@ -10,6 +10,7 @@
 //! stream's end left without its blank line ([`Parser::finish`]; several providers end so).
 
 use crate::json::Span;
+use crate::spare::clear;
 
 /// How much of an unfinished event is kept before the parser gives up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -503,16 +504,6 @@ impl Reader<'_> {
     }
 }
 
-/// Empty it, and keep its memory unless it is much.
-fn clear(bytes: &mut Vec<u8>) {
-    bytes.clear();
-    if bytes.capacity() > MAX_SPARE_BYTES {
-        *bytes = Vec::new();
-    }
-}
-
-/// What an event that was cut leaves allocated for the next one.
-const MAX_SPARE_BYTES: usize = 64 * 1024;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const FRAME_END: &[u8] = b"\n\n";
 /// What a comment `:HTTP_STATUS/429` says.

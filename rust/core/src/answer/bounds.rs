@@ -19,6 +19,12 @@ pub const MAX_TOOL_CALLS: usize = 1024;
 /// the stream runs.
 pub const MAX_CALL_NAME_BYTES: usize = 1024 * 1024;
 
+/// The usage of an answer, which is kept until its end, with what is around it in its chunk.
+pub const MAX_USAGE_BYTES: usize = 64 * 1024;
+
+/// What an event may grow by where bytes that are not UTF-8 are replaced.
+pub const MAX_REPLACED_BYTES: usize = 64 * 1024;
+
 /// Members without a rule of their own that merging keeps of one answer, in all its objects together.
 pub const MAX_EXTRAS: usize = 1024;
 
@@ -40,6 +46,8 @@ pub enum Excess {
     ToolCalls,
     /// [`MAX_CALL_NAME_BYTES`]
     CallNames,
+    /// [`MAX_USAGE_BYTES`]
+    Usage,
     /// [`MAX_EXTRAS`]
     Extras,
 }
@@ -54,6 +62,7 @@ impl Excess {
                     "The upstream's tool calls have more than {MAX_CALL_NAME_BYTES} bytes of ids and names."
                 )
             }
+            Self::Usage => format!("The upstream's usage has more than {MAX_USAGE_BYTES} bytes."),
             Self::Extras => {
                 format!("The upstream's answer has more than {MAX_EXTRAS} members that are not known here.")
             }

@@ -124,6 +124,9 @@ impl Holder {
     }
 }
 
+/// So many choices or tool calls a chunk that is used again has room for.
+const MAX_SPARE_ITEMS: usize = 32;
+
 /// Why a payload is not taken for a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChunkError {
@@ -219,6 +222,13 @@ impl Chunk {
             Ok::<_, ChunkError>(())
         })?;
         Ok(())
+    }
+
+    /// Let go of the memory that a chunk with very many choices or tool calls took.
+    pub(crate) fn release(&mut self) {
+        if self.choices.capacity().max(self.tool_calls.capacity()) > MAX_SPARE_ITEMS {
+            (self.choices, self.tool_calls) = (Vec::new(), Vec::new());
+        }
     }
 
     /// Changes that give the chunk what makes it one, where the upstream left it out: `object`, `id`, `created`, `model`;

@@ -110,7 +110,7 @@ pub(crate) fn clean_with(
     }
     changes.finish(&mut edits, body, chunk.span, chunk.members);
     let body = (!edits.is_empty()).then(|| {
-        let mut output = Vec::with_capacity(body.len() + 64);
+        let mut output = Vec::with_capacity(edits.edited_length(body.len()));
         edits.apply(body, &mut output);
         output
     });

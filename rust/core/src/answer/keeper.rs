@@ -75,6 +75,7 @@ impl Keeper {
                     self.choices[at].calls(choice.tool_calls(&chunk), payload, self.argument_bytes);
             }
         }
+        chunk.release();
         self.chunk = chunk;
     }
 

@@ -23,6 +23,7 @@ use super::summary::Summary;
 use super::template::Template;
 use crate::json::text::write_string;
 use crate::json::{Kind, Member, Scanner, Value};
+use crate::spare;
 use crate::sse::SseLimits;
 
 use self::audio::Audio;
@@ -85,7 +86,8 @@ impl Merger {
             }
         }
         self.frames = taken;
-        self.frames.clear();
+        self.chunk.release();
+        spare::clear(&mut self.frames);
         if self.excess.is_some() { StreamState::Failed } else { state }
     }
 

@@ -19,6 +19,9 @@ pub(crate) struct Template {
     output_tail: Vec<u8>,
 }
 
+/// A chunk with more than this around its string is no template: four copies of it would be kept.
+const MAX_AROUND_BYTES: usize = 16 * 1024;
+
 impl Template {
     /// Forget the template.
     pub(crate) fn forget(&mut self) {
@@ -26,12 +29,15 @@ impl Template {
     }
 
     /// Remember `chunk` around `string`, one of its strings that says something, and the `output` made of it, in which
-    /// that string begins at `output_start`.
+    /// that string begins at `output_start`. Not where there is much around it.
     pub(crate) fn remember(&mut self, chunk: &[u8], string: Value, output: &[u8], output_start: usize) {
         let (start, end) = (string.span.start + 1, string.span.end - 1);
         debug_assert!(string.kind == Kind::String && end > start);
         let output_start = output_start + 1;
         let output_end = output_start + (end - start);
+        if (chunk.len() + output.len()).saturating_sub(2 * (end - start)) > MAX_AROUND_BYTES {
+            return self.forget();
+        }
         chunk[..start].clone_into(&mut self.head);
         chunk[end..].clone_into(&mut self.tail);
         output[..output_start].clone_into(&mut self.output_head);
@@ -102,5 +108,20 @@ mod tests {
         assert_eq!(output, b"<\"y z\">");
         template.forget();
         assert_eq!(template.string_of(chunk), None);
+    }
+
+    #[test]
+    fn a_long_string_makes_a_template_and_much_around_it_does_not() {
+        let long = "x".repeat(MAX_AROUND_BYTES);
+        for (name, chunk, is_one) in [
+            ("the string", format!("{{\"a\":\"{long}\"}}"), true),
+            ("another", format!("{{\"a\":\"x\",\"b\":\"{long}\"}}"), false),
+        ] {
+            let chunk = chunk.as_bytes();
+            let string = Scanner::at_offset(chunk, 5).value().unwrap();
+            let mut template = Template::default();
+            template.remember(chunk, string, chunk, 5);
+            assert_eq!(template.string_of(chunk).is_some(), is_one, "{name}");
+        }
     }
 }

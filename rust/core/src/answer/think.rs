@@ -65,9 +65,13 @@ impl Splitter {
 
     /// The next piece.
     pub(crate) fn push(&mut self, piece: &[u8], split: &mut Split) {
-        let mut joined = std::mem::take(&mut self.held);
-        joined.extend_from_slice(piece);
-        let mut rest = &joined[..];
+        let mut held = std::mem::take(&mut self.held);
+        let mut rest = if held.is_empty() {
+            piece
+        } else {
+            held.extend_from_slice(piece);
+            &held[..]
+        };
         while let Some(at) = memchr::memchr2(b'<', b'\\', rest) {
             self.say(&rest[..at], split);
             rest = &rest[at..];

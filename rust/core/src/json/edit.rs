@@ -39,6 +39,9 @@ pub fn joined(pieces: &[Piece], input: &[u8]) -> Vec<u8> {
     pieces.iter().map(|piece| piece.bytes(input)).collect::<Vec<_>>().concat()
 }
 
+/// So many edits one that is used again has room for.
+const MAX_SPARE_EDITS: usize = 256;
+
 /// Edits of one document, collected in any order and applied at once.
 #[derive(Debug, Default)]
 pub struct Edits {
@@ -58,9 +61,12 @@ impl Edits {
         self.edits.is_empty()
     }
 
-    /// Forget all, keep the memory.
+    /// Forget all, keep the memory unless it is much.
     pub fn clear(&mut self) {
         self.edits.clear();
+        if self.edits.capacity() > MAX_SPARE_EDITS {
+            self.edits = Vec::new();
+        }
     }
 
     /// Replace a span.
@@ -120,6 +126,12 @@ impl Edits {
         Some(span.start + added - removed)
     }
 
+    /// How long the edited document is, for an input of that length.
+    #[must_use]
+    pub fn edited_length(&self, input_length: usize) -> usize {
+        self.edits.iter().fold(input_length, |length, edit| length + edit.text.len() - edit.span.len())
+    }
+
     /// The edited document as its pieces, none of them copied. For an input of that length.
     ///
     /// Edits must not overlap; a removal and an insertion may touch.
@@ -150,6 +162,7 @@ impl Edits {
     /// Edits must not overlap; a removal and an insertion may touch.
     pub fn apply(&mut self, input: &[u8], output: &mut Vec<u8>) {
         self.edits.sort_by_key(|edit| edit.span.start);
+        output.reserve(input.len());
         let mut position = 0;
         for edit in &self.edits {
             debug_assert!(edit.span.start >= position, "edits overlap");

@@ -26,6 +26,9 @@ pub const MAX_MESSAGE_BYTES: usize = 2048;
 /// The same for its code.
 pub const MAX_CODE_BYTES: usize = 64;
 
+/// A longer text is not read: it is an error that says nothing.
+const MAX_READ_BYTES: usize = 64 * 1024;
+
 /// What an upstream says when it fails. The texts are decoded and as long as the upstream wrote them: see
 /// [`Refusal::without`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +46,9 @@ impl Refusal {
     /// anything else, of which nothing is read.
     #[must_use]
     pub fn read(body: &[u8]) -> Self {
+        if body.len() > MAX_READ_BYTES {
+            return Self::default();
+        }
         let decoded = String::from_utf8_lossy(body);
         let text = decoded.trim_start_matches('\u{feff}').trim_ascii_start();
         let json = if text.starts_with(['{', '[', '"']) { Some(text.into()) } else { first_event(body) };
@@ -53,6 +59,9 @@ impl Refusal {
     /// Read JSON that may be an answer as well: none unless it is an error for certain.
     #[must_use]
     pub fn find(json: &[u8]) -> Option<Self> {
+        if json.len() > MAX_READ_BYTES {
+            return None;
+        }
         let decoded = String::from_utf8_lossy(json);
         Said::of_json(&decoded).filter(|said| said.is_error).map(Self::from)
     }
@@ -60,6 +69,9 @@ impl Refusal {
     /// Read the value of a member `error`.
     #[must_use]
     pub fn of_error(input: &[u8], error: Value) -> Option<Self> {
+        if error.span.len() > MAX_READ_BYTES {
+            return Some(Self::default());
+        }
         Said::nested(input, error, 0).map(Self::from)
     }
 

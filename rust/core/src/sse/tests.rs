@@ -272,7 +272,7 @@ fn a_large_event_leaves_no_large_buffer() {
     for piece in event.as_bytes().chunks(4096) {
         read_all(&mut parser, piece);
     }
-    assert!(read_all(&mut parser, b"data: y\n\n") <= MAX_SPARE_BYTES);
+    assert!(read_all(&mut parser, b"data: y\n\n") <= crate::spare::MAX_SPARE_BYTES);
 }
 
 fn stream_like() -> impl Strategy<Value = Vec<u8>> {

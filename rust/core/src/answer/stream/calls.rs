@@ -330,7 +330,9 @@ pub(crate) fn write_arguments(input: &[u8], arguments: Option<Value>) -> Vec<u8>
     if value.kind == Kind::String {
         return value.span.of(input).to_vec();
     }
-    let mut output = vec![b'"'];
+    let quotes = memchr::memchr_iter(b'"', value.span.of(input)).count();
+    let mut output = Vec::with_capacity(value.span.len() + quotes + 2);
+    output.push(b'"');
     write_escaped(value.span.of(input), &mut output);
     output.push(b'"');
     output

@@ -18,7 +18,7 @@ mod reasoning;
 mod shape;
 
 use self::ending::{Content, Ending, Endings, write_head};
-use crate::answer::bounds::Calls;
+use crate::answer::bounds::{Calls, Excess, MAX_REPLACED_BYTES, MAX_USAGE_BYTES};
 use crate::answer::choices::Choices;
 use crate::answer::chunk::{Choice, Chunk, Holder};
 use crate::answer::context::AnswerContext;
@@ -32,6 +32,7 @@ use crate::json::edit::Edits;
 use crate::json::text::write_string;
 use crate::json::{Kind, Scanner, Value};
 use crate::refusal::{ERROR_STATUSES, Refusal};
+use crate::spare;
 use crate::sse::{Event, Item, Parser, SseLimits};
 
 pub(crate) use calls::{kind_to_set, new_call_id, set_arguments, write_arguments};
@@ -243,12 +244,13 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         if utf8 && memchr::memchr(b'\n', event.data).is_none() {
             return self.payload(event.data, event.canonical, output);
         }
-        // The specification decodes a stream as UTF-8 with replacement; a line feed can only be white space here.
         let mut payload = std::mem::take(&mut self.scratch);
-        payload.clear();
-        payload.extend_from_slice(String::from_utf8_lossy(event.data).as_bytes());
-        payload.iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
-        self.payload(&payload, None, output);
+        if decode_into(&mut payload, event.data) {
+            self.payload(&payload, None, output);
+        } else {
+            self.fail(StreamError::not_a(Rules::NAME), output);
+        }
+        spare::clear(&mut payload);
         self.scratch = payload;
     }
 
@@ -262,7 +264,9 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
                 self.fail(error, output);
             }
         }
+        chunk.release();
         self.chunk = chunk;
+        self.edits.clear();
     }
 
     fn chunk_read(&mut self, chunk: &Chunk, payload: &[u8], canonical: Option<&[u8]>, output: &mut Vec<u8>) {
@@ -277,6 +281,7 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         if chunk.choices.is_empty() && (usage.is_some() || !listed) {
             if usage.is_some() {
                 self.keep_usage_chunk(chunk, payload);
+                self.check_usage_chunk(output);
             }
             return;
         }
@@ -301,8 +306,9 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         }
         if usage.is_some() {
             self.keep_usage_of(chunk, payload, usage);
+            self.check_usage_chunk(output);
         }
-        if !says_something {
+        if !says_something || self.state != StreamState::Open {
             return;
         }
         for place in reopened {
@@ -434,6 +440,14 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         output.push(b'}');
     }
 
+    /// It is kept until the end, so it must not be large.
+    fn check_usage_chunk(&mut self, output: &mut Vec<u8>) {
+        if self.usage_chunk.len() > MAX_USAGE_BYTES {
+            self.usage_chunk = Vec::new();
+            self.fail(Excess::Usage.into(), output);
+        }
+    }
+
     /// The upstream's `[DONE]`, or its clean end.
     fn end(&mut self, output: &mut Vec<u8>) {
         if self.choices.is_empty() || !(0..self.choices.len()).all(|place| self.endings.has(place)) {
@@ -491,6 +505,23 @@ fn is_any_twice(places: &[usize]) -> bool {
     let mut sorted = places.to_vec();
     sorted.sort_unstable();
     sorted.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+/// The data of an event as text in one line: the specification decodes a stream as UTF-8 with replacement, and a line feed
+/// can only be white space here. False where there is too much to replace: each bad byte becomes three.
+fn decode_into(payload: &mut Vec<u8>, data: &[u8]) -> bool {
+    payload.reserve(data.len());
+    for piece in data.utf8_chunks() {
+        payload.extend_from_slice(piece.valid().as_bytes());
+        if !piece.invalid().is_empty() {
+            payload.extend_from_slice("\u{fffd}".as_bytes());
+        }
+        if payload.len() > data.len() + MAX_REPLACED_BYTES {
+            return false;
+        }
+    }
+    payload.iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
+    true
 }
 
 fn is_done(data: &[u8]) -> bool {
