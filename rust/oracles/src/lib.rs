@@ -18,6 +18,7 @@
 
 mod answer;
 mod completions;
+mod cost;
 mod deltas;
 pub mod raw;
 mod request;
@@ -26,6 +27,7 @@ mod sse;
 
 pub use answer::{clean, merge, stream};
 pub use completions::completions;
+pub use cost::{Counting, cost};
 pub use deltas::deltas;
 pub use request::{request, rewrite};
 pub use sse::sse;
@@ -34,7 +36,7 @@ pub use sse::sse;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them. The name is that of the fuzz target and of the folder in `tests/corpus/fuzz`.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("sse", sse),
     ("request", request),
     ("rewrite", rewrite),
@@ -43,6 +45,7 @@ pub const TARGETS: [Target; 8] = [
     ("deltas", deltas),
     ("clean", clean),
     ("completions", completions),
+    ("cost", cost),
 ];
 
 /// A linear congruential generator, with Knuth's constants: the same numbers from the same seed.

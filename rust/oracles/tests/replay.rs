@@ -4,7 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use llmgw_oracles::TARGETS;
+use llmgw_oracles::{Counting, TARGETS};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus")

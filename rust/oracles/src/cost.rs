@@ -1,0 +1,153 @@
+//! What an answer may cost the gateway: time in proportion to its length, and memory within a small multiple of it.
+//!
+//! Inputs are small and grow here: of `front~piece~back` the piece is repeated to a megabyte, each `#` in it replaced by its
+//! number. So a fuzzer that mutates short inputs finds what is slow, or large, only where there is very much of it.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use llmgw_core::answer::context::{AnswerContext, AnswerMode};
+use llmgw_core::answer::think::ReasoningTags;
+use llmgw_core::api::Api;
+use llmgw_core::refusal::Refusal;
+use llmgw_core::secret::Secret;
+use llmgw_core::sse::SseLimits;
+
+/// As long as inputs grow.
+const GROWN_BYTES: usize = 1024 * 1024;
+/// What one read from a socket brings, and a small one.
+const READS: [usize; 2] = [64 * 1024, 1000];
+
+/// Ten times what the slowest input takes in a debug build.
+const TIME: Duration = Duration::from_millis(250);
+const TIME_PER_BYTE: Duration = Duration::from_nanos(500);
+/// What an answer with as many choices and calls as it may have takes, however short it is.
+const MEMORY_BYTES: usize = 2 * 1024 * 1024;
+const MEMORY_PER_BYTE: usize = 4;
+
+/// Counts what a thread holds. Without it as its allocator, a program checks only the time.
+pub struct Counting;
+
+thread_local! {
+    static HELD: Cell<usize> = const { Cell::new(0) };
+    static PEAK: Cell<usize> = const { Cell::new(0) };
+}
+
+fn grow_by(bytes: usize) {
+    let held = HELD.get().wrapping_add(bytes);
+    HELD.set(held);
+    PEAK.set(PEAK.get().max(held));
+}
+
+fn shrink_by(bytes: usize) {
+    HELD.set(HELD.get().saturating_sub(bytes));
+}
+
+#[allow(unsafe_code, reason = "an allocator is asked for in no other way; it hands all on to the system's")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        grow_by(layout.size());
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        shrink_by(layout.size());
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // In place, as the system does with large ones.
+        shrink_by(layout.size());
+        grow_by(size);
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+/// The time that this thread has been running, so that a busy machine does not count.
+fn cpu_time(started: Instant) -> Duration {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanos = stat.and_then(|stat| stat.split(' ').next()?.parse().ok());
+    nanos.map_or_else(|| started.elapsed(), Duration::from_nanos)
+}
+
+/// Run it, and panic where it costs more than an answer of this length may. `held` is what its caller holds meanwhile, in
+/// bytes per byte.
+fn within_budget(what: &str, length: usize, held: usize, run: impl FnOnce()) {
+    let started = Instant::now();
+    let (before, time) = (HELD.get(), cpu_time(started));
+    PEAK.set(before);
+    run();
+    let time = cpu_time(started).saturating_sub(time);
+    let memory = PEAK.get() - before;
+    let allowed = TIME + TIME_PER_BYTE * u32::try_from(length).unwrap();
+    assert!(time <= allowed, "{what}: {length} bytes took {time:?}, more than {allowed:?}");
+    let allowed = MEMORY_BYTES + (MEMORY_PER_BYTE - held) * length;
+    assert!(memory <= allowed, "{what}: {length} bytes took {memory} bytes of memory, more than {allowed}");
+}
+
+/// `front~piece~back`, with the piece as often as it takes.
+fn grown(input: &[u8]) -> Vec<u8> {
+    let mut parts = input.splitn(3, |&byte| byte == b'~');
+    let (Some(front), Some(piece), Some(back)) = (parts.next(), parts.next(), parts.next()) else {
+        return input.to_vec();
+    };
+    let mut grown = front.to_vec();
+    for number in 0.. {
+        let before = grown.len();
+        for &byte in piece {
+            match byte {
+                b'#' => grown.extend_from_slice(number.to_string().as_bytes()),
+                byte => grown.push(byte),
+            }
+        }
+        if grown.len() >= GROWN_BYTES || grown.len() == before {
+            break;
+        }
+    }
+    grown.extend_from_slice(back);
+    grown
+}
+
+fn contexts() -> [AnswerContext; 2] {
+    let context = AnswerContext {
+        request_id: "req".into(),
+        model: "model".into(),
+        keep_reasoning: true,
+        secret: Secret::new(Some("sk-secret-key")),
+        ..AnswerContext::default()
+    };
+    [context.clone(), AnswerContext { reasoning_tags: ReasoningTags::Think, ..context }]
+}
+
+/// Read as a stream, as one answer and as an error, any bytes keep within the budget.
+pub fn cost(input: &[u8]) {
+    let input = grown(input);
+    let stream = AnswerMode::Stream { include_usage: true };
+    for context in contexts() {
+        for read in READS {
+            for (api, mode) in
+                [(Api::Chat, stream), (Api::Chat, AnswerMode::Merged), (Api::Completions, stream)]
+            {
+                within_budget(&format!("{api:?}, {mode:?}"), input.len(), 0, || {
+                    fed(api, mode, &context, &input, read);
+                });
+            }
+        }
+        for api in Api::ALL {
+            within_budget(&format!("{api:?}, whole"), input.len(), 1, || drop(api.clean(&input, &context)));
+        }
+    }
+    within_budget("error", input.len(), 1, || drop(Refusal::read(&input)));
+}
+
+/// As the exchange does it: what comes out is taken after each read.
+fn fed(api: Api, mode: AnswerMode, context: &AnswerContext, input: &[u8], read: usize) {
+    let mut machine = api.machine(mode, context.clone(), SseLimits::default());
+    for piece in input.chunks(read) {
+        let mut output = Vec::new();
+        machine.feed(Some(piece), &mut output);
+    }
+    machine.feed(None, &mut Vec::new());
+}
