@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use llmgw_core::answer::bounds::{
-    MAX_CALL_NAME_BYTES, MAX_CHOICES, MAX_EXTRAS, MAX_FINISH_REASON_BYTES, MAX_TEXT_CHOICES, MAX_TOOL_CALLS,
+    MAX_CALL_NAME_BYTES, MAX_CHOICES, MAX_EXTRAS, MAX_FINISH_REASON_BYTES, MAX_HELD_REASON_BYTES,
+    MAX_TEXT_CHOICES, MAX_TOOL_CALLS, MAX_USAGE_BYTES,
 };
 use llmgw_core::answer::completion;
 use llmgw_core::answer::context::{AnswerContext, AnswerMode};
@@ -191,7 +192,7 @@ fn a_whole_answer_has_the_same_caps() {
 
 #[test]
 fn a_finish_reason_is_cut_for_the_ledger_and_whole_for_the_client() {
-    let reason = "é".repeat(100_000);
+    let reason = "é".repeat(MAX_HELD_REASON_BYTES / 2 - 1);
     let stream = event(&format!(
         r#"{{"choices":[{{"index":0,"delta":{{"content":"x"}},"finish_reason":"{reason}"}}]}}"#
     )) + DONE;
@@ -200,5 +201,16 @@ fn a_finish_reason_is_cut_for_the_ledger_and_whole_for_the_client() {
     let mut machine = Api::Chat.machine(STREAM, AnswerContext::default(), SseLimits::default());
     let mut output = Vec::new();
     machine.feed(Some(stream.as_bytes()), &mut output);
+    machine.feed(None, &mut output);
     assert!(String::from_utf8(output).unwrap().contains(&reason));
+    let longer = stream.replace(&reason, &format!("{reason}x"));
+    assert_eq!(played(Api::Chat, STREAM, &longer).1.error, Some(StreamErrorKind::InvalidEvent));
+}
+
+#[test]
+fn a_usage_that_is_kept_to_the_end_is_not_large() {
+    for (bytes, error) in [(1000, None), (MAX_USAGE_BYTES, Some(StreamErrorKind::InvalidEvent))] {
+        let usage = format!(r#"{{"choices":[],"usage":{{"prompt_tokens":1,"x":"{}"}}}}"#, "y".repeat(bytes));
+        assert_eq!(played(Api::Chat, STREAM, &(event(&usage) + LAST)).1.error, error, "{bytes}");
+    }
 }

@@ -28,6 +28,9 @@ pub const MAX_REPLACED_BYTES: usize = 64 * 1024;
 /// Members without a rule of their own that merging keeps of one answer, in all its objects together.
 pub const MAX_EXTRAS: usize = 1024;
 
+/// A finish reason, which is held until its choice has come to its end.
+pub const MAX_HELD_REASON_BYTES: usize = 1024;
+
 /// A finish reason, as ledger and metrics get it. The longest known one has 28 bytes.
 pub const MAX_FINISH_REASON_BYTES: usize = 64;
 
@@ -46,6 +49,8 @@ pub enum Excess {
     ToolCalls,
     /// [`MAX_CALL_NAME_BYTES`]
     CallNames,
+    /// [`MAX_HELD_REASON_BYTES`]
+    FinishReason,
     /// [`MAX_USAGE_BYTES`]
     Usage,
     /// [`MAX_EXTRAS`]
@@ -61,6 +66,9 @@ impl Excess {
                 format!(
                     "The upstream's tool calls have more than {MAX_CALL_NAME_BYTES} bytes of ids and names."
                 )
+            }
+            Self::FinishReason => {
+                format!("The upstream's finish reason has more than {MAX_HELD_REASON_BYTES} bytes.")
             }
             Self::Usage => format!("The upstream's usage has more than {MAX_USAGE_BYTES} bytes."),
             Self::Extras => {

@@ -18,7 +18,7 @@ mod reasoning;
 mod shape;
 
 use self::ending::{Content, Ending, Endings, write_head};
-use crate::answer::bounds::{Calls, Excess, MAX_REPLACED_BYTES, MAX_USAGE_BYTES};
+use crate::answer::bounds::{Calls, Excess, MAX_HELD_REASON_BYTES, MAX_REPLACED_BYTES, MAX_USAGE_BYTES};
 use crate::answer::choices::Choices;
 use crate::answer::chunk::{Choice, Chunk, Holder};
 use crate::answer::context::AnswerContext;
@@ -346,6 +346,9 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         payload: &[u8],
     ) -> Result<Shaped, StreamError> {
         let index = choice.index.and_then(|index| index.value.as_u64(payload));
+        if choice.finish_reason.is_some_and(|reason| reason.value.span.len() > MAX_HELD_REASON_BYTES) {
+            return Err(Excess::FinishReason.into());
+        }
         let known = self.choices.len();
         let place = self.choices.place(index.unwrap_or(position as u64))?;
         let state = &mut self.choices[place];
