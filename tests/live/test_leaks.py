@@ -9,14 +9,17 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from llmgw.asgi.grace import GRACE_S
+from tests.support import http2
 from tests.support.counting import COUNTS_PATH
 from tests.support.gateway import CHAT_COMPLETIONS, Gateway, config_text
+from tests.support.http2 import Kind, Reader
 from tests.support.processes import ROOT, wait_until
 from tests.support.scripted import EVENT_STREAM_HEAD, Pause, Reset, ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
@@ -29,6 +32,8 @@ LEFT_BEHIND = REQUESTS // 2
 """Fewer than this may be more: caches fill, and Python clears its dead weak references in batches."""
 SETTLES_WITHIN_S = 10.0
 COMPLETIONS = "/v1/completions"
+CANCEL = (8).to_bytes(4, "big")
+"""The error code of HTTP/2 for a stream that is no longer wanted."""
 PATHS = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "python")))}
 
 
@@ -82,7 +87,7 @@ KINDS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...], int | None]] = {
 def counted(
     tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProcess, scripted: ScriptedUpstream
 ) -> Iterator[Gateway]:
-    config = config_text(simulator.url, scripted.base_url, server="client_write_timeout_s = 2")
+    config = config_text(simulator.url, scripted.base_url, server="http2 = true\nclient_write_timeout_s = 2")
     with Gateway(
         tmp_path_factory.mktemp("counted"), config, program="tests.support.counting", env=PATHS
     ) as gateway:
@@ -131,17 +136,58 @@ async def ask_many(gateway: Gateway, number: int, path: str, body: bytes, read: 
     await asyncio.gather(*(one() for _ in range(number)))
 
 
+def ask_over_http_2(gateway: Gateway, path: str, body: bytes, *, stay: bool) -> None:
+    """Two requests, one after the other, on one connection. `stay` False: the client resets both."""
+    bearer = ("authorization", f"Bearer {gateway.key}")
+    with gateway.connect(body=http2.PREFACE + http2.settings()) as connection:
+        reader = Reader(connection)
+        for stream in (1, 3):
+            connection.sendall(http2.request(stream, path, bearer, method="POST", body=body))
+            frame = reader.next()
+            while stay and not (frame and frame.stream == stream and frame.flags & http2.END_STREAM):
+                assert frame is not None
+                frame = reader.next()
+            if not stay:
+                assert reader.until(Kind.DATA, stream) is not None
+                connection.sendall(http2.frame(Kind.RST_STREAM, stream, CANCEL))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_left_behind(counted: Gateway, scripted: ScriptedUpstream, kind: str) -> None:
     path, more, script, read = KINDS[kind]
+    body = request(path, more, scripted.script(*script))
+    check(counted, lambda number: asyncio.run(ask_many(counted, number, path, body, read)))
+
+
+@pytest.mark.parametrize("kind", ["streamed", "merged", "plain", "broken", "cancelled in the middle"])
+def test_nothing_is_left_behind_over_http_2(counted: Gateway, scripted: ScriptedUpstream, kind: str) -> None:
+    path, more, script, read = KINDS[kind]
+    body = request(path, more, scripted.script(*script))
+
+    def ask(number: int) -> None:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            asked = [
+                pool.submit(ask_over_http_2, counted, path, body, stay=read is None) for _ in range(number)
+            ]
+            for each in asked:
+                each.result()
+
+    check(counted, ask)
+
+
+def request(path: str, more: dict[str, Any], script: str) -> bytes:
     prompt = {"prompt": "x"} if path == COMPLETIONS else {"messages": [{"role": "user", "content": "x"}]}
-    body = json.dumps({"model": "scripted", **prompt, "script": scripted.script(*script), **more}).encode()
-    asyncio.run(ask_many(counted, AT_ONCE, path, body, read))
-    before = settled(counted)
-    asyncio.run(ask_many(counted, REQUESTS, path, body, read))
+    return json.dumps({"model": "scripted", **prompt, "script": script, **more}).encode()
+
+
+def check(gateway: Gateway, ask: Callable[[int], None]) -> None:
+    """As many objects after `REQUESTS` as before. `ask` gets the number of connections."""
+    ask(AT_ONCE)
+    before = settled(gateway)
+    ask(REQUESTS)
 
     def grown() -> dict[str, int]:
-        after = alive(counted)
+        after = alive(gateway)
         growth = {name: after[name] - before.get(name, 0) for name in after}
         return {name: more for name, more in growth.items() if more >= LEFT_BEHIND}
 
