@@ -12,6 +12,7 @@ the first is taken from the worker's retry budget, and the total timeout counts 
 import logging
 import random
 import time
+from functools import partial
 from typing import Final, NamedTuple
 
 from llmgw._core import Exchange, ExchangeReport, PreparedRequest, UpstreamError
@@ -22,6 +23,7 @@ from llmgw.limits.admission import Ticket
 from llmgw.pipeline.account import CLIENT_GONE, Account
 from llmgw.pipeline.body import KeepReasoning, Plan
 from llmgw.pipeline.failure import failure_text, outcome
+from llmgw.pipeline.offload import off_loop
 from llmgw.routing.router import Model
 from llmgw.routing.targets import Target
 from llmgw.routing.verdict import Blame, Retry, upstream_verdict
@@ -66,8 +68,8 @@ class Attempts:
     """The attempts of one request: `first_answer`, and in any case `close`."""
 
     __slots__ = (
-        "_account", "_asked", "_gateway", "_heartbeat_line", "_last", "_model", "_plan", "_request_id",
-        "_started_s", "_ticket",
+        "_account", "_asked", "_gateway", "_heartbeat_line", "_is_large", "_last", "_model", "_plan",
+        "_request_id", "_started_s", "_ticket",
     )  # fmt: skip
 
     def __init__(
@@ -79,11 +81,13 @@ class Attempts:
         *,
         ticket: Ticket,
         request_id: str,
+        is_large: bool = False,
         heartbeat_line: bool = False,
     ) -> None:
         """Asks no target yet. `ticket` holds the body's bytes, and an upstream's slot while it is asked.
 
-        `heartbeat_line`: see `asgi.sdk.needs_bare_comments`.
+        `is_large`: the body is not to be worked on by the event loop. `heartbeat_line`: see
+        `asgi.sdk.needs_bare_comments`.
         """
         self._gateway = gateway
         self._account = account
@@ -91,6 +95,7 @@ class Attempts:
         self._plan: Plan | None = plan
         self._ticket = ticket
         self._request_id = request_id
+        self._is_large = is_large
         self._heartbeat_line = heartbeat_line
         self._started_s = 0.0
         self._asked: list[Target] = []
@@ -104,9 +109,13 @@ class Attempts:
         """
         target = self._model.targets.first()
         while True:
+            if self._is_large:
+                prepared = await off_loop(partial(self._prepare, target))
+            else:
+                prepared = self._prepare(target)
             if client.gone:
                 raise ClientGone
-            attempt = self._begin(target)
+            attempt = self._begin(target, prepared)
             try:
                 block = await attempt.exchange.next_block()
             except UpstreamError as error:
@@ -169,8 +178,7 @@ class Attempts:
             raise RuntimeError(message)
         return self._plan.rewrite(target.route)
 
-    def _begin(self, target: Target) -> _Attempt:
-        prepared = self._prepare(target)
+    def _begin(self, target: Target, prepared: PreparedRequest) -> _Attempt:
         self._ticket.occupy(target.slots)
         left_s = None
         now_s = time.monotonic()

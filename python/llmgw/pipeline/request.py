@@ -48,8 +48,8 @@ class Request:
     """One request. Made for it, and run once."""
 
     __slots__ = (
-        "_account", "_attempts", "_client", "_endpoint", "_fields", "_gateway", "_key", "_request_id",
-        "_responder", "_ticket",
+        "_account", "_attempts", "_client", "_endpoint", "_fields", "_gateway", "_is_large", "_key",
+        "_request_id", "_responder", "_ticket",
     )  # fmt: skip
 
     def __init__(
@@ -138,6 +138,7 @@ class Request:
             plan,
             ticket=ticket,
             request_id=self._request_id,
+            is_large=self._is_large,
             heartbeat_line=needs_bare_comments(self._fields),
         )
 
@@ -145,7 +146,8 @@ class Request:
         """The request's body after its scan."""
         pieces = await self._pieces(ticket)
         ticket.arrived()
-        if sum(map(len, pieces)) < LARGE_BYTES:
+        self._is_large = sum(map(len, pieces)) >= LARGE_BYTES
+        if not self._is_large:
             return self._endpoint(pieces)
         return await off_loop(partial(self._endpoint, pieces))
 
