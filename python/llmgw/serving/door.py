@@ -26,7 +26,7 @@ LOOK_SHARE: Final = 0.02
 CROWDED: Final = 0.75
 """From this share of the places on, connections without a request are closed, until `ROOMY`."""
 ROOMY: Final = 0.5
-MIN_QUIET_S: Final = 1.0
+MIN_QUIET_S: Final = 3.0
 """Even then a connection gets so long for its first request."""
 
 
