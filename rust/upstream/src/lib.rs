@@ -18,6 +18,7 @@ mod endpoint;
 pub mod error;
 mod exchange;
 mod http1;
+mod label;
 mod lock;
 mod pump;
 mod refusal;

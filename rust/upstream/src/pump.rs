@@ -9,10 +9,12 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http::header::{self, HeaderName};
-use http::{HeaderMap, HeaderValue};
+use llmgw_core::answer::completion::Cleaned;
 use llmgw_core::answer::context::{AnswerContext, AnswerMode};
 use llmgw_core::answer::error::StreamError;
+use llmgw_core::answer::form::{Form, as_events, is_whole};
 use llmgw_core::answer::stream::StreamState;
 use llmgw_core::api::Api;
 use llmgw_core::refusal::Refusal;
@@ -25,12 +27,14 @@ use crate::deadlines::{Deadlines, Due};
 use crate::endpoint::{Endpoint, ExchangeRequest, Heartbeat};
 use crate::error::{ErrorKind, ExchangeError};
 use crate::http1::{Connection, Outgoing, ResponseHead};
+use crate::label::{EVENT_STREAM, JSON, Label};
 use crate::refusal::{error_body, retry_after_s};
 use crate::shared::Shared;
 
-const EVENT_STREAM: &str = "text/event-stream";
-const JSON: &str = "application/json";
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// So much white space may stand before a body's first sign; what is longer is what its label says.
+const MAX_OPENING_BYTES: usize = 4096;
 
 /// After `[DONE]` the body should end at once, and its connection can be used again. No longer than this, no more
 /// bytes than this: else the connection is dropped.
@@ -102,11 +106,15 @@ impl<'task> Pump<'task> {
         // In boxes of their own: each phase needs room that a stream should not hold for minutes.
         let request = Outgoing::new(head, body);
         let answered = self.wait(Box::pin(self.endpoint.client.request(request)).as_mut()).await??;
-        let connection = Box::pin(self.accepted(answered, mode)).await?;
+        let (mut connection, label) = Box::pin(self.accepted(answered)).await?;
         if mode == AnswerMode::Plain {
-            Box::pin(self.whole(connection, api, &context)).await
-        } else {
-            self.events(connection, mode).await
+            self.announced(&connection)?;
+        }
+        let opening = Box::pin(self.opening(&mut connection, label)).await?;
+        match (mode, opening.form) {
+            (AnswerMode::Plain, _) => Box::pin(self.plain(connection, opening, api, &context)).await,
+            (_, Form::Json) => Box::pin(self.json(connection, opening, mode, api, &context)).await,
+            _ => self.events(connection, opening.head, mode).await,
         }
     }
 
@@ -128,11 +136,10 @@ impl<'task> Pump<'task> {
     async fn accepted(
         &self,
         (mut connection, head): (Connection, ResponseHead),
-        mode: AnswerMode,
-    ) -> Result<Connection, ExchangeError> {
-        let refused = self.refused(&mut connection, &head, mode).await;
+    ) -> Result<(Connection, Label), ExchangeError> {
+        let refused = self.refused(&mut connection, &head).await;
         match refused {
-            None => Ok(connection),
+            None => Ok((connection, Label::of(&head))),
             Some(error) => {
                 self.endpoint.client.keep(connection);
                 Err(error)
@@ -141,12 +148,7 @@ impl<'task> Pump<'task> {
     }
 
     /// Why an answer is not what was asked for.
-    async fn refused(
-        &self,
-        connection: &mut Connection,
-        head: &ResponseHead,
-        mode: AnswerMode,
-    ) -> Option<ExchangeError> {
+    async fn refused(&self, connection: &mut Connection, head: &ResponseHead) -> Option<ExchangeError> {
         let status = head.status.as_u16();
         if head.status.is_redirection() {
             return Some(ExchangeError::with_status(ErrorKind::Redirect, status));
@@ -162,34 +164,50 @@ impl<'task> Pump<'task> {
             let refusal = Refusal::read(&body).without(&self.endpoint.secret);
             return Some(ExchangeError::refused(status, retry_after_s, refusal));
         }
-        if !is_identity {
-            return Some(ExchangeError::with_status(ErrorKind::ContentEncoding, status));
-        }
-        let is_json = is_json(&head.headers);
-        let is_wanted = if mode == AnswerMode::Plain { is_json } else { is_event_stream(&head.headers) };
-        if is_wanted {
-            return None;
-        }
-        if is_json && let Some(refusal) = Refusal::find(&error_body(connection).await) {
-            let error = StreamError::told(refusal, &self.endpoint.secret);
-            return Some(ExchangeError::from(&error));
-        }
-        Some(ExchangeError::with_status(ErrorKind::ContentType, status))
+        (!is_identity).then(|| ExchangeError::with_status(ErrorKind::ContentEncoding, status))
     }
 
-    /// An event stream, into the slot or into one merged answer.
-    async fn events(&mut self, mut connection: Connection, mode: AnswerMode) -> Result<(), ExchangeError> {
+    /// The beginning of a body, which says what it is; where it does not, its label does.
+    async fn opening(&mut self, connection: &mut Connection, label: Label) -> Result<Opening, ExchangeError> {
+        let mut head = Vec::new();
+        loop {
+            if let Some(form) = Form::of(&head) {
+                return Opening::of(head, form, label);
+            }
+            if self.deadlines.first_event.is_none() {
+                self.deadlines.idle = Some(Instant::now() + self.endpoint.config.timeouts.idle);
+            }
+            let take = |read: &[u8]| head.extend_from_slice(read);
+            let has_ended = self.wait(pin!(connection.read_body(take))).await??.is_none();
+            if has_ended || head.len() > MAX_OPENING_BYTES {
+                return Opening::of(head, label.form, label);
+            }
+        }
+    }
+
+    /// An event stream, into the slot or into one merged answer. `head` has been read of it.
+    async fn events(
+        &mut self,
+        mut connection: Connection,
+        head: Vec<u8>,
+        mode: AnswerMode,
+    ) -> Result<(), ExchangeError> {
         let mut budget =
             if mode == AnswerMode::Merged { self.endpoint.config.max_answer_bytes } else { usize::MAX };
         let shared = self.shared;
         let mut turn = 0;
+        let mut head = Some(head);
         loop {
-            let feed = |read: &[u8]| {
+            let mut feed = |read: &[u8]| {
                 turn += read.len();
                 budget = budget.checked_sub(read.len())?;
                 Some(shared.feed(Some(read)))
             };
-            let progress = match self.wait(pin!(connection.read_body(feed))).await?? {
+            let taken = match head.take() {
+                Some(head) => Some(feed(&head)),
+                None => self.wait(pin!(connection.read_body(feed))).await??,
+            };
+            let progress = match taken {
                 Some(progress) => progress.ok_or(ErrorKind::TooLarge)?,
                 None => shared.feed(None),
             };
@@ -227,37 +245,114 @@ impl<'task> Pump<'task> {
         self.endpoint.client.keep_settled(connection).await;
     }
 
-    /// A plain answer, whole.
-    async fn whole(
+    /// The answer to a request that wanted no stream.
+    async fn plain(
         &mut self,
         mut connection: Connection,
+        opening: Opening,
         api: Api,
         context: &AnswerContext,
     ) -> Result<(), ExchangeError> {
-        let limit = self.endpoint.config.max_answer_bytes;
+        let answer = self.whole(&mut connection, opening.head, |_| false).await?;
+        let limits = self.endpoint.config.limits;
+        let cleaned = aside_if(answer.len(), || api.whole(&answer, context, limits));
+        self.complete(connection, answer, cleaned)
+    }
+
+    /// JSON where events were wanted: an error, or the answer in one piece.
+    async fn json(
+        &mut self,
+        mut connection: Connection,
+        opening: Opening,
+        mode: AnswerMode,
+        api: Api,
+        context: &AnswerContext,
+    ) -> Result<(), ExchangeError> {
+        // Among events there may be an error as a bare line, and no end behind it.
+        let answer = self.whole(&mut connection, opening.head, is_whole).await?;
+        if mode == AnswerMode::Merged {
+            let cleaned = aside_if(answer.len(), || api.clean(&answer, context));
+            return self.complete(connection, answer, cleaned);
+        }
+        let events = aside_if(answer.len(), || as_events(&answer));
+        self.endpoint.client.keep(connection);
+        self.shared.feed(Some(&events));
+        Ok(())
+    }
+
+    /// A whole answer is ready, or is none.
+    fn complete(
+        &self,
+        connection: Connection,
+        answer: Vec<u8>,
+        cleaned: Result<Cleaned, StreamError>,
+    ) -> Result<(), ExchangeError> {
+        let cleaned = cleaned.map_err(|error| ExchangeError::from(&error))?;
+        self.endpoint.client.keep(connection);
+        self.shared.whole(cleaned.body.unwrap_or(answer), cleaned.summary);
+        Ok(())
+    }
+
+    /// How much is still to come of a body, where that was said; too much is refused unread.
+    fn announced(&self, connection: &Connection) -> Result<usize, ExchangeError> {
         let announced =
             connection.announced().map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        if announced > limit {
+        if announced > self.endpoint.config.max_answer_bytes {
             return Err(ErrorKind::TooLarge.into());
         }
-        let mut answer = Vec::with_capacity(announced);
+        Ok(announced)
+    }
+
+    /// A body, of which `answer` has been read, to its end; or until `is_enough`, which is asked each time that it has
+    /// doubled.
+    async fn whole(
+        &mut self,
+        connection: &mut Connection,
+        mut answer: Vec<u8>,
+        is_enough: impl Fn(&[u8]) -> bool,
+    ) -> Result<Vec<u8>, ExchangeError> {
+        let limit = self.endpoint.config.max_answer_bytes;
+        if answer.len() > limit {
+            return Err(ErrorKind::TooLarge.into());
+        }
+        answer.reserve_exact(self.announced(connection)?);
+        let mut asked_at = 0;
         loop {
+            if answer.len() >= 2 * asked_at {
+                asked_at = answer.len();
+                if is_enough(&answer) {
+                    return Ok(answer);
+                }
+            }
             self.deadlines.idle = Some(Instant::now() + self.endpoint.config.timeouts.idle);
             let take = |read: &[u8]| {
                 answer.extend_from_slice(read);
                 answer.len() <= limit
             };
-            match self.wait(pin!(connection.read_body(take))).await?? {
+            let fits = self.wait(pin!(connection.read_body(take))).await??;
+            match fits {
                 Some(true) => {}
                 Some(false) => return Err(ErrorKind::TooLarge.into()),
-                None => break,
+                None => return Ok(answer),
             }
         }
-        let cleaned = aside_if(answer.len(), || api.clean(&answer, context));
-        let cleaned = cleaned.map_err(|error| ExchangeError::from(&error))?;
-        self.endpoint.client.keep(connection);
-        self.shared.whole(cleaned.body.unwrap_or(answer), cleaned.summary);
-        Ok(())
+    }
+}
+
+/// The beginning of a body.
+struct Opening {
+    head: Vec<u8>,
+    form: Form,
+}
+
+impl Opening {
+    /// What is neither events nor JSON is only read where its label says that it is one of them.
+    fn of(head: Vec<u8>, form: Form, label: Label) -> Result<Self, ExchangeError> {
+        let form = if form == Form::Other { label.form } else { form };
+        if form == Form::Other {
+            return Err(ExchangeError::with_status(ErrorKind::ContentType, label.status));
+        }
+        Ok(Self { head, form })
     }
 }
 
@@ -274,23 +369,6 @@ async fn finish_reading(connection: &mut Connection) {
     let _ = timeout(END_OF_BODY_TIMEOUT, reading).await;
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    media_type(headers).as_deref() == Some(EVENT_STREAM)
-}
-
-/// The content type without parameters, in lower case.
-fn media_type(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    value.split(';').next().map(|media_type| media_type.trim().to_ascii_lowercase())
-}
-
-/// `application/json`, `text/json` or `…+json`.
-fn is_json(headers: &HeaderMap) -> bool {
-    media_type(headers).is_some_and(|media_type| {
-        media_type == JSON || media_type == "text/json" || media_type.ends_with("+json")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,22 +379,5 @@ mod tests {
         let outcome: Result<(), _> = outcome;
         assert!(outcome.is_err());
         assert!(matches!(caught(async { 7 }).await, Ok(7)));
-    }
-
-    #[test]
-    fn media_types() {
-        let rows = [
-            ("application/json", Some("application/json"), true),
-            ("Application/JSON; charset=utf-8", Some("application/json"), true),
-            ("application/problem+json", Some("application/problem+json"), true),
-            ("text/event-stream;charset=UTF-8", Some(EVENT_STREAM), false),
-            ("text/html", Some("text/html"), false),
-        ];
-        for (value, expected, json) in rows {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
-            assert_eq!((media_type(&headers).as_deref(), is_json(&headers)), (expected, json), "{value}");
-        }
-        assert!(!is_json(&HeaderMap::new()));
     }
 }

@@ -5,6 +5,7 @@
 //!   [`completion`]: the clean-up of an answer that came whole. [`think`]: reasoning inline in content.
 //! * [`reasoning`]: where it is, whatever it is called.
 //! * [`finish`]: how upstreams spell finish reasons.
+//! * [`form`]: whether a body is events or JSON, whatever its label says.
 //! * [`summary`]: what the ledger wants to know; [`error`]: everything that can go wrong; [`bounds`]: how much of an
 //!   answer is taken.
 
@@ -16,6 +17,7 @@ pub mod context;
 mod echo;
 pub mod error;
 pub(crate) mod finish;
+pub mod form;
 mod keeper;
 pub mod merge;
 mod reasoning;

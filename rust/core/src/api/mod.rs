@@ -11,6 +11,7 @@ pub mod completions;
 use crate::answer::completion::{self, Cleaned};
 use crate::answer::context::{AnswerContext, AnswerMode};
 use crate::answer::error::StreamError;
+use crate::answer::form::{self, Form};
 use crate::answer::merge::Merger;
 use crate::answer::stream::{StreamState, Transformer};
 use crate::answer::summary::Summary;
@@ -54,6 +55,23 @@ impl Api {
             // Only chat requests ask for it.
             (_, AnswerMode::Merged) => Machine::Merged(Box::new(Merger::new(context, limits))),
             (_, AnswerMode::Plain) => Machine::Whole(Summary::default(), None),
+        }
+    }
+
+    /// Clean up an answer that was read whole, also where it is a stream that nobody asked for. (Text completions are
+    /// never merged.)
+    ///
+    /// # Errors
+    /// As [`Api::clean`].
+    pub fn whole(
+        self,
+        body: &[u8],
+        context: &AnswerContext,
+        limits: SseLimits,
+    ) -> Result<Cleaned, StreamError> {
+        match (self, Form::of(body)) {
+            (Self::Chat, Some(Form::Events)) => form::merged(body, context, limits),
+            _ => self.clean(body, context),
         }
     }
 

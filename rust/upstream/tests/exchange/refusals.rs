@@ -5,7 +5,8 @@ use llmgw_core::sse::SseLimits;
 use llmgw_upstream::{Cause, ErrorKind, ExchangeError, Upstream};
 
 use crate::support::{
-    API_KEY, COMPLETION, FIRST, STREAM, STREAM_HEAD, Server, chunk, failure, response, start,
+    API_KEY, COMPLETION, DONE, FIRST, LAST, STREAM, STREAM_HEAD, Server, chunk, failure, response, rest,
+    start,
 };
 
 const JSON: &str = "content-type: application/json\r\n";
@@ -131,17 +132,34 @@ async fn answers_of_another_kind() {
         ),
         (PLAIN, format!("{JSON}content-encoding: gzip\r\n"), COMPLETION, encoding),
         (STREAM, "content-type: text/html\r\n".to_owned(), HTML, kind),
-        (STREAM, "content-type: text/plain\r\n".to_owned(), FIRST, kind),
-        (STREAM, String::new(), FIRST, kind),
-        (STREAM, JSON.to_owned(), COMPLETION, kind),
-        (AnswerMode::Merged, JSON.to_owned(), COMPLETION, kind),
+        (AnswerMode::Merged, String::new(), "", kind),
         (PLAIN, "content-type: text/html\r\n".to_owned(), HTML, kind),
-        (PLAIN, EVENTS.to_owned(), FIRST, kind),
-        (PLAIN, String::new(), COMPLETION, kind),
+        (PLAIN, String::new(), "no JSON", kind),
     ];
     for (mode, headers, body, expected) in rows {
         let found = refused(mode, response("200 OK", &format!("connection: close\r\n{headers}"), body)).await;
         assert_eq!(found, error(expected, Some(200), None), "{mode:?} {headers}");
+    }
+}
+
+/// Events and JSON are known by their first bytes, under a wrong label and under none.
+#[tokio::test]
+async fn a_wrong_label() {
+    let events = [FIRST, LAST, DONE].concat();
+    let pretty = COMPLETION.replacen(',', ",\n", 1);
+    let labels = [EVENTS, JSON, "content-type: text/plain\r\n", ""];
+    for (label, mode) in labels.iter().flat_map(|label| [STREAM, PLAIN].map(|mode| (label, mode))) {
+        for body in [&*events, COMPLETION, &pretty] {
+            let server = Server::start();
+            let exchange = server.start_exchange(mode);
+            let (mut peer, _) = server.request().await;
+            peer.send(response("200 OK", &format!("connection: close\r\n{label}"), body)).await;
+            let answer = rest(&exchange).await;
+            assert!(answer.contains(r#""content":"one""#), "{label} {mode:?} {answer}");
+            assert_eq!(answer.ends_with(DONE), mode == STREAM, "{label} {answer}");
+            assert_eq!(answer.contains("chat.completion.chunk"), mode == STREAM, "{label} {answer}");
+            assert_eq!(exchange.report().summary.finish_reason.as_deref(), Some("stop"));
+        }
     }
 }
 
