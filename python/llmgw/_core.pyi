@@ -277,8 +277,12 @@ class Upstream:
         first_event_timeout_s: float,
         idle_timeout_s: float,
         total_timeout_s: float,
+        max_event_bytes: int = ...,
+        max_answer_bytes: int = ...,
     ) -> Upstream:
-        """An event may have 16 MiB, a plain or merged answer 64 MiB.
+        """`max_event_bytes`: of one event of a stream (16 MiB by default), and of one line of it.
+
+        `max_answer_bytes`: of a plain or merged answer, as it is read (64 MiB).
 
         Raises ValueError where `base_url` is not an http(s) URL, the key can't stand in a header, or a
         timeout is not positive.

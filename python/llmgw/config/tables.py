@@ -27,6 +27,10 @@ MAX_DURATION_S: Final = 86_400.0
 
 MAX_WORKERS: Final = 1024
 MAX_STALE_KEYS_S: Final = 30 * 86_400.0
+MIN_ANSWER_BYTES: Final = 65_536
+"""Below, answers that are nothing special would fail."""
+MAX_ANSWER_BYTES: Final = 1 << 30
+"""For `max_event_bytes` and `max_answer_bytes`; a worker may need a few times as much memory."""
 
 Dialect = Literal["enable_thinking", "directive", "thinking_object", "native", "chat_template_kwargs"]
 DeveloperRole = Literal["keep", "system"]
@@ -116,6 +120,10 @@ class UpstreamConfig(Table):
     first_event_timeout_s: Seconds = 60.0
     idle_timeout_s: Seconds = 60.0
     total_timeout_s: Seconds = 900.0
+    max_event_bytes: int = Field(default=16_777_216, ge=MIN_ANSWER_BYTES, le=MAX_ANSWER_BYTES)
+    """Of one event of a stream. A larger one ends the answer with an error."""
+    max_answer_bytes: int = Field(default=67_108_864, ge=MIN_ANSWER_BYTES, le=MAX_ANSWER_BYTES)
+    """Of an answer that is read as a whole: plain, or to be merged."""
     max_in_flight: int | None = Field(default=None, ge=1)
     """Requests that a worker has there at once; further ones get 503. None: no limit."""
 

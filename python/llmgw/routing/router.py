@@ -226,4 +226,6 @@ def _client(table: UpstreamConfig) -> _core.Upstream:
         first_event_timeout_s=table.first_event_timeout_s,
         idle_timeout_s=table.idle_timeout_s,
         total_timeout_s=table.total_timeout_s,
+        max_event_bytes=table.max_event_bytes,
+        max_answer_bytes=table.max_answer_bytes,
     )

@@ -47,7 +47,9 @@ fn connect(config: &UpstreamConfig) -> PyResult<upstream::Upstream> {
 impl Upstream {
     #[new]
     #[pyo3(signature = (base_url, *, api_key=None, connect_timeout_s, first_event_timeout_s, idle_timeout_s,
-                        total_timeout_s))]
+                        total_timeout_s, max_event_bytes=SseLimits::DEFAULT_BYTES,
+                        max_answer_bytes=UpstreamConfig::DEFAULT_ANSWER_BYTES))]
+    #[expect(clippy::too_many_arguments, reason = "Python names each")]
     fn new(
         base_url: String,
         api_key: Option<String>,
@@ -55,6 +57,8 @@ impl Upstream {
         first_event_timeout_s: f64,
         idle_timeout_s: f64,
         total_timeout_s: f64,
+        max_event_bytes: usize,
+        max_answer_bytes: usize,
     ) -> PyResult<Self> {
         let timeouts = Timeouts {
             connect: seconds("connect_timeout_s", connect_timeout_s)?,
@@ -66,8 +70,8 @@ impl Upstream {
             base_url,
             api_key,
             timeouts,
-            limits: SseLimits::default(),
-            max_answer_bytes: UpstreamConfig::DEFAULT_ANSWER_BYTES,
+            limits: SseLimits { max_line_bytes: max_event_bytes, max_event_bytes },
+            max_answer_bytes,
         };
         guard(|| Ok(Self { client: Mutex::new(OfProcess::new(connect(&config)?)), config }))
     }
