@@ -50,6 +50,8 @@ help: ## this list
 
 demo: $(RELEASE_EXTENSION) ## gateway and simulated providers on PORT (8000), with a fresh key and a curl line
 	$(say) 'llmgw demo, Ctrl-C stops it'
+	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || { \
+	  echo 'port $(PORT) is in use (make demo PORT=8001 takes another one)' >&2; exit 1; }
 	@exec $(BIN)/llmgw demo --port $(PORT)
 
 test: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## every test, Rust and Python

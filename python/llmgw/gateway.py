@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
@@ -153,7 +154,7 @@ class Gateway:
         await self.reasoning.close()
         await asyncio.to_thread(self.keyring.close)
         await asyncio.to_thread(self.store.close)
-        logger.info("stopped; the ledger is written")
+        logger.info("worker %d: stopped; the ledger is written", os.getpid())
 
 
 def hide_secrets(config: Config) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 
 from llmgw.gateway import Gateway
 from llmgw.serving.in_force import Board, InForce
@@ -46,5 +47,8 @@ class ConfigWatch:
             return str(error)
         self.config = current.config
         logging.getLogger("llmgw").setLevel(current.config.server.log_level.upper())
-        logger.info("the config is now generation %d, of %s", current.generation, current.config.source)
+        logger.info(
+                "worker %d: the config is now generation %d, of %s",
+                os.getpid(), current.generation, current.config.source,
+            )  # fmt: skip
         return None
