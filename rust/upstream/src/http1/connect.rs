@@ -233,6 +233,12 @@ impl AsyncWrite for Stream {
 
 #[cfg(test)]
 mod tests {
+    use rustls::ServerConfig;
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use tokio::io::AsyncWriteExt as _;
+    use tokio_rustls::TlsAcceptor;
+
     use super::*;
 
     #[test]
@@ -257,5 +263,61 @@ mod tests {
         assert_eq!(stream.peer_addr().unwrap(), address);
         assert!(connect_any(vec![closed, closed]).await.is_err());
         assert!(connect_any(Vec::new()).await.is_err());
+    }
+
+    /// A connection to a server of tests/corpus/tls; the server's side of it.
+    async fn over_tls() -> (Stream, tokio_rustls::server::TlsStream<TcpStream>) {
+        let file = |name: &str| format!("{}/../../tests/corpus/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+        let certificates = |name: &str| -> Vec<CertificateDer<'static>> {
+            CertificateDer::pem_file_iter(file(name)).unwrap().collect::<Result<_, _>>().unwrap()
+        };
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates("ca.pem"));
+        let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let server = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                certificates("server.pem"),
+                PrivateKeyDer::from_pem_file(file("server.key")).unwrap(),
+            )
+            .unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let connector = TlsConnector::from(Arc::new(client));
+        let acceptor = TlsAcceptor::from(Arc::new(server));
+        let (ours, theirs) = tokio::join!(connector.connect(name, tcp), acceptor.accept(accepted));
+        (Stream::Tls(Box::new(ours.unwrap())), theirs.unwrap())
+    }
+
+    /// Until what the server has sent is there.
+    async fn arrived(stream: &Stream) {
+        let Stream::Tls(tls) = stream else { panic!("it is over TLS") };
+        timeout(Duration::from_secs(10), tls.get_ref().0.readable()).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn tickets_and_new_keys_are_nothing_for_us() {
+        let (mut ours, mut theirs) = over_tls().await;
+        arrived(&ours).await; // session tickets
+        assert!(ours.is_quiet());
+        for _ in 0..3 {
+            theirs.get_mut().1.refresh_traffic_keys().unwrap();
+            theirs.flush().await.unwrap();
+            arrived(&ours).await;
+            assert!(ours.is_quiet());
+        }
+        theirs.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").await.unwrap();
+        theirs.flush().await.unwrap();
+        arrived(&ours).await;
+        assert!(!ours.is_quiet());
     }
 }
