@@ -9,6 +9,8 @@ import asyncio
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -32,6 +34,7 @@ LEFT_BEHIND = REQUESTS // 2
 """Fewer than this may be more: caches fill, and Python clears its dead weak references in batches."""
 SETTLES_WITHIN_S = 10.0
 COMPLETIONS = "/v1/completions"
+RELOADS = 6
 CANCEL = (8).to_bytes(4, "big")
 """The error code of HTTP/2 for a stream that is no longer wanted."""
 PATHS = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "python")))}
@@ -173,6 +176,31 @@ def test_nothing_is_left_behind_over_http_2(counted: Gateway, scripted: Scripted
                 each.result()
 
     check(counted, ask)
+
+
+def test_a_reload_leaves_nothing_of_the_old_config(counted: Gateway) -> None:
+    """An upstream that changes is a new one, and so is every router."""
+    original = counted.config.read_text("utf-8")
+
+    def reload(timeout_s: float) -> None:
+        counted.config.write_text(original.replace("0.5", str(timeout_s)), "utf-8")
+        command = [sys.executable, "-m", "llmgw", "reload", "--config", str(counted.config)]
+        subprocess.run(command, env={**os.environ, **PATHS}, check=True, capture_output=True, timeout=30)
+
+    reload(0.6)  # from here on, one earlier config may still be known
+    before = settled(counted)
+    for number in range(RELOADS):
+        reload(0.7 + number / 10)
+    reload(0.5)
+
+    def grown() -> dict[str, int]:
+        growth = {name: number - before.get(name, 0) for name, number in alive(counted).items()}
+        return {name: more for name, more in growth.items() if more >= RELOADS and name.startswith("llmgw.")}
+
+    try:
+        wait_until(lambda: not grown(), "no more than before", timeout_s=SETTLES_WITHIN_S)
+    except TimeoutError:
+        assert grown() == {}
 
 
 def request(path: str, more: dict[str, Any], script: str) -> bytes:
