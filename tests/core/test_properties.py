@@ -26,7 +26,8 @@ JSON = st.recursive(
 READ = {
     "model", "messages", "max_tokens", "temperature", "top_p", "seed", "stream", "stream_options", "tools",
     "tool_choice", "enable_thinking", "llmgw_thinking", "response_format", "stop", "reasoning_effort",
-    "thinking", "chat_template_kwargs",
+    "thinking", "chat_template_kwargs", "max_completion_tokens", "reasoning", "system", "stop_sequences",
+    "anthropic_version",
 }  # fmt: skip
 """What the gateway reads. Anything else may be anything."""
 EXTRAS = st.dictionaries(TEXT.filter(lambda name: name not in READ), JSON, max_size=5)
