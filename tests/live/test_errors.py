@@ -421,3 +421,24 @@ def test_bytes_that_are_no_http(gateway: Gateway) -> None:
         raw.sendall(b"\x00\x01 nonsense\r\n\r\n")
         assert raw.recv(1000)[:12] in {b"", b"HTTP/1.1 400"}
     assert gateway.get("/healthz").status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "told"),
+    [
+        ("POST", "/v1/embeddings", "does not serve embeddings (/v1/embeddings)"),
+        ("POST", "/v1/responses", "does not serve OpenAI's Responses API (/v1/responses)"),
+        ("GET", "/v1/responses/resp_1", "does not serve OpenAI's Responses API"),
+        ("POST", "/v1/messages/count_tokens", "does not serve Anthropic's Messages API"),
+        ("POST", "/v1/messagesx", "There is no such path."),
+        ("GET", "/v1/nothing", "There is no such path."),
+    ],
+)
+def test_a_path_of_another_api_says_what_is_not_served(
+    gateway: Gateway, method: str, path: str, told: str
+) -> None:
+    answer = gateway.client.request(method, path, headers=gateway.headers())
+    assert answer.status_code == 404
+    message = answer.json()["error"]["message"]
+    assert told in message
+    assert message.endswith("Completions are at POST /v1/chat/completions.")

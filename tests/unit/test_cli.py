@@ -139,6 +139,21 @@ def test_serve_lists_every_fault_and_does_not_start(run: Run, tmp_path: Path) ->
     ]
 
 
+@pytest.mark.parametrize(
+    ("variable", "shown"), [("HTTPS_PROXY", True), ("all_proxy", True), ("NO_PROXY", False)]
+)
+def test_serve_says_that_a_proxy_is_not_used(
+    run: Run, config: Path, monkeypatch: pytest.MonkeyPatch, variable: str, *, shown: bool
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CLI_TEST_KEY", "sk-1")
+    monkeypatch.setenv(variable, "http://proxy.example:3128")
+    monkeypatch.setattr("llmgw.cli.serve.run_gateway", lambda *_, **__: None)
+    err = run("serve", "--config", str(config)).err
+    assert (f"warning: the proxy in {variable} is not used" in err) is shown
+
+
 # Keys and usage. None of these has the upstream's key in its environment, and none needs it.
 
 

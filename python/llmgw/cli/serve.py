@@ -1,6 +1,7 @@
 """`llmgw serve`: runs the gateway."""
 
 import argparse
+import os
 import sys
 from typing import Final
 
@@ -20,6 +21,7 @@ examples:
 
 A wrong config stops the start and lists every fault; llmgw check also tries the upstreams.
 """
+_PROXIES: Final = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 _SLOW: Final = "this is a debug build, many times slower than a release: make demo or make wheel builds one"
 
 
@@ -38,10 +40,17 @@ def _workers(text: str) -> int:
     return int(text)
 
 
+def _ignored_proxy() -> str | None:
+    found = [name for name in _PROXIES if os.environ.get(name)]
+    if not found:
+        return None
+    return f"the proxy in {found[0]} is not used: the gateway connects to its upstreams directly"
+
+
 def run(options: argparse.Namespace) -> int:
     config = read_config(options.config)
     workers = config.server.workers if options.workers is None else options.workers
-    for problem in (sharing_problem(config, workers), _SLOW if DEBUG_BUILD else None):
+    for problem in (sharing_problem(config, workers), _SLOW if DEBUG_BUILD else None, _ignored_proxy()):
         if problem is not None:
             print(f"warning: {problem}", file=sys.stderr, flush=True)
     run_gateway(

@@ -26,4 +26,24 @@ def _split(path: str) -> tuple[str, str]:
     for collection in (MODELS, MODEL_CATALOG):
         if path.startswith(f"{collection}/") and len(path) > len(collection) + 1:
             return collection, path[len(collection) + 1 :]
-    raise ApiError("not_found", "There is no such path. Completions are at POST /v1/chat/completions.")
+    raise ApiError("not_found", f"{_not_served(path)} Completions are at POST /v1/chat/completions.")
+
+
+_APIS: Final = {
+    "/v1/responses": "OpenAI's Responses API",
+    "/v1/messages": "Anthropic's Messages API",
+    "/v1/embeddings": "embeddings",
+    "/v1/rerank": "rerank",
+    "/v1/images": "images",
+    "/v1/audio": "audio",
+    "/v1/files": "files",
+    "/v1/batches": "batches",
+}
+"""What clients ask for that this version does not have."""
+
+
+def _not_served(path: str) -> str:
+    for known, api in _APIS.items():
+        if path == known or path.startswith(f"{known}/"):
+            return f"This version of the gateway does not serve {api} ({known})."
+    return "There is no such path."
