@@ -379,6 +379,9 @@ class ExchangeReport:
     """
 
     @property
+    def complete(self) -> bool:
+        """Whether the answer came to its proper end, whichever words its API has for that."""
+    @property
     def finish_reason(self) -> str | None: ...
     @property
     def prompt_tokens(self) -> int | None: ...

@@ -19,8 +19,8 @@ from llmgw.asgi.responder import JSON, Responder
 from llmgw.asgi.types import Receive, Scope, Send
 from llmgw.config import Config, find_config, load_config
 from llmgw.endpoints import models
-from llmgw.endpoints.chat import CHAT_COMPLETIONS, ChatBody
-from llmgw.endpoints.completions import COMPLETIONS, CompletionBody
+from llmgw.endpoints.chat import CHAT, CHAT_COMPLETIONS
+from llmgw.endpoints.completions import COMPLETIONS, TEXT
 from llmgw.endpoints.operations import OPERATIONS
 from llmgw.errors import ApiError
 from llmgw.gateway import Gateway
@@ -30,8 +30,8 @@ from llmgw.pipeline.request import Request
 logger = logging.getLogger(__name__)
 
 ENDPOINTS: Final[dict[str, Endpoint]] = {
-    CHAT_COMPLETIONS: ChatBody,
-    COMPLETIONS: CompletionBody,
+    CHAT_COMPLETIONS: CHAT,
+    COMPLETIONS: TEXT,
 }
 """Those that an upstream answers."""
 TICK_S: Final = 0.5

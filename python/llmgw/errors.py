@@ -118,6 +118,11 @@ def render_body(error: ApiError) -> bytes:
     return json.dumps({"error": body}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
+def render_frame(error: ApiError, request_id: str, instead_of: bytes) -> bytes:  # noqa: ARG001
+    """The event that ends a stream of chat chunks that has failed (see `pipeline.body.Endpoint`)."""
+    return b"data: %s\n\n" % render_body(error)
+
+
 def render_headers(error: ApiError) -> list[tuple[bytes, bytes]]:
     """Headers of an error response as ASGI pairs; the app adds `x-request-id` and `content-length`."""
     headers = [(b"content-type", b"application/json")]

@@ -173,7 +173,7 @@ def test_blocks_come_as_the_upstream_sends_them(run: Run) -> None:
             assert await rest(exchange) == LAST + DONE
             assert await exchange.next_block() is None
             report = exchange.report()
-            assert report.finish_reason == "stop"
+            assert (report.finish_reason, report.complete) == ("stop", True)
             assert (report.usage_source, report.error_kind) == ("none", None)
             assert report.first_event_s is not None
             assert 0 < report.first_event_s <= time.perf_counter() - started_s
@@ -232,6 +232,7 @@ def test_a_plain_answer_is_one_block(run: Run) -> None:
             report = exchange.report()
             assert (report.prompt_tokens, report.completion_tokens) == (3, 2)
             assert (report.usage_source, report.first_event_s) == ("upstream", None)
+            assert report.complete
 
     run(main())
 
@@ -286,6 +287,7 @@ def test_what_an_upstream_error_says(
             error = raised.value
             assert (error.kind, error.status, error.retry_after_s, error.message) == expected
             assert exchange.report().error_kind == expected[0]
+            assert not exchange.report().complete
             assert await exchange.next_block() is None, "an error is raised once"
 
     run_asyncio(main())

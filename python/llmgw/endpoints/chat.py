@@ -6,7 +6,7 @@ from typing import Final
 from llmgw._core import ChatRequest
 from llmgw.access.key import Key
 from llmgw.gateway import Gateway
-from llmgw.pipeline.body import Plan, scan
+from llmgw.pipeline.body import Endpoint, Plan, scan
 from llmgw.pipeline.offload import LARGE_BYTES, off_loop
 from llmgw.routing.router import Model
 
@@ -18,7 +18,7 @@ class ChatBody:
 
     __slots__ = ("_request", "model", "stream")
 
-    def __init__(self, pieces: Sequence[bytes]) -> None:
+    def __init__(self, pieces: Sequence[bytes], gateway: Gateway, key: Key) -> None:  # noqa: ARG002
         """Raises ApiError."""
         self._request = scan(ChatRequest, pieces)
         self.model = self._request.model
@@ -37,3 +37,6 @@ class ChatBody:
             self._request, model.routes, key, off_loop=off_loop if is_large else None
         )
         return Plan(await reasoning.rewriter(), reasoning.keep)
+
+
+CHAT: Final = Endpoint("chat", ChatBody)

@@ -6,7 +6,7 @@ from typing import Final
 from llmgw._core import CompletionRequest
 from llmgw.access.key import Key
 from llmgw.gateway import Gateway
-from llmgw.pipeline.body import Plan, scan
+from llmgw.pipeline.body import Endpoint, Plan, scan
 from llmgw.routing.router import Model
 
 COMPLETIONS: Final = "/v1/completions"
@@ -17,7 +17,7 @@ class CompletionBody:
 
     __slots__ = ("_request", "model", "stream")
 
-    def __init__(self, pieces: Sequence[bytes]) -> None:
+    def __init__(self, pieces: Sequence[bytes], gateway: Gateway, key: Key) -> None:  # noqa: ARG002
         """Raises ApiError."""
         self._request = scan(CompletionRequest, pieces)
         self.model = self._request.model
@@ -26,3 +26,6 @@ class CompletionBody:
     def plan(self, gateway: Gateway, model: Model, key: Key) -> Plan:  # noqa: ARG002
         """Nothing to check: the prompt is a text."""
         return Plan(self._request.rewrite)
+
+
+TEXT: Final = Endpoint("completions", CompletionBody)

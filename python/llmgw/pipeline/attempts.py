@@ -146,7 +146,7 @@ class Attempts:
                 self._end(attempt, CLIENT_GONE, Blame.NOBODY)
             elif report.error is not None:
                 self._failed(attempt, report.error)
-            elif report.finish_reason is not None:
+            elif report.complete:
                 self._end(attempt, OK, None)
             else:  # broken off on the gateway's own side
                 self._end(attempt, ABORTED, Blame.NOBODY)

@@ -1,16 +1,18 @@
 """What an endpoint is to the pipeline: a kind of body, and how it is sent to an upstream.
 
-An endpoint that an upstream answers is a class that fulfils `Body`, made from the pieces of a request's body.
-`app` knows its path. Everything else, from admission to the ledger, is the pipeline's and the same for all.
+An endpoint that an upstream answers is an `Endpoint`: its name, and how a `Body` is made from the pieces of a
+request's body. `app` knows its path. Everything else, from admission to the ledger, is the pipeline's and the
+same for all.
 """
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from llmgw._core import CoreError, Exchange, PreparedRequest, RequestError, Route
 from llmgw.access.key import Key
-from llmgw.errors import ApiError
+from llmgw.errors import ApiError, render_frame
 from llmgw.gateway import Gateway
 from llmgw.routing.router import Model
 
@@ -44,8 +46,23 @@ class Body(Protocol):
         """Check what the model can do, and plan the request. Awaitable only if it waits. Raises ApiError."""
 
 
-Endpoint: TypeAlias = Callable[[Sequence[bytes]], Body]
-"""Makes a `Body` of the pieces of a request's body. Raises ApiError."""
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One way in that an upstream answers. One object for all its requests."""
+
+    api: str
+    """Its name in the ledger and the metrics."""
+    read: Callable[[Sequence[bytes], Gateway, Key], Body]
+    """Makes a `Body` of the pieces of a request's body. Raises ApiError.
+
+    Called in a thread for a large body: of the gateway it may use only what does not change. The key is the
+    client's.
+    """
+    error_frame: Callable[[ApiError, str, bytes], bytes] = render_frame
+    """What ends a stream that fails where it would have ended well.
+
+    Of the error, the request's id and the last block, which is not sent: the frame takes its place.
+    """
 
 
 def scan(scanner: Callable[[Sequence[bytes]], Scanned], pieces: Sequence[bytes]) -> Scanned:

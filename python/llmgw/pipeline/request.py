@@ -22,7 +22,7 @@ from llmgw.asgi.request import Fields
 from llmgw.asgi.responder import JSON, Responder
 from llmgw.asgi.sdk import needs_bare_comments
 from llmgw.asgi.types import Headers, Receive, Scope
-from llmgw.errors import ApiError, ClientGone, render_body
+from llmgw.errors import ApiError, ClientGone
 from llmgw.gateway import Gateway
 from llmgw.pipeline.account import Account
 from llmgw.pipeline.attempts import Answer, Attempts
@@ -40,7 +40,6 @@ EVENT_STREAM: Final[Headers] = [
     # nginx as a proxy in front of us would otherwise collect the frames.
     (b"x-accel-buffering", b"no"),
 ]
-DONE: Final = b"data: [DONE]\n\n"
 NO_FILES_LEFT: Final = frozenset({errno.EMFILE, errno.ENFILE})
 
 
@@ -148,8 +147,8 @@ class Request:
         ticket.arrived()
         self._is_large = sum(map(len, pieces)) >= LARGE_BYTES
         if not self._is_large:
-            return self._endpoint(pieces)
-        return await off_loop(partial(self._endpoint, pieces))
+            return self._endpoint.read(pieces, self._gateway, self._key)
+        return await off_loop(partial(self._endpoint.read, pieces, self._gateway, self._key))
 
     async def _pieces(self, ticket: "Ticket") -> Sequence[bytes]:
         """The request's body, as the client meant it."""
@@ -179,19 +178,16 @@ class Request:
             await responder.body(block, more=True)
             block = await responder.forward(exchange)
             if strict and block is not None:
-                block = await self._committed(answer, block)
+                try:
+                    await self._account.commit(exchange.report())
+                except ApiError as error:
+                    frame = self._endpoint.error_frame(error, self._request_id, block)
+                    await responder.body(frame, more=False)
+                    return
         # Once the end is out, the client may send its next request at once, also to another worker.
-        if answer.keep_reasoning is not None and block is not None and block.endswith(DONE):
+        if answer.keep_reasoning is not None and block is not None and exchange.report().complete:
             await answer.keep_reasoning(exchange)
         await responder.body(block or b"", more=False)
-
-    async def _committed(self, answer: Answer, block: bytes) -> bytes:
-        """The last block of a stream, or the error frame that takes its place."""
-        try:
-            await self._account.commit(answer.exchange.report())
-        except ApiError as error:
-            return b"data: %s\n\n" % render_body(error)
-        return block
 
     async def _refuse(self, error: ApiError) -> None:
         self._account.error_kind = self._account.error_kind or error.code

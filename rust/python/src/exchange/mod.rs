@@ -266,6 +266,11 @@ pub(crate) struct ExchangeReport(Report);
 #[pymethods]
 impl ExchangeReport {
     #[getter]
+    fn complete(&self) -> bool {
+        self.0.summary.complete
+    }
+
+    #[getter]
     fn finish_reason(&self) -> Option<&str> {
         self.0.summary.finish_reason.as_deref()
     }
