@@ -19,10 +19,12 @@ __all__ = [
     "PreparedRequest",
     "RequestError",
     "Route",
+    "Seal",
     "Upstream",
     "UpstreamError",
     "__version__",
     "_panic_for_tests",
+    "answer",
     "clean_completion",
     "dialect_for",
     "is_about_the_request",
@@ -172,11 +174,36 @@ class Route:
         """For tests of what a config makes."""
 
 @final
+class Seal:
+    """Seals reasoning which a client carries for the gateway, and opens it for the same client only."""
+
+    def __new__(cls, secret: bytes, client: bytes) -> Seal:
+        """`secret`: 32 bytes that all workers and machines share. `client`: whose reasoning it is.
+
+        Raises ValueError for a secret of another length.
+        """
+
+@final
 class ChatRequest:
     """One scan of a chat-completions body: what the gateway reads, and where it stands."""
 
     def __new__(cls, body: bytes | Sequence[bytes]) -> ChatRequest:
         """`body`: whole, or the pieces in which it came. It is copied. Raises RequestError."""
+    @staticmethod
+    def from_messages(body: bytes | Sequence[bytes], *, seal: Seal | None = None) -> ChatRequest:
+        """A body of Anthropic's Messages API in chat's words. It will be answered in that API's words.
+
+        `seal` makes the signatures of thinking blocks, and opens them. Raises RequestError.
+        """
+    @staticmethod
+    def from_responses(body: bytes | Sequence[bytes], *, seal: Seal | None = None) -> ChatRequest:
+        """The same for OpenAI's Responses API, where `seal` is for `encrypted_content`."""
+    @property
+    def body(self) -> bytes:
+        """The chat-completions body. A copy, for tests."""
+    @property
+    def dropped(self) -> list[str]:
+        """What a conversion left out, each kind once, such as `tools.web_search`."""
     @property
     def model(self) -> str: ...
     @property
@@ -441,6 +468,22 @@ def clean_completion(
     reasoning_tags: _ReasoningTags | None = None,
 ) -> bytes:
     """The clean-up of a not-streaming answer. Raises UpstreamError where the body is no completion."""
+
+def answer(
+    request: ChatRequest,
+    chunks: Sequence[bytes],
+    *,
+    stream: bool = True,
+    request_id: str = "req",
+    model: str = "model",
+    created_s: int = 0,
+    reasoning_tags: _ReasoningTags | None = None,
+) -> bytes:
+    """A whole chat stream, in the given pieces, as the answer to `request`: in the words of its API.
+
+    `stream`: as events, which tell an error in-band; else as one body. Then raises UpstreamError where the
+    stream is no success.
+    """
 
 def _panic_for_tests() -> NoReturn:
     """Panic in Rust, and raise the CoreError that every panic becomes."""

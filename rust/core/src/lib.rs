@@ -6,6 +6,7 @@
 //!   family of models spells its thinking switch.
 //! * [`answer`]: an upstream's answer, as a stream, merged or whole, made what the contract promises.
 //! * [`refusal`]: what an upstream says of itself when it fails; [`secret`] keeps its key out of that.
+//! * [`seal`]: reasoning that the client carries for us.
 //! * [`api`]: the APIs beside chat, and what each is to an exchange.
 //! * [`turn`]: the reasoning of an answer that the next request will need again.
 //!
@@ -19,6 +20,7 @@ pub mod json;
 mod named;
 pub mod refusal;
 pub mod request;
+pub mod seal;
 pub mod secret;
 mod spare;
 pub mod sse;

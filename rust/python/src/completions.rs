@@ -6,6 +6,7 @@ use bytes::Bytes;
 use llmgw_core::answer::think::ReasoningTags;
 use llmgw_core::api::Api;
 use llmgw_core::api::completions as core;
+use llmgw_core::api::reply::Reply;
 use pyo3::prelude::*;
 
 use crate::errors::guard;
@@ -51,6 +52,7 @@ impl CompletionRequest {
                 keep_reasoning: false,
                 provider: Arc::default(),
                 restored: 0,
+                reply: Reply::default(),
             })
         })
     }

@@ -27,6 +27,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("UpstreamError", py.get_type::<errors::UpstreamError>())?;
     module.add("CoreError", py.get_type::<errors::CoreError>())?;
     module.add_class::<request::Route>()?;
+    module.add_class::<request::Seal>()?;
     module.add_class::<request::ChatRequest>()?;
     module.add_class::<completions::CompletionRequest>()?;
     module.add_class::<request::PreparedRequest>()?;
@@ -40,5 +41,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(offline::transform, module)?)?;
     module.add_function(wrap_pyfunction!(offline::merge, module)?)?;
     module.add_function(wrap_pyfunction!(offline::clean_completion, module)?)?;
+    module.add_function(wrap_pyfunction!(offline::answer, module)?)?;
     module.add_function(wrap_pyfunction!(errors::_panic_for_tests, module)?)
 }

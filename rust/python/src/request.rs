@@ -6,12 +6,14 @@ use std::sync::Arc;
 use bytes::{Buf as _, Bytes};
 use llmgw_core::answer::context::AnswerMode;
 use llmgw_core::answer::think::ReasoningTags;
-use llmgw_core::api::Api;
+use llmgw_core::api::reply::{Converted, Reply};
+use llmgw_core::api::{Api, messages, responses};
 use llmgw_core::dialect::{Dialect, UnknownDialect};
 use llmgw_core::json::edit::{Piece, joined};
 use llmgw_core::request::error::RequestError;
 use llmgw_core::request::refused::{Refused, Refuses};
 use llmgw_core::request::{self as core, LONG_BODY_BYTES, ThinkingModes, ThinkingOutcome, UpstreamStream};
+use llmgw_core::seal::Seal as CoreSeal;
 use llmgw_core::turn::key::{Said, TurnKey, TurnKeys, scope_of};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -126,6 +128,20 @@ pub(crate) fn reasoning_tags(name: Option<&str>) -> PyResult<ReasoningTags> {
     }
 }
 
+/// Seals reasoning for one client, and opens it.
+#[pyclass(frozen, module = "llmgw._core")]
+pub(crate) struct Seal(CoreSeal);
+
+#[pymethods]
+impl Seal {
+    #[new]
+    fn new(secret: &[u8], client: &[u8]) -> PyResult<Self> {
+        let secret = secret.try_into().map_err(|_| value_error("a seal's secret has 32 bytes"))?;
+        let seal = CoreSeal::new(secret, client);
+        seal.map(Self).ok_or_else(|| value_error("a seal's secret has 32 bytes"))
+    }
+}
+
 /// A body as ASGI brings it.
 #[derive(FromPyObject)]
 pub(crate) enum Body<'py> {
@@ -198,6 +214,9 @@ pub(crate) struct ChatRequest {
     /// thread that must never wait for the interpreter.
     body: Bytes,
     request: core::ChatRequest,
+    /// In which API's words the client is answered.
+    pub(crate) reply: Reply,
+    dropped: Vec<String>,
 }
 
 #[pymethods]
@@ -205,7 +224,29 @@ impl ChatRequest {
     #[new]
     fn new(py: Python<'_>, body: Body<'_>) -> PyResult<Self> {
         let (body, request) = scanned(py, body, core::ChatRequest::scan)?;
-        Ok(Self { body, request })
+        Ok(Self { body, request, reply: Reply::default(), dropped: Vec::new() })
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (body, *, seal=None))]
+    fn from_messages(py: Python<'_>, body: Body<'_>, seal: Option<&Seal>) -> PyResult<Self> {
+        Self::converted(py, body, seal, messages::convert)
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (body, *, seal=None))]
+    fn from_responses(py: Python<'_>, body: Body<'_>, seal: Option<&Seal>) -> PyResult<Self> {
+        Self::converted(py, body, seal, responses::convert)
+    }
+
+    #[getter]
+    fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.body)
+    }
+
+    #[getter]
+    fn dropped(&self) -> Vec<&str> {
+        self.dropped.iter().map(String::as_str).collect()
     }
 
     #[getter]
@@ -282,12 +323,33 @@ impl ChatRequest {
                 keep_reasoning: route.core.restore_reasoning,
                 provider: Arc::clone(&route.provider),
                 restored: rewrite.restored,
+                reply: self.reply.clone(),
             })
         })
     }
 }
 
 impl ChatRequest {
+    /// A body of another API.
+    fn converted(
+        py: Python<'_>,
+        body: Body<'_>,
+        seal: Option<&Seal>,
+        convert: fn(&[u8], Option<&CoreSeal>) -> Result<Converted, RequestError>,
+    ) -> PyResult<Self> {
+        guard(|| {
+            let pieces = body.pieces();
+            let size = pieces.iter().map(|piece| piece.len()).sum();
+            let converted = without_gil_if_large(py, size, || {
+                let Converted { chat, reply, dropped } =
+                    convert(&without_mark(joined_body(&pieces)), seal.map(|seal| &seal.0))?;
+                let request = core::ChatRequest::scan(&chat)?;
+                Ok(Self { body: chat.into(), request, reply, dropped })
+            });
+            converted.map_err(|error| request_error(py, &error))
+        })
+    }
+
     /// What a turn of the answer to this request is kept under.
     pub(crate) fn turn_keys(&self, py: Python<'_>, scope: &TurnKey, said: &Said) -> TurnKeys {
         without_gil_if_large(py, self.body.len(), || self.request.turn_keys(&self.body, scope, said))
@@ -328,6 +390,7 @@ pub(crate) struct PreparedRequest {
     pub(crate) keep_reasoning: bool,
     pub(crate) provider: Arc<str>,
     pub(crate) restored: usize,
+    pub(crate) reply: Reply,
 }
 
 #[pymethods]

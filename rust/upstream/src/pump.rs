@@ -271,7 +271,8 @@ impl<'task> Pump<'task> {
         // Among events there may be an error as a bare line, and no end behind it.
         let answer = self.whole(&mut connection, opening.head, is_whole).await?;
         if mode == AnswerMode::Merged {
-            let cleaned = aside_if(answer.len(), || api.clean(&answer, context));
+            let limits = self.endpoint.config.limits;
+            let cleaned = aside_if(answer.len(), || api.whole(&answer, context, limits));
             return self.complete(connection, answer, cleaned);
         }
         let events = aside_if(answer.len(), || as_events(&answer));

@@ -1,6 +1,7 @@
 //! What the answer side needs to know of the request.
 
 use super::think::ReasoningTags;
+use crate::api::reply::Reply;
 use crate::secret::Secret;
 
 /// What the client gets, and how the upstream is asked.
@@ -42,6 +43,8 @@ pub struct AnswerContext {
     pub reasoning_tags: ReasoningTags,
     /// Whether to gather [`super::summary::Summary::turns`].
     pub keep_reasoning: bool,
+    /// In which API's words the client is answered.
+    pub reply: Reply,
     /// The upstream's key, which none of its errors may show.
     pub secret: Secret,
 }

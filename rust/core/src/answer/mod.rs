@@ -23,6 +23,6 @@ pub mod merge;
 mod reasoning;
 pub mod stream;
 pub mod summary;
-mod template;
+pub(crate) mod template;
 pub mod think;
 pub mod usage;

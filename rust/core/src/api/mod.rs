@@ -7,6 +7,11 @@
 //! puts its own machine around chat's.
 
 pub mod completions;
+pub mod convert;
+pub mod frames;
+pub mod messages;
+pub mod reply;
+pub mod responses;
 
 use crate::answer::completion::{self, Cleaned};
 use crate::answer::context::{AnswerContext, AnswerMode};
@@ -18,6 +23,7 @@ use crate::answer::summary::Summary;
 use crate::sse::SseLimits;
 
 use self::completions::TextChoice;
+use self::convert::{Converter, Output};
 
 /// One of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +51,12 @@ impl Api {
     /// What the upstream's events go through.
     #[must_use]
     pub fn machine(self, mode: AnswerMode, context: AnswerContext, limits: SseLimits) -> Machine {
+        let output = if let AnswerMode::Stream { .. } = mode { Output::Stream } else { Output::Whole };
+        if mode != AnswerMode::Plain
+            && let Some(converter) = Converter::new(&context, output, limits)
+        {
+            return Machine::Converted(Box::new(converter));
+        }
         match (self, mode) {
             (Self::Chat, AnswerMode::Stream { include_usage }) => {
                 Machine::Chat(Box::new(Transformer::new(context, include_usage, limits)))
@@ -69,6 +81,9 @@ impl Api {
         context: &AnswerContext,
         limits: SseLimits,
     ) -> Result<Cleaned, StreamError> {
+        if let Some(converted) = convert::whole(body, context, limits) {
+            return converted;
+        }
         match (self, Form::of(body)) {
             (Self::Chat, Some(Form::Events)) => form::merged(body, context, limits),
             _ => self.clean(body, context),
@@ -96,6 +111,8 @@ pub enum Machine {
     Chat(Box<Transformer>),
     /// Text completions as they come.
     Completions(Box<Transformer<TextChoice>>),
+    /// Chat completions as they come, into another API's events or its one body.
+    Converted(Box<Converter>),
     /// Events into one body, which comes out at the end.
     Merged(Box<Merger>),
     /// The account of a body that is complete, or that failed. It takes no events.
@@ -110,6 +127,7 @@ impl Machine {
             (Self::Chat(transformer), None) => transformer.finish(output),
             (Self::Completions(transformer), Some(input)) => transformer.feed(input, output),
             (Self::Completions(transformer), None) => transformer.finish(output),
+            (Self::Converted(converter), input) => converter.feed(input, output),
             (Self::Merged(merger), input) => {
                 let state = match input {
                     Some(input) => merger.feed(input),
@@ -128,6 +146,7 @@ impl Machine {
         match self {
             Self::Chat(transformer) => transformer.carried_bytes(),
             Self::Completions(transformer) => transformer.carried_bytes(),
+            Self::Converted(converter) => converter.backlog_bytes(),
             Self::Merged(merger) => merger.fed_bytes(),
             Self::Whole(..) => 0,
         }
@@ -159,22 +178,28 @@ impl Machine {
         match self {
             Self::Chat(transformer) => transformer.fail(error, output),
             Self::Completions(transformer) => transformer.fail(error, output),
+            Self::Converted(converter) => converter.break_off(error, output),
             Self::Merged(_) | Self::Whole(..) => {}
         }
     }
 
     /// Whether a stream comes out, which can carry an error frame.
     #[must_use]
-    pub const fn is_stream(&self) -> bool {
-        matches!(self, Self::Chat(_) | Self::Completions(_))
+    pub fn is_stream(&self) -> bool {
+        match self {
+            Self::Chat(_) | Self::Completions(_) => true,
+            Self::Converted(converter) => converter.is_stream(),
+            Self::Merged(_) | Self::Whole(..) => false,
+        }
     }
 
     /// The account so far.
     #[must_use]
-    pub const fn summary(&self) -> &Summary {
+    pub fn summary(&self) -> &Summary {
         match self {
             Self::Chat(transformer) => transformer.summary(),
             Self::Completions(transformer) => transformer.summary(),
+            Self::Converted(converter) => converter.summary(),
             Self::Merged(merger) => merger.summary(),
             Self::Whole(summary, _) => summary,
         }
@@ -182,10 +207,11 @@ impl Machine {
 
     /// Why the answer failed.
     #[must_use]
-    pub const fn error(&self) -> Option<&StreamError> {
+    pub fn error(&self) -> Option<&StreamError> {
         match self {
             Self::Chat(transformer) => transformer.error(),
             Self::Completions(transformer) => transformer.error(),
+            Self::Converted(converter) => converter.error(),
             Self::Merged(_) => None,
             Self::Whole(_, error) => error.as_ref(),
         }

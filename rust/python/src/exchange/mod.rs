@@ -102,6 +102,7 @@ impl Upstream {
                     created_s,
                     reasoning_tags: request.reasoning_tags,
                     keep_reasoning: request.keep_reasoning,
+                    reply: request.reply.clone(),
                     ..AnswerContext::default()
                 },
                 heartbeat,
