@@ -16,8 +16,15 @@ in them: every answer says that it is simulated.
 The key of each is `sim-` and its name: `sim-qwen`. Each module describes its provider's switch.
 
 Each has `GET models` and `POST chat/completions`. DeepSeek and Qwen have `POST completions` too: DeepSeek
-also at `/deepseek/beta`, Qwen as vLLM serves it (see `completion`). The server also has `GET /healthz` and
-`GET /_requests` (the last requests, byte for byte: see `recorder`).
+also at `/deepseek/beta`, Qwen as vLLM serves it (see `completion`). Where the real ones speak Anthropic's
+Messages or OpenAI's Responses, these do too (see `native`):
+
+| API       | where                                                                                |
+| --------- | ------------------------------------------------------------------------------------ |
+| Messages  | `anthropic/v1/messages` below `/deepseek`, `/glm`, `/kimi`, `/minimax`, `/qwen/apps` |
+| Responses | `/deepseek/responses`, `/qwen/compatible-mode/v1/responses`                          |
+
+The server also has `GET /healthz` and `GET /_requests` (the last requests, byte for byte: see `recorder`).
 
 A request may have a member that no real provider knows, `simulate`. A gateway passes it through like any
 other unknown member, so an operator can try out slow and failing providers end to end:

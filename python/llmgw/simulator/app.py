@@ -8,6 +8,8 @@ from urllib.parse import parse_qs
 
 from llmgw.simulator.completion import TextCompletions
 from llmgw.simulator.model import JsonObject, Refusal, RefusalError
+from llmgw.simulator.native.api import NativeApi
+from llmgw.simulator.native.messages import Messages
 from llmgw.simulator.provider import Provider
 from llmgw.simulator.providers import PROVIDERS
 from llmgw.simulator.recorder import Received, Recorder
@@ -77,6 +79,9 @@ class Simulator:
             await self._guarded(PROVIDERS[mount], scope, exchange, self._chat)
         elif method == "POST" and (api := _text_completions(mount, rest)):
             await self._guarded(PROVIDERS[mount], scope, exchange, partial(self._text_completion, api))
+        elif method == "POST" and (native := _native(mount, rest)):
+            answer = partial(self._count if rest in native.counts_at else self._natively, native)
+            await self._guarded(PROVIDERS[mount], scope, exchange, answer, native)
         else:
             await exchange.json(404, NOT_FOUND)
 
@@ -93,19 +98,21 @@ class Simulator:
         scope: Message,
         exchange: Exchange,
         handler: Callable[[Provider, Exchange, Received], Awaitable[None]],
+        native: NativeApi | None = None,
     ) -> None:
-        """Record the request, check its key, and word a refusal as the provider does."""
+        """Record the request, check its key, and word a refusal as the provider does there."""
         body = await exchange.body()
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         received = self.recorder.add(scope["path"], headers, body)
         try:
-            _check_key(provider, headers)
+            _check_key(provider, headers, native)
             await handler(provider, exchange, received)
         except RefusalError as refusal:
             extra = []
             if refusal.retry_after_s is not None:
                 extra.append((b"retry-after", f"{refusal.retry_after_s:g}".encode()))
-            await exchange.json(refusal.status, provider.error(refusal, secrets.token_hex(16)), extra)
+            error = (native or provider).error(refusal, secrets.token_hex(16))
+            await exchange.json(refusal.status, error, extra)
         except ClientLeftError:
             received.state = "client_left"
             raise
@@ -126,7 +133,7 @@ class Simulator:
         await self._wait(provider, request, exchange)
         turn = provider.answer(request)
         if request.stream:
-            await self._stream(provider, turn, provider.chunks(turn), exchange, received)
+            await self._stream(provider, turn, _framed(provider.chunks(turn)), exchange, received)
         else:
             await self._whole(turn, provider.completion(turn), exchange)
 
@@ -137,9 +144,27 @@ class Simulator:
         await self._wait(provider, request, exchange)
         turn = api.answer(request, provider.model(request))
         if request.stream:
-            await self._stream(provider, turn, api.chunks(turn), exchange, received)
+            await self._stream(provider, turn, _framed(api.chunks(turn)), exchange, received)
         else:
             await self._whole(turn, api.completion(turn), exchange)
+
+    async def _natively(
+        self, api: NativeApi, provider: Provider, exchange: Exchange, received: Received
+    ) -> None:
+        request = api.parse(received.body, delay_ms=self._delay_ms)
+        await self._wait(provider, request, exchange)
+        turn = provider.answer_natively(api, request)
+        if request.stream:
+            await self._stream(provider, turn, api.events(turn), exchange, received, api)
+        else:
+            await self._whole(turn, api.whole(turn), exchange)
+
+    async def _count(
+        self, api: NativeApi, provider: Provider, exchange: Exchange, received: Received
+    ) -> None:
+        request = api.parse(received.body, delay_ms=self._delay_ms, count=True)
+        provider.model(request)
+        await exchange.json(200, {"input_tokens": request.prompt_tokens})
 
     async def _wait(self, provider: Provider, request: ChatRequest, exchange: Exchange) -> None:
         if not (provider.waits_with_comments and request.stream):
@@ -153,25 +178,31 @@ class Simulator:
         self,
         provider: Provider,
         turn: Turn,
-        chunks: Iterator[JsonObject],
+        events: Iterator[bytes],
         exchange: Exchange,
         received: Received,
+        native: NativeApi | None = None,
     ) -> None:
+        def broken(refusal: RefusalError) -> bytes:
+            if native is not None:
+                return native.broken(turn, refusal)
+            return frame(provider.error(refusal, secrets.token_hex(16)))
+
         simulation = turn.request.simulation
         await exchange.start(200, EVENT_STREAM, [(b"cache-control", b"no-cache")])
         if provider.waits_with_comments and simulation.first_delay_ms:
             await exchange.write(COMMENT)
             await exchange.pause(simulation.first_delay_ms / 1000)
-        ended = await _fail_after(0, simulation, provider, exchange)
-        for chunk in chunks:
+        ended = await _fail_after(0, simulation, broken, exchange)
+        for event in events:
             if ended:
                 return
             await exchange.pause(simulation.delay_ms / 1000)
-            await exchange.write(frame(chunk))
+            await exchange.write(event)
             received.chunks += 1
-            ended = await _fail_after(received.chunks, simulation, provider, exchange)
+            ended = await _fail_after(received.chunks, simulation, broken, exchange)
         if not ended:
-            await exchange.write(DONE, more=False)
+            await exchange.write(b"" if native else DONE, more=False)
 
 
 def _text_completions(mount: str, path: str) -> TextCompletions | None:
@@ -180,15 +211,31 @@ def _text_completions(mount: str, path: str) -> TextCompletions | None:
     return api if api is not None and path in api.paths else None
 
 
-def _check_key(provider: Provider, headers: list[tuple[str, str]]) -> None:
-    """Raises RefusalError."""
-    if ("authorization", f"Bearer {provider.api_key}") not in headers:
+def _native(mount: str, path: str) -> NativeApi | None:
+    """Which other API the provider at this mount has at this path below it."""
+    native = PROVIDERS[mount].native if mount in PROVIDERS else ()
+    return next((api for api in native if path in (*api.paths, *api.counts_at)), None)
+
+
+def _framed(chunks: Iterator[JsonObject]) -> Iterator[bytes]:
+    return map(frame, chunks)
+
+
+def _check_key(provider: Provider, headers: list[tuple[str, str]], native: NativeApi | None) -> None:
+    """Raises RefusalError. Where both headers are there, `authorization` counts."""
+    given = dict(headers)
+    key = given.get("authorization", "").removeprefix("Bearer ")
+    if not key and isinstance(native, Messages):
+        key = given.get("x-api-key", "")
+    if key != provider.api_key:
         raise RefusalError(
             Refusal.INVALID_KEY, "The API key is wrong: see llmgw.simulator for the right one."
         )
 
 
-async def _fail_after(chunks: int, simulation: Simulation, provider: Provider, exchange: Exchange) -> bool:
+async def _fail_after(
+    chunks: int, simulation: Simulation, broken: Callable[[RefusalError], bytes], exchange: Exchange
+) -> bool:
     """Apply the faults that are due after this many chunks. True: the answer has ended."""
     if chunks == simulation.stall_after_chunks:
         await exchange.pause(STALL_S)
@@ -196,7 +243,7 @@ async def _fail_after(chunks: int, simulation: Simulation, provider: Provider, e
         raise BrokenOnPurposeError("this request asked for a broken connection")
     if chunks == simulation.error_after_chunks:
         refusal = RefusalError(Refusal.SERVER_ERROR, "simulated failure in the middle of the stream")
-        await exchange.write(frame(provider.error(refusal, secrets.token_hex(16))), more=False)
+        await exchange.write(broken(refusal), more=False)
         return True
     if chunks == simulation.end_after_chunks:
         await exchange.write(b"", more=False)

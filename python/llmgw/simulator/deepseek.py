@@ -14,9 +14,11 @@ from typing import ClassVar
 
 from llmgw.simulator.completion import FillInTheMiddle, TextCompletions
 from llmgw.simulator.model import JsonObject, Model, Refusal, RefusalError, Thinking
-from llmgw.simulator.provider import Provider, as_uuid, message, tool_call
+from llmgw.simulator.native.api import NativeApi
+from llmgw.simulator.native.deepseek import DeepSeekMessages, DeepSeekResponses
+from llmgw.simulator.provider import Provider, message, tool_call
 from llmgw.simulator.request import ChatRequest, text_of
-from llmgw.simulator.turn import CallArguments, CallStart, Content, Piece, Reasoning, Turn
+from llmgw.simulator.turn import CallArguments, CallStart, Content, Piece, Reasoning, Turn, as_uuid
 
 _DIRECTIVE = re.compile(r"(?:^|\s)/(no_)?think\s*$")
 _FINGERPRINT = "fp_simulated"
@@ -41,6 +43,7 @@ class DeepSeek(Provider):
     waits_with_comments: ClassVar[bool] = True
     limits: ClassVar[tuple[str, ...]] = ("max_tokens",)
     text_completions: ClassVar[TextCompletions | None] = FillInTheMiddle()
+    native: ClassVar[tuple[NativeApi, ...]] = (DeepSeekMessages(), DeepSeekResponses())
 
     def check_messages(self, request: ChatRequest) -> None:
         """DeepSeek does not know `developer`."""

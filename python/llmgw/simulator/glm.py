@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from llmgw.simulator.model import JsonObject, Model, Refusal, RefusalError, Thinking
+from llmgw.simulator.native.api import NativeApi
+from llmgw.simulator.native.others import GlmMessages
 from llmgw.simulator.provider import Provider, message, tool_call
 from llmgw.simulator.request import ChatRequest
 from llmgw.simulator.turn import CallArguments, CallStart, Content, Piece, Reasoning, Turn
@@ -34,6 +36,7 @@ class Glm(Provider):
         Model("glm-5-flash", "glm", Thinking.ALWAYS, context_window=204_800),
     )
     limits: ClassVar[tuple[str, ...]] = ("max_tokens",)
+    native: ClassVar[tuple[NativeApi, ...]] = (GlmMessages(),)
 
     def check_messages(self, request: ChatRequest) -> None:
         """GLM knows neither `developer` nor empty text parts."""

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from llmgw.simulator.model import JsonObject, Model, Refusal, RefusalError, Thinking
+from llmgw.simulator.native.api import NativeApi
+from llmgw.simulator.native.others import KimiMessages
 from llmgw.simulator.provider import Provider, message, tool_call
 from llmgw.simulator.request import ChatRequest
 from llmgw.simulator.turn import CallArguments, CallStart, Content, Piece, Reasoning, Turn
@@ -32,6 +34,7 @@ class Kimi(Provider):
         Model("kimi-k2.6", "kimi", Thinking.ON, images=True, context_window=262_144),
         Model("kimi-k2-thinking", "kimi", Thinking.ALWAYS, context_window=262_144),
     )
+    native: ClassVar[tuple[NativeApi, ...]] = (KimiMessages(),)
 
     def check_messages(self, request: ChatRequest) -> None:
         """Kimi does not know `developer`."""

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from llmgw.simulator.model import JsonObject, Model, Refusal, RefusalError, Thinking
+from llmgw.simulator.native.api import NativeApi
+from llmgw.simulator.native.minimax import MiniMaxMessages
 from llmgw.simulator.provider import Provider, tool_call
 from llmgw.simulator.request import ChatRequest
 from llmgw.simulator.turn import CallArguments, CallStart, Content, Piece, Reasoning, Turn
@@ -35,6 +37,7 @@ class MiniMax(Provider):
         Model("minimax-m3", "minimax", Thinking.ON, images=True, context_window=1_000_000),
         Model("minimax-m2", "minimax", Thinking.ALWAYS, context_window=204_800),
     )
+    native: ClassVar[tuple[NativeApi, ...]] = (MiniMaxMessages(),)
 
     def check_messages(self, request: ChatRequest) -> None:
         """MiniMax does not know `developer`."""

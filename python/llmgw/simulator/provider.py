@@ -7,6 +7,7 @@ from typing import ClassVar
 from llmgw.simulator.answer import ToolCall, compose, limit
 from llmgw.simulator.completion import TextCompletions
 from llmgw.simulator.model import JsonObject, Model, Refusal, RefusalError
+from llmgw.simulator.native.api import NativeApi, NativeRequest
 from llmgw.simulator.request import ChatRequest
 from llmgw.simulator.turn import Turn
 
@@ -24,6 +25,8 @@ class Provider(ABC):
     waits_with_comments: ClassVar[bool] = False
     """True if the provider sends headers and comments while a request waits for its turn."""
     text_completions: ClassVar[TextCompletions | None] = None
+    native: ClassVar[tuple[NativeApi, ...]] = ()
+    """What other APIs it has."""
 
     @property
     def api_key(self) -> str:
@@ -39,15 +42,25 @@ class Provider(ABC):
 
     def answer(self, request: ChatRequest) -> Turn:
         """Take the request or refuse it. Raises RefusalError."""
+        model = self._accepted(request)
+        self.check_messages(request)
+        return self._turn(request, model, self.question(request), thinking=self.thinking(request, model))
+
+    def answer_natively(self, api: NativeApi, request: NativeRequest) -> Turn:
+        """The same for one of its other APIs. Raises RefusalError."""
+        model = self._accepted(request)
+        return self._turn(request, model, request.question, thinking=api.thinking(request, model))
+
+    def _accepted(self, request: ChatRequest) -> Model:
         refusal = request.simulation.refusal()
         if refusal is not None:
             raise refusal
         model = self.model(request)
         if request.images and not model.images:
             raise RefusalError(Refusal.INVALID_REQUEST, f"{model.id} takes text only, but an image was given")
-        self.check_messages(request)
-        thinking = self.thinking(request, model)
-        question = self.question(request)
+        return model
+
+    def _turn(self, request: ChatRequest, model: Model, question: str, *, thinking: bool) -> Turn:
         answers = tuple(
             limit(
                 compose(request, model, thinking=thinking, question=question, choice=choice),
@@ -100,8 +113,3 @@ def tool_call(index: int, call_id: str, call: ToolCall) -> JsonObject:
         "type": "function",
         "function": {"name": call.name, "arguments": call.arguments},
     }
-
-
-def as_uuid(token: str) -> str:
-    """32 hexadecimal digits, written as a UUID."""
-    return "-".join((token[:8], token[8:12], token[12:16], token[16:20], token[20:]))

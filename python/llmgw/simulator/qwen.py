@@ -13,9 +13,12 @@ from llmgw.simulator import tokens
 from llmgw.simulator.answer import Answer
 from llmgw.simulator.completion import TextCompletions, Vllm
 from llmgw.simulator.model import JsonObject, Model, Refusal, RefusalError, Thinking
-from llmgw.simulator.provider import Provider, as_uuid, message, tool_call
+from llmgw.simulator.native.api import NativeApi
+from llmgw.simulator.native.dashscope import QwenResponses
+from llmgw.simulator.native.others import QwenMessages
+from llmgw.simulator.provider import Provider, message, tool_call
 from llmgw.simulator.request import ChatRequest
-from llmgw.simulator.turn import CallArguments, CallStart, Content, Finish, Piece, Reasoning, Turn
+from llmgw.simulator.turn import CallArguments, CallStart, Content, Finish, Piece, Reasoning, Turn, as_uuid
 
 _TYPES = {
     Refusal.INVALID_KEY: ("invalid_request_error", "invalid_api_key"),
@@ -39,6 +42,7 @@ class Qwen(Provider):
     max_tokens_covers_reasoning: ClassVar[bool] = False
     # The models are open, and vLLM serves them; DashScope has no text completions.
     text_completions: ClassVar[TextCompletions | None] = Vllm()
+    native: ClassVar[tuple[NativeApi, ...]] = (QwenMessages(), QwenResponses())
 
     def check_messages(self, request: ChatRequest) -> None:
         """DashScope does not know `developer`."""

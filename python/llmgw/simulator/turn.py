@@ -91,6 +91,11 @@ class Turn:
                     yield choice, piece
 
 
+def as_uuid(token: str) -> str:
+    """32 hexadecimal digits, written as a UUID."""
+    return "-".join((token[:8], token[8:12], token[12:16], token[16:20], token[20:]))
+
+
 def _pieces(answer: Answer, size: int) -> Iterator[Piece]:
     for text in _cut(answer.reasoning, size):
         yield Reasoning(text)
