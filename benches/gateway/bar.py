@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from benches.gateway.results import Results
+from benches.gateway.workloads import BESIDE_CHAT, DOORS, beside
 
 US: Final = "llmgw"
 _NGINX: Final = "nginx"
@@ -38,6 +39,10 @@ def lines(results: Results) -> Iterator[Line]:
         ours, theirs = results.value(workload, US, name), results.value(workload, peer, name)
         return ours / theirs if ours is not None and theirs is not None and theirs > 0 else None
 
+    def to_chat(case: str, workload: str, name: str) -> float | None:
+        ours, chat = results.value(case, US, name), results.value(workload, US, name)
+        return ours / chat if ours is not None and chat is not None and chat > 0 else None
+
     def scaled(value: float | None, by: float) -> float | None:
         return None if value is None else value / by
 
@@ -67,6 +72,13 @@ def lines(results: Results) -> Iterator[Line]:
         measure = f"{workload}: CPU per chunk"
         yield Line(measure, "at most", 0.5, "× TensorZero", ratio(workload, "cpu_us", _TENSORZERO))
         yield Line(measure, "at most", 1.3, "× nginx", ratio(workload, "cpu_us", _NGINX))
+    for workload in BESIDE_CHAT:
+        for door in DOORS:
+            case = beside(workload, door)
+            rate = to_chat(case, workload, "rate")
+            yield Line(f"{case}: rate", "at least", 0.75, "× the chat door", rate)
+            cpu = to_chat(case, workload, "cpu_us")
+            yield Line(f"{case}: CPU", "at most", 1.25, "× the chat door", cpu)
     delay = results.value("paced1000", US, "added_chunk_delay_p99_us")
     yield Line("paced1000: added delay per chunk p99", "at most", 5, "ms", scaled(delay, 1000))
     for workload in ("body1m", "image4m"):

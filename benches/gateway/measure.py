@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import IO, Any, Final, Self
 
 from benches.gateway.machine import Memory, busy_s, cpu_s, memory
 from benches.gateway.processes import BENCH_BINARY, LOCALHOST, BenchError, Mock
-from benches.gateway.workloads import Timing, Workload
+from benches.gateway.workloads import PATHS, Door, Timing, Workload
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Target:
     """The names under which it knows the models of `workloads`."""
     session: int | None
     """Its processes; None for the mock itself."""
+    doors: Sequence[Door] = ("chat",)
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def measure(
     mock.play(workload.script(timing))
     config = {
         "target": f"{LOCALHOST}:{target.port}",
-        "path": target.path,
+        "path": PATHS.get(workload.door, target.path),
         "headers": list(target.headers.items()),
         **workload.load(timing, body),
     }

@@ -82,9 +82,13 @@ def run_rounds(plan: Plan, folder: Path, say: Callable[[str], None]) -> tuple[li
             shift = (number - 1) % max(1, len(gateways))
             in_turn = gateways[shift:] + gateways[:shift]  # each round begins with another one
             for workload in plan.workloads:
-                say(f"round {number}/{plan.rounds} · {workload.name} · {DIRECT}")
-                samples.append(_direct(number, workload, plan, mock, place))
+                # The mock speaks chat only.
+                if workload.door == "chat":
+                    say(f"round {number}/{plan.rounds} · {workload.name} · {DIRECT}")
+                    samples.append(_direct(number, workload, plan, mock, place))
                 for gateway in in_turn:
+                    if not gateway.has(workload):
+                        continue
                     say(f"round {number}/{plan.rounds} · {workload.name} · {gateway.name}")
                     samples.append(gateway.sample(workload))
     return starts, samples
@@ -136,8 +140,12 @@ class _Gateway:
             url = program.wait_line(r"(http://\S+)", timeout_s=launch.ready_timeout_s)
             port = urlsplit(url).port or 80
         start_s = program.wait_answer(port, launch.health, timeout_s=launch.ready_timeout_s)
-        self._target = Target(port, launch.path, launch.headers, launch.models, program.session)
+        self._target = Target(port, launch.path, launch.headers, launch.models, program.session, launch.doors)
         return program, start_s
+
+    def has(self, workload: Workload) -> bool:
+        """Whether it has the door of this case."""
+        return workload.door == "chat" or (self._target is not None and workload.door in self._target.doors)
 
     def sample(self, workload: Workload) -> Sample:
         """One case. A gateway that leaves it in disorder is started anew, for the sake of the next."""

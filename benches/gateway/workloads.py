@@ -4,8 +4,8 @@ import base64
 import json
 import math
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -20,6 +20,10 @@ NONCE: Final = "nonce-0000000000"
 """Where the load client writes the number of each request; the mock repeats it in the answer."""
 
 Unit = Literal["request", "chunk", "stream"]
+Door = Literal["chat", "messages", "responses"]
+"""The API that is asked for the answer. The mock behind the gateway speaks chat in any case."""
+PATHS: Final[Mapping[Door, str]] = {"messages": "/v1/messages", "responses": "/v1/responses"}
+"""Where a gateway has the doors other than chat's, whose path the gateway says itself."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Workload:
     model: str = PLAIN
     prompt_bytes: int = 0
     image_bytes: int = 0
+    door: Door = "chat"
 
     @property
     def streams(self) -> bool:
@@ -73,10 +78,14 @@ class Workload:
             data = base64.b64encode(random.Random(1).randbytes(self.image_bytes * 3 // 4)).decode()
             image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
             content = [{"type": "text", "text": text}, image]
-        request: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": content}]}
-        request |= {"max_tokens": 2048, "temperature": 0.7}
+        limit = "max_output_tokens" if self.door == "responses" else "max_tokens"
+        turns = "input" if self.door == "responses" else "messages"
+        request: dict[str, Any] = {"model": model, turns: [{"role": "user", "content": content}]}
+        request |= {limit: 2048, "temperature": 0.7}
         if self.streams:
-            request |= {"stream": True, "stream_options": {"include_usage": True}}
+            request["stream"] = True
+            if self.door == "chat":
+                request["stream_options"] = {"include_usage": True}
         if self.model == THINKING:
             # Off, not on: with it on, llmgw would stream from a Qwen upstream and merge what comes.
             request["enable_thinking"] = False
@@ -99,6 +108,7 @@ class Workload:
             "stream": {"kind": "idle"},
         }
         return {
+            "api": self.door,
             "body": str(body),
             # The mock counts the bytes that reach it: a gateway may write JSON tighter, not lose text.
             "prompt_bytes": max(self.prompt_bytes, self.image_bytes),
@@ -134,7 +144,7 @@ def prose(size: int) -> str:
 
 
 # The idle streams come first: later cases leave memory behind that streams would then find for free.
-WORKLOADS: Final = (
+_CHAT: Final = (
     Workload("idle1000", "1,000 idle streams", "stream", 1000, ramp_s=1.0, drain_s=30.0),
     Workload("plain1", "plain answers, 1 connection", "request", 1),
     Workload("plain32", "plain answers, 32 connections", "request", 32, saturating=True),
@@ -163,3 +173,25 @@ WORKLOADS: Final = (
     Workload("body1m", "1 MiB prompt, thinking switch", "request", 1, model=THINKING, prompt_bytes=1 << 20),
     Workload("image4m", "4 MiB image as a data URI", "request", 1, model=THINKING, image_bytes=4 << 20),
 )
+
+BESIDE_CHAT: Final = ("plain32", "flood", "paced300")
+"""The cases that also come through the other doors."""
+DOORS: Final[tuple[Door, ...]] = ("messages", "responses")
+
+
+def beside(workload: str, door: Door) -> str:
+    """The name of a case through another door."""
+    return f"{workload}_{door}"
+
+
+def _through_every_door() -> Iterator[Workload]:
+    for workload in _CHAT:
+        yield workload
+        if workload.name in BESIDE_CHAT:
+            for door in DOORS:
+                title = f"{workload.title}, through `{PATHS[door]}`"
+                yield replace(workload, name=beside(workload.name, door), title=title, door=door)
+
+
+WORKLOADS: Final = tuple(_through_every_door())
+"""A case and the same through other doors stand side by side: what is compared is measured seconds apart."""

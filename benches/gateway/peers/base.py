@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from benches.gateway.machine import ROOT
 from benches.gateway.processes import BenchError
-from benches.gateway.workloads import UPSTREAM_MODELS
+from benches.gateway.workloads import UPSTREAM_MODELS, Door
 
 PEERS_DIR: Final = ROOT / "target" / "bench-peers"
 """Where peers are installed, each in its folder."""
@@ -27,6 +27,8 @@ class Launch:
     health: str
     """A path that is answered as soon as it serves."""
     path: str = "/v1/chat/completions"
+    doors: Sequence[Door] = ("chat",)
+    """Through which it is measured."""
     env: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=lambda: {name: name for name in UPSTREAM_MODELS})

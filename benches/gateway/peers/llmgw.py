@@ -7,7 +7,7 @@ from typing import Final
 from benches.gateway.machine import ROOT
 from benches.gateway.peers.base import Launch, run
 from benches.gateway.processes import LOCALHOST, BenchError, free_port
-from benches.gateway.workloads import UPSTREAM_MODELS
+from benches.gateway.workloads import DOORS, UPSTREAM_MODELS
 
 PROGRAM: Final = ROOT / ".venv" / "bin" / "llmgw"
 
@@ -58,6 +58,7 @@ class Llmgw:
             command=[str(self.program), "serve", "--config", str(config), "--port", str(port)],
             port=port,
             health="/healthz",
+            doors=("chat", *DOORS),
             headers={"authorization": f"Bearer {key}"},
         )
 

@@ -21,7 +21,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 use crate::http::{ResponseHead, response_head};
 use crate::stats::spread;
-use crate::verify::{self, excerpt};
+use crate::verify::{self, Api, excerpt};
 use crate::{Failure, emit, talk};
 
 const READ_BYTES: usize = 64 << 10;
@@ -32,6 +32,8 @@ const OK: u16 = 200;
 pub(crate) struct Config {
     target: SocketAddr,
     path: String,
+    #[serde(default)]
+    api: Api,
     headers: Vec<(String, String)>,
     body: PathBuf,
     /// What `usage.prompt_tokens` must be at least: the mock counts the bytes of the request there.
@@ -237,7 +239,7 @@ impl Client {
             }
             Expected::Plain => {
                 self.read_body(socket, head).await?;
-                verify::plain(&self.decoded, nonce, self.shared.config.prompt_bytes)?;
+                verify::plain(self.shared.config.api, &self.decoded, nonce, self.shared.config.prompt_bytes)?;
             }
             Expected::Stream { chunks, .. } => self.read_stream(socket, head, nonce, begun, chunks).await?,
             Expected::Idle => self.read_stream(socket, head, nonce, begun, 0).await?,
@@ -275,7 +277,7 @@ impl Client {
         begun: Instant,
         chunks: u64,
     ) -> Result<(), Failure> {
-        let mut stream = verify::Stream::new(nonce, self.shared.config.prompt_bytes);
+        let mut stream = verify::Stream::new(self.shared.config.api, nonce, self.shared.config.prompt_bytes);
         loop {
             let more = self.decode(socket, &mut head).await?;
             let (before, now_us) = (stream.chunks(), talk::now_us());

@@ -1,14 +1,15 @@
 //! Is the answer right? What counts is what a client of the API would see, so frames are parsed as JSON: a gateway
 //! may write them anew, but not lose, add, swap or change one.
 
-use std::borrow::Cow;
+mod api;
+
 use std::fmt;
 
 use memchr::memchr;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use crate::talk;
+
+pub(crate) use self::api::Api;
 
 /// What is wrong with an answer.
 #[derive(Debug, PartialEq)]
@@ -34,8 +35,8 @@ impl fmt::Display for Fault {
             Self::Content { got, expected } => write!(formatter, "content {got:?} instead of {expected:?}"),
             Self::Number { got, expected } => write!(formatter, "chunk {got} where {expected} is next"),
             Self::Count { got, expected } => write!(formatter, "{got} chunks instead of {expected}"),
-            Self::AfterDone => formatter.write_str("something follows [DONE]"),
-            Self::NoDone => formatter.write_str("the stream ended without [DONE]"),
+            Self::AfterDone => formatter.write_str("something follows the end"),
+            Self::NoDone => formatter.write_str("the stream broke off"),
             Self::NoFinishReason => formatter.write_str("no finish_reason"),
             Self::Usage { expected_at_least, got } => {
                 write!(formatter, "usage.prompt_tokens {got:?}: the request had {expected_at_least} bytes")
@@ -46,74 +47,43 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// A whole answer or one frame of a stream: the members that matter.
-#[derive(Deserialize)]
-struct Answer<'a> {
-    #[serde(borrow, default)]
-    choices: Vec<Choice<'a>>,
-    usage: Option<Usage>,
-    error: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct Choice<'a> {
-    #[serde(borrow, alias = "delta")]
-    message: Option<Message<'a>>,
-    #[serde(borrow)]
-    finish_reason: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    content: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct Usage {
-    prompt_tokens: u64,
-}
-
-impl Usage {
-    fn check(usage: Option<&Self>, expected_at_least: u64) -> Result<(), Fault> {
-        let got = usage.map(|usage| usage.prompt_tokens);
-        if got.is_some_and(|got| got >= expected_at_least) {
-            return Ok(());
-        }
-        Err(Fault::Usage { expected_at_least, got })
-    }
-}
-
 /// A whole answer that was not streamed.
 ///
 /// The mock says the size of the request in `usage.prompt_tokens`; it must have been `prompt_bytes` at least.
-pub(crate) fn plain(body: &[u8], nonce: u64, prompt_bytes: u64) -> Result<(), Fault> {
-    let answer = parse(body)?;
-    let choice = answer.choices.first().ok_or_else(|| Fault::Json(excerpt(body)))?;
-    let got = choice.message.as_ref().and_then(|message| message.content.as_deref()).unwrap_or_default();
+pub(crate) fn plain(api: Api, body: &[u8], nonce: u64, prompt_bytes: u64) -> Result<(), Fault> {
+    let answer = api.whole(body)?;
+    let got = answer.content.unwrap_or_default();
     let expected = format!("{}{nonce:010} {}", String::from_utf8_lossy(talk::NONCE), talk::ANSWERED);
     if got != expected {
-        return Err(Fault::Content { got: got.to_owned(), expected });
+        return Err(Fault::Content { got: got.into_owned(), expected });
     }
-    if choice.finish_reason.is_none() {
+    if !answer.finished {
         return Err(Fault::NoFinishReason);
     }
-    Usage::check(answer.usage.as_ref(), prompt_bytes)
+    check_usage(answer.prompt_tokens, prompt_bytes)
+}
+
+fn check_usage(got: Option<u64>, expected_at_least: u64) -> Result<(), Fault> {
+    if got.is_some_and(|got| got >= expected_at_least) {
+        return Ok(());
+    }
+    Err(Fault::Usage { expected_at_least, got })
 }
 
 /// One streamed answer, checked as it comes.
 pub(crate) struct Stream {
+    api: Api,
     nonce: u64,
     prompt_bytes: u64,
     next: u64,
     finished: bool,
-    usage: Option<Usage>,
+    prompt_tokens: Option<u64>,
     done: bool,
 }
 
 impl Stream {
-    pub(crate) fn new(nonce: u64, prompt_bytes: u64) -> Self {
-        Self { nonce, prompt_bytes, next: 0, finished: false, usage: None, done: false }
+    pub(crate) fn new(api: Api, nonce: u64, prompt_bytes: u64) -> Self {
+        Self { api, nonce, prompt_bytes, next: 0, finished: false, prompt_tokens: None, done: false }
     }
 
     /// Takes the whole lines at the start of `input`, says how many bytes that were, and calls `arrived` with
@@ -146,7 +116,7 @@ impl Stream {
         if !self.finished {
             return Err(Fault::NoFinishReason);
         }
-        Usage::check(self.usage.as_ref(), self.prompt_bytes)
+        check_usage(self.prompt_tokens, self.prompt_bytes)
     }
 
     fn line(&mut self, line: &[u8]) -> Result<Option<u64>, Fault> {
@@ -156,19 +126,15 @@ impl Stream {
         if self.done {
             return Err(Fault::AfterDone);
         }
-        let Some(data) = line.strip_prefix(b"data:") else { return Err(Fault::Line(excerpt(line))) };
-        let data = data.trim_ascii_start();
-        if data == b"[DONE]" {
-            self.done = true;
+        if self.api.names_events() && line.starts_with(b"event:") {
             return Ok(None);
         }
-        let frame = parse(data)?;
-        if frame.usage.is_some() {
-            self.usage = frame.usage;
-        }
-        let Some(choice) = frame.choices.into_iter().next() else { return Ok(None) };
-        self.finished |= choice.finish_reason.is_some_and(|reason| !reason.is_empty());
-        match choice.message.and_then(|message| message.content) {
+        let Some(data) = line.strip_prefix(b"data:") else { return Err(Fault::Line(excerpt(line))) };
+        let said = self.api.event(data.trim_ascii_start())?;
+        self.prompt_tokens = said.prompt_tokens.or(self.prompt_tokens);
+        self.finished |= said.finished;
+        self.done |= said.done;
+        match said.content {
             Some(content) if !content.is_empty() => self.content(&content).map(Some),
             _ => Ok(None),
         }
@@ -193,15 +159,6 @@ impl Stream {
     }
 }
 
-fn parse(json: &[u8]) -> Result<Answer<'_>, Fault> {
-    let answer: Answer<'_> =
-        serde_json::from_slice(json).map_err(|error| Fault::Json(format!("{error}: {}", excerpt(json))))?;
-    if answer.error.is_some() {
-        return Err(Fault::ErrorFrame(excerpt(json)));
-    }
-    Ok(answer)
-}
-
 /// Enough of something to recognise it.
 pub(crate) fn excerpt(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(300)]).into_owned()
@@ -221,7 +178,7 @@ mod tests {
     const DONE: &str = "data: [DONE]\n\n";
 
     fn checked(parts: &[&str]) -> Result<(), Fault> {
-        let mut stream = Stream::new(7, 9);
+        let mut stream = Stream::new(Api::Chat, 7, 9);
         let text = parts.concat();
         let taken = stream.feed(text.as_bytes(), |_| ())?;
         assert_eq!(taken, text.len());
@@ -267,7 +224,7 @@ mod tests {
     fn unfinished_lines_wait() {
         let text = frame(7, 0);
         for cut in 0..text.len() - 1 {
-            let mut stream = Stream::new(7, 9);
+            let mut stream = Stream::new(Api::Chat, 7, 9);
             let taken = stream.feed(&text.as_bytes()[..cut], |_| ()).unwrap();
             stream.feed(&text.as_bytes()[taken..], |stamp| assert_eq!(stamp, 5)).unwrap();
             assert_eq!(stream.chunks(), 1, "cut at {cut}");
@@ -277,10 +234,10 @@ mod tests {
     #[test]
     fn plain_answers_must_be_to_this_request() {
         let body = talk::plain_answer(7, 100);
-        assert_eq!(plain(body.as_bytes(), 7, 100), Ok(()));
-        assert!(matches!(plain(body.as_bytes(), 8, 100), Err(Fault::Content { .. })));
-        assert!(matches!(plain(body.as_bytes(), 7, 101), Err(Fault::Usage { .. })));
-        assert!(matches!(plain(b"{\"error\": {}}", 7, 0), Err(Fault::ErrorFrame(_))));
-        assert!(matches!(plain(b"{\"choices\": []}", 7, 0), Err(Fault::Json(_))));
+        assert_eq!(plain(Api::Chat, body.as_bytes(), 7, 100), Ok(()));
+        assert!(matches!(plain(Api::Chat, body.as_bytes(), 8, 100), Err(Fault::Content { .. })));
+        assert!(matches!(plain(Api::Chat, body.as_bytes(), 7, 101), Err(Fault::Usage { .. })));
+        assert!(matches!(plain(Api::Chat, b"{\"error\": {}}", 7, 0), Err(Fault::ErrorFrame(_))));
+        assert!(matches!(plain(Api::Chat, b"{\"choices\": []}", 7, 0), Err(Fault::Content { .. })));
     }
 }
