@@ -22,6 +22,7 @@ from llmgw.endpoints import models
 from llmgw.endpoints.chat import CHAT, CHAT_COMPLETIONS
 from llmgw.endpoints.completions import COMPLETIONS, TEXT
 from llmgw.endpoints.operations import OPERATIONS
+from llmgw.endpoints.shapes import error_shape
 from llmgw.errors import ApiError
 from llmgw.gateway import Gateway
 from llmgw.pipeline.body import Endpoint
@@ -116,7 +117,8 @@ class App:
 
     async def _answer(self, gateway: Gateway, scope: Scope, receive: Receive, send: Send) -> None:
         fields = read_fields(scope)
-        responder = Responder(send, self._request_ids.next(), gateway.cors.headers(fields))
+        errors = error_shape(scope["path"], fields)
+        responder = Responder(send, self._request_ids.next(), gateway.cors.headers(fields), errors)
         try:
             await self._route(gateway, scope, fields, receive, responder)
         except ApiError as error:

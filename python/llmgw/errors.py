@@ -2,7 +2,8 @@
 
 Each code of the contract (docs/contract.md, Errors) is in `ERRORS` once, with its HTTP status, its
 OpenAI-like type and whether the same request can succeed later. Handlers raise `ApiError`; the app turns it
-into bytes with `render_body` and `render_headers`. `routing.verdict` makes one of an upstream's failure.
+into bytes with `render_headers` and an `ErrorShape`: `OPENAI`, or `ANTHROPIC` for the clients of that API.
+`routing.verdict` makes one of an upstream's failure.
 
     Exception
      ├── LlmgwError                    every exception that Python code of llmgw defines
@@ -25,6 +26,8 @@ This module uses no other module of the package.
 
 import json
 import math
+import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 
@@ -112,15 +115,88 @@ class ApiError(LlmgwError):
         self.retriable = spec.retriable if retriable is None else retriable
 
 
-def render_body(error: ApiError) -> bytes:
-    """The JSON body of an error response, UTF-8."""
+def render_body(error: ApiError, request_id: str = "") -> bytes:  # noqa: ARG001  (see ErrorShape)
+    """The JSON body of an error response as OpenAI's clients know it, UTF-8."""
     body = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
-    return json.dumps({"error": body}, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return _json({"error": body})
 
 
-def render_frame(error: ApiError, request_id: str, instead_of: bytes) -> bytes:  # noqa: ARG001
+def anthropic_body(error: ApiError, request_id: str) -> bytes:
+    """The same as Anthropic's clients know it. They have no `param`, so the message begins with it."""
+    message = error.message
+    if error.param is not None and error.param not in message:
+        message = f"{error.param}: {message}"
+    body = {"type": anthropic_type(anthropic_status(error)), "message": message}
+    return _json({"type": "error", "error": body, "request_id": request_id})
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+_OVERLOADED: Final = 503
+_OVERLOADED_AT_ANTHROPIC: Final = 529
+_FIRST_OF_THE_SERVER: Final = 500
+
+_ANTHROPIC_TYPES: Final = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+"""Those that are not what their hundred is."""
+
+
+def anthropic_type(status: int) -> str:
+    """Anthropic's name for the errors of a status."""
+    of_its_hundred = "invalid_request_error" if status < _FIRST_OF_THE_SERVER else "api_error"
+    return _ANTHROPIC_TYPES.get(status, of_its_hundred)
+
+
+def anthropic_status(error: ApiError) -> int:
+    """The status of an error at Anthropic, where an overload has one of its own."""
+    return _OVERLOADED_AT_ANTHROPIC if error.status == _OVERLOADED else error.status
+
+
+class ErrorShape(NamedTuple):
+    """How the clients of one family of APIs are told of an error."""
+
+    body: Callable[[ApiError, str], bytes]
+    """JSON, of the error and the request's id."""
+    status: Callable[[ApiError], int]
+    request_id_header: bytes | None
+    """Where these clients look for the request's id, besides `x-request-id`."""
+
+
+OPENAI: Final = ErrorShape(render_body, lambda error: error.status, None)
+ANTHROPIC: Final = ErrorShape(anthropic_body, anthropic_status, b"request-id")
+
+
+def render_frame(error: ApiError, request_id: str, instead_of: bytes) -> bytes:
     """The event that ends a stream of chat chunks that has failed (see `pipeline.body.Endpoint`)."""
+    del request_id, instead_of
     return b"data: %s\n\n" % render_body(error)
+
+
+def anthropic_frame(error: ApiError, request_id: str, instead_of: bytes) -> bytes:
+    """The same for a stream of Messages: an `error` event, and no `message_stop`."""
+    del instead_of
+    return b"event: error\ndata: %s\n\n" % anthropic_body(error, request_id)
+
+
+_SEQUENCE_NUMBER: Final = re.compile(rb'"sequence_number":\s*(\d{1,18})')
+
+
+def responses_frame(error: ApiError, request_id: str, instead_of: bytes) -> bytes:
+    """The same for a stream of Responses: an `error` event, with the number of the first one not sent."""
+    del request_id
+    found = _SEQUENCE_NUMBER.search(instead_of)
+    number = int(found[1]) if found else 0
+    event = {"type": "error", "code": error.code, "message": error.message, "param": error.param}
+    return b"event: error\ndata: %s\n\n" % _json({**event, "sequence_number": number})
 
 
 def render_headers(error: ApiError) -> list[tuple[bytes, bytes]]:

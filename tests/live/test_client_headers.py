@@ -28,12 +28,31 @@ def test_a_key_in_a_header_of_its_own(gateway: Gateway, name: str, method: str, 
 
 
 def test_two_keys_that_differ_are_told_apart_from_one_that_is_wrong(gateway: Gateway) -> None:
-    headers = {**gateway.headers(), "x-api-key": gateway.new_key()}
+    headers = {"api-key": gateway.key, "x-api-key": gateway.new_key()}
     answer = gateway.client.get("/v1/models", headers=headers)
     assert answer.status_code == 401
     assert "different API keys" in answer.json()["error"]["message"]
     same = {**gateway.headers(), "x-api-key": gateway.key, "api-key": gateway.key}
     assert gateway.client.get("/v1/models", headers=same).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("bearer", "alone", "status"),
+    [
+        ("ours", "foreign", 200),
+        ("foreign", "ours", 200),
+        ("ours", "wrong", 200),
+        ("wrong", "ours", 401),
+        ("foreign", "foreign", 401),
+        ("foreign", "wrong", 401),
+    ],
+)
+def test_a_bearer_token_comes_first_unless_it_is_somebody_else_s(
+    gateway: Gateway, bearer: str, alone: str, status: int
+) -> None:
+    keys = {"ours": gateway.key, "foreign": "sk-ant-oat01-x", "wrong": "sk-gtw-" + "x" * 32}
+    headers = {"authorization": f"Bearer {keys[bearer]}", "x-api-key": keys[alone]}
+    assert gateway.client.get("/v1/models", headers=headers).status_code == status
 
 
 @pytest.mark.parametrize(

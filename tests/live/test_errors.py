@@ -102,7 +102,7 @@ def test_a_deep_body_within_the_limit_passes(gateway: Gateway) -> None:
         ({"authorization": "Bearer"}, "missing_api_key"),
         ({"x-api-key": ""}, "missing_api_key"),
         ({"authorization": "Basic sk-gtw-abc"}, "invalid_api_key"),
-        ({"authorization": "Bearer sk-gtw-abc", "x-api-key": "sk-gtw-abd"}, "invalid_api_key"),
+        ({"api-key": "sk-gtw-abc", "x-api-key": "sk-gtw-abd"}, "invalid_api_key"),
         ({"api-key": "sk-other"}, "invalid_api_key"),
         ({"authorization": "Bearer sk-gtw-" + "x" * 32}, "invalid_api_key"),
         ({"authorization": "Bearer sk-other"}, "invalid_api_key"),
@@ -152,6 +152,35 @@ def test_paths_and_methods(
     gateway: Gateway, method: str, path: str, status: int, code: str, param: str | None
 ) -> None:
     expect(send(gateway, method, path, gateway.headers()), status, code, param)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status", "kind"),
+    [
+        ("POST", "/v1/messages", {}, 401, "authentication_error"),
+        ("POST", "/v1/messages", {"x-api-key": "sk-gtw-" + "x" * 32}, 401, "authentication_error"),
+        ("GET", "/v1/models", {"anthropic-version": "2023-06-01"}, 401, "authentication_error"),
+        ("POST", "/v1/messages/batches", {"x-api-key": "KEY"}, 404, "not_found_error"),
+        ("GET", "/v1/messages/nothing", {"authorization": "Bearer KEY"}, 404, "not_found_error"),
+        ("GET", "/v1/models/x", {"x-api-key": "KEY", "anthropic-version": "1"}, 404, "not_found_error"),
+        (
+            "POST",
+            "/v1/models",
+            {"x-api-key": "KEY", "anthropic-version": "1"},
+            405,
+            "invalid_request_error",
+        ),
+    ],
+)
+def test_anthropic_s_clients_get_its_errors(
+    gateway: Gateway, method: str, path: str, headers: dict[str, str], status: int, kind: str
+) -> None:
+    given = {name: value.replace("KEY", gateway.key) for name, value in headers.items()}
+    answer = send(gateway, method, path, given)
+    said = json.loads(answer.body)
+    assert (answer.status, said["error"]["type"]) == (status, kind)
+    assert said["type"] == "error"
+    assert said["request_id"] == answer.headers["request-id"] == answer.headers["x-request-id"]
 
 
 def test_an_unknown_model(gateway: Gateway) -> None:

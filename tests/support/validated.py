@@ -1,16 +1,16 @@
-"""Transports that validate whatever the gateway answers against OpenAI's schemas, whichever test asks.
+"""Transports that validate whatever the gateway answers against the schemas of its API, whichever test asks.
 
 A transport only notes what is wrong, since a client may swallow an exception from there; the fixture
 `answers_fit_the_schemas` in tests/conftest.py, which every test has, fails where something was noted.
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import httpx
 import httpx2
 
-from tests.support import schemas
+from tests.support import anthropic_schemas, schemas
 
 _noted: list[str] = []
 
@@ -22,17 +22,51 @@ def take() -> list[str]:
     return taken
 
 
-def note(path: str, status: int, content_type: str, body: bytes, *, whole: bool) -> None:
+OPENAI = "OpenAI"
+ANTHROPIC = "Anthropic"
+
+
+def api_of(path: str, headers: Mapping[str, str]) -> str:
+    """Whose schemas an answer must fit."""
+    is_shared = path == "/v1/models" or path.startswith("/v1/models/")
+    if path == "/v1/messages" or path.startswith("/v1/messages/"):
+        return ANTHROPIC
+    return ANTHROPIC if is_shared and "anthropic-version" in headers else OPENAI
+
+
+def note(path: str, status: int, content_type: str, body: bytes, *, whole: bool, api: str = OPENAI) -> None:
     """Validate one answer. Of one that the client did not read to its end, the frames that came whole."""
     if content_type.startswith("text/event-stream"):
-        for frame in body.split(b"\n\n")[: None if whole else -1]:
-            _note_frame(path, frame)
+        if path in {"/v1/chat/completions", "/v1/completions"}:
+            for frame in body.split(b"\n\n")[: None if whole else -1]:
+                _note_frame(path, frame)
+        return
+    if api == ANTHROPIC:
+        if body and whole:
+            _note_anthropic(path, status, body)
         return
     kind = schemas.ERROR if status >= httpx.codes.BAD_REQUEST else _kind(path)
     if path == "/readyz" and status == httpx.codes.SERVICE_UNAVAILABLE:
         kind = None  # a report for load balancers, no error
     if kind is not None and body and whole:
         _note_value(path, kind, body)
+
+
+def _note_anthropic(path: str, status: int, body: bytes) -> None:
+    kind = None
+    if status >= httpx.codes.BAD_REQUEST:
+        kind = anthropic_schemas.ERROR
+    elif path == "/v1/models":
+        kind = anthropic_schemas.MODEL_LIST
+    elif path.startswith("/v1/models/"):
+        kind = anthropic_schemas.MODEL
+    if kind is None:
+        return
+    try:
+        found = anthropic_schemas.faults(kind, json.loads(body))
+    except ValueError as error:
+        found = [str(error)]
+    _noted.extend(f"{path}, as Anthropic's {kind}: {fault} in {body[:2000]!r}" for fault in found)
 
 
 def _kind(path: str) -> str | None:
@@ -66,9 +100,10 @@ def _note_value(path: str, kind: str, body: bytes) -> None:
 class _Body:
     """What was read of one answer."""
 
-    def __init__(self, path: str, status: int, content_type: str) -> None:
+    def __init__(self, path: str, asked: Mapping[str, str], status: int, headers: Mapping[str, str]) -> None:
+        api, content_type = api_of(path, asked), headers.get("content-type", "")
         self._note: Callable[[bytes, bool], None] = lambda body, whole: note(
-            path, status, content_type, body, whole=whole
+            path, status, content_type, body, whole=whole, api=api
         )
         self._read = bytearray()
         self._whole = False
@@ -108,7 +143,7 @@ class ValidatedTransport(httpx.HTTPTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send it, and listen to the answer."""
         response = super().handle_request(request)
-        body = _Body(request.url.path, response.status_code, response.headers.get("content-type", ""))
+        body = _Body(request.url.path, request.headers, response.status_code, response.headers)
         assert isinstance(response.stream, httpx.SyncByteStream)
         response.stream = _Stream(response.stream, body)
         return response
@@ -135,7 +170,7 @@ class ValidatedTransport2(httpx2.HTTPTransport):
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send it, and listen to the answer."""
         response = super().handle_request(request)
-        body = _Body(request.url.path, response.status_code, response.headers.get("content-type", ""))
+        body = _Body(request.url.path, request.headers, response.status_code, response.headers)
         assert isinstance(response.stream, httpx2.SyncByteStream)
         response.stream = _Stream2(response.stream, body)
         return response
@@ -162,7 +197,7 @@ class AsyncValidatedTransport2(httpx2.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send it, and listen to the answer."""
         response = await super().handle_async_request(request)
-        body = _Body(request.url.path, response.status_code, response.headers.get("content-type", ""))
+        body = _Body(request.url.path, request.headers, response.status_code, response.headers)
         assert isinstance(response.stream, httpx2.AsyncByteStream)
         response.stream = _AsyncStream2(response.stream, body)
         return response

@@ -63,6 +63,14 @@ def test_no_bearer_token(values: list[bytes], code: str) -> None:
         [("authorization", "Bearer  "), ("x-api-key", "sk-gtw-x")],
         [("authorization", ""), ("x-api-key", "sk-gtw-x")],
         [("x-api-key", "sk-gtw-x"), ("x-api-key", "sk-gtw-x")],
+        # Somebody else's key beside it.
+        [("authorization", "Bearer sk-gtw-x"), ("x-api-key", "sk-ant-api03-y")],
+        [("authorization", "Bearer sk-gtw-x"), ("x-api-key", "sk-gtw-y")],
+        [("authorization", "Bearer sk-gtw-x"), ("x-api-key", "sk-gtw-é")],
+        [("authorization", "Bearer sk-ant-oat01-y"), ("x-api-key", "sk-gtw-x")],
+        [("authorization", "Basic c2s6"), ("x-api-key", "sk-gtw-x")],
+        [("authorization", "sk-gtw-x"), ("api-key", "sk-gtw-x")],
+        [("api-key", "azure"), ("x-api-key", "sk-gtw-x")],
     ],
 )
 def test_a_key_in_any_of_the_headers(headers: list[tuple[str, str]]) -> None:
@@ -76,9 +84,13 @@ def test_a_key_in_any_of_the_headers(headers: list[tuple[str, str]]) -> None:
         ([("api-key", " "), ("x-api-key", "")], "missing_api_key"),
         ([("api-key", "sk-gtw-x"), ("x-api-key", "sk-gtw-y")], "invalid_api_key"),
         ([("api-key", "sk-gtw-x"), ("api-key", "sk-gtw-y")], "invalid_api_key"),
-        ([("authorization", "Bearer sk-gtw-x"), ("x-api-key", "sk-gtw-y")], "invalid_api_key"),
-        ([("authorization", "Basic c2s6"), ("x-api-key", "sk-gtw-x")], "invalid_api_key"),
-        ([("authorization", "sk-gtw-x"), ("api-key", "sk-gtw-x")], "invalid_api_key"),
+        (
+            [("authorization", "Bearer sk-a"), ("api-key", "sk-gtw-x"), ("x-api-key", "sk-gtw-y")],
+            "invalid_api_key",
+        ),
+        ([("authorization", "Basic c2s6"), ("x-api-key", "sk-a")], "invalid_api_key"),
+        ([("authorization", "sk-gtw-x"), ("api-key", "sk-a")], "invalid_api_key"),
+        ([("api-key", "sk-a"), ("x-api-key", "sk-b")], "invalid_api_key"),
         ([("x-api-key", "sk-gtw-é")], "invalid_api_key"),
     ],
 )
@@ -91,7 +103,11 @@ def test_no_key_or_more_than_one(headers: list[tuple[str, str]], code: str) -> N
 
 def test_different_keys_are_called_that() -> None:
     with pytest.raises(ApiError, match="different API keys"):
-        api_key(fields(("authorization", "Bearer sk-gtw-x"), ("api-key", "sk-gtw-y")))
+        api_key(fields(("x-api-key", "sk-gtw-x"), ("api-key", "sk-gtw-y")))
+
+
+def test_of_two_foreign_keys_the_bearer_token_is_refused() -> None:
+    assert api_key(fields(("authorization", "Bearer sk-a"), ("x-api-key", "sk-b"))) == "sk-a"
 
 
 def fields(*headers: tuple[str, str]) -> Fields:

@@ -13,7 +13,7 @@ from llmgw._core import ChatRequest, RequestError, UpstreamError, clean_completi
 from llmgw.asgi.encoding import MAX_MEMBERS, MAX_RATIO, RATIO_FREE_BYTES
 from llmgw.config import DIALECTS, parse_config
 from llmgw.config.families import FAMILIES, Refused
-from llmgw.errors import ERRORS
+from llmgw.errors import ANTHROPIC, ERRORS, ApiError, anthropic_type
 from tests.support.pages import blocks, headings, names, rows, section
 from tests.support.processes import ROOT
 
@@ -122,6 +122,15 @@ def test_the_error_table_is_the_codes() -> None:
         (int(status), *names(code), *names(kind)) for status, code, kind in rows(section(CONTRACT, "Errors"))
     ]
     assert table == [(spec.status, code, spec.type) for code, spec in ERRORS.items()]
+
+
+def test_the_types_for_anthropic_s_clients_are_as_stated() -> None:
+    table = rows(section(CONTRACT, "Errors for Anthropic's clients"))
+    stated = {int(status): names(kind)[0] for status, kind in table}
+    assert stated == {
+        status: anthropic_type(status)
+        for status in sorted({ANTHROPIC.status(ApiError(code, "")) for code in ERRORS})
+    }
 
 
 def finish_reason(reason: str) -> str:

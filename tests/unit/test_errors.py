@@ -5,14 +5,28 @@ import json
 import math
 import pkgutil
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import llmgw
 from llmgw import _core, errors
-from llmgw.errors import ERRORS, ApiError, LlmgwError, render_body, render_headers
+from llmgw.errors import (
+    ANTHROPIC,
+    ERRORS,
+    OPENAI,
+    ApiError,
+    LlmgwError,
+    anthropic_body,
+    anthropic_frame,
+    anthropic_type,
+    render_body,
+    render_frame,
+    render_headers,
+    responses_frame,
+)
 from llmgw.routing.verdict import Blame, Retry, upstream_error, upstream_verdict
 
 if TYPE_CHECKING:
@@ -82,6 +96,108 @@ def test_body_has_the_four_members_and_no_others() -> None:
         }
     }
     assert json.loads(render_body(ApiError("not_found", "no")))["error"]["param"] is None
+
+
+ANTHROPIC_ERRORS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    408: "invalid_request_error",
+    413: "request_too_large",
+    415: "invalid_request_error",
+    429: "rate_limit_error",
+    431: "invalid_request_error",
+    500: "api_error",
+    502: "api_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+
+@pytest.mark.parametrize("code", ERRORS)
+def test_each_error_in_both_shapes(code: str) -> None:
+    error = ApiError(code, "Why.")
+    spec = ERRORS[code]
+    assert OPENAI.status(error) == spec.status
+    assert json.loads(OPENAI.body(error, "req_1")) == {
+        "error": {"message": "Why.", "type": spec.type, "param": None, "code": code}
+    }
+    status = 529 if code == "overloaded" else spec.status
+    assert ANTHROPIC.status(error) == status
+    assert json.loads(ANTHROPIC.body(error, "req_1")) == {
+        "type": "error",
+        "error": {"type": ANTHROPIC_ERRORS[status], "message": "Why."},
+        "request_id": "req_1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (409, "invalid_request_error"),
+        (422, "invalid_request_error"),
+        (451, "invalid_request_error"),
+        (501, "api_error"),
+    ],
+)
+def test_anthropic_s_type_of_a_status_of_an_upstream(status: int, expected: str) -> None:
+    error = ApiError("upstream_error", "no", status=status)
+    assert (ANTHROPIC.status(error), anthropic_type(status)) == (status, expected)
+    assert json.loads(anthropic_body(error, "req_1"))["error"]["type"] == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "param", "expected"),
+    [
+        ("It is not a string.", "messages[0].role", "messages[0].role: It is not a string."),
+        ("messages[0].role is not a string.", "messages[0].role", "messages[0].role is not a string."),
+        ("No.", None, "No."),
+    ],
+)
+def test_anthropic_s_clients_are_told_the_field_in_the_message(
+    message: str, param: str | None, expected: str
+) -> None:
+    error = ApiError("invalid_type", message, param=param)
+    assert json.loads(anthropic_body(error, ""))["error"]["message"] == expected
+
+
+@pytest.mark.parametrize(
+    ("frame", "name", "expected"),
+    [
+        (render_frame, b"", json.loads(render_body(ApiError("overloaded", "Later.\n")))),
+        (
+            anthropic_frame,
+            b"event: error\n",
+            json.loads(anthropic_body(ApiError("overloaded", "Later.\n"), "r")),
+        ),
+        (
+            responses_frame,
+            b"event: error\n",
+            {
+                "type": "error",
+                "code": "overloaded",
+                "message": "Later.\n",
+                "param": None,
+                "sequence_number": 17,
+            },
+        ),
+    ],
+)
+def test_the_frame_that_takes_the_place_of_an_end(
+    frame: Callable[[ApiError, str, bytes], bytes], name: bytes, expected: dict[str, Any]
+) -> None:
+    last = b'event: x\ndata: {"type":"x","sequence_number": 17}\n\nevent: y\ndata: {"sequence_number":18}\n\n'
+    made = frame(ApiError("overloaded", "Later.\n"), "r", last)
+    head, data = made.split(b"data: ")
+    assert (head, json.loads(data)) == (name, expected)
+    assert data.endswith(b"}\n\n")
+    assert data.count(b"\n") == 2
+
+
+def test_the_number_of_a_frame_is_0_where_none_is_known() -> None:
+    assert b'"sequence_number":0}' in responses_frame(ApiError("overloaded", ""), "", b"x")
 
 
 def test_body_survives_a_lone_surrogate() -> None:

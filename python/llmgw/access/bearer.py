@@ -1,12 +1,13 @@
 """Which key a request carries: `Authorization: Bearer sk-gtw-…` → `Key`, or a refusal.
 
-SDKs made for Azure or for Anthropic put it into `api-key` or `x-api-key`.
+SDKs made for Azure or for Anthropic put it into `api-key` or `x-api-key`. Agents may send both, and one of
+them for somebody else: Claude Code has a login of its own beside the key that its user has set.
 """
 
 from collections.abc import Awaitable, Sequence
 from typing import Final
 
-from llmgw.access.key import Key
+from llmgw.access.key import KEY_PREFIX, Key
 from llmgw.access.keyring import KeyRing
 from llmgw.asgi.request import Fields
 from llmgw.errors import ApiError
@@ -16,22 +17,36 @@ _HOW: Final = "Send it as 'Authorization: Bearer sk-gtw-...'."
 _BARE: Final = (b"api-key", b"x-api-key")
 """Headers that hold a key and nothing else."""
 _NO_CREDENTIALS: Final = frozenset({b"", b"bearer"})
+_OURS: Final = KEY_PREFIX.encode("ascii")
 
 
 def api_key(fields: Fields) -> str:
-    """The one key in a request's headers. Raises ApiError (`missing_api_key`, `invalid_api_key`)."""
+    """The key in a request's headers. Raises ApiError (`missing_api_key`, `invalid_api_key`).
+
+    A bearer token that looks like one of the gateway's keys comes first, then such a key alone in a header.
+    What looks like somebody else's is only taken, and then refused, where there is no other.
+    """
     bare = {value.strip() for name in _BARE for value in fields.get(name, ())} - {b""}
     authorization = fields.get(b"authorization", ())
     if not bare:
         return bearer_token(authorization)
-    tokens = set(map(_ascii, bare))
-    if any(value.strip().lower() not in _NO_CREDENTIALS for value in authorization):
-        tokens.add(bearer_token(authorization))
-    if len(tokens) > 1:
+    has_credentials = any(value.strip().lower() not in _NO_CREDENTIALS for value in authorization)
+    ours = {token for token in bare if token.startswith(_OURS)}
+    if has_credentials:
+        try:
+            token = bearer_token(authorization)
+        except ApiError:
+            if not ours:
+                raise
+        else:
+            if not ours or token.startswith(KEY_PREFIX):
+                return token
+    candidates = ours or bare
+    if len(candidates) > 1:
         # Which of them would pay for the request is not ours to guess.
-        message = "The headers hold different API keys (authorization, api-key, x-api-key). Send one key."
+        message = "The headers api-key and x-api-key hold different API keys. Send one key."
         raise ApiError("invalid_api_key", message)
-    return tokens.pop()
+    return _ascii(candidates.pop())
 
 
 def bearer_token(values: Sequence[bytes]) -> str:

@@ -12,7 +12,9 @@ from llmgw.asgi.request import Fields
 from llmgw.asgi.types import Headers
 
 ANY: Final = "*"
-EXPOSED: Final = ("x-request-id", "x-llmgw-attempts", "x-llmgw-thinking", "retry-after", "x-should-retry")
+EXPOSED: Final = (
+    "x-request-id", "request-id", "x-llmgw-attempts", "x-llmgw-thinking", "retry-after", "x-should-retry",
+)  # fmt: skip
 """What an answer's headers say beyond those that a page may read anyway."""
 _METHODS: Final = b"GET, HEAD, POST"
 _MAX_AGE_S: Final = 600

@@ -11,7 +11,7 @@ from typing import Final
 
 from llmgw._core import Exchange, Forward
 from llmgw.asgi.types import Headers, Send
-from llmgw.errors import ApiError, render_body, render_headers
+from llmgw.errors import OPENAI, ApiError, ErrorShape, render_headers
 
 PIECE_BYTES: Final = 262_144
 """A longer body is sent in pieces, so that a client which takes none of it is noticed like any other."""
@@ -22,11 +22,16 @@ JSON: Final = (b"content-type", b"application/json")
 class Responder:
     """One request's answer."""
 
-    def __init__(self, send: Send, request_id: str, headers: Headers | None = None) -> None:
+    def __init__(
+        self, send: Send, request_id: str, headers: Headers | None = None, errors: ErrorShape = OPENAI
+    ) -> None:
         """`request_id` and `headers` go into the headers of whatever is answered."""
         self._send = send
         self.request_id = request_id
+        self._errors = errors
         self._headers = [*(headers or ()), (b"x-request-id", request_id.encode("ascii"))]
+        if errors.request_id_header is not None:
+            self._headers.append((errors.request_id_header, request_id.encode("ascii")))
         self.status: int | None = None
         """The HTTP status, once the answer has begun."""
         self._writes = 0
@@ -82,4 +87,5 @@ class Responder:
         if self.status is not None:
             message = f"{error.code} after the answer had begun: {error}"
             raise RuntimeError(message) from error
-        await self.whole(error.status, render_headers(error) + (headers or []), render_body(error))
+        body = self._errors.body(error, self.request_id)
+        await self.whole(self._errors.status(error), render_headers(error) + (headers or []), body)
