@@ -1,12 +1,16 @@
 //! OpenAI's Responses: the API of Codex.
 //!
 //! * [`request`]: a body in chat's words.
+//! * [`tools`]: which function each tool became.
 //! * [`writer`]: an answer in OpenAI's events, or as one response.
 
 mod request;
+pub mod tools;
 mod writer;
 
 use crate::seal::Seal;
+
+use self::tools::ToolNames;
 
 pub use request::convert;
 pub use writer::ResponsesWriter;
@@ -20,6 +24,16 @@ pub struct ResponsesReply {
     pub shows_reasoning: bool,
     /// Whether it comes out sealed (`include` has `reasoning.encrypted_content`).
     pub seals_reasoning: bool,
-    /// Seals it.
+    /// Seals it: the sealed bytes are `t` and the text, still escaped.
     pub seal: Option<Seal>,
+    /// What the tools became in the chat body.
+    pub tools: ToolNames,
+    /// The members that the response object repeats of the request, as JSON in one line without spaces, ready to be written
+    /// between other members of an object: `"instructions":null,"tools":[],…`. Neither a comma before nor behind them.
+    ///
+    /// Always all of `background`, `instructions`, `max_output_tokens`, `metadata`, `parallel_tool_calls`,
+    /// `previous_response_id`, `prompt_cache_key`, `reasoning`, `safety_identifier`, `service_tier`, `store`, `temperature`,
+    /// `text`, `tool_choice`, `tools`, `top_logprobs`, `top_p`, `truncation` and `user`; what the request lacks is null or
+    /// OpenAI's default.
+    pub echo: Vec<u8>,
 }
