@@ -21,7 +21,9 @@ from llmgw.config import Config, find_config, load_config
 from llmgw.endpoints import models
 from llmgw.endpoints.chat import CHAT, CHAT_COMPLETIONS
 from llmgw.endpoints.completions import COMPLETIONS, TEXT
+from llmgw.endpoints.messages import MESSAGES, MESSAGES_PATH
 from llmgw.endpoints.operations import OPERATIONS
+from llmgw.endpoints.responses import RESPONSES, RESPONSES_PATH
 from llmgw.endpoints.shapes import error_shape
 from llmgw.errors import ApiError
 from llmgw.gateway import Gateway
@@ -33,6 +35,8 @@ logger = logging.getLogger(__name__)
 ENDPOINTS: Final[dict[str, Endpoint]] = {
     CHAT_COMPLETIONS: CHAT,
     COMPLETIONS: TEXT,
+    MESSAGES_PATH: MESSAGES,
+    RESPONSES_PATH: RESPONSES,
 }
 """Those that an upstream answers."""
 TICK_S: Final = 0.5

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
+from llmgw._core import Seal
 from llmgw.access.keyring import KeyRing
 from llmgw.asgi.client import Clients
 from llmgw.asgi.cors import Cors
@@ -26,6 +27,7 @@ from llmgw.store import Store, StoreError, store_at
 
 if TYPE_CHECKING:
     from llmgw._core import Exchange
+    from llmgw.access.key import Key
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +87,11 @@ class Gateway:
         gateway.keyring.start()
         gateway.ledger.start()
         return gateway
+
+    def seal(self, key: "Key") -> Seal | None:
+        """Seals reasoning for this client. None until the secret could be read."""
+        secret = self.keyring.seal_secret
+        return None if secret is None else Seal(secret, key.digest)
 
     def upstream_report(self) -> list[dict[str, object]]:
         """What this worker knows about each model at each upstream, for `/readyz?verbose`. No addresses."""

@@ -12,13 +12,14 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import OperationalError, StatementError
 
-from llmgw.store import ApiKey, Base, KeyEpoch, Store, StoreError, StoreGoneError, open_store
+from llmgw.store import ApiKey, Base, KeyEpoch, Secret, Store, StoreError, StoreGoneError, open_store
 from llmgw.store.engine import _MIGRATIONS
 
 PROCESSES = 6
@@ -245,13 +246,21 @@ def test_a_file_in_the_place_of_the_old_one_is_used(url: str, tmp_path: Path) ->
     store.close()
 
 
+def _downgrade(url: str, revision: str) -> None:
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+    engine.dispose()
+
+
 def test_an_older_database_is_migrated_with_its_rows(url: str) -> None:
     open_store(url).close()
+    _downgrade(url, "0002")
     file = url.removeprefix("sqlite:///")
     with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("DROP INDEX ux_ledger_request_id")
-        before = ScriptDirectory(str(_MIGRATIONS)).get_revision("0003").down_revision
-        connection.execute("UPDATE alembic_version SET version_num = ?", (before,))
         connection.execute(
             "INSERT INTO ledger (time, request_id, status, stream, usage_source, thinking_observed, total_s)"
             " VALUES ('2026-11-24 00:00:00', 'req_1', 200, 0, 'none', 0, 1.0)"
@@ -326,3 +335,20 @@ def test_threads_that_meet_a_new_file(url: str, tmp_path: Path) -> None:
         assert len(identities) == 1
         assert store.generation == generation
     store.close()
+
+
+def test_the_seal_secret_is_made_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/llmgw.db"
+    values = []
+    for _ in range(2):
+        store = open_store(url)
+        with store.read() as session:
+            values.append(session.get_one(Secret, "seal").value)
+        store.close()
+    other = open_store(f"sqlite:///{tmp_path}/other.db")
+    with other.read() as session:
+        foreign = session.get_one(Secret, "seal").value
+    other.close()
+    assert values[0] == values[1]
+    assert len(values[0]) == 32
+    assert foreign != values[0]

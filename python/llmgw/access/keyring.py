@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import select
 
 from llmgw.access.key import KEY_PREFIX, Key, digest_of
-from llmgw.store import ApiKey, KeyEpoch, Store
+from llmgw.store import ApiKey, KeyEpoch, Secret, Store
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,8 @@ class KeyRing:
         self._next_look: asyncio.Task[None] | None = None
         self._last_look_s = float("-inf")
         self._read_s = float("-inf")
+        self.seal_secret: bytes | None = None
+        """Under which reasoning is sealed; None until it could be read."""
         self.healthy = True
         """False if the last read failed."""
         self.stale = False
@@ -134,6 +136,9 @@ class KeyRing:
                 return
             rows = session.scalars(select(ApiKey).where(ApiKey.revoked_at.is_(None)))
             self._by_digest = {row.digest: Key.of(row) for row in rows}
+            self.seal_secret = session.scalars(
+                select(Secret.value).where(Secret.name == "seal")
+            ).one_or_none()
             self._epoch = epoch
             self._read_s = time.monotonic()
 

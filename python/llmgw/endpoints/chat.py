@@ -1,7 +1,7 @@
 """`POST /v1/chat/completions`."""
 
 from collections.abc import Awaitable, Sequence
-from typing import Final
+from typing import Final, Self
 
 from llmgw._core import ChatRequest
 from llmgw.access.key import Key
@@ -18,11 +18,16 @@ class ChatBody:
 
     __slots__ = ("_request", "model", "stream")
 
-    def __init__(self, pieces: Sequence[bytes], gateway: Gateway, key: Key) -> None:  # noqa: ARG002
-        """Raises ApiError."""
-        self._request = scan(ChatRequest, pieces)
-        self.model = self._request.model
-        self.stream = self._request.stream
+    def __init__(self, request: ChatRequest) -> None:
+        """`request`: the scanned body, converted if it came in another API's words."""
+        self._request = request
+        self.model = request.model
+        self.stream = request.stream
+
+    @classmethod
+    def read(cls, pieces: Sequence[bytes], gateway: Gateway, key: Key) -> Self:  # noqa: ARG003
+        """Scan a chat body. Raises ApiError."""
+        return cls(scan(ChatRequest, pieces))
 
     def plan(self, gateway: Gateway, model: Model, key: Key) -> Plan | Awaitable[Plan]:
         """Images and other media, the thinking switch, and reasoning that the client may have lost."""
@@ -39,4 +44,4 @@ class ChatBody:
         return Plan(await reasoning.rewriter(), reasoning.keep)
 
 
-CHAT: Final = Endpoint("chat", ChatBody)
+CHAT: Final = Endpoint("chat", ChatBody.read)

@@ -64,6 +64,16 @@ class KeyEpoch(Base):
     epoch: Mapped[int]
 
 
+class Secret(Base):
+    """A secret of the gateway's own, which all of its processes share."""
+
+    __tablename__ = "secrets"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """`seal`: 32 bytes, under which reasoning is sealed that a client carries (`_core.Seal`)."""
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class LedgerRow(Base):
     """One request: what was asked, how it ended and what it used. Times are in seconds, counts in tokens."""
 
