@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from llmgw.cli.demo import CLAUDE_CODE, CODEX, MODEL
 from tests.support.processes import Process, free_port, wait_until
 from tests.support.validated import ValidatedTransport
 
@@ -89,6 +90,8 @@ def test_the_demo_from_start_to_ctrl_c(tmp_path: Path) -> None:
         text = answer.text
         assert text.index('"reasoning_content":') < text.index('"content":"') < text.index('"choices":[]')
         assert text.endswith("data: [DONE]\n\n")
+        for agent in (CLAUDE_CODE, CODEX):
+            assert agent.format(url=f"http://127.0.0.1:{port}", model=MODEL) in demo.output
 
         processes = process_tree(demo.process.pid)
         assert len(processes) == 3  # the gateway's worker, the simulator and its worker

@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from llmgw.cli.demo import CLAUDE_CODE, CODEX, MODEL
 from llmgw.cli.main import VERBS
 from llmgw.config import (
     DIALECTS,
@@ -262,3 +263,9 @@ def test_security_names_tests_that_exist() -> None:
             if not source.is_file() or not re.search(pattern, source.read_text("utf-8"), re.MULTILINE):
                 missing.append(f"{file}::{test}")
     assert missing == []
+
+
+@pytest.mark.parametrize("page", READMES)
+@pytest.mark.parametrize("command", [CLAUDE_CODE, CODEX])
+def test_the_readme_points_agents_where_the_demo_does(page: str, command: str) -> None:
+    assert command.format(url="http://127.0.0.1:8000", model=MODEL) in (ROOT / page).read_text("utf-8")

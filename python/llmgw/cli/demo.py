@@ -61,8 +61,20 @@ or ask from here:
 
 LLMGW_API_KEY={token} {llmgw} chat --base-url {url} --model {model} "Why is the sky blue?"
 
+or let Claude Code or Codex ask:
+
+export LLMGW_API_KEY={token}
+{claude_code}
+{codex}
+
 Ctrl-C stops both.
 """
+CLAUDE_CODE: Final = "ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN=$LLMGW_API_KEY claude --model {model}"
+CODEX: Final = (
+    "codex -c model_provider=llmgw -c 'model_providers.llmgw={{"
+    'name="llmgw",base_url="{url}/v1",env_key="LLMGW_API_KEY",wire_api="responses"'
+    "}}' -m {model}"
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +96,14 @@ def run(options: argparse.Namespace) -> int:
         def welcome(url: str) -> None:
             models = ", ".join(model.id for model in config.models)
             llmgw = os.path.relpath(sys.argv[0]) if sys.argv[0].endswith("llmgw") else "llmgw"
-            print(_WELCOME.format(url=url, token=token, models=models, model=MODEL, llmgw=llmgw), flush=True)
+            agents = {
+                "claude_code": CLAUDE_CODE.format(url=url, model=MODEL),
+                "codex": CODEX.format(url=url, model=MODEL),
+            }
+            print(
+                _WELCOME.format(url=url, token=token, models=models, model=MODEL, llmgw=llmgw, **agents),
+                flush=True,
+            )
 
         run_gateway(config, host=options.host, port=port, workers=1, on_ready=welcome)
     return 0
