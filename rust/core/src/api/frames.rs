@@ -208,12 +208,12 @@ fn string_in<'a>(input: &'a [u8], object: Option<Value>, name: &str) -> Option<&
 mod tests {
     use super::*;
 
-    fn deltas_of(frames: &[&str]) -> Vec<String> {
-        let mut frame_reader = FrameReader::default();
+    fn deltas_of(payloads: &[&str]) -> Vec<String> {
+        let mut reader = FrameReader::default();
         let mut said = Vec::new();
-        for frame in frames {
-            let framed = [HEAD, frame.as_bytes(), b"\n\n"].concat();
-            let result: Result<(), ()> = frame_reader.read(&framed, |delta| {
+        for payload in payloads {
+            let frame = [HEAD, payload.as_bytes(), b"\n\n"].concat();
+            let result: Result<(), ()> = reader.read(&frame, |delta| {
                 said.push(match delta {
                     Delta::Reasoning(text) => format!("r:{}", String::from_utf8_lossy(text)),
                     Delta::Text(text) => format!("t:{}", String::from_utf8_lossy(text)),
@@ -284,8 +284,8 @@ mod tests {
             ("an error", &[r#"{"error":{"message":"x"}}"#], &[]),
             ("the end", &["[DONE]"], &[]),
         ];
-        for (name, frames, expected) in rows {
-            assert_eq!(deltas_of(frames), expected, "{name}");
+        for (name, payloads, expected) in rows {
+            assert_eq!(deltas_of(payloads), expected, "{name}");
         }
     }
 }

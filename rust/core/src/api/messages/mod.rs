@@ -2,8 +2,11 @@
 //!
 //! * [`request`]: a body in chat's words.
 //! * [`writer`]: an answer in Anthropic's events, or as one message.
+//! * [`signature`]: what our signature of a thinking block says, written by the one and read by the other.
 
 mod request;
+#[allow(dead_code, reason = "writer and request come to use it")]
+mod signature;
 mod writer;
 
 use crate::named_enum;
@@ -23,6 +26,8 @@ pub struct MessagesReply {
     pub thinking: ShownThinking,
     /// Makes the signatures; none: thinking blocks get none.
     pub seal: Option<Seal>,
+    /// `stop_sequences`: what an upstream says that it met counts only if it is one of them.
+    pub stop_sequences: Vec<String>,
 }
 
 named_enum! {

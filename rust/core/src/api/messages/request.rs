@@ -30,7 +30,12 @@ pub fn convert(body: &[u8], seal: Option<&Seal>) -> Result<Converted, RequestErr
         param: None,
         offset: 0,
     })?;
-    let reply =
-        MessagesReply { model, input_tokens: 0, thinking: ShownThinking::Hidden, seal: seal.cloned() };
+    let reply = MessagesReply {
+        model,
+        input_tokens: 0,
+        thinking: ShownThinking::Hidden,
+        seal: seal.cloned(),
+        stop_sequences: Vec::new(),
+    };
     Ok(Converted { chat: body.to_vec(), reply: Reply::Messages(Arc::new(reply)), dropped: Vec::new() })
 }
