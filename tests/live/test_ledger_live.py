@@ -42,6 +42,24 @@ PROVIDERS = {
 }
 
 
+@pytest.mark.parametrize(
+    ("path", "content", "status", "api"),
+    [
+        ("/v1/chat/completions", body("glm-5"), 200, "chat"),
+        ("/v1/chat/completions", {}, 400, "chat"),
+        ("/v1/completions", {"model": "qwen3-max", "prompt": "Hi"}, 200, "completions"),
+        ("/v1/completions", {"model": "of tomorrow", "prompt": "Hi"}, 404, "completions"),
+    ],
+)
+def test_the_way_in(gateway: Gateway, path: str, content: dict[str, Any], status: int, api: str) -> None:
+    answer = gateway.post(content, path=path)
+    row = gateway.ledger(answer.headers["x-request-id"])
+    assert (answer.status, row["status"], row["api"]) == (status, status, api)
+    model = row["model"] or ""
+    counted = f'llmgw_requests_total{{api="{api}",model="{model}",status="{status}"}}'
+    wait_until(lambda: gateway.metric(counted) >= 1, "counted", timeout_s=SEEN_WITHIN_S)
+
+
 @pytest.mark.parametrize(("model", "upstream"), PROVIDERS.items())
 @pytest.mark.parametrize("include_usage", [True, False])
 def test_a_streamed_answer(

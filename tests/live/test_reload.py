@@ -78,7 +78,7 @@ def test_every_worker_takes_it_over(start: Start) -> None:
     assert "new" in {model["id"] for model in gateway.get("/v1/models").json()["data"]}
     assert gateway.get("/v1/model-catalog/new").status == 200
     wait_until(
-        lambda: gateway.metric('llmgw_requests_total{model="new",status="200"}') == 12,
+        lambda: gateway.metric('llmgw_requests_total{api="chat",model="new",status="200"}') == 12,
         "the new model in the metrics",
         timeout_s=SOON_S,
     )

@@ -138,7 +138,7 @@ def test_what_a_dead_worker_counted_goes_on_in_its_successor(two: Gateway) -> No
     before = 1
     for _ in range(3):
         before += statuses(two, "glm-5").count(200)
-        counted = 'llmgw_requests_total{model="glm-5",status="200"}'
+        counted = 'llmgw_requests_total{api="chat",model="glm-5",status="200"}'
         wait_until(lambda: two.metric(counted) == before, "the count", timeout_s=SOON_S)  # noqa: B023
         kill_one(two)
         assert two.metric(counted) == before

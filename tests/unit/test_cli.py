@@ -89,7 +89,7 @@ def test_the_config_may_be_named_before_the_verb(run: Run, config: Path) -> None
     [
         ("llmgw ke", {"keys "}),
         ("llmgw keys ", {"create", "list", "revoke"}),
-        ("llmgw usage --by ", {"key", "model", "day"}),
+        ("llmgw usage --by ", {"key", "model", "day", "api"}),
         ("llmgw completion ", {"bash", "zsh", "fish"}),
         ("llmgw check --tr", {"--try "}),
     ],
@@ -312,7 +312,9 @@ def test_usage(run: Run, tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/llmgw.db")
     ledger = Ledger(store)
     ledger.record(
-        LedgerEntry(0.0, "r1", 200, 1.0, model="qwen3-max", prompt_tokens=1234, completion_tokens=5)
+        LedgerEntry(
+            0.0, "r1", 200, 1.0, model="qwen3-max", prompt_tokens=1234, completion_tokens=5, api="messages"
+        )
     )
     ledger.record(LedgerEntry(0.0, "r2", 504, 1.0, model="qwen3-max", error_kind="idle_timeout"))
     ledger.close_blocking()
@@ -335,6 +337,13 @@ def test_usage(run: Run, tmp_path: Path) -> None:
         }
     ]
     assert run("usage", "--by", "day").out.splitlines()[1].startswith("1970-01-01")
+    # The second row is of before there was a column for it.
+    by_api = [line.split() for line in run("usage", "--by", "api").out.splitlines()]
+    assert [cells[:3] for cells in by_api] == [
+        ["API", "REQUESTS", "ERRORS"],
+        ["-", "1", "1"],
+        ["messages", "1", "0"],
+    ]
     journal = Journal(tmp_path / "llmgw.db.journal", max_bytes=1_000_000)
     journal.append([{}, {}, {}])
     assert run("usage").err.startswith(f"3 more rows wait in {tmp_path}/llmgw.db.journal; ")

@@ -67,6 +67,7 @@ def test_every_field_is_written(store: Store) -> None:
         first_event_s=0.25,
         attempts=2,
         attempt_errors="a: status 503",
+        api="messages",
     )
     ledger = Ledger(store)
     ledger.record(full)

@@ -101,6 +101,7 @@ def test_an_odd_row_of_a_journal_stops_no_other(
         GOOD,
         GOOD | {"added_by_a_newer_version": {"x": [1]}},
         {"time_s": 1, "request_id": "req_good", "status": 200, "total_s": 0},  # of an older one
+        {name: value for name, value in GOOD.items() if name != "api"},
         GOOD | {"finish_reason": "with\nline breaks\x00", "model": "名字"},
     ],
 )

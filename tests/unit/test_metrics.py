@@ -11,7 +11,7 @@ from llmgw.ledger.entry import LedgerEntry, LedgerState
 from llmgw.observe import metrics as metrics_module
 from llmgw.observe.metrics import Metrics
 
-ENTRY = LedgerEntry(0.0, "r", 200, 2.0, model="m", finish_reason="stop", first_event_s=0.4)
+ENTRY = LedgerEntry(0.0, "r", 200, 2.0, model="m", finish_reason="stop", first_event_s=0.4, api="chat")
 
 
 def lines(metrics: Metrics) -> dict[str, float]:
@@ -29,11 +29,11 @@ def metrics() -> Metrics:
 @pytest.mark.parametrize(
     ("entry", "sample", "expected"),
     [
-        (ENTRY, 'llmgw_requests_total{model="m",status="200"}', 1),
-        (ENTRY, 'llmgw_request_seconds_count{model="m"}', 1),
-        (ENTRY, 'llmgw_request_seconds_sum{model="m"}', 2.0),
-        (ENTRY, 'llmgw_first_event_seconds_bucket{le="0.3",model="m"}', 0),
-        (ENTRY, 'llmgw_first_event_seconds_bucket{le="0.5",model="m"}', 1),
+        (ENTRY, 'llmgw_requests_total{api="chat",model="m",status="200"}', 1),
+        (ENTRY, 'llmgw_request_seconds_count{api="chat",model="m"}', 1),
+        (ENTRY, 'llmgw_request_seconds_sum{api="chat",model="m"}', 2.0),
+        (ENTRY, 'llmgw_first_event_seconds_bucket{api="chat",le="0.3",model="m"}', 0),
+        (ENTRY, 'llmgw_first_event_seconds_bucket{api="chat",le="0.5",model="m"}', 1),
         (ENTRY._replace(prompt_tokens=7), 'llmgw_tokens_total{kind="prompt",model="m"}', 7),
         (ENTRY._replace(completion_tokens=8), 'llmgw_tokens_total{kind="completion",model="m"}', 8),
         (ENTRY._replace(reasoning_tokens=9), 'llmgw_tokens_total{kind="reasoning",model="m"}', 9),
@@ -41,7 +41,7 @@ def metrics() -> Metrics:
         (ENTRY._replace(cached_tokens=1), 'llmgw_tokens_total{kind="cached",model="m"}', 1),
         (
             ENTRY._replace(error_kind="idle_timeout"),
-            'llmgw_request_errors_total{kind="idle_timeout",model="m"}',
+            'llmgw_request_errors_total{api="chat",kind="idle_timeout",model="m"}',
             1,
         ),
         (
@@ -51,9 +51,15 @@ def metrics() -> Metrics:
         ),
         (ENTRY, 'llmgw_thinking_total{asked="none",model="m",observed="False",sent="none"}', 1),
         (ENTRY._replace(finish_reason="odd"), 'llmgw_unknown_finish_reasons_total{model="m"}', 1),
+        (ENTRY._replace(api="messages"), 'llmgw_requests_total{api="messages",model="m",status="200"}', 1),
+        (ENTRY._replace(api=None), 'llmgw_requests_total{api="",model="m",status="200"}', 1),
         # A model that does not exist is a 404, not a label.
-        (ENTRY._replace(model="made-up", status=404), 'llmgw_requests_total{model="",status="404"}', 1),
-        (ENTRY._replace(model=None, status=400), 'llmgw_requests_total{model="",status="400"}', 1),
+        (
+            ENTRY._replace(model="made-up", status=404),
+            'llmgw_requests_total{api="chat",model="",status="404"}',
+            1,
+        ),
+        (ENTRY._replace(model=None, status=400), 'llmgw_requests_total{api="chat",model="",status="400"}', 1),
     ],
 )
 def test_a_finished_request(metrics: Metrics, entry: LedgerEntry, sample: str, expected: float) -> None:
@@ -66,14 +72,14 @@ def test_counting_on(metrics: Metrics) -> None:
         metrics.finished(ENTRY)
     metrics.finished(ENTRY._replace(model="n"))
     found = lines(metrics)
-    assert found['llmgw_requests_total{model="m",status="200"}'] == 3
-    assert found['llmgw_requests_total{model="n",status="200"}'] == 1
+    assert found['llmgw_requests_total{api="chat",model="m",status="200"}'] == 3
+    assert found['llmgw_requests_total{api="chat",model="n",status="200"}'] == 1
 
 
 def test_without_an_answer_there_is_nothing_to_observe(metrics: Metrics) -> None:
     metrics.finished(ENTRY._replace(first_event_s=None, finish_reason=None, status=502))
     found = lines(metrics)
-    assert found['llmgw_first_event_seconds_count{model="m"}'] == 0
+    assert found['llmgw_first_event_seconds_count{api="chat",model="m"}'] == 0
     assert not any(name.startswith("llmgw_thinking_total") for name in found)
     assert not any(name.startswith("llmgw_unknown_finish_reasons") for name in found)
 
@@ -136,7 +142,7 @@ from llmgw.observe.metrics import Metrics
 
 metrics = Metrics(["m"])
 metrics.started()
-metrics.finished(LedgerEntry(0.0, "r", 200, 2.0, model="m"))
+metrics.finished(LedgerEntry(0.0, "r", 200, 2.0, model="m", api="chat"))
 metrics.fold()
 print("counted", flush=True)
 sys.stdin.read()
@@ -164,7 +170,7 @@ def test_any_worker_answers_for_all_that_live(tmp_path: Path) -> None:
     output, _ = asked.communicate()
     living.communicate()
     # What the killed one has counted still counts; what it had in flight does not.
-    assert 'llmgw_requests_total{model="m",status="200"} 3.0' in output
+    assert 'llmgw_requests_total{api="chat",model="m",status="200"} 3.0' in output
     assert "llmgw_requests_in_flight 2.0" in output
 
 

@@ -14,6 +14,7 @@ examples:
   llmgw usage                 tokens and requests of each key
   llmgw usage --by model
   llmgw usage --by day        days in UTC
+  llmgw usage --by api        chat, completions and the others
 """
 
 

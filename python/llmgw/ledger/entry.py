@@ -37,6 +37,7 @@ class LedgerEntry(NamedTuple):
     first_event_s: float | None = None
     attempts: int = 0
     attempt_errors: str | None = None
+    api: str | None = None
 
 
 def is_entry(row: Mapping[str, Any]) -> bool:

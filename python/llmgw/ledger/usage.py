@@ -1,4 +1,4 @@
-"""How many requests and tokens did each key, model or day have? For `llmgw usage`."""
+"""How many requests and tokens did each key, model, day or API have? For `llmgw usage`."""
 
 from typing import Any, Final, Literal, NamedTuple
 
@@ -7,14 +7,14 @@ from sqlalchemy import String, cast, func, or_, select
 from llmgw.ledger.entry import TOKEN_COUNTS
 from llmgw.store import ApiKey, LedgerRow, Store
 
-UsageBy = Literal["key", "model", "day"]
+UsageBy = Literal["key", "model", "day", "api"]
 
 
 class UsageSum(NamedTuple):
     """The sums of one group. Tokens that no upstream reported are missing."""
 
     group: str
-    """The key's id and name, the model's id, or the day (UTC, `2026-11-23`)."""
+    """The key's id and name, the model's id, the day (UTC, `2026-11-23`), or the API's name."""
     requests: int
     errors: int
     """Requests with an error status, or that failed in the middle of a stream."""
@@ -49,4 +49,5 @@ _GROUPS: Final[dict[UsageBy, tuple[Any, Any]]] = {
     "key": (LedgerRow.key_id, cast(LedgerRow.key_id, String) + func.coalesce(" " + ApiKey.name, "")),
     "model": (LedgerRow.model, LedgerRow.model),
     "day": (_DAY, _DAY),
+    "api": (LedgerRow.api, LedgerRow.api),
 }

@@ -50,14 +50,16 @@ class _Spec(NamedTuple):
     labels: tuple[str, ...] = ()
 
 
-_REQUESTS: Final = _Spec("llmgw_requests", "Finished requests.", ("model", "status"))
+_REQUESTS: Final = _Spec("llmgw_requests", "Finished requests.", ("api", "model", "status"))
 _IN_FLIGHT: Final = _Spec("llmgw_requests_in_flight", "Requests being served.")
 _TOKENS: Final = _Spec("llmgw_tokens", "Tokens as the upstreams reported them.", ("model", "kind"))
 _FIRST_EVENT: Final = _Spec(
-    "llmgw_first_event_seconds", "Time from a request to the upstream's first event.", ("model",)
+    "llmgw_first_event_seconds", "Time from a request to the upstream's first event.", ("api", "model")
 )
-_TOTAL: Final = _Spec("llmgw_request_seconds", "Time from a request to the end of its answer.", ("model",))
-_ERRORS: Final = _Spec("llmgw_request_errors", "Requests that failed.", ("model", "kind"))
+_TOTAL: Final = _Spec(
+    "llmgw_request_seconds", "Time from a request to the end of its answer.", ("api", "model")
+)
+_ERRORS: Final = _Spec("llmgw_request_errors", "Requests that failed.", ("api", "model", "kind"))
 _THINKING: Final = _Spec(
     "llmgw_thinking",
     "Requests with an answer, by what was asked (on, off, none), sent and observed.",
@@ -111,8 +113,8 @@ _LEDGER_DROPPED: Final = _Spec("llmgw_ledger_dropped_rows", "Ledger entries that
 
 
 _AcrossWorkers: TypeAlias = Literal["livesum", "livemin", "livemax"]
-_Labels: TypeAlias = tuple[str, int, str | None, tuple[str | None, str | None, bool] | None]
-"""What requests have in common: model, status, error kind and, with an answer, its thinking."""
+_Labels: TypeAlias = tuple[str, str, int, str | None, tuple[str | None, str | None, bool] | None]
+"""What requests have in common: API, model, status, error kind and, with an answer, its thinking."""
 
 
 class _Sums:
@@ -156,7 +158,7 @@ class Metrics:
             self._store_healthy.labels(purpose).set(1)
         self._ledger_dropped = self._counter(_LEDGER_DROPPED)
         self._dropped_seen = 0
-        self._timers: dict[str, tuple[Histogram, Histogram]] = {}
+        self._timers: dict[tuple[str, str], tuple[Histogram, Histogram]] = {}
         self.in_flight = 0
         """Requests being served."""
         # What every request counts is gathered here first: the library's own objects take ten times as long.
@@ -186,13 +188,14 @@ class Metrics:
 
     def finished(self, entry: LedgerEntry) -> None:
         """Count a completion request by its ledger entry."""
+        api = entry.api or ""
         model = entry.model if entry.model in self._model_ids else NO_MODEL
         thinking = None
         if entry.finish_reason is not None:
             thinking = (entry.thinking_asked, entry.thinking_sent, entry.thinking_observed)
             if entry.finish_reason not in _FINISH_REASONS:
                 self._count(self._unknown_finish, (model,))
-        labels = (model, entry.status, entry.error_kind, thinking)
+        labels = (api, model, entry.status, entry.error_kind, thinking)
         sums = self._finished.get(labels)
         if sums is None:
             sums = self._finished[labels] = _Sums()
@@ -201,9 +204,10 @@ class Metrics:
         sums.completion += min(entry.completion_tokens or 0, MAX_TOKENS)
         sums.reasoning += min(entry.reasoning_tokens or 0, MAX_TOKENS)
         sums.cached += min(entry.cached_tokens or 0, MAX_TOKENS)
-        timers = self._timers.get(model)
+        timers = self._timers.get((api, model))
         if timers is None:
-            timers = self._timers[model] = (self._first_event.labels(model), self._total.labels(model))
+            timers = (self._first_event.labels(api, model), self._total.labels(api, model))
+            self._timers[api, model] = timers
         timers[1].observe(entry.total_s)
         if entry.first_event_s is not None:
             timers[0].observe(entry.first_event_s)
@@ -219,13 +223,13 @@ class Metrics:
         for (metric, labels), amount in counts.items():
             metric.labels(*labels).inc(amount)
         finished, self._finished = self._finished, {}
-        for (model, status, error_kind, thinking), sums in finished.items():
-            self._requests.labels(model, status).inc(sums.requests)
+        for (api, model, status, error_kind, thinking), sums in finished.items():
+            self._requests.labels(api, model, status).inc(sums.requests)
             for kind in ("prompt", "completion", "reasoning", "cached"):
                 if tokens := getattr(sums, kind):
                     self._tokens.labels(model, kind).inc(tokens)
             if error_kind is not None:
-                self._errors.labels(model, error_kind).inc(sums.requests)
+                self._errors.labels(api, model, error_kind).inc(sums.requests)
             if thinking is not None:
                 asked, sent, observed = thinking
                 self._thinking.labels(model, asked or "none", sent or "none", observed).inc(sums.requests)

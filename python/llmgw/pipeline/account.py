@@ -44,12 +44,15 @@ class Account:
     """Why the request failed; an exchange's own kind of failure is in its report."""
     _committed: LedgerEntry | None = None
 
-    def __init__(self, gateway: "Gateway", client: "ClientWatch", *, request_id: str, key_id: int) -> None:
+    def __init__(
+        self, gateway: "Gateway", client: "ClientWatch", *, request_id: str, key_id: int, api: str
+    ) -> None:
         """Counts the request as in flight until `close`."""
         self._gateway = gateway
         self._client = client
         self._request_id = request_id
         self._key_id = key_id
+        self._api = api
         self._time_s = time.time()
         self._started_s = time.perf_counter()
         self._failures: list[tuple[str, str]] = []
@@ -139,6 +142,7 @@ class Account:
             first_event_s=None if first_event_s is None else first_event_s + self.earlier_s,
             attempts=self.attempts,
             attempt_errors=self._attempt_errors(),
+            api=self._api,
         )
 
     def _attempt_errors(self) -> str | None:

@@ -83,7 +83,7 @@ class Request:
             on_loss=self._abort,
             on_slow_body=self._ticket.arriving,
         )
-        self._account = Account(gateway, self._client, request_id=request_id, key_id=key.id)
+        self._account = Account(gateway, self._client, request_id=request_id, key_id=key.id, api=endpoint.api)
 
     async def run(self) -> None:
         """Serve the request, and settle its account whatever happens."""

@@ -116,3 +116,5 @@ class LedgerRow(Base):
     """Number of attempts; None in rows that are older than this column."""
     attempt_errors: Mapped[str | None]
     """The failures before the last attempt: `a: first_event_timeout, b: status 503`."""
+    api: Mapped[str | None]
+    """The endpoint's name (`pipeline.body.Endpoint`); None in rows that are older than this column."""
