@@ -11,7 +11,7 @@ use crate::support::{
     request, rest, start,
 };
 
-const FELL_SILENT: &str = "The upstream fell silent before the answer was complete.";
+const FELL_SILENT: &str = "The upstream fell silent before the answer was complete. Try again later.";
 const TOO_LONG: &str = "The answer took longer than the time allowed for this upstream.";
 
 #[tokio::test]
