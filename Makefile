@@ -42,7 +42,7 @@ export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test test-clients test-llama client-table lock-clients lint format fuzz faults soak bench bench-core bench-gateway wheel lock clean \
+.PHONY: help demo test test-clients test-agents test-agents-quick test-llama client-table lock-clients lint format fuzz faults soak bench bench-core bench-gateway wheel lock clean \
   check-toolchain check-cxx
 
 help: ## this list
@@ -63,6 +63,13 @@ test: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## every test, Rust and Python
 test-clients: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## real clients against a live gateway (docs/clients.md)
 	$(say) 'clients (the first time installs them, a few minutes)'
 	@$(BIN)/python -m tests.clients $(CLIENT_OPTIONS)
+
+test-agents: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## Claude Code, Codex and others against a live gateway (docs/agents.md)
+	$(say) 'agents (the first time installs them, a minute)'
+	@$(BIN)/python -m tests.agents $(AGENT_OPTIONS)
+
+test-agents-quick: ## the same with fewer providers
+	@$(MAKE) test-agents AGENT_OPTIONS=--quick
 
 client-table: ## the same, and writes what came out into docs/clients.md
 	@$(MAKE) test-clients CLIENT_OPTIONS=--write

@@ -35,16 +35,21 @@ NEW_PYTHON = (3, 12)
 
 def install() -> None:
     """Everything. RuntimeError says which step failed, and quotes it."""
+    install_agents()
     for name in VENVS:
         _venv(name)
     _venv(VIBE, python=_new_python())
-    node = SOURCES / "node"
-    _node_modules(NODE_FOLDER, "--omit=optional")
-    _node_modules(BUILT / "agents")  # some agents' programs are optional packages, one for each system
-    for program in node.glob("*.mjs"):  # beside node_modules, where Node looks for packages
-        shutil.copy(program, NODE_FOLDER)
     for name in GO_FOLDERS:
         _go(name)
+
+
+def install_agents() -> None:
+    """Node and what runs on it: the agents' programs, and the clients beside one of them."""
+    _venv("node")
+    _node_modules(NODE_FOLDER, "--omit=optional")
+    _node_modules(BUILT / "agents")  # some agents' programs are optional packages, one for each system
+    for program in (SOURCES / "node").glob("*.mjs"):  # beside node_modules, where Node looks for packages
+        shutil.copy(program, NODE_FOLDER)
 
 
 def lock() -> None:
