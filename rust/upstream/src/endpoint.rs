@@ -57,13 +57,21 @@ pub enum Heartbeat {
     Block,
     /// Without one, for readers of lines that take each blank line for the end of an event.
     Line,
+    /// An event, where the client's API has one for this.
+    Ping,
 }
 
 impl Heartbeat {
+    /// That of a request: where its API has none of its own, the comment that was `asked` for.
+    pub(crate) const fn of(context: &AnswerContext, asked: Self) -> Self {
+        if context.reply.has_pings() { Self::Ping } else { asked }
+    }
+
     pub(crate) const fn bytes(self) -> &'static [u8] {
         match self {
             Self::Block => b": keep-alive\n\n",
             Self::Line => b": keep-alive\n",
+            Self::Ping => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
         }
     }
 }
@@ -81,7 +89,7 @@ pub struct ExchangeRequest {
     /// A stream's client gets a comment whenever nothing has come for this long. The first one commits the stream: what
     /// fails afterwards is told in-band.
     pub heartbeat: Duration,
-    /// The form of that comment.
+    /// The form of that comment, where the client's API has no event of its own for it.
     pub heartbeat_form: Heartbeat,
     /// Lowers the upstream's own total timeout: what is left of it after earlier attempts.
     pub total: Option<Duration>,

@@ -90,7 +90,8 @@ impl<'task> Pump<'task> {
         if matches!(request.mode, AnswerMode::Stream { .. }) {
             deadlines.heartbeat = Some(started + heartbeat);
         }
-        Self { endpoint, shared, deadlines, heartbeat, heartbeat_form: request.heartbeat_form }
+        let heartbeat_form = Heartbeat::of(&request.context, request.heartbeat_form);
+        Self { endpoint, shared, deadlines, heartbeat, heartbeat_form }
     }
 
     async fn run(mut self, request: ExchangeRequest) -> Result<(), ExchangeError> {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use llmgw_core::answer::context::AnswerMode;
+use llmgw_core::api::messages;
 use llmgw_upstream::{ErrorKind, Exchange, Heartbeat, Upstream};
 use tokio::runtime::Handle;
 
@@ -45,6 +46,24 @@ async fn silence_is_filled_before_the_first_event_and_after_it() {
     peer.finish(&[&SECOND[20..], LAST].concat()).await;
     assert_eq!(word(&exchange).await, [SECOND, LAST, DONE].concat());
     assert_eq!(rest(&exchange).await, "");
+}
+
+#[tokio::test]
+async fn a_messages_client_hears_its_api_s_own_event() {
+    const PING: &str = "event: ping\ndata: {\"type\": \"ping\"}\n\n";
+    let asked = br#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"Hi"}]}"#;
+    for form in [Heartbeat::Block, Heartbeat::Line] {
+        let server = Server::start();
+        let mut request = request(STREAM);
+        request.heartbeat = SHORT / 4;
+        request.heartbeat_form = form;
+        request.context.reply = messages::convert(asked, None).unwrap().reply;
+        let exchange = Upstream::new(server.config()).unwrap().start(&Handle::current(), request);
+        let (mut peer, _) = server.request().await;
+        assert_eq!(block(&exchange).await, PING, "before the headers");
+        peer.begin(": comment\n\n").await;
+        assert_eq!(block(&exchange).await, PING, "before the first event");
+    }
 }
 
 /// A comment without its blank line belongs to the frame that follows it, so it must never come within one.
