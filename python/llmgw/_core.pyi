@@ -290,6 +290,9 @@ class PreparedRequest:
     @property
     def restored(self) -> int:
         """How many messages have got their reasoning back."""
+    @property
+    def dropped(self) -> list[str]:
+        """What of the client's request is not in this body, as `ChatRequest.dropped`."""
 
 @final
 class Upstream:

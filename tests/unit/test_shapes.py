@@ -116,7 +116,7 @@ def test_every_failure_of_messages_is_told_as_anthropic_does(
     (tmp_path / "llmgw.toml").write_text(CONFIG, "utf-8")
     config = load_config(tmp_path / "llmgw.toml")
     open_store(config.store.url).close()  # as `llmgw serve` does before its workers
-    reading(asked.get("read", ChatBody))
+    reading(asked.get("read", ChatBody.read))
 
     async def run() -> list[Message]:
         app = App(config)

@@ -13,7 +13,8 @@ from llmgw.asgi.types import Headers
 
 ANY: Final = "*"
 EXPOSED: Final = (
-    "x-request-id", "request-id", "x-llmgw-attempts", "x-llmgw-thinking", "retry-after", "x-should-retry",
+    "x-request-id", "request-id", "x-llmgw-attempts", "x-llmgw-thinking", "x-llmgw-dropped", "retry-after",
+    "x-should-retry",
 )  # fmt: skip
 """What an answer's headers say beyond those that a page may read anyway."""
 _METHODS: Final = b"GET, HEAD, POST"

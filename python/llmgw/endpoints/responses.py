@@ -7,6 +7,7 @@ from typing import Final
 from llmgw._core import ChatRequest
 from llmgw.access.key import Key
 from llmgw.endpoints.chat import ChatBody
+from llmgw.errors import responses_frame
 from llmgw.gateway import Gateway
 from llmgw.pipeline.body import Endpoint, scan
 
@@ -18,4 +19,4 @@ def read(pieces: Sequence[bytes], gateway: Gateway, key: Key) -> ChatBody:
     return ChatBody(scan(partial(ChatRequest.from_responses, seal=gateway.seal(key)), pieces))
 
 
-RESPONSES: Final = Endpoint("responses", read)
+RESPONSES: Final = Endpoint("responses", read, responses_frame)

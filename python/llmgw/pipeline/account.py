@@ -1,7 +1,9 @@
 """What is known of one request, for the ledger, the metrics and the response headers, as it becomes known."""
 
 import logging
+import re
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from llmgw.asgi.types import Headers
@@ -25,6 +27,9 @@ LEDGER_FAILED: Final = "ledger_failed"
 ATTEMPT_ERRORS_CHARS: Final = 2000
 """What an upstream says makes no row of the ledger longer."""
 _LEDGER_RETRY_AFTER_S: Final = 5
+MAX_DROPPED_CHARS: Final = 1024
+"""Of `x-llmgw-dropped`. A client may send any number of things that have no counterpart."""
+_NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
 class Account:
@@ -40,6 +45,8 @@ class Account:
     """What the attempts before the last one took, pauses included."""
     thinking_asked: str | None = None
     thinking_sent: str | None = None
+    dropped: Sequence[str] = ()
+    """What of the client's request was not sent to the last upstream, since its API has nothing like it."""
     error_kind: str | None = None
     """Why the request failed; an exchange's own kind of failure is in its report."""
     _committed: LedgerEntry | None = None
@@ -63,19 +70,22 @@ class Account:
         self.attempts += 1
         self.target = target
         self.thinking_asked, self.thinking_sent = prepared.thinking_asked, prepared.thinking_sent
+        self.dropped = prepared.dropped
 
     def failed_attempt(self, target: "Target", reason: str) -> None:
         """An attempt failed. `reason`: see `pipeline.failure`."""
         self._failures.append((target.name, reason))
 
     def headers(self) -> Headers:
-        """Once an upstream was asked: how often, and what the thinking switch came to."""
+        """Once an upstream was asked: how often, what the thinking switch came to, and what was left out."""
         if not self.attempts:
             return []
         headers = [(b"x-llmgw-attempts", b"%d" % self.attempts)]
         if self.thinking_asked is not None:
             thinking = f"{self.thinking_asked}; {self.thinking_sent}"
             headers.append((b"x-llmgw-thinking", thinking.encode("ascii")))
+        if self.dropped:
+            headers.append((b"x-llmgw-dropped", dropped_header(self.dropped)))
         return headers
 
     async def commit(self, report: "ExchangeReport") -> None:
@@ -148,6 +158,20 @@ class Account:
     def _attempt_errors(self) -> str | None:
         text = ", ".join(f"{upstream}: {reason}" for upstream, reason in self._failures)
         return text[:ATTEMPT_ERRORS_CHARS] or None
+
+
+def dropped_header(names: Sequence[str]) -> bytes:
+    """A list of names as the value of a header, cut between two of them: `tools.web_search, ...`."""
+    value = ""
+    for name in names:
+        listed = f"{value}, {_NOT_IN_A_NAME.sub('_', name)}" if value else _NOT_IN_A_NAME.sub("_", name)
+        if len(listed) > MAX_DROPPED_CHARS - len(_MORE):
+            return f"{value}{_MORE}".removeprefix(", ").encode("ascii")
+        value = listed
+    return value.encode("ascii")
+
+
+_MORE: Final = ", ..."
 
 
 def _duration(duration_s: float) -> str:

@@ -53,6 +53,7 @@ impl CompletionRequest {
                 provider: Arc::default(),
                 restored: 0,
                 reply: Reply::default(),
+                dropped: Arc::default(),
             })
         })
     }

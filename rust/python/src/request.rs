@@ -216,7 +216,7 @@ pub(crate) struct ChatRequest {
     request: core::ChatRequest,
     /// In which API's words the client is answered.
     pub(crate) reply: Reply,
-    dropped: Vec<String>,
+    dropped: Arc<[String]>,
 }
 
 #[pymethods]
@@ -224,7 +224,7 @@ impl ChatRequest {
     #[new]
     fn new(py: Python<'_>, body: Body<'_>) -> PyResult<Self> {
         let (body, request) = scanned(py, body, core::ChatRequest::scan)?;
-        Ok(Self { body, request, reply: Reply::default(), dropped: Vec::new() })
+        Ok(Self { body, request, reply: Reply::default(), dropped: Arc::default() })
     }
 
     #[staticmethod]
@@ -324,6 +324,7 @@ impl ChatRequest {
                 provider: Arc::clone(&route.provider),
                 restored: rewrite.restored,
                 reply: self.reply.clone(),
+                dropped: Arc::clone(&self.dropped),
             })
         })
     }
@@ -344,7 +345,7 @@ impl ChatRequest {
                 let Converted { chat, reply, dropped } =
                     convert(&without_mark(joined_body(&pieces)), seal.map(|seal| &seal.0))?;
                 let request = core::ChatRequest::scan(&chat)?;
-                Ok(Self { body: chat.into(), request, reply, dropped })
+                Ok(Self { body: chat.into(), request, reply, dropped: dropped.into() })
             });
             converted.map_err(|error| request_error(py, &error))
         })
@@ -391,6 +392,8 @@ pub(crate) struct PreparedRequest {
     pub(crate) provider: Arc<str>,
     pub(crate) restored: usize,
     pub(crate) reply: Reply,
+    /// What a conversion left out of this body.
+    pub(crate) dropped: Arc<[String]>,
 }
 
 #[pymethods]
@@ -423,5 +426,10 @@ impl PreparedRequest {
     #[getter]
     fn restored(&self) -> usize {
         self.restored
+    }
+
+    #[getter]
+    fn dropped(&self) -> Vec<&str> {
+        self.dropped.iter().map(String::as_str).collect()
     }
 }
