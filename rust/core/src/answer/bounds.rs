@@ -37,6 +37,10 @@ pub const MAX_FINISH_REASON_BYTES: usize = 64;
 /// Lists within lists of content parts, where text is looked for. Mistral's reasoning is a list within a list.
 pub const MAX_PART_DEPTH: usize = 4;
 
+/// An answer of the Responses API, whose last event repeats all of it: so it is kept until then. A million tokens have about
+/// 4 MB.
+pub const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
+
 /// Which of the caps an answer has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Excess {
@@ -55,6 +59,8 @@ pub enum Excess {
     Usage,
     /// [`MAX_EXTRAS`]
     Extras,
+    /// [`MAX_RESPONSE_BYTES`]
+    Response,
 }
 
 impl Excess {
@@ -73,6 +79,9 @@ impl Excess {
             Self::Usage => format!("The upstream's usage has more than {MAX_USAGE_BYTES} bytes."),
             Self::Extras => {
                 format!("The upstream's answer has more than {MAX_EXTRAS} members that are not known here.")
+            }
+            Self::Response => {
+                format!("The upstream's answer has more than {MAX_RESPONSE_BYTES} bytes of items.")
             }
         }
     }
