@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterator
 
 import httpx2
 import pytest
+from anthropic import Anthropic
 from openai import AsyncOpenAI, OpenAI
 
 from tests.support.gateway import Gateway, config_text
@@ -81,6 +82,16 @@ def openai_client(gateway: Gateway) -> Iterator[OpenAI]:
     http_client = httpx2.Client(transport=ValidatedTransport2(), trust_env=False)
     with OpenAI(
         api_key=gateway.key, base_url=f"{gateway.url}/v1", max_retries=0, http_client=http_client
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def anthropic_client(gateway: Gateway) -> Iterator[Anthropic]:
+    """Anthropic's SDK, likewise."""
+    http_client = httpx2.Client(transport=ValidatedTransport2(), trust_env=False)
+    with Anthropic(
+        api_key=gateway.key, base_url=gateway.url, max_retries=0, http_client=http_client
     ) as client:
         yield client
 

@@ -1,7 +1,7 @@
 """The ASGI application: which endpoint a path belongs to, who may call it, and what an exception becomes.
 
-Every path needs a key but `/healthz`, `/readyz` and `/metrics`; a path that does not exist needs one too, so
-that a stranger learns nothing.
+Every path needs a key but those of `OPERATIONS`; a path that does not exist needs one too, so that a stranger
+learns nothing.
 """
 
 import asyncio
@@ -153,6 +153,8 @@ class App:
         key = await self._authenticate(gateway, fields)
         endpoint = ENDPOINTS.get(path)
         if endpoint is not None:
+            if path == RESPONSES_PATH and scope["method"] == "GET":
+                raise ApiError("websocket_unsupported", "Responses come over HTTP: POST /v1/responses.")
             _allow(scope, "POST")
             request = Request(
                 gateway,
@@ -166,7 +168,7 @@ class App:
             )
             await request.run()
             return
-        body = models.look_up(gateway, path, key)
+        body = models.look_up(gateway, path, key, query=scope["query_string"], fields=fields)
         _allow(scope, *_READ)
         with AnswerWatch(gateway.clients, scope, responder):
             await responder.whole(200, [JSON], body)

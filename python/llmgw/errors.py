@@ -73,6 +73,7 @@ ERRORS: Final[dict[str, ErrorSpec]] = {
     "request_timeout": ErrorSpec(408, "invalid_request_error", retriable=True),
     "body_too_large": ErrorSpec(413, "invalid_request_error", retriable=False),
     "unsupported_encoding": ErrorSpec(415, "invalid_request_error", retriable=False),
+    "websocket_unsupported": ErrorSpec(426, "invalid_request_error", retriable=False),
     "head_too_large": ErrorSpec(431, "invalid_request_error", retriable=False),
     "rate_limit_exceeded": ErrorSpec(429, "rate_limit_error", retriable=True),
     "upstream_rate_limited": ErrorSpec(429, "rate_limit_error", retriable=True),

@@ -17,6 +17,7 @@ from tests.support.simulator import SimulatorProcess
 
 HI = b'"messages":[{"role":"user","content":"Hi"}]'
 CHAT = "/v1/chat/completions"
+CHAT_IS = "Completions are at POST /v1/chat/completions."
 
 
 def send(gateway: Gateway, method: str, path: str, headers: dict[str, str], content: bytes = b"") -> Answer:
@@ -456,9 +457,12 @@ def test_bytes_that_are_no_http(gateway: Gateway) -> None:
     ("method", "path", "told"),
     [
         ("POST", "/v1/embeddings", "does not serve embeddings (/v1/embeddings)"),
-        ("POST", "/v1/responses", "does not serve OpenAI's Responses API (/v1/responses)"),
-        ("GET", "/v1/responses/resp_1", "does not serve OpenAI's Responses API"),
-        ("POST", "/v1/messages/count_tokens", "does not serve Anthropic's Messages API"),
+        ("POST", "/v1/responses/compact", "does not serve compaction of responses (/v1/responses/compact)"),
+        ("GET", "/v1/responses/resp_1", "does not serve stored responses (/v1/responses)"),
+        ("DELETE", "/v1/responses/resp_1", "does not serve stored responses"),
+        ("POST", "/v1/messages/batches", "does not serve batches of messages (/v1/messages/batches)"),
+        ("GET", "/v1/messages/batches/msgbatch_1", "does not serve batches of messages"),
+        ("POST", "/v1/messages/nothing", "There is no such path."),
         ("POST", "/v1/messagesx", "There is no such path."),
         ("GET", "/v1/nothing", "There is no such path."),
     ],
@@ -470,4 +474,35 @@ def test_a_path_of_another_api_says_what_is_not_served(
     assert answer.status_code == 404
     message = answer.json()["error"]["message"]
     assert told in message
-    assert message.endswith("Completions are at POST /v1/chat/completions.")
+    where = "Messages are at POST /v1/messages." if "/messages/" in path else CHAT_IS
+    assert message.endswith(where)
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("GET", {}, 426),
+        ("GET", {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}, 426),
+        ("HEAD", {}, 405),
+        ("PUT", {}, 405),
+        ("DELETE", {}, 405),
+    ],
+)
+def test_responses_over_a_websocket(
+    gateway: Gateway, method: str, headers: dict[str, str], status: int
+) -> None:
+    """Codex asks for one first, and goes on over HTTP at once where the answer is a 426."""
+    path = "/v1/responses"
+    answer = send(gateway, method, path, {**gateway.headers(), **headers})
+    assert answer.status == status
+    assert "upgrade" not in answer.headers
+    if method != "HEAD":
+        expect(answer, status, "websocket_unsupported" if status == 426 else "method_not_allowed")
+    assert send(gateway, method, path, headers).status == 401, "a wrong key is told first"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_hello_needs_no_key(gateway: Gateway, method: str) -> None:
+    answer = send(gateway, method, "/api/hello", {})
+    assert (answer.status, answer.body) == (200, b'{"message":"hello"}' if method == "GET" else b"")
+    assert send(gateway, "POST", "/api/hello", {}).status == 405

@@ -82,7 +82,7 @@ def post(gateway: Gateway, content: bytes, headers: bytes = b"") -> tuple[int, d
     return raw(gateway, head + content)
 
 
-OPEN = ["/healthz", "/readyz", "/metrics"]
+OPEN = ["/healthz", "/readyz", "/metrics", "/api/hello"]
 SAME_PATH = [b"%s", b"%s?x=1", b"http://elsewhere%s", b"https://user@elsewhere:1%s?x"]
 """Spellings that RFC 9110 and RFC 9112 make the same path."""
 

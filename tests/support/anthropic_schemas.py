@@ -30,6 +30,8 @@ def components() -> dict[str, Any]:
     document = json.loads(load_spec_path("anthropic", "official").read_text("utf-8"))
     found: dict[str, Any] = document["components"]["schemas"]
     found[ERROR]["properties"]["error"]["oneOf"].append(_TOO_LARGE)
+    # The SDK of today has it, the document in the package does not yet.
+    found[MODEL]["properties"]["lifecycle"] = {"enum": ["active", "deprecated", "retired"]}
     for name in OURS:
         found[name]["additionalProperties"] = False
     return found

@@ -139,6 +139,7 @@ def test_every_failure_of_messages_is_told_as_anthropic_does(
             "http_version": "1.1",
             "method": asked.get("method", "POST"),
             "path": asked.get("path", "/v1/messages"),
+            "query_string": b"",
             "headers": [*hosts, *keys, *given],
         }
         await app(scope, receive, send)

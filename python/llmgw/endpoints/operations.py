@@ -1,4 +1,7 @@
-"""`GET /healthz`, `/readyz` and `/metrics`: for the operator's programs, without a key."""
+"""`GET /healthz`, `/readyz` and `/metrics`: for the operator's programs, without a key.
+
+And `GET /api/hello`, with which Claude Code finds out whether it is connected, before it has a key.
+"""
 
 import json
 from typing import Final
@@ -11,6 +14,7 @@ from llmgw.observe.metrics import CONTENT_TYPE
 HEALTHZ: Final = "/healthz"
 READYZ: Final = "/readyz"
 METRICS: Final = "/metrics"
+HELLO: Final = "/api/hello"
 
 
 async def healthz(gateway: Gateway, scope: Scope, responder: Responder) -> None:  # noqa: ARG001
@@ -42,6 +46,11 @@ async def metrics(gateway: Gateway, scope: Scope, responder: Responder) -> None:
     await responder.whole(200, [(b"content-type", CONTENT_TYPE.encode("ascii"))], body)
 
 
+async def hello(gateway: Gateway, scope: Scope, responder: Responder) -> None:  # noqa: ARG001
+    """As Anthropic's own server says it."""
+    await responder.whole(200, [JSON], b'{"message":"hello"}')
+
+
 def _asks_for(query: bytes, name: bytes) -> bool:
     """True if a query has this parameter. Bytes are compared as they are: a stranger may send any."""
     return any(pair.partition(b"=")[0] == name for pair in query.split(b"&"))
@@ -55,4 +64,4 @@ async def _report(responder: Responder, *, problems: list[str], warnings: list[s
     await responder.whole(503 if problems else 200, [JSON], json.dumps(report).encode())
 
 
-OPERATIONS: Final = {HEALTHZ: healthz, READYZ: readyz, METRICS: metrics}
+OPERATIONS: Final = {HEALTHZ: healthz, READYZ: readyz, METRICS: metrics, HELLO: hello}

@@ -5,7 +5,8 @@ catalog says null. Every object is rendered once, at the start.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from llmgw.access.key import Key
@@ -22,10 +23,13 @@ class Catalog:
     def __init__(self, config: Config, dialects: Mapping[str, str]) -> None:
         """`dialects`: the thinking dialect of each model id, as `_core.Route.dialect` says."""
         self._models: dict[str, bytes] = {}
+        self._anthropic: dict[str, bytes] = {}
         self._entries: dict[str, bytes] = {}
         for model in config.models:
             self._models[model.id] = _json(_model_object(model, config.created_s))
+            self._anthropic[model.id] = _json(_anthropic_object(model, config.created_s))
             self._entries[model.id] = _json(_entry(model, dialects[model.id]))
+        self._ids = tuple(self._models)
         self._all_models = _list(self._models.values())
         self._all_entries = _list(self._entries.values())
 
@@ -38,6 +42,21 @@ class Catalog:
     def model(self, model_id: str) -> bytes:
         """OpenAI's model object. Raises KeyError: ask the router first."""
         return self._models[model_id]
+
+    def ids(self, key: Key) -> Sequence[str]:
+        """The models that the key may use, in their order."""
+        return self._ids if key.models is None else tuple(filter(key.may_use, self._ids))
+
+    def anthropic_models(self, ids: Sequence[str], has_more: bool) -> bytes:  # noqa: FBT001  (see Page)
+        """A page of Anthropic's list."""
+        first_id, last_id = (ids[0], ids[-1]) if ids else (None, None)
+        data = b",".join(self._anthropic[model_id] for model_id in ids)
+        about = _json({"has_more": has_more, "first_id": first_id, "last_id": last_id})
+        return b'{"data":[%b],%b' % (data, about[1:])
+
+    def anthropic_model(self, model_id: str) -> bytes:
+        """Anthropic's model object. Raises KeyError: ask the router first."""
+        return self._anthropic[model_id]
 
     def entries(self, key: Key) -> bytes:
         """The catalog entries of the models that the key may use."""
@@ -62,6 +81,20 @@ def _model_object(model: ModelConfig, created_s: int) -> dict[str, Any]:
     facts["modalities"] = {"input": taken, "output": given}
     facts["architecture"] = {"input_modalities": taken, "output_modalities": given}
     return facts
+
+
+def _anthropic_object(model: ModelConfig, created_s: int) -> dict[str, Any]:
+    """What Anthropic says of a model, as far as the config knows it; its capabilities are not told."""
+    return {
+        "type": "model",
+        "id": model.id,
+        "display_name": model.id,
+        "created_at": datetime.fromtimestamp(created_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "lifecycle": "active",
+        "max_input_tokens": model.context_window,
+        "max_tokens": model.max_output_tokens,
+        "capabilities": None,
+    }
 
 
 def _entry(model: ModelConfig, dialect: str) -> dict[str, Any]:
