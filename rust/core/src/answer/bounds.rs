@@ -22,6 +22,9 @@ pub const MAX_CALL_NAME_BYTES: usize = 1024 * 1024;
 /// The usage of an answer, which is kept until its end, with what is around it in its chunk.
 pub const MAX_USAGE_BYTES: usize = 64 * 1024;
 
+/// What waits while the arguments of another tool call are not whole, where an API has one block open at a time.
+pub const MAX_WAITING_BYTES: usize = 1024 * 1024;
+
 /// What an event may grow by where bytes that are not UTF-8 are replaced.
 pub const MAX_REPLACED_BYTES: usize = 64 * 1024;
 
@@ -61,6 +64,8 @@ pub enum Excess {
     Extras,
     /// [`MAX_RESPONSE_BYTES`]
     Response,
+    /// [`MAX_WAITING_BYTES`]
+    Waiting,
 }
 
 impl Excess {
@@ -77,6 +82,11 @@ impl Excess {
                 format!("The upstream's finish reason has more than {MAX_HELD_REASON_BYTES} bytes.")
             }
             Self::Usage => format!("The upstream's usage has more than {MAX_USAGE_BYTES} bytes."),
+            Self::Waiting => {
+                format!(
+                    "The upstream's answer has more than {MAX_WAITING_BYTES} bytes behind a tool call that is not complete."
+                )
+            }
             Self::Extras => {
                 format!("The upstream's answer has more than {MAX_EXTRAS} members that are not known here.")
             }

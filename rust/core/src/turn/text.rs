@@ -36,7 +36,7 @@ impl Pieces {
 }
 
 /// Where a high surrogate begins that a string ends with.
-fn half_at_end(raw: &[u8]) -> Option<usize> {
+pub(crate) fn half_at_end(raw: &[u8]) -> Option<usize> {
     let at = raw.len().checked_sub(ESCAPED_UNIT_BYTES)?;
     let high = matches!(raw[at..], [b'\\', b'u', b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', _, _]);
     let escaped = || raw[..at].iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1;

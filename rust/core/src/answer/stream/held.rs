@@ -76,15 +76,15 @@ fn is_without_rule(key: &[u8]) -> bool {
 
 /// How far the arguments of a call have come. They are JSON; a text that is not is never whole.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Arguments {
-    pub(super) progress: Progress,
+pub(crate) struct Arguments {
+    pub(crate) progress: Progress,
     depth: usize,
     inside: Inside,
 }
 
 /// See [`Arguments`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(crate) enum Progress {
     /// Nothing has come.
     #[default]
     None,
@@ -117,7 +117,7 @@ impl Arguments {
     }
 
     /// `text` is JSON inside of a JSON string, so each of its own escapes has two backslashes.
-    fn read(&mut self, text: &[u8]) {
+    pub(crate) fn read(&mut self, text: &[u8]) {
         let mut rest = text;
         while !rest.is_empty() {
             let (byte, length) = unescaped(rest);

@@ -36,6 +36,7 @@ use crate::spare;
 use crate::sse::{Event, Item, Parser, SseLimits};
 
 pub(crate) use calls::{kind_to_set, new_call_id, set_arguments, write_arguments};
+pub(crate) use held::{Arguments as ArgumentsRead, Progress};
 pub use shape::{ChatChoice, ChoiceRules, Course, Finish};
 
 const FRAME_HEAD: &[u8] = b"data: ";

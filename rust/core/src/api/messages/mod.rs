@@ -5,7 +5,6 @@
 //! * [`signature`]: what our signature of a thinking block says, written by the one and read by the other.
 
 mod request;
-#[allow(dead_code, reason = "writer and request come to use it")]
 mod signature;
 mod writer;
 

@@ -16,6 +16,7 @@ const SHOWN: u8 = b'd';
 const OMITTED: u8 = b't';
 
 /// What a signature of ours says of the block that it came back with.
+#[allow(dead_code, reason = "the request's conversion is to read it")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Signed {
     /// The block's text is what we showed.
@@ -26,6 +27,7 @@ pub(super) enum Signed {
     Omitted(Vec<u8>),
 }
 
+#[allow(dead_code, reason = "the request's conversion is to read it")]
 impl Signed {
     /// Read a signature; both texts are still escaped. None where it is not ours, or not this client's.
     pub(super) fn read(seal: &Seal, signature: &[u8], thinking: &[u8]) -> Option<Self> {
