@@ -70,6 +70,24 @@ def test_a_page_of_any_origin_where_all_are_allowed(any_gateway: Gateway) -> Non
         assert (seen.status, json.loads(seen.body)["object"]) == (200, "chat.completion")
 
 
+@pytest.mark.parametrize(("key", "status"), [(None, 200), ("sk-gtw-wrong", 401)])
+def test_a_page_with_anthropic_s_sdk_in_it(open_gateway: Gateway, key: str | None, status: int) -> None:
+    """Its headers may be sent, and those that it reads are shown."""
+    given = {
+        "x-api-key": key or open_gateway.key,
+        "anthropic-version": "2023-06-01",
+        "anthropic-beta": "context-1m-2025-08-07",
+        "anthropic-dangerous-direct-browser-access": "true",
+        "x-stainless-lang": "js",
+        "x-stainless-retry-count": "0",
+        "x-stainless-timeout": "600",
+        "x-app": "cli",
+    }
+    seen = Page(HOME, open_gateway.client).fetch("/v1/models", headers=given)
+    assert (seen.status, "has_more" in json.loads(seen.body)) == (status, status == 200)
+    assert seen.headers["request-id"] == seen.headers["x-request-id"]
+
+
 LIMITED = {"simulate": {"status": 429, "retry_after_s": 7}}
 
 
