@@ -110,3 +110,11 @@ fn every_recording_merges_into_what_its_frames_say() {
         }
     }
 }
+
+#[test]
+fn every_recording_as_a_response_says_what_its_frames_say() {
+    for (name, stream) in recordings() {
+        eprintln!("{name}");
+        llmgw_oracles::responses_answer::check(&stream);
+    }
+}

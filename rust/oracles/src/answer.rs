@@ -66,15 +66,16 @@ pub(crate) fn is_any_event_ambiguous(input: &[u8]) -> bool {
 
 /// What was said of one choice.
 #[derive(Debug, Default, PartialEq)]
-struct Said {
-    content: String,
-    reasoning: String,
-    calls: Vec<[String; 3]>,
-    finish_reason: String,
+pub(crate) struct Said {
+    pub(crate) content: String,
+    pub(crate) reasoning: String,
+    /// Id, name and arguments of each.
+    pub(crate) calls: Vec<[String; 3]>,
+    pub(crate) finish_reason: String,
 }
 
 /// What a client makes of a stream. None where it holds what `serde_json` can't read: half a surrogate pair.
-fn said(frames: &[String]) -> Option<BTreeMap<u64, Said>> {
+pub(crate) fn said(frames: &[String]) -> Option<BTreeMap<u64, Said>> {
     let mut choices = BTreeMap::<u64, Said>::new();
     let string = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     for frame in frames.iter().filter(|frame| *frame != "[DONE]") {

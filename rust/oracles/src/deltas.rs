@@ -28,7 +28,7 @@ impl Script<'_> {
 
 /// The stream of these choices. An empty text among the options of a member means that it is absent. Quotes are single
 /// ones until the end.
-fn compose(choices: &[u8]) -> Vec<u8> {
+pub(crate) fn compose(choices: &[u8]) -> Vec<u8> {
     let mut script = Script(choices.iter());
     let mut output = String::new();
     while !script.is_over() {

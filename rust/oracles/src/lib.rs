@@ -22,6 +22,7 @@ mod cost;
 mod deltas;
 pub mod raw;
 mod request;
+pub mod responses_answer;
 pub mod rules;
 mod sse;
 
@@ -30,13 +31,14 @@ pub use completions::completions;
 pub use cost::{Counting, cost};
 pub use deltas::deltas;
 pub use request::{request, rewrite};
+pub use responses_answer::responses_answer;
 pub use sse::sse;
 
 /// A name, and what must hold.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them. The name is that of the fuzz target and of the folder in `tests/corpus/fuzz`.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("sse", sse),
     ("request", request),
     ("rewrite", rewrite),
@@ -46,6 +48,7 @@ pub const TARGETS: [Target; 9] = [
     ("clean", clean),
     ("completions", completions),
     ("cost", cost),
+    ("responses_answer", responses_answer),
 ];
 
 /// A linear congruential generator, with Knuth's constants: the same numbers from the same seed.

@@ -169,6 +169,8 @@ fn ascii_of(digits: &[u8]) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::api::responses::tools::CUSTOM_PARAMETER;
     use crate::json::Text;
@@ -213,6 +215,45 @@ mod tests {
             for cut in (0..=arguments.len()).filter(|cut| arguments.is_char_boundary(*cut)) {
                 assert_eq!(read(arguments, cut), expected, "{name}, cut at {cut}");
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_back_however_it_is_spelled_and_cut(
+            text in any::<String>(),
+            spelling in proptest::collection::vec(any::<u8>(), 1..8),
+        ) {
+            let mut spelling = spelling.into_iter().cycle();
+            let mut inner = Vec::new();
+            for character in text.chars() {
+                spell(character, spelling.next().unwrap_or_default(), &mut inner);
+            }
+            let arguments = format!("{{\"input\":\"{}\"}}", String::from_utf8(inner).unwrap());
+            let (mut reader, mut read, mut piece) = (InputReader::default(), Vec::new(), Vec::new());
+            for character in arguments.chars() {
+                let choice = spelling.next().unwrap_or_default();
+                spell(character, choice, &mut piece);
+                if choice & 4 == 4 {
+                    reader.feed(&piece, &mut read);
+                    piece.clear();
+                }
+            }
+            reader.feed(&piece, &mut read);
+            reader.finish(&mut read);
+            prop_assert_eq!(&*Text::new(&read).decode(), &text);
+        }
+    }
+
+    /// One character in a JSON string: as a number where the choice says so, else as short as can be.
+    fn spell(character: char, choice: u8, output: &mut Vec<u8>) {
+        if choice & 1 == 1 {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                output.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+            }
+        } else {
+            write_escaped(character.encode_utf8(&mut [0; 4]).as_bytes(), output);
         }
     }
 
