@@ -230,7 +230,10 @@ impl ChatRequest {
     #[staticmethod]
     #[pyo3(signature = (body, *, seal=None))]
     fn from_messages(py: Python<'_>, body: Body<'_>, seal: Option<&Seal>) -> PyResult<Self> {
-        Self::converted(py, body, seal, messages::convert)
+        let convert = |body: &[u8], seal: Option<&CoreSeal>| {
+            messages::convert(body, messages::Options { seal, keeps_marks: false })
+        };
+        Self::converted(py, body, seal, convert)
     }
 
     #[staticmethod]
@@ -336,15 +339,21 @@ impl ChatRequest {
         py: Python<'_>,
         body: Body<'_>,
         seal: Option<&Seal>,
-        convert: fn(&[u8], Option<&CoreSeal>) -> Result<Converted, RequestError>,
+        convert: impl Fn(&[u8], Option<&CoreSeal>) -> Result<Converted, RequestError> + Sync,
     ) -> PyResult<Self> {
         guard(|| {
             let pieces = body.pieces();
             let size = pieces.iter().map(|piece| piece.len()).sum();
             let converted = without_gil_if_large(py, size, || {
-                let Converted { chat, reply, dropped } =
+                let Converted { chat, reply, dropped, media } =
                     convert(&without_mark(joined_body(&pieces)), seal.map(|seal| &seal.0))?;
-                let request = core::ChatRequest::scan(&chat)?;
+                let mut request = core::ChatRequest::scan(&chat)?;
+                // A client is told of places in its own body.
+                for (modality, place) in &mut request.media {
+                    if let Some((_, own)) = media.iter().find(|(known, _)| known == modality) {
+                        place.clone_from(own);
+                    }
+                }
                 Ok(Self { body: chat.into(), request, reply, dropped: dropped.into() })
             });
             converted.map_err(|error| request_error(py, &error))

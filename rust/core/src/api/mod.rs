@@ -8,10 +8,12 @@
 
 pub mod completions;
 pub mod convert;
+mod dropped;
 pub mod frames;
 pub mod messages;
 pub mod reply;
 pub mod responses;
+mod words;
 
 use crate::answer::completion::{self, Cleaned};
 use crate::answer::context::{AnswerContext, AnswerMode};

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::request::media::Modality;
+
 use super::messages::MessagesReply;
 use super::responses::ResponsesReply;
 
@@ -35,4 +37,7 @@ pub struct Converted {
     /// What of the request has no counterpart in a chat body and was left out, each kind once, in the order of appearance:
     /// `tools.web_search_20250305`, `input.web_search_call`. ASCII letters, digits, `.`, `_`, `-`.
     pub dropped: Vec<String>,
+    /// What its content parts hold beside text, and where in the client's own body the first of each kind is. Of a kind that
+    /// is not listed, the place in the chat body is the best that is known.
+    pub media: Vec<(Modality, String)>,
 }

@@ -50,6 +50,14 @@ impl<'a> Scanner<'a> {
         Self { input, position: value.span.start, depth: 0 }
     }
 
+    /// Consume the next value as if it were in one container more: so deep it comes to be.
+    pub(crate) fn value_one_deeper(&mut self) -> Result<Value, JsonError> {
+        self.depth += 1;
+        let value = self.value();
+        self.depth -= 1;
+        value
+    }
+
     /// The input, with the lifetime of the input.
     #[must_use]
     pub const fn input(&self) -> &'a [u8] {
@@ -221,7 +229,7 @@ impl<'a> Scanner<'a> {
         if self.next_byte()? != bracket {
             return self.error(JsonErrorKind::UnexpectedByte);
         }
-        if self.depth == MAX_DEPTH {
+        if self.depth >= MAX_DEPTH {
             return self.error(JsonErrorKind::TooDeep);
         }
         self.depth += 1;

@@ -56,6 +56,17 @@ impl<'a> Text<'a> {
         self.raw.len() > other.len() && self.decodes_to(other)
     }
 
+    /// Whether the text, its escapes read, begins with `start`.
+    #[must_use]
+    pub fn starts_with(self, start: &str) -> bool {
+        let begin = &self.raw[..self.raw.len().min(start.len())];
+        if !begin.contains(&b'\\') {
+            return begin == start.as_bytes();
+        }
+        // No escape of one character is longer than six bytes.
+        Self::new(&self.raw[..self.raw.len().min(6 * start.len())]).decode().starts_with(start)
+    }
+
     // Apart, so that comparing with a constant, which nearly always settles it, is small enough to be inlined.
     #[cold]
     fn decodes_to(self, other: &str) -> bool {

@@ -135,7 +135,7 @@ pub(crate) struct TopLevel {
 }
 
 impl TopLevel {
-    const fn field(&self, field: Field) -> Option<Member> {
+    pub(crate) const fn field(&self, field: Field) -> Option<Member> {
         self.fields[field as usize]
     }
 

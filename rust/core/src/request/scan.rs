@@ -60,7 +60,7 @@ pub(super) const FIELDS: [(Field, &str); 20] = [
 ];
 
 /// What a chat-completions body has.
-pub(super) const CHAT: [Field; 19] = [
+pub(crate) const CHAT: [Field; 19] = [
     Field::Model,
     Field::Messages,
     Field::MaxTokens,
@@ -84,20 +84,34 @@ pub(super) const CHAT: [Field; 19] = [
 
 impl Field {
     /// The field of this name.
-    pub(super) fn named(name: &[u8]) -> Option<Self> {
+    pub(crate) fn named(name: &[u8]) -> Option<Self> {
         FIELDS.iter().find(|(_, known)| known.as_bytes() == name).map(|&(field, _)| field)
     }
 
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         FIELDS[self as usize].1
     }
 }
 
 /// What stops a scan, before it is worded.
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     Json(JsonError),
-    NoObject { offset: usize },
-    Field { code: RequestErrorCode, param: String, rule: String, offset: usize },
+    NoObject {
+        offset: usize,
+    },
+    Field {
+        code: RequestErrorCode,
+        param: String,
+        rule: String,
+        offset: usize,
+    },
+    /// Of what is at the offset, or of a member of it. Its path is looked for when the error is worded.
+    Place {
+        code: RequestErrorCode,
+        member: Option<&'static str>,
+        rule: &'static str,
+        offset: usize,
+    },
 }
 
 impl From<JsonError> for Refusal {
@@ -115,6 +129,23 @@ impl Refusal {
             rule: format!("must be {expected}"),
             offset,
         }
+    }
+
+    /// The value at this offset has another type than `rule` says (`must be a string`).
+    pub(crate) const fn wrong_type(rule: &'static str, offset: usize) -> Self {
+        Self::Place { code: RequestErrorCode::InvalidType, member: None, rule, offset }
+    }
+
+    /// The object at this offset lacks a member.
+    pub(crate) const fn lacks(member: &'static str, offset: usize) -> Self {
+        let code = RequestErrorCode::MissingField;
+        Self::Place { code, member: Some(member), rule: "is required", offset }
+    }
+
+    /// A member comes a second time; its key is at this offset.
+    pub(crate) const fn twice(member: &'static str, offset: usize) -> Self {
+        let code = RequestErrorCode::DuplicateField;
+        Self::Place { code, member: Some(member), rule: "must not be given twice", offset }
     }
 
     pub(super) fn missing(field: Field, rule: impl Into<String>, offset: usize) -> Self {
@@ -136,8 +167,14 @@ impl Refusal {
         }
     }
 
-    fn into_error(self, body: &[u8]) -> RequestError {
+    /// In words, for the client. `body` is what was scanned.
+    pub(crate) fn into_error(self, body: &[u8]) -> RequestError {
         match self {
+            Self::Place { code, member, rule, offset } => {
+                let path = path_at(body, offset).into_iter().chain(member.map(str::to_owned));
+                let param = path.collect::<Vec<_>>().join(".");
+                Self::Field { code, param, rule: rule.to_owned(), offset }.into_error(body)
+            }
             Self::Field { code, param, rule, offset } => {
                 RequestError { code, message: format!("`{param}` {rule}."), param: Some(param), offset }
             }
@@ -188,7 +225,7 @@ pub(crate) fn scan(
 
 impl ChatRequest {
     /// Before anything has been read.
-    const fn empty(known: &'static [Field]) -> Self {
+    pub(crate) const fn empty(known: &'static [Field]) -> Self {
         Self {
             model: String::new(),
             stream: false,
@@ -234,7 +271,7 @@ impl ChatRequest {
     }
 
     /// Read one member of the body.
-    fn read_member(&mut self, scanner: &mut Scanner<'_>, key: &Key<'_>) -> Result<(), Refusal> {
+    pub(crate) fn read_member(&mut self, scanner: &mut Scanner<'_>, key: &Key<'_>) -> Result<(), Refusal> {
         let Some(field) = self.top.named(&key.text.key()) else {
             self.top.unknown_fields += 1;
             return self.read_unknown(scanner, key);

@@ -57,7 +57,7 @@ async fn a_messages_client_hears_its_api_s_own_event() {
         let mut request = request(STREAM);
         request.heartbeat = SHORT / 4;
         request.heartbeat_form = form;
-        request.context.reply = messages::convert(asked, None).unwrap().reply;
+        request.context.reply = messages::convert(asked, messages::Options::default()).unwrap().reply;
         let exchange = Upstream::new(server.config()).unwrap().start(&Handle::current(), request);
         let (mut peer, _) = server.request().await;
         assert_eq!(block(&exchange).await, PING, "before the headers");

@@ -11,7 +11,7 @@ mod writer;
 use crate::named_enum;
 use crate::seal::Seal;
 
-pub use request::convert;
+pub use request::{Options, convert};
 pub use writer::MessagesWriter;
 
 /// What the answer needs to know of the request.

@@ -46,5 +46,10 @@ pub fn convert(body: &[u8], seal: Option<&Seal>) -> Result<Converted, RequestErr
         tools: ToolNames::default(),
         echo: NO_ECHO.to_vec(),
     };
-    Ok(Converted { chat: body.to_vec(), reply: Reply::Responses(Arc::new(reply)), dropped: Vec::new() })
+    Ok(Converted {
+        chat: body.to_vec(),
+        reply: Reply::Responses(Arc::new(reply)),
+        dropped: Vec::new(),
+        media: Vec::new(),
+    })
 }
