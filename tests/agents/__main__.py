@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from tests.agents import session
+from tests.agents import recordings, session
 from tests.agents.agents import agents
 from tests.agents.judge import judge
 from tests.agents.provider import AgentProviders
@@ -30,20 +30,53 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.agents", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="each task before one or two providers only")
     parser.add_argument("--only", metavar="TEXT", default="", help="only sessions whose name contains this")
+    parser.add_argument(
+        "--write", action="store_true", help="write recordings and docs (needs every session)"
+    )
     options = parser.parse_args()
-    install_agents()
-    chosen = [job for job in jobs(agents(), quick=options.quick) if options.only in job.name]
+    if options.write and (options.quick or options.only):
+        parser.error("what is written is of all sessions")
     begun_s = time.monotonic()
-    runs = run_all(chosen)
-    failed = 0
-    for run in runs:
-        for cell, faults in judge(run).items():
-            failed += bool(faults)
-            print(f"{'FAIL' if faults else 'pass'} {run.job.name} {cell} ({run.took_s:.1f} s)")
-            for fault in faults:
-                print(f"     {fault}")
-    print(f"{len(runs)} sessions, {failed} cells failed, {time.monotonic() - begun_s:.0f} s")
-    return 1 if failed else 0
+    install_agents()
+    installed_s = time.monotonic()
+    runs = run_all([job for job in jobs(agents(), quick=options.quick) if options.only in job.name])
+    failed = sum(map(_report, runs))
+    stale = _keep(runs, write=options.write)
+    took_s = time.monotonic() - installed_s
+    print(
+        f"{len(runs)} sessions, {failed} failed; {installed_s - begun_s:.0f} s of installing, {took_s:.0f} s"
+    )
+    return 1 if failed or stale else 0
+
+
+def _report(run: Run) -> bool:
+    """Print what came of a session. True if anything is wrong."""
+    cells = judge(run)
+    faults = list(dict.fromkeys(fault for found in cells.values() for fault in found))
+    states = ", ".join(f"{cell}: {'FAIL' if found else 'pass'}" for cell, found in cells.items())
+    print(f"{run.job.name} ({run.took_s:.1f} s): {states}")
+    for fault in faults:
+        print(f"    {fault}")
+    return bool(faults)
+
+
+def _keep(runs: Sequence[Run], *, write: bool) -> bool:
+    """Write recordings and pages, or compare; True if they differ."""
+    stale = False
+    for agent in agents():
+        its = [run for run in runs if run.job.agent.name == agent.name]
+        if not its:
+            continue
+        told = recordings.recording(agent, its)
+        if write:
+            recordings.write(agent, told)
+            continue
+        for difference in recordings.differences(recordings.read(agent), told):
+            stale = True
+            print(f"{agent.name}: {difference}")
+    if stale:
+        print("make agent-table writes recordings and docs anew")
+    return stale
 
 
 def run_all(chosen: Sequence[Job]) -> list[Run]:

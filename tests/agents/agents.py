@@ -9,7 +9,7 @@ import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.agents import tools
 from tests.clients.clients import BUILT, NODE_BIN, NODE_FOLDER, QWEN_CODE, locked_node
@@ -31,6 +31,8 @@ class Site:
     model: str
     sees: bool = False
     """Does the model take pictures?"""
+    thinking: bool = True
+    """False: the agent is to switch it off."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ def _claude_code(site: Site) -> Setup:
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_AUTOUPDATER": "1",
     }
+    if not site.thinking:
+        env["MAX_THINKING_TOKENS"] = "0"
     options = ("--allowedTools", "Read,Edit,Bash", "-p")
     return Setup(env, {}, options, ("--continue", *options))
 
@@ -103,7 +107,8 @@ def _codex(site: Site) -> Setup:
     config = f"""\
 model = "{site.model}"
 model_provider = "llmgw"
-model_catalog_json = "{site.home / ".codex" / "models.json"}"
+model_catalog_json = "models.json"
+model_reasoning_effort = "{"high" if site.thinking else "none"}"
 
 [model_providers.llmgw]
 name = "llmgw"
@@ -124,17 +129,23 @@ wire_api = "responses"
 
 def _qwen_code(site: Site) -> Setup:
     env = {"OPENAI_BASE_URL": f"{site.url}/v1", "OPENAI_API_KEY": site.key, "OPENAI_MODEL": site.model}
-    settings = {
+    settings: dict[str, Any] = {
         "general": {"enableAutoUpdate": False},
         "privacy": {"usageStatisticsEnabled": False},
         "security": {"auth": {"selectedType": "openai"}},
     }
+    if not site.thinking:
+        settings["model"] = {"generationConfig": {"extra_body": {"llmgw_thinking": False}}}
     options = ("--approval-mode", "yolo", "-p")
     return Setup(env, {".qwen/settings.json": _json(settings)}, options, ("--continue", *options))
 
 
 def _opencode(site: Site) -> Setup:
-    model = {"modalities": {"input": ["text", "image"], "output": ["text"]}} if site.sees else {}
+    model: dict[str, Any] = {}
+    if site.sees:
+        model["modalities"] = {"input": ["text", "image"], "output": ["text"]}
+    if not site.thinking:
+        model["options"] = {"llmgw_thinking": False}
     provider = {
         "npm": "@ai-sdk/openai-compatible",
         "options": {"baseURL": f"{site.url}/v1", "apiKey": site.key},

@@ -8,11 +8,12 @@ from tests.agents.provider import Asked
 from tests.agents.script import mark_of
 from tests.agents.session import Run
 
-CELLS: Final = ("read", "edit", "command", "thinking", "resumed", "parallel", "image", "broken")
+CELLS: Final = ("read", "edit", "command", "thinking", "resumed", "off", "parallel", "image", "broken")
 """The columns of the table."""
 CELLS_OF: Final = {
     "work": ("read", "edit", "command"),
     "thinking": ("thinking", "resumed"),
+    "off": ("off",),
     "parallel": ("parallel",),
     "image": ("image",),
     "broken": ("broken",),
@@ -103,6 +104,12 @@ def _thinking(run: Run) -> Iterator[str]:
                 step += 1
 
 
+def _off(run: Run) -> Iterator[str]:
+    for asked in run.session.asked:
+        if asked.thinking:
+            yield f"turn {asked.turn}, step {asked.step}: it was to think"
+
+
 def _resumed(run: Run) -> Iterator[str]:
     """The last request has everything that was said in earlier processes."""
     asked = run.session.asked[-1].request if run.session.asked else None
@@ -148,6 +155,7 @@ _CHECKS: Final = {
     "command": _files,
     "thinking": _thinking,
     "resumed": _resumed,
+    "off": _off,
     "parallel": _parallel,
     "image": _image,
     "broken": _broken,

@@ -76,6 +76,8 @@ class Task:
     """For each turn: what stands in the tools' results, in order."""
     breaks: frozenset[tuple[int, int]] = frozenset()
     """(turn, step) of answers that break off in the middle, the first time that they are asked for."""
+    thinking: bool = True
+    """False: the agent is told to switch thinking off."""
     picture: str = ""
     """A picture that the provider must come to see. Agents with an option for that attach it."""
 
@@ -130,6 +132,18 @@ WORK: Final = Task(
     results=(("colour: red", "", "checked-42"),),
 )
 THINKING: Final = _three_turns()
+OFF: Final = Task(
+    "off",
+    (
+        Turn(
+            "Please count, and do not think about it.",
+            ((Run("echo swift-$((70 + 7))"),),),
+            "Counted at once.",
+        ),
+    ),
+    results=(("swift-77",),),
+    thinking=False,
+)
 PARALLEL: Final = Task(
     "parallel",
     (
@@ -161,7 +175,7 @@ BROKEN: Final = Task(
     results=(("wrote-55",),),
     breaks=frozenset({(0, 0), (0, 1)}),
 )
-TASKS: Final = (WORK, THINKING, PARALLEL, IMAGE, BROKEN)
+TASKS: Final = (WORK, THINKING, OFF, PARALLEL, IMAGE, BROKEN)
 
 
 def prompt(session: str, task: Task, turn: int) -> str:

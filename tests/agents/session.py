@@ -25,6 +25,15 @@ PROVIDERS: Final = {
 }
 """And the model that is asked there: all of them think unless they are told not to."""
 SEEING: Final = ("qwen", "kimi", "minimax")
+QUICK: Final = {
+    "work": ("deepseek",),
+    "thinking": ("kimi", "deepseek"),
+    "off": ("qwen",),
+    "parallel": ("glm",),
+    "image": ("qwen",),
+    "broken": ("minimax",),
+}
+"""The providers of each task in the quick form; the exchanges before the first of them are kept."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +79,9 @@ def jobs(agents: Sequence[Agent], *, quick: bool) -> list[Job]:
         Job(agent, task, provider)
         for agent in agents
         for task in TASKS
-        for provider in (_QUICK[task.name] if quick else PROVIDERS)
+        for provider in (QUICK[task.name] if quick else PROVIDERS)
         if not task.picture or provider in SEEING
     ]
-
-
-_QUICK: Final = {
-    "work": ("deepseek",),
-    "thinking": ("kimi", "deepseek"),
-    "parallel": ("glm",),
-    "image": ("qwen",),
-    "broken": ("minimax",),
-}
 
 
 def run(job: Job, gateway: Gateway, providers: AgentProviders, root: Path) -> Run:
@@ -97,7 +97,14 @@ def run(job: Job, gateway: Gateway, providers: AgentProviders, root: Path) -> Ru
     begun_s = time.monotonic()
     with Tap(gateway.url) as tap:
         setup = job.agent.prepare(
-            Site(home, tap.url, gateway.key, PROVIDERS[job.provider], job.provider in SEEING)
+            Site(
+                home,
+                tap.url,
+                gateway.key,
+                PROVIDERS[job.provider],
+                job.provider in SEEING,
+                thinking=job.task.thinking,
+            )
         )
         for name, text in setup.files.items():
             (home / name).parent.mkdir(parents=True, exist_ok=True)
