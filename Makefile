@@ -42,7 +42,7 @@ export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test test-clients test-agents test-agents-quick test-llama client-table lock-clients lint format fuzz faults soak bench bench-core bench-gateway wheel lock clean \
+.PHONY: help demo test test-clients test-agents test-agents-quick agent-table test-llama client-table lock-clients lint format fuzz faults soak bench bench-core bench-gateway wheel lock clean \
   check-toolchain check-cxx
 
 help: ## this list
@@ -68,8 +68,11 @@ test-agents: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## Claude Code, Codex and others
 	$(say) 'agents (the first time installs them, a minute)'
 	@$(BIN)/python -m tests.agents $(AGENT_OPTIONS)
 
-test-agents-quick: ## the same with fewer providers
+test-agents-quick: ## the same with one or two providers for each task
 	@$(MAKE) test-agents AGENT_OPTIONS=--quick
+
+agent-table: ## the whole, and writes what came out into recordings and docs/agents.md
+	@$(MAKE) test-agents AGENT_OPTIONS=--write
 
 client-table: ## the same, and writes what came out into docs/clients.md
 	@$(MAKE) test-clients CLIENT_OPTIONS=--write

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from tests.agents import recordings, session
+from tests.agents import page, recordings, session
 from tests.agents.agents import agents
 from tests.agents.judge import judge
 from tests.agents.provider import AgentProviders
@@ -74,6 +74,11 @@ def _keep(runs: Sequence[Run], *, write: bool) -> bool:
         for difference in recordings.differences(recordings.read(agent), told):
             stale = True
             print(f"{agent.name}: {difference}")
+    if write:
+        page.write()
+    for name in page.stale():
+        stale = True
+        print(f"docs/{name} says something else")
     if stale:
         print("make agent-table writes recordings and docs anew")
     return stale

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.agents.agents import ENVIRONMENT, Agent, Setup, Site
+from tests.agents.agents import ENVIRONMENT, Agent
 from tests.agents.provider import AgentProviders, Session
 from tests.agents.script import TASKS, Task, prompt
+from tests.agents.setups import Setup, Site
 from tests.agents.tap import Exchange, Tap
 from tests.clients.clients import NODE_BIN
 from tests.support.gateway import Gateway
@@ -80,7 +81,7 @@ def jobs(agents: Sequence[Agent], *, quick: bool) -> list[Job]:
         for agent in agents
         for task in TASKS
         for provider in (QUICK[task.name] if quick else PROVIDERS)
-        if not task.picture or provider in SEEING
+        if task.name not in agent.cannot and (not task.picture or provider in SEEING)
     ]
 
 

@@ -60,6 +60,53 @@ def opencode(action: Action, folder: Path) -> Worded:
             return "bash", {"command": command}
 
 
+def pi(action: Action, folder: Path) -> Worded:
+    """Edits are a list."""
+    match action:
+        case Read(path) | Look(path):
+            return "read", {"path": str(folder / path)}
+        case Edit(path, old, new):
+            return "edit", {"path": str(folder / path), "edits": [{"oldText": old, "newText": new}]}
+        case Run(command):
+            return "bash", {"command": command}
+
+
+def continue_cli(action: Action, folder: Path) -> Worded:
+    """Edits are a list."""
+    match action:
+        case Read(path) | Look(path):
+            return "Read", {"filepath": str(folder / path)}
+        case Edit(path, old, new):
+            edits = [{"old_string": old, "new_string": new}]
+            return "MultiEdit", {"file_path": str(folder / path), "edits": edits}
+        case Run(command):
+            return "Bash", {"command": command}
+
+
+def copilot(action: Action, folder: Path) -> Worded:
+    """`view` shows pictures too."""
+    match action:
+        case Read(path) | Look(path):
+            return "view", {"path": str(folder / path)}
+        case Edit(path, old, new):
+            return "edit", {"path": str(folder / path), "old_str": old, "new_str": new}
+        case Run(command):
+            return "bash", {"command": command, "description": "Run what the task asks for"}
+
+
+def kimi_code(action: Action, folder: Path) -> Worded:
+    """Pictures have a tool of their own, which is offered for models that take them."""
+    match action:
+        case Read(path):
+            return "Read", {"path": str(folder / path)}
+        case Edit(path, old, new):
+            return "Edit", {"path": str(folder / path), "old_string": old, "new_string": new}
+        case Run(command):
+            return "Bash", {"command": command}
+        case Look(path):
+            return "ReadMediaFile", {"path": str(folder / path)}
+
+
 def fault(worded: Worded, offered: Mapping[str, JsonObject]) -> str | None:
     """What is wrong with a call of tools that are offered so: it would be the script's fault."""
     name, arguments = worded

@@ -40,7 +40,7 @@ from tests.support.processes import ROOT
 README = "README.md"
 PAGES = sorted(str(page.relative_to(ROOT)) for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 TRANSLATIONS = [(page.replace(".zh-CN", ""), page) for page in PAGES if page.endswith(".zh-CN.md")]
-READMES, API_PAGES, CONFIG_PAGES, _, _, PROVIDER_PAGES = TRANSLATIONS  # and the contract, and operations
+READMES, _, API_PAGES, CONFIG_PAGES, _, _, PROVIDER_PAGES = TRANSLATIONS  # and agents, contract, operations
 PROVIDERS = re.compile(
     r"https://(?:dashscope(?:-intl)?\.aliyuncs\.com|api\.deepseek\.com|open\.bigmodel\.cn|api\.moonshot\.cn"
     r"|api\.minimaxi\.com|api\.siliconflow\.cn|ark\.cn-beijing\.volces\.com|openrouter\.ai)/"
