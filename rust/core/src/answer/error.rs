@@ -61,27 +61,26 @@ impl StreamError {
 
     /// An error of this kind with its standard sentence.
     ///
-    /// "Try again later" stands where that may help: some clients repeat a request for no other sign (opencode).
+    /// Some clients repeat a request only for words that they know: "try again later" (opencode), "connection
+    /// lost", "timed out", "ended without" (pi). They stand where another attempt may help.
     #[must_use]
     pub fn new(kind: StreamErrorKind) -> Self {
         let message = match kind {
             StreamErrorKind::ErrorEvent => "The upstream reported an error.",
             StreamErrorKind::InvalidEvent => return Self::not_a("chat completion"),
             StreamErrorKind::EventTooLarge => "The upstream sent an event beyond the size limit.",
-            StreamErrorKind::Truncated => {
-                "The upstream ended the answer without a finish reason. Try again later."
-            }
+            StreamErrorKind::Truncated => "The answer ended without a finish reason. Try again later.",
             StreamErrorKind::Reset => {
-                "The connection to the upstream broke before the answer was complete. Try again later."
+                "Connection lost: the upstream broke off before the answer was complete. Try again later."
             }
             StreamErrorKind::IdleTimeout => {
-                "The upstream fell silent before the answer was complete. Try again later."
+                "The upstream timed out: it fell silent before the answer was complete. Try again later."
             }
             StreamErrorKind::TotalTimeout => {
                 "The answer took longer than the time allowed for this upstream."
             }
             StreamErrorKind::Draining => {
-                "The gateway is restarting; the answer is incomplete. Try again later."
+                "Connection lost: the gateway is restarting, the answer is incomplete. Try again later."
             }
         };
         Self { kind, message: message.to_owned(), status: None, code: None }

@@ -10,7 +10,8 @@ use crate::support::{
 
 const HALF_OF_A_BODY: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{";
-const RESTARTING: &str = "The gateway is restarting; the answer is incomplete. Try again later.";
+const RESTARTING: &str =
+    "Connection lost: the gateway is restarting, the answer is incomplete. Try again later.";
 
 /// An exchange whose server has said so much.
 async fn started(mode: AnswerMode, said: &str) -> (Peer, Exchange) {

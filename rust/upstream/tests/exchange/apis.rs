@@ -55,7 +55,7 @@ async fn a_text_completion_that_breaks_off() {
     peer.begin(TEXT).await;
     assert_eq!(block(&exchange).await, TEXT);
     peer.finish("").await;
-    let message = "The upstream ended the answer without a finish reason. Try again later.";
+    let message = "The answer ended without a finish reason. Try again later.";
     assert_eq!(rest(&exchange).await, error_frame(message, "upstream_error"));
     assert_eq!(exchange.report().error_kind(), Some(ErrorKind::Truncated));
 

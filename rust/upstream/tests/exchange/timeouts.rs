@@ -11,7 +11,8 @@ use crate::support::{
     request, rest, start,
 };
 
-const FELL_SILENT: &str = "The upstream fell silent before the answer was complete. Try again later.";
+const FELL_SILENT: &str =
+    "The upstream timed out: it fell silent before the answer was complete. Try again later.";
 const TOO_LONG: &str = "The answer took longer than the time allowed for this upstream.";
 
 #[tokio::test]

@@ -326,7 +326,7 @@ fn usage_comes_once_if_it_was_asked_for() {
 
 #[test]
 fn ends() {
-    const TRUNCATED: &str = "The upstream ended the answer without a finish reason. Try again later.";
+    const TRUNCATED: &str = "The answer ended without a finish reason. Try again later.";
     const NO_COMPLETION: &str = "The upstream sent something that is no text completion.";
     use StreamErrorKind::{ErrorEvent, InvalidEvent, Truncated};
     let said = frame(r#"{"error":{"message":"no more","code":503}}"#);

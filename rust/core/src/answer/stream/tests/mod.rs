@@ -58,7 +58,7 @@ fn error(message: &str, code: &str) -> String {
     ))
 }
 
-const TRUNCATED: &str = "The upstream ended the answer without a finish reason. Try again later.";
+const TRUNCATED: &str = "The answer ended without a finish reason. Try again later.";
 const NO_COMPLETION: &str = "The upstream sent something that is no chat completion.";
 
 /// Frames in front of the finish ⇒ frames in front of the finish. It says `stop`, and comes out as what fits.
