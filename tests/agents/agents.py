@@ -97,6 +97,7 @@ def agents() -> Sequence[Agent]:
             (NODE, str(MODULES / "@earendil-works" / "pi-coding-agent" / "dist" / "cli.js")),
             setups.pi,
             tools.pi,
+            {"off": "it has a switch for each family, and none that means them all"},
         ),
         Agent(
             "Continue CLI",
@@ -107,7 +108,7 @@ def agents() -> Sequence[Agent]:
             (NODE, str(MODULES / "@continuedev" / "cli" / "dist" / "cn.js")),
             setups.continue_cli,
             tools.continue_cli,
-            {"image": "its tools show no pictures"},
+            {"image": "its tools show no pictures", "broken": "it does not ask again by itself"},
         ),
         Agent(
             "GitHub Copilot CLI",
@@ -129,6 +130,7 @@ def agents() -> Sequence[Agent]:
             (NODE, str(MODULES / "@moonshot-ai" / "kimi-code" / "dist" / "main.mjs")),
             setups.kimi_code,
             tools.kimi_code,
+            {"off": "a provider of the type `openai` has no switch there"},
         ),
     )
 

@@ -22,7 +22,7 @@ from llmgw.simulator.wire import DONE, frame
 from tests.agents import rules
 from tests.agents.loopback import Handler, Loopback
 from tests.agents.script import Progress, Task, progress, step_at, words
-from tests.agents.tools import Wording, fault
+from tests.agents.tools import Wording, as_offered, fault
 
 SILENCE_S: Final = 0.3
 """Before the head of an answer and behind a few of its events, so that heartbeats come in both places."""
@@ -125,7 +125,7 @@ class AgentProviders(Loopback):
         if not actions:
             return Answer(thought, turn.text, (), "stop"), broken
         offered = {str(tool.get("name")): tool for tool in request.tools}
-        worded = [session.wording(action, session.folder) for action in actions]
+        worded = [as_offered(session.wording(action, session.folder), offered) for action in actions]
         session.faults += filter(None, (fault(each, offered) for each in worded))
         calls = tuple(ToolCall(name, json.dumps(arguments)) for name, arguments in worded)
         return Answer(thought, "", calls, "tool_calls"), broken

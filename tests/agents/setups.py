@@ -184,13 +184,10 @@ def copilot(site: Site) -> Setup:
 
 
 def kimi_code(site: Site) -> Setup:
-    """A provider of the type `kimi`, whose thinking switch the gateway passes on."""
+    """A provider of the type `openai`: the type `kimi` sends a thinking object that only Kimi takes."""
     capabilities = ["image_in", "thinking"] if site.sees else ["thinking"]
     config = f"""\
 default_model = "llmgw"
-
-[thinking]
-mode = "{"on" if site.thinking else "off"}"
 
 [providers.llmgw]
 type = "openai"

@@ -72,7 +72,7 @@ def pi(action: Action, folder: Path) -> Worded:
 
 
 def continue_cli(action: Action, folder: Path) -> Worded:
-    """Edits are a list."""
+    """Edits are a list, for most models; `as_offered` knows the others."""
     match action:
         case Read(path) | Look(path):
             return "Read", {"filepath": str(folder / path)}
@@ -105,6 +105,15 @@ def kimi_code(action: Action, folder: Path) -> Worded:
             return "Bash", {"command": command}
         case Look(path):
             return "ReadMediaFile", {"path": str(folder / path)}
+
+
+def as_offered(worded: Worded, offered: Mapping[str, JsonObject]) -> Worded:
+    """The same call by another tool, where an agent offers not the usual one to some models."""
+    name, arguments = worded
+    if name == "MultiEdit" and name not in offered:
+        [edit] = arguments["edits"]
+        return "Edit", {"file_path": arguments["file_path"], **edit}
+    return worded
 
 
 def fault(worded: Worded, offered: Mapping[str, JsonObject]) -> str | None:
