@@ -26,7 +26,6 @@ This module uses no other module of the package.
 
 import json
 import math
-import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -186,18 +185,6 @@ def anthropic_frame(error: ApiError, request_id: str, instead_of: bytes) -> byte
     """The same for a stream of Messages: an `error` event, and no `message_stop`."""
     del instead_of
     return b"event: error\ndata: %s\n\n" % anthropic_body(error, request_id)
-
-
-_SEQUENCE_NUMBER: Final = re.compile(rb'"sequence_number":\s*(\d{1,18})')
-
-
-def responses_frame(error: ApiError, request_id: str, instead_of: bytes) -> bytes:
-    """The same for a stream of Responses: an `error` event, with the number of the first one not sent."""
-    del request_id
-    found = _SEQUENCE_NUMBER.search(instead_of)
-    number = int(found[1]) if found else 0
-    event = {"type": "error", "code": error.code, "message": error.message, "param": error.param}
-    return b"event: error\ndata: %s\n\n" % _json({**event, "sequence_number": number})
 
 
 def render_headers(error: ApiError) -> list[tuple[bytes, bytes]]:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import sqlite3
 import threading
@@ -17,6 +16,7 @@ import pytest
 
 from llmgw.ledger.journal import pending
 from tests.support.chat import body, streamed
+from tests.support.disk import bounded_files
 from tests.support.frames import check_stream
 from tests.support.gateway import Gateway, config_text
 from tests.support.processes import wait_until, worker_pids
@@ -53,18 +53,6 @@ def locked(gateway: Gateway) -> Iterator[None]:
     finally:
         other.rollback()
         other.close()
-
-
-@contextmanager
-def bounded_files(gateway: Gateway, limit_bytes: int) -> Iterator[None]:
-    """The worker's writes fail beyond that offset of any file, as on a full disk."""
-    [worker] = worker_pids(gateway.process)
-    before = resource.prlimit(worker, resource.RLIMIT_FSIZE)
-    resource.prlimit(worker, resource.RLIMIT_FSIZE, (limit_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.prlimit(worker, resource.RLIMIT_FSIZE, before)
 
 
 @contextmanager

@@ -57,7 +57,10 @@ class ScriptedRequest:
 
 
 class ScriptedUpstream:
-    """A TCP server on loopback in a thread. A request names its script in a body member, `script`."""
+    """A TCP server on loopback in a thread.
+
+    A request names its script in a body member: `script`, or `user`, which other APIs' requests keep.
+    """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         """Starts it, over TLS if there is a context for that."""
@@ -92,11 +95,11 @@ class ScriptedUpstream:
 
     def number(self, script: str) -> int:
         """How many requests named this script."""
-        return sum(json.loads(r.body, parse_int=str).get("script") == script for r in self.requests)
+        return sum(_named(request.body) == script for request in self.requests)
 
     def received(self, script: str) -> ScriptedRequest:
         """The one request that named this script."""
-        [only] = [r for r in self.requests if json.loads(r.body, parse_int=str).get("script") == script]
+        [only] = [request for request in self.requests if _named(request.body) == script]
         return only
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -109,8 +112,7 @@ class ScriptedUpstream:
             request = await _read_request(reader)
             self.requests.append(request)
             closed.append(request.closed)
-            # Integers stay text: Python converts no more than 4,300 digits.
-            scripts = self._scripts[json.loads(request.body, parse_int=str)["script"]]
+            scripts = self._scripts[_named(request.body)]
             await _play(scripts.pop(0) if len(scripts) > 1 else scripts[0], reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
@@ -138,6 +140,13 @@ class ScriptedUpstream:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+def _named(body: bytes) -> str:
+    """The script that a request asks for; empty if it names none."""
+    # Integers stay text: Python converts no more than 4,300 digits.
+    members = json.loads(body, parse_int=str)
+    return str(members.get("script") or members.get("user") or "")
 
 
 async def _read_request(reader: asyncio.StreamReader) -> ScriptedRequest:

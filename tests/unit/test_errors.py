@@ -25,7 +25,6 @@ from llmgw.errors import (
     render_body,
     render_frame,
     render_headers,
-    responses_frame,
 )
 from llmgw.routing.verdict import Blame, Retry, upstream_error, upstream_verdict
 
@@ -174,32 +173,16 @@ def test_anthropic_s_clients_are_told_the_field_in_the_message(
             b"event: error\n",
             json.loads(anthropic_body(ApiError("overloaded", "Later.\n"), "r")),
         ),
-        (
-            responses_frame,
-            b"event: error\n",
-            {
-                "type": "error",
-                "code": "overloaded",
-                "message": "Later.\n",
-                "param": None,
-                "sequence_number": 17,
-            },
-        ),
     ],
 )
 def test_the_frame_that_takes_the_place_of_an_end(
     frame: Callable[[ApiError, str, bytes], bytes], name: bytes, expected: dict[str, Any]
 ) -> None:
-    last = b'event: x\ndata: {"type":"x","sequence_number": 17}\n\nevent: y\ndata: {"sequence_number":18}\n\n'
-    made = frame(ApiError("overloaded", "Later.\n"), "r", last)
+    made = frame(ApiError("overloaded", "Later.\n"), "r", b"data: [DONE]\n\n")
     head, data = made.split(b"data: ")
     assert (head, json.loads(data)) == (name, expected)
     assert data.endswith(b"}\n\n")
     assert data.count(b"\n") == 2
-
-
-def test_the_number_of_a_frame_is_0_where_none_is_known() -> None:
-    assert b'"sequence_number":0}' in responses_frame(ApiError("overloaded", ""), "", b"x")
 
 
 def test_body_survives_a_lone_surrogate() -> None:

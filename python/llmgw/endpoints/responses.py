@@ -1,13 +1,15 @@
 """`POST /v1/responses`: OpenAI's Responses, the API of Codex."""
 
+import json
+import re
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from llmgw._core import ChatRequest
 from llmgw.access.key import Key
 from llmgw.endpoints.chat import ChatBody
-from llmgw.errors import responses_frame
+from llmgw.errors import ApiError
 from llmgw.gateway import Gateway
 from llmgw.pipeline.body import Endpoint, scan
 
@@ -19,4 +21,47 @@ def read(pieces: Sequence[bytes], gateway: Gateway, key: Key) -> ChatBody:
     return ChatBody(scan(partial(ChatRequest.from_responses, seal=gateway.seal(key)), pieces))
 
 
-RESPONSES: Final = Endpoint("responses", read, responses_frame)
+def error_frame(error: ApiError, request_id: str, instead_of: bytes) -> bytes:
+    """A response that has failed, where the last block would have completed it (see `Endpoint`)."""
+    del request_id
+    found = _SEQUENCE_NUMBER.search(instead_of)
+    number = int(found[1]) if found else 0
+    response = _last_response(instead_of)
+    event: dict[str, Any]
+    if response is None:
+        event = {"type": "error", "code": _CODE, "message": error.message, "param": None}
+    else:
+        failed = {"code": _CODE, "message": error.message}
+        told: dict[str, Any] = {
+            "status": "failed",
+            "error": failed,
+            "incomplete_details": None,
+            "output": [],
+            "usage": None,
+        }
+        event = {"type": "response.failed", "response": response | told}
+    data = json.dumps(event | {"sequence_number": number}, ensure_ascii=False, separators=(",", ":"))
+    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), data.encode("utf-8", "replace"))
+
+
+_CODE: Final = "server_error"
+"""Of the codes that OpenAI has for a failed response: Codex asks again after it."""
+_SEQUENCE_NUMBER: Final = re.compile(rb'"sequence_number":\s*(\d{1,18})')
+_READ_BYTES: Final = 262_144
+"""A longer end is not read: it would keep the event loop."""
+
+
+def _last_response(block: bytes) -> dict[str, Any] | None:
+    """What the event at the end of a block says of the whole response; None where it says nothing of it."""
+    _, _, data = block.rstrip(b"\n").rpartition(b"\ndata: ")
+    if len(data) > _READ_BYTES:
+        return None
+    try:
+        event = json.loads(data)
+    except ValueError:
+        return None
+    response = event.get("response") if isinstance(event, dict) else None
+    return response if isinstance(response, dict) else None
+
+
+RESPONSES: Final = Endpoint("responses", read, error_frame)

@@ -1,0 +1,160 @@
+"""What the doors of all APIs have in common, in each one's own words: heartbeats, broken ends, the ledger."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import anthropic_schemas
+from tests.support.disk import bounded_files
+from tests.support.gateway import Gateway, config_text
+from tests.support.scripted import EVENT_STREAM_HEAD, ScriptedUpstream, Step, Wait, json_answer
+from tests.support.simulator import SimulatorProcess
+
+MESSAGES = "/v1/messages"
+PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+END = b"0\r\n\r\n"
+
+
+def frame(delta: dict[str, str], finish_reason: str | None = None) -> bytes:
+    """One event of an upstream."""
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    event = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+    return b"data: %b\n\n" % json.dumps(event).encode()
+
+
+def http_chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+STREAM = frame({"role": "assistant", "content": "One "}) + frame({"content": "two."}) + frame({}, "stop")
+FIRST = http_chunk(frame({"role": "assistant", "content": "One "}))
+LAST = http_chunk(frame({"content": "two."}) + frame({}, "stop"))
+
+
+def message(script: str, **more: object) -> dict[str, Any]:
+    """A streamed request whose answer is a script."""
+    asked = [{"role": "user", "content": "Hi"}]
+    names = {"script": script, "metadata": {"user_id": script}}
+    return {"model": "scripted", "max_tokens": 9, "stream": True, "messages": asked, **names, **more}
+
+
+def events(received: bytes) -> list[dict[str, Any]]:
+    """The events of a stream of named ones, each of which has its name as its type."""
+    found = []
+    for each in received.split(b"\n\n")[:-1]:
+        name, data = each.split(b"\ndata: ")
+        event = json.loads(data)
+        assert name == b"event: " + event["type"].encode()
+        found.append(event)
+    return found
+
+
+def without_pings(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [event for event in told if event["type"] != "ping"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [((), (FIRST, LAST)), ((FIRST,), (LAST,))], ids=["at first", "later"]
+)
+def test_pings_are_the_heartbeats_of_messages(
+    strict_gateway: Gateway, scripted: ScriptedUpstream, before: tuple[Step, ...], after: tuple[Step, ...]
+) -> None:
+    gate = threading.Event()
+    script = scripted.script(EVENT_STREAM_HEAD, *before, Wait(gate), *after, END)
+    received = b""
+    with strict_gateway.stream(message(script), path=MESSAGES) as answer:
+        assert answer.status_code == 200
+        for piece in answer.iter_raw():
+            received += piece
+            if received.count(PING) >= 2:
+                gate.set()
+    told = events(received)
+    assert b": keep-alive" not in received
+    assert len(told) - len(without_pings(told)) >= 2
+    assert [event["type"] for event in without_pings(told)][:: len(without_pings(told)) - 1] == [
+        "message_start",
+        "message_stop",
+    ]
+
+
+@pytest.fixture
+def lossless(tmp_path: Path, simulator: SimulatorProcess, scripted: ScriptedUpstream) -> Iterator[Gateway]:
+    """A gateway that tells no end of an answer before its row is on disk."""
+    config = config_text(simulator.url, scripted.base_url) + '\n[ledger]\ndurability = "strict"\n'
+    with Gateway(tmp_path, config) as gateway:
+        yield gateway
+
+
+def test_a_stream_of_messages_that_can_t_be_recorded_ends_with_an_error(
+    lossless: Gateway, scripted: ScriptedUpstream
+) -> None:
+    """And without `message_stop`, so that nobody takes it for whole."""
+    gate = threading.Event()
+    script = scripted.script(EVENT_STREAM_HEAD, FIRST, Wait(gate), LAST, END)
+    received = b""
+    with bounded_files(lossless, 0), lossless.stream(message(script), path=MESSAGES) as answer:
+        for piece in answer.iter_raw():
+            received += piece
+            gate.set()
+    told = without_pings(events(received))
+    assert [event["type"] for event in told[:1] + told[-1:]] == ["message_start", "error"]
+    assert "message_stop" not in {event["type"] for event in told}
+    assert told[-1]["error"]["type"] == "overloaded_error"
+    assert told[-1]["request_id"] == answer.headers["request-id"]
+    assert anthropic_schemas.faults(anthropic_schemas.ERROR, told[-1]) == []
+    row = lossless.ledger(answer.headers["x-request-id"])
+    assert (row["api"], row["error_kind"], row["status"]) == ("messages", "ledger_failed", 200)
+
+
+def test_a_whole_answer_that_can_t_be_recorded_is_an_overload(
+    lossless: Gateway, scripted: ScriptedUpstream
+) -> None:
+    whole = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+    asked = message(scripted.script(json_answer({"id": "c", "choices": [whole]}))) | {"stream": False}
+    with bounded_files(lossless, 0):
+        answer = lossless.post(asked, path=MESSAGES)
+    assert (answer.status, answer.json()["error"]["type"]) == (529, "overloaded_error")
+    assert answer.headers["retry-after"] == "5"
+    assert "x-should-retry" not in answer.headers
+    row = lossless.ledger(answer.headers["x-request-id"])
+    assert (row["api"], row["error_kind"], row["status"]) == ("messages", "ledger_failed", 529)
+    assert lossless.metric('llmgw_requests_total{api="messages",model="scripted",status="529"}') == 1
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("upstream", "status", "kind", "may_be_retried"),
+    [
+        ("400 Bad Request", 400, "invalid_request_error", False),
+        ("413 Content Too Large", 413, "request_too_large", False),
+        ("422 Unprocessable Content", 422, "invalid_request_error", False),
+        ("401 Unauthorized", 502, "api_error", False),
+        ("408 Request Timeout", 504, "timeout_error", True),
+        ("429 Too Many Requests", 429, "rate_limit_error", True),
+        ("500 Internal Server Error", 502, "api_error", True),
+        ("503 Service Unavailable", 529, "overloaded_error", True),
+        ("529 Overloaded", 529, "overloaded_error", True),
+    ],
+)
+def test_what_an_upstream_refuses_is_told_as_anthropic_does(
+    gateway: Gateway,
+    scripted: ScriptedUpstream,
+    upstream: str,
+    status: int,
+    kind: str,
+    may_be_retried: bool,  # noqa: FBT001
+    stream: bool,  # noqa: FBT001
+) -> None:
+    said = json_answer({"error": {"message": "No, thank you."}}, upstream, b"retry-after: 7\r\n")
+    asked = message(scripted.script(said)) | {"stream": stream}
+    answer = gateway.post(asked, path=MESSAGES)
+    error = answer.json()["error"]
+    assert (answer.status, error["type"]) == (status, kind)
+    assert (error["message"] == "No, thank you.") is (status in {400, 413, 422})
+    assert answer.headers.get("x-should-retry") == (None if may_be_retried else "false")
+    assert answer.headers["retry-after"] == "7"
+    assert answer.json()["request_id"] == answer.headers["request-id"]
