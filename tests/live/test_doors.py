@@ -11,7 +11,15 @@ import pytest
 from tests.support import anthropic_schemas
 from tests.support.disk import bounded_files
 from tests.support.gateway import Gateway, config_text
-from tests.support.scripted import EVENT_STREAM_HEAD, ScriptedUpstream, Step, Wait, json_answer
+from tests.support.scripted import (
+    EVENT_STREAM_HEAD,
+    Hold,
+    Reset,
+    ScriptedUpstream,
+    Step,
+    Wait,
+    json_answer,
+)
 from tests.support.simulator import SimulatorProcess
 
 MESSAGES = "/v1/messages"
@@ -32,6 +40,9 @@ def http_chunk(data: bytes) -> bytes:
 
 STREAM = frame({"role": "assistant", "content": "One "}) + frame({"content": "two."}) + frame({}, "stop")
 FIRST = http_chunk(frame({"role": "assistant", "content": "One "}))
+USED = b'data: {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 2}}\n\n'
+FIRST_AND_USED = http_chunk(frame({"role": "assistant", "content": "One "}) + USED)
+"""In one piece, so that who has seen the one is known to have used the other."""
 LAST = http_chunk(frame({"content": "two."}) + frame({}, "stop"))
 
 
@@ -79,6 +90,71 @@ def test_pings_are_the_heartbeats_of_messages(
         "message_start",
         "message_stop",
     ]
+
+
+INTERNAL = {
+    "anthropic-version": "2023-06-01",
+    "anthropic-beta": "of-tomorrow-2027-01-01, context-1m",
+    "anthropic-dangerous-direct-browser-access": "true",
+    "x-app": "cli-of-a-client",
+    "x-claude-code-session-id": "session-of-a-client",
+    "session_id": "session-of-a-client",
+    "originator": "codex_cli_of_a_client",
+    "x-codex-turn-metadata": "turn-of-a-client",
+    "x-openai-internal-codex-responses-lite": "lite-of-a-client",
+    "x-stainless-helper-method": "stream-of-a-client",
+}
+
+
+@pytest.mark.parametrize("path", [MESSAGES, "/v1/responses"])
+def test_field_34_no_header_of_a_client_reaches_a_chat_upstream(
+    gateway: Gateway, scripted: ScriptedUpstream, path: str
+) -> None:
+    """Whatever it is, a beta of tomorrow too: it is neither passed on nor an error."""
+    whole = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+    script = scripted.script(json_answer({"id": "c", "choices": [whole]}))
+    asked = message(script, input="Hi", user=script) | {"stream": False}
+    headers = {**gateway.headers(), **INTERNAL}
+    answer = gateway.client.post(path, headers=headers, json=asked)
+    assert answer.status_code == 200, answer.text
+    head = scripted.received(script).head.lower()
+    assert b"authorization: bearer" in head
+    for name, value in INTERNAL.items():
+        assert name.encode() + b":" not in head, name
+        assert value.encode() not in head, name
+
+
+@pytest.mark.parametrize(
+    ("path", "api", "last"),
+    [(MESSAGES, "messages", "error"), ("/v1/responses", "responses", "response.failed")],
+)
+def test_field_36_a_broken_stream_has_one_row_and_says_what_it_used(
+    gateway: Gateway, scripted: ScriptedUpstream, path: str, api: str, last: str
+) -> None:
+    script = scripted.script(EVENT_STREAM_HEAD, FIRST_AND_USED, Reset())
+    asked = message(script, input="Hi", user=script)
+    received = gateway.post(asked, path=path)
+    assert received.status == 200
+    assert events(received.body)[-1]["type"] == last
+    request_id = received.headers["x-request-id"]
+    row = gateway.ledger(request_id)
+    assert (row["api"], row["status"], row["error_kind"]) == (api, 200, "reset")
+    assert (row["usage_source"], row["prompt_tokens"], row["completion_tokens"]) == ("partial", 7, 2)
+    assert [each["request_id"] for each in gateway.ledger_rows()].count(request_id) == 1
+
+
+@pytest.mark.parametrize(("path", "api"), [(MESSAGES, "messages"), ("/v1/responses", "responses")])
+def test_field_19_a_cancelled_stream_has_its_row(
+    gateway: Gateway, scripted: ScriptedUpstream, path: str, api: str
+) -> None:
+    """With what is known of its use, and marked as that; and the upstream is told at once."""
+    script = scripted.script(EVENT_STREAM_HEAD, FIRST_AND_USED, Hold())
+    with gateway.stream(message(script, input="Hi", user=script), path=path) as answer:
+        next(answer.iter_raw())
+    row = gateway.ledger(answer.headers["x-request-id"])
+    assert (row["api"], row["error_kind"]) == (api, "client_gone")
+    assert (row["usage_source"], row["prompt_tokens"], row["completion_tokens"]) == ("partial", 7, 2)
+    assert scripted.received(script).closed.wait(5)
 
 
 @pytest.fixture
