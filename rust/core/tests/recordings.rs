@@ -6,7 +6,10 @@
 
 use std::path::{Path, PathBuf};
 
+use llmgw_core::answer::context::AnswerMode;
 use llmgw_core::answer::stream::StreamState;
+use llmgw_core::api::messages::ShownThinking;
+use llmgw_oracles::messages_answer;
 use llmgw_oracles::rules::{check_rules, cuts, merge, pieces, transform};
 use serde_json::Value;
 
@@ -116,5 +119,26 @@ fn every_recording_as_a_response_says_what_its_frames_say() {
     for (name, stream) in recordings() {
         eprintln!("{name}");
         llmgw_oracles::responses_answer::check(&stream);
+    }
+}
+
+/// Also failure 2 of the field: a stream of Qwen's that had no end in Anthropic's words.
+#[test]
+fn field_02_every_recording_comes_out_as_a_message() {
+    for (name, stream) in recordings() {
+        eprintln!("{name}");
+        messages_answer::check(&stream);
+        let answer = |pieces: &[&[u8]]| {
+            let mode = AnswerMode::Stream { include_usage: false };
+            messages_answer::run(ShownThinking::Summarized, false, mode, pieces.iter().copied())
+        };
+        let whole = answer(&[&stream]);
+        assert_eq!(whole.1.contains("event: message_stop"), !is_no_success(&stream), "{name}");
+        for cut in cuts(stream.len()).step_by(4) {
+            assert_eq!(answer(&[&stream[..cut], &stream[cut..]]), whole, "{name} cut at {cut}");
+        }
+        for (most, seed) in [(1, 1), (200, 3)] {
+            assert_eq!(answer(&pieces(&stream, most, seed)), whole, "{name} in pieces up to {most}");
+        }
     }
 }

@@ -20,6 +20,7 @@ mod answer;
 mod completions;
 mod cost;
 mod deltas;
+pub mod messages_answer;
 pub mod raw;
 mod request;
 pub mod responses_answer;
@@ -30,6 +31,7 @@ pub use answer::{clean, merge, stream};
 pub use completions::completions;
 pub use cost::{Counting, cost};
 pub use deltas::deltas;
+pub use messages_answer::messages_answer;
 pub use request::{request, rewrite};
 pub use responses_answer::responses_answer;
 pub use sse::sse;
@@ -38,7 +40,7 @@ pub use sse::sse;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them. The name is that of the fuzz target and of the folder in `tests/corpus/fuzz`.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("sse", sse),
     ("request", request),
     ("rewrite", rewrite),
@@ -48,6 +50,7 @@ pub const TARGETS: [Target; 10] = [
     ("clean", clean),
     ("completions", completions),
     ("cost", cost),
+    ("messages_answer", messages_answer),
     ("responses_answer", responses_answer),
 ];
 

@@ -2,7 +2,7 @@
 
 #![allow(missing_docs)]
 
-use llmgw_oracles::{Lcg, deltas, responses_answer};
+use llmgw_oracles::{Lcg, deltas, messages_answer, responses_answer};
 
 fn on_streams_put_together_of_quirks(holds: fn(&[u8])) {
     let mut numbers = Lcg::new(1);
@@ -23,4 +23,9 @@ fn streams_put_together_of_quirks_keep_the_rules() {
 #[test]
 fn and_come_out_as_responses() {
     on_streams_put_together_of_quirks(responses_answer);
+}
+
+#[test]
+fn and_come_out_as_messages() {
+    on_streams_put_together_of_quirks(messages_answer);
 }

@@ -462,3 +462,58 @@ fn what_waits_has_a_cap() {
     let (state, _) = run(converter(SHOWN, None, Output::Stream), &stream_of(&frees, &finish("stop")));
     assert_eq!(state, StreamState::Done, "what has come out does not count");
 }
+
+mod properties {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// One delta: of text, of thinking, or of one of three calls.
+    fn delta() -> impl Strategy<Value = (u8, String)> {
+        (0_u8..8, "[a-z{}\":1\\\\\n你😀]{0,6}")
+    }
+
+    fn stream(deltas: &[(u8, String)]) -> String {
+        let mut begun = [false; 3];
+        let written: Vec<String> = deltas
+            .iter()
+            .map(|(kind, text)| match kind {
+                0 | 1 => json!({ "content": text }).to_string(),
+                2 => json!({ "reasoning_content": text }).to_string(),
+                3 => json!({ "content": text, "reasoning_content": "r" }).to_string(),
+                kind => {
+                    let index = usize::from(*kind % 3);
+                    if std::mem::replace(&mut begun[index], true) {
+                        more(index, text)
+                    } else {
+                        call(index, "f", if text.len() < 3 { "{}" } else { text })
+                    }
+                }
+            })
+            .collect();
+        let written: Vec<&str> = written.iter().map(String::as_str).collect();
+        stream_of(&written, &finish("stop"))
+    }
+
+    proptest! {
+        #[test]
+        fn the_events_are_the_same_however_the_stream_is_cut(
+            deltas in vec(delta(), 0..12),
+            cuts in vec(any::<prop::sample::Index>(), 0..6),
+        ) {
+            let stream = stream(&deltas);
+            let (_, whole) = run(converter(SHOWN, None, Output::Stream), &stream);
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len())).collect();
+            cuts.extend([0, stream.len()]);
+            cuts.sort_unstable();
+            let mut converter = converter(SHOWN, None, Output::Stream);
+            let mut output = Vec::new();
+            for piece in cuts.windows(2) {
+                converter.feed(Some(&stream.as_bytes()[piece[0]..piece[1]]), &mut output);
+            }
+            converter.feed(None, &mut output);
+            prop_assert_eq!(String::from_utf8(output).unwrap(), whole);
+        }
+    }
+}
