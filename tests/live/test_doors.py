@@ -49,8 +49,15 @@ LAST = http_chunk(frame({"content": "two."}) + frame({}, "stop"))
 def message(script: str, **more: object) -> dict[str, Any]:
     """A streamed request whose answer is a script."""
     asked = [{"role": "user", "content": "Hi"}]
-    names = {"script": script, "metadata": {"user_id": script}}
-    return {"model": "scripted", "max_tokens": 9, "stream": True, "messages": asked, **names, **more}
+    named = {"user_id": script}
+    return {
+        "model": "scripted",
+        "max_tokens": 9,
+        "stream": True,
+        "messages": asked,
+        "metadata": named,
+        **more,
+    }
 
 
 def events(received: bytes) -> list[dict[str, Any]]:
@@ -92,6 +99,34 @@ def test_pings_are_the_heartbeats_of_messages(
     ]
 
 
+WEB_SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 5}
+LOOK = {"name": "look", "input_schema": {"type": "object"}}
+WHOLE = {
+    "id": "c",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("tools", "upstream", "dropped"),
+    [
+        ([WEB_SEARCH], "200 OK", "tools.web_search_20250305"),
+        ([LOOK, WEB_SEARCH, WEB_SEARCH], "200 OK", "tools.web_search_20250305"),
+        ([WEB_SEARCH], "429 Too Many Requests", "tools.web_search_20250305"),
+        ([LOOK], "200 OK", None),
+    ],
+)
+def test_what_a_conversion_left_out_is_named(
+    gateway: Gateway, scripted: ScriptedUpstream, tools: list[object], upstream: str, dropped: str | None
+) -> None:
+    """With a refusal too: it may be about what is missing."""
+    said = WHOLE if upstream.startswith("200") else {"error": {"message": "No."}}
+    asked = message(scripted.script(json_answer(said, upstream)), tools=tools) | {"stream": False}
+    answer = gateway.post(asked, path=MESSAGES)
+    assert answer.status == int(upstream[:3])
+    assert answer.headers.get("x-llmgw-dropped") == dropped
+
+
 INTERNAL = {
     "anthropic-version": "2023-06-01",
     "anthropic-beta": "of-tomorrow-2027-01-01, context-1m",
@@ -111,8 +146,7 @@ def test_field_34_no_header_of_a_client_reaches_a_chat_upstream(
     gateway: Gateway, scripted: ScriptedUpstream, path: str
 ) -> None:
     """Whatever it is, a beta of tomorrow too: it is neither passed on nor an error."""
-    whole = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
-    script = scripted.script(json_answer({"id": "c", "choices": [whole]}))
+    script = scripted.script(json_answer(WHOLE))
     asked = message(script, input="Hi", user=script) | {"stream": False}
     headers = {**gateway.headers(), **INTERNAL}
     answer = gateway.client.post(path, headers=headers, json=asked)
@@ -189,8 +223,7 @@ def test_a_stream_of_messages_that_can_t_be_recorded_ends_with_an_error(
 def test_a_whole_answer_that_can_t_be_recorded_is_an_overload(
     lossless: Gateway, scripted: ScriptedUpstream
 ) -> None:
-    whole = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
-    asked = message(scripted.script(json_answer({"id": "c", "choices": [whole]}))) | {"stream": False}
+    asked = message(scripted.script(json_answer(WHOLE))) | {"stream": False}
     with bounded_files(lossless, 0):
         answer = lossless.post(asked, path=MESSAGES)
     assert (answer.status, answer.json()["error"]["type"]) == (529, "overloaded_error")
