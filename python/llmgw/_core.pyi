@@ -13,11 +13,13 @@ __all__ = [
     "ChatRequest",
     "CompletionRequest",
     "CoreError",
+    "EmbeddingRequest",
     "Exchange",
     "ExchangeReport",
     "Forward",
     "PreparedRequest",
     "RequestError",
+    "RerankRequest",
     "Route",
     "Seal",
     "Upstream",
@@ -44,7 +46,12 @@ _RequestErrorCode: TypeAlias = Literal[
 ]
 _Modality: TypeAlias = Literal["image", "video", "audio", "file"]
 _Refused: TypeAlias = Literal[
-    "developer_role", "empty_text", "nulls", "max_completion_tokens", "minimal_effort"
+    "developer_role",
+    "empty_text",
+    "nulls",
+    "max_completion_tokens",
+    "minimal_effort",
+    "base64_embeddings",
 ]
 _Cause: TypeAlias = Literal[
     "dns",
@@ -269,6 +276,35 @@ class CompletionRequest:
         """
 
 @final
+class EmbeddingRequest:
+    """One scan of an embeddings body: `model`, `input` and `encoding_format`."""
+
+    def __new__(cls, body: bytes | Sequence[bytes]) -> EmbeddingRequest:
+        """`body`: whole, or the pieces in which it came. It is copied. Raises RequestError."""
+    @property
+    def model(self) -> str: ...
+    def rewrite(self, route: Route) -> PreparedRequest:
+        """The body for the upstream, which gets it at `/embeddings`. Its answer is always `plain`.
+
+        Of the route, `upstream_model`, `drop` and `refuses` count. If `encoding_format` is `base64` or
+        `float`, vectors that come in the other form are converted.
+        """
+
+@final
+class RerankRequest:
+    """One scan of a rerank body: `model`, `query` and `documents`."""
+
+    def __new__(cls, body: bytes | Sequence[bytes]) -> RerankRequest:
+        """`body`: whole, or the pieces in which it came. It is copied. Raises RequestError."""
+    @property
+    def model(self) -> str: ...
+    def rewrite(self, route: Route) -> PreparedRequest:
+        """The body for the upstream, which gets it at `/rerank`, or at its `rerank_url`. Always `plain`.
+
+        Of the route, `upstream_model` and `drop` count.
+        """
+
+@final
 class PreparedRequest:
     """A rewritten body, ready to be sent, and where. A long one shares its bytes with the request."""
 
@@ -302,6 +338,7 @@ class Upstream:
         cls,
         base_url: str,
         *,
+        rerank_url: str | None = None,
         api_key: str | None = None,
         connect_timeout_s: float,
         first_event_timeout_s: float,
@@ -310,12 +347,14 @@ class Upstream:
         max_event_bytes: int = ...,
         max_answer_bytes: int = ...,
     ) -> Upstream:
-        """`max_event_bytes`: of one event of a stream (16 MiB by default), and of one line of it.
+        """`rerank_url`: where rerank is, unless at `base_url` + `/rerank`; on the same host.
+
+        `max_event_bytes`: of one event of a stream (16 MiB by default), and of one line of it.
 
         `max_answer_bytes`: of a plain or merged answer, as it is read (64 MiB).
 
-        Raises ValueError where `base_url` is not an http(s) URL, the key can't stand in a header, or a
-        timeout is not positive.
+        Raises ValueError where a URL is not an http(s) one, the key can't stand in a header, or a timeout is
+        not positive.
         """
     def start(
         self,
@@ -328,7 +367,8 @@ class Upstream:
     ) -> Exchange:
         """Send the request now. Must be called on a running asyncio loop (else RuntimeError).
 
-        It goes to `base_url` and the path of its API: `/chat/completions`, `/completions`.
+        It goes to `base_url` and the path of its API: `/chat/completions`, `/completions`, `/embeddings`,
+        `/rerank`.
 
         `total_timeout_s` lowers the upstream's own, where earlier attempts have used up a part of it.
 
@@ -412,7 +452,8 @@ class ExchangeReport:
     def complete(self) -> bool:
         """Whether the answer came to its proper end, whichever words its API has for that."""
     @property
-    def finish_reason(self) -> str | None: ...
+    def finish_reason(self) -> str | None:
+        """None for embeddings and rerank: nothing is generated."""
     @property
     def prompt_tokens(self) -> int | None: ...
     @property

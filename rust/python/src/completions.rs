@@ -1,17 +1,13 @@
 //! `CompletionRequest`.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use llmgw_core::answer::think::ReasoningTags;
 use llmgw_core::api::Api;
 use llmgw_core::api::completions as core;
-use llmgw_core::api::reply::Reply;
 use pyo3::prelude::*;
 
 use crate::errors::guard;
 use crate::gil::without_gil_if_large;
-use crate::request::{Body, PreparedRequest, Route, assembled, scanned};
+use crate::request::{Body, PreparedRequest, Route, scanned};
 
 /// One scan of a text-completions body: what the gateway reads, and where it stands.
 #[pyclass(frozen, module = "llmgw._core")]
@@ -42,19 +38,7 @@ impl CompletionRequest {
         guard(|| {
             let body = &self.body;
             let rewrite = without_gil_if_large(py, body.len(), || self.request.splice(body, &route.core));
-            Ok(PreparedRequest {
-                body: assembled(body, rewrite.body),
-                api: Api::Completions,
-                mode: rewrite.mode,
-                thinking: None,
-                upstream_model: route.core.upstream_model.clone(),
-                reasoning_tags: ReasoningTags::None,
-                keep_reasoning: false,
-                provider: Arc::default(),
-                restored: 0,
-                reply: Reply::default(),
-                dropped: Arc::default(),
-            })
+            Ok(PreparedRequest::without_reasoning(Api::Completions, body, rewrite, route))
         })
     }
 }

@@ -1,19 +1,22 @@
 //! `llmgw._core`: the types that cross between Python and Rust, and nothing else. The interface with its documentation
 //! is `python/llmgw/_core.pyi`; each class here is one of its classes.
 //!
-//! * `request`: scan and rewrite a body; `completions`: one of that API. `offline`: whole streams and answers without a socket.
+//! * `request`: scan and rewrite a body; `completions`, `embeddings`, `rerank`: one of that API. `offline`: whole streams
+//!   and answers without a socket.
 //! * `exchange`: an upstream, an exchange with it, and the awaitable for its next block. In it `forward`: all its
 //!   blocks, from there into the server's `send`; `bridge`: how a tokio task wakes an asyncio loop.
 //! * `gil`: when to let other Python threads run. `process`: what must not outlive a fork.
 //! * `errors`: every Python exception is made there, and panics become one.
 
 mod completions;
+mod embeddings;
 mod errors;
 mod exchange;
 mod gil;
 mod offline;
 mod process;
 mod request;
+mod rerank;
 
 use pyo3::prelude::*;
 
@@ -30,6 +33,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<request::Seal>()?;
     module.add_class::<request::ChatRequest>()?;
     module.add_class::<completions::CompletionRequest>()?;
+    module.add_class::<embeddings::EmbeddingRequest>()?;
+    module.add_class::<rerank::RerankRequest>()?;
     module.add_class::<request::PreparedRequest>()?;
     module.add_class::<exchange::Upstream>()?;
     module.add_class::<exchange::Exchange>()?;

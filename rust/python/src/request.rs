@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
-use llmgw_core::answer::context::AnswerMode;
+use llmgw_core::answer::context::{AnswerMode, Vectors};
 use llmgw_core::answer::think::ReasoningTags;
 use llmgw_core::api::reply::{Converted, Reply};
 use llmgw_core::api::{Api, messages, responses};
@@ -328,6 +328,7 @@ impl ChatRequest {
                 restored: rewrite.restored,
                 reply: self.reply.clone(),
                 dropped: Arc::clone(&self.dropped),
+                vectors: Vectors::default(),
             })
         })
     }
@@ -403,6 +404,28 @@ pub(crate) struct PreparedRequest {
     pub(crate) reply: Reply,
     /// What a conversion left out of this body.
     pub(crate) dropped: Arc<[String]>,
+    /// The form of an embedding's numbers.
+    pub(crate) vectors: Vectors,
+}
+
+impl PreparedRequest {
+    /// One for an API that has no reasoning.
+    pub(crate) fn without_reasoning(api: Api, body: &Bytes, rewrite: core::Rewrite, route: &Route) -> Self {
+        Self {
+            body: assembled(body, rewrite.body),
+            api,
+            mode: rewrite.mode,
+            thinking: None,
+            upstream_model: route.core.upstream_model.clone(),
+            reasoning_tags: ReasoningTags::None,
+            keep_reasoning: false,
+            provider: Arc::default(),
+            restored: 0,
+            reply: Reply::default(),
+            dropped: Arc::default(),
+            vectors: Vectors::default(),
+        }
+    }
 }
 
 #[pymethods]

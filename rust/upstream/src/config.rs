@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
+use llmgw_core::api::Api;
 use llmgw_core::sse::SseLimits;
 
 /// No timeout may be longer: far beyond any use, and safe to add to a clock.
@@ -32,6 +33,8 @@ pub struct Timeouts {
 pub struct UpstreamConfig {
     /// Such as `https://api.example.com/v1`; the path of the API is put after it.
     pub base_url: String,
+    /// The whole URLs of APIs that are elsewhere, at the same host: they share its connections.
+    pub api_urls: Vec<(Api, String)>,
     /// Sent as `authorization: Bearer …`.
     pub api_key: Option<String>,
     /// See [`Timeouts`].
@@ -52,6 +55,8 @@ impl UpstreamConfig {
 pub enum ConfigError {
     /// Not `http(s)://host[:port][/path]`, without user, query or fragment.
     BaseUrl,
+    /// The URL of an API is no such URL, or at another host than `base_url`.
+    ApiUrl,
     /// The key has characters that can't stand in a header.
     ApiKey,
     /// The named timeout is zero or longer than [`MAX_TIMEOUT`].
@@ -67,6 +72,8 @@ impl fmt::Display for ConfigError {
         match self {
             Self::BaseUrl => formatter
                 .write_str("base_url must be http(s)://host[:port][/path], without user, query or fragment"),
+            Self::ApiUrl => formatter
+                .write_str("the URL of an API must be a whole one, at the host of base_url, without user, query or fragment"),
             Self::ApiKey => formatter.write_str("api_key must be printable ASCII"),
             Self::Timeout(name) => write!(formatter, "{name} must be more than 0 and at most a year"),
             Self::RootCertificates => formatter.write_str("the system has no usable root certificates"),
@@ -107,6 +114,20 @@ pub(crate) fn url(base_url: &str, api_path: &str) -> Result<Uri, ConfigError> {
     Uri::from_parts(parts).map_err(|_| ConfigError::BaseUrl)
 }
 
+impl UpstreamConfig {
+    /// Where an API is.
+    pub(crate) fn url(&self, api: Api) -> Result<Uri, ConfigError> {
+        let at_base = url(&self.base_url, api.path())?;
+        let Some((_, elsewhere)) = self.api_urls.iter().find(|(known, _)| *known == api) else {
+            return Ok(at_base);
+        };
+        let elsewhere = url(elsewhere, "").map_err(|_| ConfigError::ApiUrl)?;
+        let is_same_host =
+            elsewhere.scheme() == at_base.scheme() && elsewhere.authority() == at_base.authority();
+        if is_same_host { Ok(elsewhere) } else { Err(ConfigError::ApiUrl) }
+    }
+}
+
 /// `Bearer …`, marked so that neither logs nor HPACK tables get it.
 pub(crate) fn authorization(api_key: &str) -> Result<HeaderValue, ConfigError> {
     let mut value = HeaderValue::from_str(&format!("Bearer {api_key}")).map_err(|_| ConfigError::ApiKey)?;
@@ -137,6 +158,36 @@ mod tests {
         for (base_url, expected) in rows {
             let url = url(base_url, "/chat/completions").ok().map(|url| url.to_string());
             assert_eq!(url.as_deref(), expected, "{base_url}");
+        }
+    }
+
+    #[test]
+    fn urls_of_apis() {
+        let rows = [
+            ("https://host/v1", None, Ok("https://host/v1/rerank")),
+            ("https://host/a/v1/", Some("https://host/b/v1/reranks"), Ok("https://host/b/v1/reranks")),
+            ("https://host/v1", Some("https://HOST/rerank/"), Ok("https://host/rerank")),
+            ("https://host/v1", Some("https://other/v1/rerank"), Err(ConfigError::ApiUrl)),
+            ("https://host/v1", Some("http://host/v1/rerank"), Err(ConfigError::ApiUrl)),
+            ("https://host/v1", Some("https://host:8443/v1/rerank"), Err(ConfigError::ApiUrl)),
+            ("https://host/v1", Some("https://host/v1/rerank?x=1"), Err(ConfigError::ApiUrl)),
+            ("https://host/v1", Some("/v1/rerank"), Err(ConfigError::ApiUrl)),
+            ("https://host/v1?x=1", None, Err(ConfigError::BaseUrl)),
+        ];
+        for (base_url, elsewhere, expected) in rows {
+            let second = Duration::from_secs(1);
+            let config = UpstreamConfig {
+                base_url: base_url.into(),
+                api_urls: elsewhere.into_iter().map(|url| (Api::Rerank, url.into())).collect(),
+                api_key: None,
+                timeouts: Timeouts { connect: second, first_event: second, idle: second, total: second },
+                limits: SseLimits::default(),
+                max_answer_bytes: UpstreamConfig::DEFAULT_ANSWER_BYTES,
+            };
+            let found = config.url(Api::Rerank).map(|url| url.to_string().to_ascii_lowercase());
+            assert_eq!(found, expected.map(str::to_owned), "{base_url} {elsewhere:?}");
+            let others = config.url(Api::Embeddings).ok().map(|url| url.path().ends_with("/embeddings"));
+            assert_eq!(others, (!base_url.contains('?')).then_some(true), "{base_url}");
         }
     }
 

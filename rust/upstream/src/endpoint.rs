@@ -27,7 +27,6 @@ impl Endpoint {
     /// Where the config can't work: see [`ConfigError`].
     pub(crate) fn new(config: UpstreamConfig) -> Result<Self, ConfigError> {
         config.timeouts.check()?;
-        let url = |api: Api| config::url(&config.base_url, api.path());
         let mut headers = vec![
             (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (header::ACCEPT_ENCODING, HeaderValue::from_static("identity")),
@@ -36,9 +35,9 @@ impl Endpoint {
         if let Some(api_key) = &config.api_key {
             headers.push((header::AUTHORIZATION, config::authorization(api_key)?));
         }
-        let heads = Api::ALL.into_iter().map(|api| Ok(RequestHead::post(&url(api)?, &headers)));
+        let heads = Api::ALL.into_iter().map(|api| Ok(RequestHead::post(&config.url(api)?, &headers)));
         let heads = heads.collect::<Result<_, ConfigError>>()?;
-        let client = Client::new(&url(Api::default())?, &config.timeouts)?;
+        let client = Client::new(&config.url(Api::default())?, &config.timeouts)?;
         let secret = Secret::new(config.api_key.as_deref());
         Ok(Self { client, heads, secret, config })
     }

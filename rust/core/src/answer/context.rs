@@ -30,6 +30,18 @@ impl AnswerMode {
     }
 }
 
+/// How the client wants the numbers of an embedding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Vectors {
+    /// It does not say, or in a form that only the upstream knows.
+    #[default]
+    AsTheyCome,
+    /// As a list of numbers.
+    Floats,
+    /// As base64 of little-endian 32-bit floats.
+    Base64,
+}
+
 /// What the answer side needs to know about the request.
 #[derive(Clone, Debug, Default)]
 pub struct AnswerContext {
@@ -45,6 +57,8 @@ pub struct AnswerContext {
     pub keep_reasoning: bool,
     /// In which API's words the client is answered.
     pub reply: Reply,
+    /// Of embeddings.
+    pub vectors: Vectors,
     /// The upstream's key, which none of its errors may show.
     pub secret: Secret,
 }

@@ -56,7 +56,7 @@ impl CompletionRequest {
     /// The first rule that it breaks: those of [`crate::request`], for the fields of this API.
     pub fn scan(body: &[u8]) -> Result<Self, RequestError> {
         let ChatRequest { model, stream, include_usage, top, .. } =
-            scan(body, &FIELDS, [Field::Model, Field::Prompt])?;
+            scan(body, &FIELDS, &[Field::Model, Field::Prompt])?;
         Ok(Self { model, stream, include_usage, top })
     }
 

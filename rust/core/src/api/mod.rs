@@ -9,9 +9,12 @@
 pub mod completions;
 pub mod convert;
 mod dropped;
+pub mod embeddings;
 pub mod frames;
+mod list;
 pub mod messages;
 pub mod reply;
+pub mod rerank;
 pub mod responses;
 mod words;
 
@@ -35,11 +38,15 @@ pub enum Api {
     Chat,
     /// Text completions.
     Completions,
+    /// Embeddings. Never streamed, never merged.
+    Embeddings,
+    /// Documents in the order of their relevance. Never streamed, never merged.
+    Rerank,
 }
 
 impl Api {
     /// All of them, each at its own number.
-    pub const ALL: [Self; 2] = [Self::Chat, Self::Completions];
+    pub const ALL: [Self; 4] = [Self::Chat, Self::Completions, Self::Embeddings, Self::Rerank];
 
     /// Where an upstream has it, under its base URL.
     #[must_use]
@@ -47,6 +54,8 @@ impl Api {
         match self {
             Self::Chat => "/chat/completions",
             Self::Completions => "/completions",
+            Self::Embeddings => "/embeddings",
+            Self::Rerank => "/rerank",
         }
     }
 
@@ -66,9 +75,11 @@ impl Api {
             (Self::Completions, AnswerMode::Stream { include_usage }) => {
                 Machine::Completions(Box::new(Transformer::with_rules(context, include_usage, limits)))
             }
+            (Self::Embeddings | Self::Rerank, _) | (_, AnswerMode::Plain) => {
+                Machine::Whole(Summary::default(), None)
+            }
             // Only chat requests ask for it.
             (_, AnswerMode::Merged) => Machine::Merged(Box::new(Merger::new(context, limits))),
-            (_, AnswerMode::Plain) => Machine::Whole(Summary::default(), None),
         }
     }
 
@@ -100,6 +111,8 @@ impl Api {
         match self {
             Self::Chat => completion::clean(body, context),
             Self::Completions => completions::clean(body, context),
+            Self::Embeddings => embeddings::clean(body, context),
+            Self::Rerank => rerank::clean(body, context),
         }
     }
 }

@@ -19,7 +19,7 @@ const MESSAGES_API: &str = "is a field of the Messages API, whose path POST /v1/
                             in a chat completion, instructions are a message of role `system`, and stop sequences are `stop`";
 
 /// An Anthropic client's body has `messages` too, but its system prompt would be lost without a word.
-const FIELDS: [Foreign; 6] = [
+const FIELDS: [Foreign; 7] = [
     Foreign {
         field: "messages",
         belongs: "chat completions do: POST /v1/chat/completions serves those",
@@ -32,8 +32,13 @@ const FIELDS: [Foreign; 6] = [
     },
     Foreign {
         field: "input",
-        belongs: "bodies of the Responses API and of embeddings do: this gateway serves neither POST /v1/responses \
-                  nor POST /v1/embeddings yet",
+        belongs: "bodies of embeddings and of the Responses API do: POST /v1/embeddings serves the former; this \
+                  gateway does not serve POST /v1/responses yet",
+        is_certain: false,
+    },
+    Foreign {
+        field: "documents",
+        belongs: "bodies of rerank do: POST /v1/rerank serves those",
         is_certain: false,
     },
     Foreign { field: "system", belongs: MESSAGES_API, is_certain: true },

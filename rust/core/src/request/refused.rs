@@ -18,6 +18,8 @@ named_enum! {
         MaxCompletionTokens = "max_completion_tokens",
         /// `reasoning_effort` of `minimal`: becomes `low`, where the model has a thinking switch.
         MinimalEffort = "minimal_effort",
+        /// `encoding_format` of `base64` for embeddings: becomes `float`, and the answer's numbers become base64.
+        Base64Embeddings = "base64_embeddings",
     }
 }
 

@@ -310,10 +310,25 @@ impl<'a> Plan<'a> {
         restored
     }
 
+    /// Another field that no route may drop.
+    pub(crate) const fn keep(&mut self, field: Field) {
+        self.claim(field);
+    }
+
     /// Take a field out.
     pub(crate) fn remove(&mut self, field: Field) {
         let member = self.claim(field);
         self.removed.extend(member);
+    }
+
+    /// A field whose text is `before` gets the text `after`, which needs no escapes, unless it has been decided on.
+    pub(crate) fn respell(&mut self, field: Field, before: &str, after: &'static str) {
+        if let Some(member) = self.top.field(field)
+            && !self.is_claimed(field)
+            && member.value.as_text(self.body).is_some_and(|text| text.is(before))
+        {
+            self.set(field, Setting::Text(after), &mut None);
+        }
     }
 
     pub(crate) fn drop_fields(&mut self, names: &[String]) {

@@ -33,10 +33,14 @@ pub(crate) enum Field {
     MaxCompletionTokens,
     Reasoning,
     Prompt,
+    Input,
+    EncodingFormat,
+    Query,
+    Documents,
 }
 
 /// The fields and their names, in the order of [`Field`].
-pub(super) const FIELDS: [(Field, &str); 20] = [
+pub(super) const FIELDS: [(Field, &str); 24] = [
     (Field::Model, "model"),
     (Field::Messages, "messages"),
     (Field::MaxTokens, "max_tokens"),
@@ -57,6 +61,10 @@ pub(super) const FIELDS: [(Field, &str); 20] = [
     (Field::MaxCompletionTokens, "max_completion_tokens"),
     (Field::Reasoning, "reasoning"),
     (Field::Prompt, "prompt"),
+    (Field::Input, "input"),
+    (Field::EncodingFormat, "encoding_format"),
+    (Field::Query, "query"),
+    (Field::Documents, "documents"),
 ];
 
 /// What a chat-completions body has.
@@ -206,15 +214,15 @@ impl ChatRequest {
     /// # Errors
     /// The first rule of the [module's](super) that it breaks, reading from its start (invalid UTF-8 before all).
     pub fn scan(body: &[u8]) -> Result<Self, RequestError> {
-        scan(body, &CHAT, [Field::Model, Field::Messages])
+        scan(body, &CHAT, &[Field::Model, Field::Messages])
     }
 }
 
-/// Read a body of the API that knows these fields and requires those two. What it does not know stays empty.
+/// Read a body of the API that knows these fields and requires those. What it does not know stays empty.
 pub(crate) fn scan(
     body: &[u8],
     known: &'static [Field],
-    required: [Field; 2],
+    required: &[Field],
 ) -> Result<ChatRequest, RequestError> {
     let mut request = ChatRequest::empty(known);
     match request.read(body, required) {
@@ -252,7 +260,7 @@ impl ChatRequest {
         }
     }
 
-    fn read(&mut self, body: &[u8], required: [Field; 2]) -> Result<(), Refusal> {
+    fn read(&mut self, body: &[u8], required: &[Field]) -> Result<(), Refusal> {
         json::check_utf8(body)?;
         let mut scanner = Scanner::new(body);
         if scanner.peek()? != Kind::Object {
@@ -321,6 +329,18 @@ impl ChatRequest {
                 let fits = matches!(kind, Kind::String | Kind::Array);
                 expect(scanner, name, fits, "a string or an array")?;
             }
+            // A list of tokens, of texts, of lists of tokens; objects are pictures and texts (Jina, DashScope).
+            Field::Input => {
+                let fits = matches!(kind, Kind::String | Kind::Array | Kind::Object);
+                expect(scanner, name, fits, "a string, an array or an object")?;
+            }
+            Field::EncodingFormat => {
+                expect(scanner, name, kind == Kind::String, "a string")?;
+            }
+            Field::Query => {
+                let fits = matches!(kind, Kind::String | Kind::Object);
+                expect(scanner, name, fits, "a string or an object")?;
+            }
             Field::MaxTokens | Field::MaxCompletionTokens | Field::Temperature | Field::TopP => {
                 expect(scanner, name, kind == Kind::Number, "a number")?;
             }
@@ -344,7 +364,7 @@ impl ChatRequest {
                 }
                 self.top.stream_options = Some(object);
             }
-            Field::Tools => {
+            Field::Tools | Field::Documents => {
                 expect(scanner, name, kind == Kind::Array, "an array")?;
             }
             Field::ToolChoice => {
@@ -476,8 +496,8 @@ impl ChatRequest {
         }
     }
 
-    fn check_required(&self, required: [Field; 2]) -> Result<(), Refusal> {
-        for field in required {
+    fn check_required(&self, required: &[Field]) -> Result<(), Refusal> {
+        for &field in required {
             // A field that is null is to blame itself; of one that is absent the end of the body can be said to be.
             let offset = match self.top.field(field).map(|member| member.value) {
                 None => self.top.body.span.end - 1,

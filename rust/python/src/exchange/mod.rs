@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use llmgw_core::answer::context::AnswerContext;
+use llmgw_core::api::Api;
 use llmgw_core::sse::SseLimits;
 use llmgw_core::turn::key::scope_of;
 use llmgw_upstream::{
@@ -46,12 +47,13 @@ fn connect(config: &UpstreamConfig) -> PyResult<upstream::Upstream> {
 #[pymethods]
 impl Upstream {
     #[new]
-    #[pyo3(signature = (base_url, *, api_key=None, connect_timeout_s, first_event_timeout_s, idle_timeout_s,
+    #[pyo3(signature = (base_url, *, rerank_url=None, api_key=None, connect_timeout_s, first_event_timeout_s, idle_timeout_s,
                         total_timeout_s, max_event_bytes=SseLimits::DEFAULT_BYTES,
                         max_answer_bytes=UpstreamConfig::DEFAULT_ANSWER_BYTES))]
     #[expect(clippy::too_many_arguments, reason = "Python names each")]
     fn new(
         base_url: String,
+        rerank_url: Option<String>,
         api_key: Option<String>,
         connect_timeout_s: f64,
         first_event_timeout_s: f64,
@@ -68,6 +70,7 @@ impl Upstream {
         };
         let config = UpstreamConfig {
             base_url,
+            api_urls: rerank_url.map(|url| (Api::Rerank, url)).into_iter().collect(),
             api_key,
             timeouts,
             limits: SseLimits { max_line_bytes: max_event_bytes, max_event_bytes },
@@ -103,6 +106,7 @@ impl Upstream {
                     reasoning_tags: request.reasoning_tags,
                     keep_reasoning: request.keep_reasoning,
                     reply: request.reply.clone(),
+                    vectors: request.vectors,
                     ..AnswerContext::default()
                 },
                 heartbeat,

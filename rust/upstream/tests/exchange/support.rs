@@ -130,6 +130,7 @@ impl Server {
 
     pub(crate) fn config(&self) -> UpstreamConfig {
         UpstreamConfig {
+            api_urls: Vec::new(),
             base_url: format!("http://{}/v1", self.address()),
             api_key: Some(API_KEY.to_owned()),
             timeouts: Timeouts { connect: NEVER, first_event: NEVER, idle: NEVER, total: NEVER },
