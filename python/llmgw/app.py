@@ -21,8 +21,10 @@ from llmgw.config import Config, find_config, load_config
 from llmgw.endpoints import models
 from llmgw.endpoints.chat import CHAT, CHAT_COMPLETIONS
 from llmgw.endpoints.completions import COMPLETIONS, TEXT
+from llmgw.endpoints.embeddings import EMBEDDINGS, EMBEDDINGS_PATH
 from llmgw.endpoints.messages import MESSAGES, MESSAGES_PATH
 from llmgw.endpoints.operations import OPERATIONS
+from llmgw.endpoints.rerank import RERANK, RERANK_PATH
 from llmgw.endpoints.responses import RESPONSES, RESPONSES_PATH
 from llmgw.endpoints.shapes import error_shape
 from llmgw.errors import ApiError
@@ -37,6 +39,8 @@ ENDPOINTS: Final[dict[str, Endpoint]] = {
     COMPLETIONS: TEXT,
     MESSAGES_PATH: MESSAGES,
     RESPONSES_PATH: RESPONSES,
+    EMBEDDINGS_PATH: EMBEDDINGS,
+    RERANK_PATH: RERANK,
 }
 """Those that an upstream answers."""
 TICK_S: Final = 0.5

@@ -253,7 +253,7 @@ def test_other_media_are_refused_as_images_are(
 @pytest.mark.parametrize(
     ("path", "content", "code", "param", "words"),
     [
-        (CHAT, {"input": "Hi"}, "missing_field", "messages", ["Responses API", "POST /v1/responses", "yet"]),
+        (CHAT, {"input": "Hi"}, "missing_field", "messages", ["Responses API", "POST /v1/responses"]),
         (CHAT, {"input": [], "instructions": "x"}, "missing_field", "messages", ["Responses API"]),
         (CHAT, {"prompt": "Hi"}, "missing_field", "messages", ["POST /v1/completions serves"]),
         (
@@ -456,7 +456,7 @@ def test_bytes_that_are_no_http(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "told"),
     [
-        ("POST", "/v1/embeddings", "does not serve embeddings (/v1/embeddings)"),
+        ("POST", "/v1/images/generations", "does not serve images (/v1/images)"),
         ("POST", "/v1/responses/compact", "does not serve compaction of responses (/v1/responses/compact)"),
         ("GET", "/v1/responses/resp_1", "does not serve stored responses (/v1/responses)"),
         ("DELETE", "/v1/responses/resp_1", "does not serve stored responses"),

@@ -78,8 +78,14 @@ def test_absent_in_completions(gateway: Gateway, scripted: ScriptedUpstream, nam
     assert found(schemas.COMPLETION, answer.json()) == {name}
 
 
+def test_an_embedding_in_base64(gateway: Gateway) -> None:
+    request = {"model": "text-embedding-v4", "input": "a", "encoding_format": "base64"}
+    answer = gateway.post(request, path="/v1/embeddings")
+    assert found(schemas.EMBEDDINGS, answer.json()) == {"embedding"}
+
+
 def test_every_difference_is_exercised_above() -> None:
-    assert {*SAID, "refusal", "logprobs"} == {known.name for known in schemas.DIFFERENCES}
+    assert {*SAID, "refusal", "logprobs", "embedding"} == {known.name for known in schemas.DIFFERENCES}
 
 
 def test_reasoning_is_a_further_member_of_deltas_only(gateway: Gateway) -> None:

@@ -67,6 +67,10 @@ MORE_MODELS = (
     Model("hasty", "hasty", "scripted"),
     Model("hasty-glm", "hasty-glm", "glm-5"),
     Model("unreachable", "unreachable", "anything"),
+    Model("text-embedding-v4", "qwen", "text-embedding-v4", 'kind = "embedding"'),
+    Model("qwen3-rerank", "qwen", "qwen3-rerank", 'kind = "rerank"'),
+    Model("scripted-embedding", "scripted", "scripted", 'kind = "embedding"'),
+    Model("scripted-rerank", "scripted", "scripted", 'kind = "rerank"'),
     Model("wrong-upstream-key", "misconfigured", "qwen3-max"),
 )
 """`hasty` and `hasty-glm` have timeouts of half a second."""
@@ -80,7 +84,11 @@ def config_text(simulator_url: str, scripted_url: str, *, server: str = "") -> s
     unreachable = f"http://127.0.0.1:{free_port()}/v1"
     hasty = "first_event_timeout_s = 0.5\nidle_timeout_s = 0.5"
     parts = [f"[server]\n{server}", '[store]\nurl = "sqlite:///gateway.db"']
-    parts += [_upstream(name, f"{simulator_url}/{name}/v1", f"sim-{name}") for name in PROVIDERS]
+    elsewhere = {"qwen": f'rerank_url = "{simulator_url}/qwen/compatible-api/v1/reranks"'}
+    parts += [
+        _upstream(name, f"{simulator_url}/{name}/v1", f"sim-{name}", elsewhere.get(name, ""))
+        for name in PROVIDERS
+    ]
     parts += [
         _upstream("scripted", scripted_url, "scripted-key"),
         _upstream("hasty", scripted_url, "scripted-key", hasty),

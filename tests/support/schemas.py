@@ -23,14 +23,16 @@ TEXT_COMPLETION = "CreateCompletionResponse"
 TEXT_CHUNK = "CreateCompletionResponseAsChunk"
 """OpenAI has one schema for text completions and their chunks. Ours for chunks allows what it sends there: a
 `finish_reason` and a `usage` that are null until the end."""
+EMBEDDINGS = "CreateEmbeddingResponse"
 ERROR = "ErrorResponse"
 MODEL_LIST = "ListModelsResponse"
 MODEL = "Model"
-ROOTS = (COMPLETION, CHUNK, TEXT_COMPLETION, ERROR, MODEL_LIST, MODEL)
+ROOTS = (COMPLETION, CHUNK, TEXT_COMPLETION, EMBEDDINGS, ERROR, MODEL_LIST, MODEL)
 OURS = ("Error", ERROR, MODEL_LIST, MODEL)
 """What the gateway itself makes may have no member that OpenAI does not have, those of `MORE` apart."""
 _TOKENS = {"type": "integer", "minimum": 1}
 _MODALITIES = {"type": "array", "items": {"enum": ["text", "image", "audio", "video", "file"]}, "minItems": 1}
+_OUTPUTS = {"anyOf": [_MODALITIES, {"enum": [["embeddings"], ["rerank"]]}]}
 MORE: dict[str, dict[str, Any]] = {
     MODEL: {
         "context_length": _TOKENS,
@@ -39,10 +41,11 @@ MORE: dict[str, dict[str, Any]] = {
         "max_model_len": _TOKENS,
         "max_output_tokens": _TOKENS,
         "max_completion_tokens": _TOKENS,
-        "modalities": {"type": "object", "properties": {"input": _MODALITIES, "output": _MODALITIES}},
+        "kind": {"enum": ["chat", "embedding", "rerank"]},
+        "modalities": {"type": "object", "properties": {"input": _MODALITIES, "output": _OUTPUTS}},
         "architecture": {
             "type": "object",
-            "properties": {"input_modalities": _MODALITIES, "output_modalities": _MODALITIES},
+            "properties": {"input_modalities": _MODALITIES, "output_modalities": _OUTPUTS},
         },
     },
 }
@@ -67,6 +70,7 @@ DIFFERENCES = (
         "$.system_fingerprint type: None is not of type 'string'",
     ),
     Difference("service_tier", (COMPLETION, CHUNK), "$.service_tier enum: "),
+    Difference("embedding", (EMBEDDINGS,), "$.data[].embedding type: '"),
     Difference("refusal", (COMPLETION,), "$.choices[].message required: 'refusal' is a required property"),
     Difference(
         "logprobs",

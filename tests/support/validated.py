@@ -75,6 +75,8 @@ def _kind(path: str) -> str | None:
         return schemas.COMPLETION
     if path == "/v1/completions":
         return schemas.TEXT_COMPLETION
+    if path == "/v1/embeddings":
+        return schemas.EMBEDDINGS
     if path == "/v1/models":
         return schemas.MODEL_LIST
     return schemas.MODEL if path.startswith("/v1/models/") else None

@@ -63,6 +63,7 @@ def test_an_entry_of_which_nothing_is_known() -> None:
     assert entry({"id": "m"}) == {
         "id": "m",
         "object": "model_catalog_entry",
+        "kind": "chat",
         "family": "other",
         "owned_by": "unknown",
         "modalities": {"input": ["text"], "output": ["text"]},
@@ -92,6 +93,7 @@ def test_the_config_s_facts_go_on_top() -> None:
     assert entry(model, "enable_thinking") == {
         "id": "vendor/qwen3.6-plus",
         "object": "model_catalog_entry",
+        "kind": "chat",
         "family": "qwen",
         "owned_by": "us",
         "modalities": {"input": ["text", "image"], "output": ["text", "audio"]},
@@ -171,6 +173,7 @@ def test_models_are_openai_s_and_say_what_clients_look_for() -> None:
                 "object": "model",
                 "created": 0,
                 "owned_by": "unknown",
+                "kind": "chat",
                 "modalities": {"input": text, "output": text},
                 "architecture": {"input_modalities": text, "output_modalities": text},
             },
@@ -185,6 +188,7 @@ def test_models_are_openai_s_and_say_what_clients_look_for() -> None:
                 "max_model_len": 200_000,
                 "max_output_tokens": 98_304,
                 "max_completion_tokens": 98_304,
+                "kind": "chat",
                 "modalities": {"input": ["text", "image"], "output": text},
                 "architecture": {"input_modalities": ["text", "image"], "output_modalities": text},
             },

@@ -22,7 +22,7 @@ from llmgw.ledger.entry import LedgerEntry
 from llmgw.ledger.journal import Journal
 from llmgw.ledger.writer import Ledger
 from llmgw.serving.ports import claim_port
-from llmgw.simulator import MODELS
+from llmgw.simulator import MODELS, PROVIDERS
 from llmgw.store import open_store
 from tests.support.cli import Run, write_config
 
@@ -380,7 +380,13 @@ def test_the_demo_s_config_has_every_simulated_model(tmp_path: Path) -> None:
     file = tmp_path / "llmgw.toml"
     file.write_text(demo_config(9100), "utf-8")
     config = load_config(file)
-    assert [model.id for model in config.models] == [model.id for model in MODELS]
+    retrieval = {each.model: each.kind for provider in PROVIDERS.values() for each in provider.retrieval}
+    assert {model.id: model.kind for model in config.models} == {
+        **dict.fromkeys((model.id for model in MODELS), "chat"),
+        **retrieval,
+    }
+    assert set(retrieval.values()) == {"embedding", "rerank"}
+    assert config.upstreams["qwen"].rerank_url == "http://127.0.0.1:9100/qwen/compatible-api/v1/reranks"
     assert set(config.upstreams) == {"qwen", "deepseek", "glm", "kimi", "minimax"}
     assert config.upstreams["glm"].base_url == "http://127.0.0.1:9100/glm/v1"
     facts = {model.id: model for model in config.models}["qwen3.6-plus"]

@@ -255,7 +255,7 @@ def test_check_of_a_bad_config(run: Run) -> None:
             "/v1",
             404,
             1,
-            "has neither a list of models nor chat completions at this address; is base_url right?",
+            "has neither a list of models nor an endpoint for them at this address; is base_url right?",
         ),
         ("", 404, 1, 'should base_url be "{url}/v1"?'),
         ("/qwen", 405, 1, 'should base_url be "{url}/qwen/v1"?'),

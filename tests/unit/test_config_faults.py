@@ -274,7 +274,8 @@ UNPRINTABLE = (
             with_model('refuses = ["developer"]'),
             (
                 "models[0].refuses[0]: is not a known value; it must be one of 'developer_role', "
-                "'empty_text', 'nulls', 'max_completion_tokens', 'minimal_effort'"
+                "'empty_text', 'nulls', 'max_completion_tokens', 'minimal_effort', "
+                "'base64_embeddings'"
             ),
         ),
         (

@@ -89,7 +89,7 @@ def test_who_wants_reasoning_back(name: str, *, wanted: bool) -> None:
 @pytest.mark.parametrize(
     ("name", "refuses"),
     [
-        ("qwen3.6-plus", {"developer_role", "minimal_effort"}),
+        ("qwen3.6-plus", {"developer_role", "minimal_effort", "base64_embeddings"}),
         ("deepseek-v4-pro", {"developer_role", "max_completion_tokens", "minimal_effort"}),
         ("deepseek-r1-distill-qwen-32b", {"developer_role", "max_completion_tokens", "minimal_effort"}),
         (
@@ -101,6 +101,10 @@ def test_who_wants_reasoning_back(name: str, *, wanted: bool) -> None:
         ("gemini-3-flash", {"nulls"}),
         ("devstral-2512", {"nulls"}),
         ("gpt-5", set()),
+        ("text-embedding-v4", {"developer_role", "minimal_effort", "base64_embeddings"}),
+        ("Qwen/Qwen3-Embedding-8B", {"developer_role", "minimal_effort", "base64_embeddings"}),
+        ("text-embedding-3-small", set()),
+        ("bge-m3", set()),
     ],
 )
 def test_what_a_family_refuses(name: str, refuses: set[str]) -> None:
@@ -112,9 +116,9 @@ def test_what_a_family_refuses(name: str, refuses: set[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "refused"),
     [
-        ({}, {"developer_role", "minimal_effort"}),
-        ({"developer_role": "keep"}, {"minimal_effort"}),
-        ({"developer_role": "system"}, {"developer_role", "minimal_effort"}),
+        ({}, {"developer_role", "minimal_effort", "base64_embeddings"}),
+        ({"developer_role": "keep"}, {"minimal_effort", "base64_embeddings"}),
+        ({"developer_role": "system"}, {"developer_role", "minimal_effort", "base64_embeddings"}),
         ({"refuses": ()}, set()),
         ({"refuses": ("nulls",)}, {"nulls"}),
         ({"refuses": ("nulls",), "developer_role": "system"}, {"nulls", "developer_role"}),

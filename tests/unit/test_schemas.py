@@ -40,6 +40,12 @@ TEXT_COMPLETION: dict[str, Any] = {
 }
 ERROR = {"error": {"message": "No.", "type": "invalid_request_error", "param": None, "code": "invalid_json"}}
 MODEL = {"id": "m", "object": "model", "created": 1, "owned_by": "o"}
+EMBEDDINGS: dict[str, Any] = {
+    "object": "list",
+    "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
+    "model": "m",
+    "usage": {"prompt_tokens": 1, "total_tokens": 1},
+}
 GOOD: dict[str, Any] = {
     schemas.COMPLETION: COMPLETION,
     schemas.CHUNK: CHUNK,
@@ -48,6 +54,7 @@ GOOD: dict[str, Any] = {
         **TEXT_COMPLETION,
         "choices": [{"index": 0, "text": "H", "logprobs": None, "finish_reason": None}],
     },
+    schemas.EMBEDDINGS: EMBEDDINGS,
     schemas.ERROR: ERROR,
     schemas.MODEL_LIST: {"object": "list", "data": [MODEL]},
     schemas.MODEL: MODEL,
@@ -107,6 +114,8 @@ def test_good_ones_pass(kind: str) -> None:
         ),
         (schemas.CHUNK, "usage", {"prompt_tokens": 1}, "$.usage required"),
         (schemas.CHUNK, "model", ..., "$ required"),
+        (schemas.EMBEDDINGS, "data.0.embedding", None, "$.data[].embedding type"),
+        (schemas.EMBEDDINGS, "usage", ..., "$ required"),
         (schemas.ERROR, "error.message", None, "$.error.message type"),
         (schemas.ERROR, "error.param", ..., "$.error required"),
         (schemas.ERROR, "error.upstream", "x", "$.error additionalProperties"),

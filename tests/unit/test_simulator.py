@@ -224,7 +224,9 @@ def test_wrong_keys_and_unknown_models_are_refused_in_the_family_s_shape(
 @pytest.mark.parametrize("family", PROVIDERS)
 def test_models_are_listed(family: str) -> None:
     listed = call("GET", f"/{family}/v1/models", headers={"authorization": f"Bearer sim-{family}"}).json()
-    assert [m["id"] for m in listed["data"]] == [m.id for m in PROVIDERS[family].models]
+    provider = PROVIDERS[family]
+    models = [*(m.id for m in provider.models), *(r.model for r in provider.retrieval)]
+    assert [m["id"] for m in listed["data"]] == models
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)

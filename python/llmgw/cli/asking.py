@@ -53,15 +53,16 @@ class Client:
         self._http.close()
 
     def first_model(self) -> str:
-        """The first model that the key may use."""
+        """The first chat model that the key may use."""
         try:
             response = self._http.get("/v1/models")
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
         _check(response)
-        models = response.json()["data"]
+        # An older gateway has only chat models, and names no kinds.
+        models = [each for each in response.json()["data"] if each.get("kind", "chat") == "chat"]
         if not models:
-            raise CommandError("this key may use no model")
+            raise CommandError("this key may use no chat model")
         return str(models[0]["id"])
 
     def chunks(self, question: Question) -> Iterator[Chunk]:

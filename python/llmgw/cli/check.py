@@ -195,7 +195,7 @@ def show_targets(config: Config) -> None:
             model.id,
             target.upstream,
             target.upstream_model,
-            target.thinking or dialect_for(target.upstream_model),
+            (target.thinking or dialect_for(target.upstream_model)) if model.kind == "chat" else "-",
             str(target.weight),
             str(target.priority),
         )

@@ -113,10 +113,16 @@ def demo_config(simulator_port: int) -> str:
     """The text of a config file with every simulated model."""
     lines = ["[server]", 'log_level = "warning"']
     for name, provider in PROVIDERS.items():
+        mount = f"http://{_LOCALHOST}:{simulator_port}/{name}"
         lines += ["", f"[upstreams.{name}]"]
         lines += [
-            f'base_url = "http://{_LOCALHOST}:{simulator_port}/{name}/v1"',
+            f'base_url = "{mount}/v1"',
             f'api_key = "{provider.api_key}"',
+        ]
+        lines += [
+            f'rerank_url = "{mount}/{retrieval.path}"'
+            for retrieval in provider.retrieval
+            if retrieval.kind == "rerank"
         ]
         for model in provider.models:
             lines += ["", "[[models]]", f'id = "{model.id}"', f'upstream = "{name}"']
@@ -125,6 +131,9 @@ def demo_config(simulator_port: int) -> str:
             lines += [f"context_window = {model.context_window}"]
             if model.thinking is Thinking.ALWAYS:
                 lines += ['thinking_modes = ["on"]']
+        for retrieval in provider.retrieval:
+            lines += ["", "[[models]]", f'id = "{retrieval.model}"', f'upstream = "{name}"']
+            lines += [f'kind = "{retrieval.kind}"']
     return "\n".join(lines) + "\n"
 
 

@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 import httpx
 
 from llmgw._core import root_certificates
-from llmgw.config import Config, UpstreamConfig
+from llmgw.config import Config, ModelKind
 
 _MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
 _MAX_NAMED: Final = 3
@@ -57,13 +57,13 @@ async def probe_all(
         verify=trust(), trust_env=False, follow_redirects=False, timeout=timeout_s
     ) as client:
 
-        async def one(name: str, upstream: UpstreamConfig) -> Probe:
+        async def one(name: str) -> Probe:
             wanted = _wanted(config, name) if compare_list else []
-            probe = await _probe(client, name, upstream, wanted, timeout_s)
+            probe = await _probe(client, config, name, wanted, timeout_s)
             told(name)
             return probe
 
-        return await asyncio.gather(*(one(*item) for item in config.upstreams.items()))
+        return await asyncio.gather(*map(one, config.upstreams))
 
 
 def trust() -> ssl.SSLContext:
@@ -81,8 +81,9 @@ def _wanted(config: Config, upstream: str) -> list[str]:
 
 
 async def _probe(
-    client: httpx.AsyncClient, name: str, upstream: UpstreamConfig, wanted: list[str], timeout_s: float
+    client: httpx.AsyncClient, config: Config, name: str, wanted: list[str], timeout_s: float
 ) -> Probe:
+    upstream = config.upstreams[name]
     headers = {"accept-encoding": "identity"}  # answers are never unpacked
     if upstream.api_key is not None:
         headers["authorization"] = f"Bearer {upstream.api_key.get_secret_value()}"
@@ -94,7 +95,7 @@ async def _probe(
                 status = response.status_code
                 body = await _read(response)
             verdict = judge(status, body, wanted)
-            if status in _NO_LIST and await _has_no_completions(client, upstream, headers):
+            if status in _NO_LIST and await _has_nothing(client, _urls(config, name), headers):
                 verdict = _wrong_base(upstream.base_url)
     except (TimeoutError, httpx.TimeoutException):
         verdict = Verdict("fault", f"no answer within {timeout_s:g} s")
@@ -103,20 +104,33 @@ async def _probe(
     return Probe(name, upstream.base_url, status, time.monotonic() - started, verdict)
 
 
-async def _has_no_completions(
-    client: httpx.AsyncClient, upstream: UpstreamConfig, headers: dict[str, str]
-) -> bool:
-    """Ask for a completion of nothing: whoever has the path refuses the body, and generates nothing."""
-    url = f"{upstream.base_url}/chat/completions"
-    async with client.stream("POST", url, headers=headers, json={}) as response:
-        return response.status_code in _NO_PATH
+def _urls(config: Config, name: str) -> list[str]:
+    """Where requests for an upstream's models go."""
+    upstream = config.upstreams[name]
+    base_url = upstream.base_url
+    urls: dict[ModelKind, str] = {
+        "chat": f"{base_url}/chat/completions",
+        "embedding": f"{base_url}/embeddings",
+        "rerank": upstream.rerank_url or f"{base_url}/rerank",
+    }
+    kinds = (m.kind for m in config.models for target in m.targets if target.upstream == name)
+    return [urls[kind] for kind in dict.fromkeys(kinds)] or [urls["chat"]]
+
+
+async def _has_nothing(client: httpx.AsyncClient, urls: list[str], headers: dict[str, str]) -> bool:
+    """Ask each for nothing: whoever has the path refuses the body, and generates nothing."""
+    for url in urls:
+        async with client.stream("POST", url, headers=headers, json={}) as response:
+            if response.status_code not in _NO_PATH:
+                return False
+    return True
 
 
 def _wrong_base(base_url: str) -> Verdict:
     hint = "is base_url right?"
     if not base_url.rsplit("/", 1)[-1].startswith("v"):
         hint = f'should base_url be "{base_url}/v1"?'
-    return Verdict("fault", f"has neither a list of models nor chat completions at this address; {hint}")
+    return Verdict("fault", f"has neither a list of models nor an endpoint for them at this address; {hint}")
 
 
 async def _read(response: httpx.Response) -> bytes:

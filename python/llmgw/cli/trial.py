@@ -1,14 +1,17 @@
-"""How `llmgw check --try` asks each target for one token, in the very way in which the gateway asks it."""
+"""How `llmgw check --try` asks each target for one token, in the very way in which the gateway asks it.
+
+Of an embedding model it wants one vector, of a rerank model the place of one document.
+"""
 
 import asyncio
 import json
 import time
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
-from llmgw._core import ChatRequest, UpstreamError
+from llmgw._core import ChatRequest, EmbeddingRequest, RerankRequest, UpstreamError
 from llmgw.cli.probe import Verdict
-from llmgw.config import Config
+from llmgw.config import Config, ModelKind
 from llmgw.routing.router import Model, Router
 from llmgw.routing.targets import Target
 
@@ -16,6 +19,14 @@ TIMEOUT_S: Final = 60.0
 """For an answer of one token. A model that is being loaded may need all of it."""
 _AT_ONCE: Final = 8
 _MAX_MESSAGE_CHARS: Final = 200
+
+
+_Scan: TypeAlias = Callable[[bytes], ChatRequest | EmbeddingRequest | RerankRequest]
+_QUESTIONS: Final[dict[ModelKind, tuple[_Scan, dict[str, object]]]] = {
+    "chat": (ChatRequest, {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}),
+    "embedding": (EmbeddingRequest, {"input": "Hi"}),
+    "rerank": (RerankRequest, {"query": "Hi", "documents": ["Hello"]}),
+}
 
 
 class Trial(NamedTuple):
@@ -51,8 +62,8 @@ async def try_all(config: Config, *, told: Callable[[str], None]) -> list[Trial]
 
 
 async def _try(model: Model, target: Target) -> Trial:
-    body = {"model": model.id, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
-    prepared = ChatRequest(json.dumps(body).encode()).rewrite(target.route)
+    scan, question = _QUESTIONS[model.kind]
+    prepared = scan(json.dumps({"model": model.id, **question}).encode()).rewrite(target.route)
     started = time.monotonic()
     exchange = target.upstream.start(
         prepared, request_id="llmgw-check", heartbeat_s=TIMEOUT_S, total_timeout_s=TIMEOUT_S
@@ -62,7 +73,7 @@ async def _try(model: Model, target: Target) -> Trial:
     except UpstreamError as error:
         verdict = Verdict("fault", _reason(error))
     else:
-        tokens = exchange.report().completion_tokens
+        tokens = exchange.report().completion_tokens if model.kind == "chat" else None
         verdict = Verdict("ok", "ok" if tokens is None else f"ok, {tokens} token{'s' if tokens != 1 else ''}")
     health = target.health
     return Trial(model.id, health.upstream, health.upstream_model, time.monotonic() - started, verdict)

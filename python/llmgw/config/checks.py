@@ -33,7 +33,7 @@ _ORIGIN: Final = re.compile(
     r"(?!http:.*:80$|https:.*:443$)[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?"
 )
 """No path, no slash at the end, no default port, no letters in upper case or beyond ASCII."""
-_INDISPENSABLE: Final = ("messages", "model", "stream")
+_INDISPENSABLE: Final = ("messages", "model", "stream", "input", "query", "documents")
 
 
 def cross_faults(data: Mapping[str, Any]) -> Iterator[Fault]:

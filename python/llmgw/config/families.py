@@ -9,7 +9,14 @@ import re
 from typing import Final, Literal, NamedTuple, get_args
 
 ThinkingMode = Literal["on", "off"]
-Refused = Literal["developer_role", "empty_text", "nulls", "max_completion_tokens", "minimal_effort"]
+Refused = Literal[
+    "developer_role",
+    "empty_text",
+    "nulls",
+    "max_completion_tokens",
+    "minimal_effort",
+    "base64_embeddings",
+]
 """What a provider may refuse or pass over: it gets the same in other words, see `_core.Route`."""
 BOTH_MODES: Final[tuple[ThinkingMode, ...]] = get_args(ThinkingMode)
 """The modes that a thinking switch may ask for."""
@@ -53,10 +60,12 @@ FAMILIES: Final = (
     Family(
         "qwen",
         "alibaba",
-        _named("qwen|qwq|qvq"),
+        # The last ones are embeddings and rerank; OpenAI's embeddings have no `v` before their number.
+        _named("qwen|qwq|qvq|text-embedding-v\\d|tongyi-embedding|gte-rerank"),
         _named("qwq|qvq|qwen3(?:\\.\\d+)?-[^/]*thinking"),
         # To DashScope `max_completion_tokens` is another limit than `max_tokens`: it covers the reasoning.
-        refuses=_set("developer_role", "minimal_effort"),
+        # Its embeddings are floats only.
+        refuses=_set("developer_role", "minimal_effort", "base64_embeddings"),
     ),
     Family(
         "glm",

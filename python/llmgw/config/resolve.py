@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
@@ -15,6 +15,7 @@ from llmgw.config.tables import DEFAULT_STORE_URL, SQLITE_PREFIX
 
 MAX_SECRET_BYTES: Final = 65_536
 """Of a file with a secret."""
+_ENDPOINTS: Final = ("/chat/completions", "/embeddings", "/rerank")
 _VARIABLE: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _FOREIGN: Final = re.compile(
     r"\$\{?([A-Za-z_]\w*)\}?|os\.environ/([A-Za-z_]\w*)|(?!env)(?i:env):([A-Za-z_]\w*)", re.ASCII
@@ -97,6 +98,8 @@ class Resolver:
         resolved = dict(table)
         if isinstance(url := table.get("base_url"), str):
             resolved["base_url"] = self._base_url(f"{path}.base_url", url)
+        if isinstance(elsewhere := table.get("rerank_url"), str):
+            resolved["rerank_url"] = self._rerank_url(f"{path}.rerank_url", elsewhere, url)
         if isinstance(reference := table.get("api_key"), str):
             secret = None
             if self._environ is not None:
@@ -105,22 +108,42 @@ class Resolver:
         return resolved
 
     def _base_url(self, path: str, url: str) -> str:
+        parts = self._url(path, url, right='write it like "https://host/v1"')
+        if parts is not None:
+            for endpoint in _ENDPOINTS:
+                if parts.path.rstrip("/").endswith(endpoint):
+                    self._fault(path, "names an endpoint", f"leave out {endpoint}: the gateway adds it")
+        return url.rstrip("/")
+
+    def _rerank_url(self, path: str, url: str, base_url: object) -> str:
+        parts = self._url(path, url, right='write it like "https://host/v1/rerank"')
+        if parts is not None and isinstance(base_url, str):
+            try:
+                base = urlsplit(base_url)
+            except ValueError:  # a bad IPv6 address, which `_base_url` has reported
+                return url
+            if (parts.scheme, parts.netloc.lower()) != (base.scheme, base.netloc.lower()):
+                right = "give it an upstream of its own: an upstream's connections all go to one host"
+                self._fault(path, "is on another host than base_url", right)
+        return url
+
+    def _url(self, path: str, url: str, *, right: str) -> SplitResult | None:
+        """The parts of an upstream's URL. None: it has a fault, which is reported."""
         try:
             parts = urlsplit(url)
             usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
         except ValueError:  # a bad port or a bad IPv6 address
             usable = False
             parts = urlsplit("")
-        right = 'write it like "https://host/v1"'
         if not usable or any(character.isspace() for character in url):
             self._fault(path, "is not an http or https URL", right)
         elif parts.username is not None or parts.password is not None:
             self._fault(path, "carries credentials", f"put the secret into api_key and {right}")
         elif parts.query or parts.fragment:
             self._fault(path, "has a query or a fragment", right)
-        elif parts.path.rstrip("/").endswith("/chat/completions"):
-            self._fault(path, "names an endpoint", "leave out /chat/completions: the gateway adds it")
-        return url.rstrip("/")
+        else:
+            return parts
+        return None
 
     def _secret(self, path: str, reference: str, environ: Mapping[str, str]) -> str | None:
         secret = self._referred(path, reference, environ)

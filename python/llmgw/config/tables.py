@@ -34,6 +34,7 @@ MAX_ANSWER_BYTES: Final = 1 << 30
 
 Dialect = Literal["enable_thinking", "directive", "thinking_object", "native", "chat_template_kwargs"]
 DeveloperRole = Literal["keep", "system"]
+ModelKind = Literal["chat", "embedding", "rerank"]
 Modality = Literal["text", "image", "audio", "video", "file"]
 Capability = Literal["streaming", "tools", "vision", "reasoning", "json_mode"]
 Seconds = Annotated[float, Field(gt=0, le=MAX_DURATION_S, allow_inf_nan=False)]
@@ -114,6 +115,8 @@ class UpstreamConfig(Table):
 
     base_url: str
     """Once loaded, without a slash at the end."""
+    rerank_url: str | None = None
+    """Where rerank is, on the same host. None: at `base_url` + `/rerank`."""
     api_key: SecretStr | None = None
     """None: no `authorization` header is sent (local servers)."""
     connect_timeout_s: Seconds = 5.0
@@ -184,6 +187,8 @@ class ModelConfig(Table):
     """`[[models]]`: a model that clients may request."""
 
     id: str
+    kind: ModelKind = "chat"
+    """What it is asked for: completions, embeddings or rerank."""
     upstream: str | None = None
     """Short for a single target. Once loaded, always the upstream of the first target."""
     targets: Annotated[tuple[TargetConfig, ...], Strict(strict=False)] = ()

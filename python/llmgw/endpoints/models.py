@@ -52,8 +52,6 @@ _APIS: Final = {
     "/v1/responses/compact": "compaction of responses",
     "/v1/responses": "stored responses",
     "/v1/messages/batches": "batches of messages",
-    "/v1/embeddings": "embeddings",
-    "/v1/rerank": "rerank",
     "/v1/images": "images",
     "/v1/audio": "audio",
     "/v1/files": "files",

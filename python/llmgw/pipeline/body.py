@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from llmgw._core import CoreError, Exchange, PreparedRequest, RequestError, Route
 from llmgw.access.key import Key
+from llmgw.config import ModelKind
 from llmgw.errors import ApiError, render_frame
 from llmgw.gateway import Gateway
 from llmgw.routing.router import Model
@@ -63,6 +64,8 @@ class Endpoint:
 
     Of the error, the request's id and the last block, which is not sent: the frame takes its place.
     """
+    kind: ModelKind = "chat"
+    """The kind of model that it is for."""
 
 
 def scan(scanner: Callable[[Sequence[bytes]], Scanned], pieces: Sequence[bytes]) -> Scanned:

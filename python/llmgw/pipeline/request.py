@@ -127,6 +127,7 @@ class Request:
         account.stream = body.stream
         model = gateway.router.resolve(body.model, self._key)
         account.model_id = model.id
+        model.check_kind(self._endpoint.kind)
         plan = body.plan(gateway, model, self._key)
         if not isinstance(plan, Plan):
             plan = await plan

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from llmgw.access.key import Key
-from llmgw.config import NATIVE, Config, ModelConfig
+from llmgw.config import NATIVE, Config, ModelConfig, ModelKind
 
 _CONTEXT_NAMES: Final = ("context_length", "context_window", "max_context_length", "max_model_len")
 """As OpenRouter, Groq, LM Studio and vLLM call it: each client knows some of these."""
+_OUTPUTS: Final[dict[ModelKind, tuple[str, ...]]] = {"embedding": ("embeddings",), "rerank": ("rerank",)}
 _OUTPUT_NAMES: Final = ("max_output_tokens", "max_completion_tokens")
 
 
@@ -77,7 +78,8 @@ def _model_object(model: ModelConfig, created_s: int) -> dict[str, Any]:
         facts |= dict.fromkeys(_CONTEXT_NAMES, model.context_window)
     if model.max_output_tokens is not None:
         facts |= dict.fromkeys(_OUTPUT_NAMES, model.max_output_tokens)
-    taken, given = model.input_modalities, model.output_modalities
+    taken, given = model.input_modalities, _outputs(model)
+    facts["kind"] = model.kind
     facts["modalities"] = {"input": taken, "output": given}
     facts["architecture"] = {"input_modalities": taken, "output_modalities": given}
     return facts
@@ -108,12 +110,16 @@ def _entry(model: ModelConfig, dialect: str) -> dict[str, Any]:
         "reasoning": True if reasons else None,
         "json_mode": None,
     }
+    if model.kind != "chat":
+        dialect, modes = NATIVE, ("off",)
+        capabilities = {name: name == "vision" and known for name, known in capabilities.items()}
     return {
         "id": model.id,
         "object": "model_catalog_entry",
+        "kind": model.kind,
         "family": family.name,
         "owned_by": model.owned_by or family.owned_by,
-        "modalities": {"input": model.input_modalities, "output": model.output_modalities},
+        "modalities": {"input": model.input_modalities, "output": _outputs(model)},
         "context_window": model.context_window,
         "max_output_tokens": model.max_output_tokens,
         "capabilities": capabilities | model.capabilities,
@@ -123,6 +129,11 @@ def _entry(model: ModelConfig, dialect: str) -> dict[str, Any]:
             "modes": modes,
         },
     }
+
+
+def _outputs(model: ModelConfig) -> tuple[str, ...]:
+    """What comes out, in OpenRouter's words: clients offer what gives `text` for chats."""
+    return _OUTPUTS.get(model.kind, model.output_modalities)
 
 
 def _json(value: dict[str, Any]) -> bytes:

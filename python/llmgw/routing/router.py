@@ -12,6 +12,7 @@ from llmgw.config import (
     Config,
     Modality,
     ModelConfig,
+    ModelKind,
     TargetConfig,
     ThinkingMode,
     UpstreamConfig,
@@ -22,6 +23,11 @@ from llmgw.routing.health import CoolDown, Health
 from llmgw.routing.suggest import SHOWN_LENGTH, Suggestions
 from llmgw.routing.targets import Target, Targets
 
+_USES: Final[dict[ModelKind, tuple[str, str]]] = {
+    "chat": ("a chat model", "POST /v1/chat/completions"),
+    "embedding": ("an embedding model", "POST /v1/embeddings"),
+    "rerank": ("a rerank model", "POST /v1/rerank"),
+}
 _NAMES: Final = {"image": "images", "video": "videos", "audio": "audio", "file": "files"}
 
 
@@ -39,10 +45,19 @@ class Model:
     wants_reasoning: bool = False
     """True if any target needs the reasoning of earlier tool calls in the request."""
 
+    kind: ModelKind = "chat"
+
     @property
     def routes(self) -> list[_core.Route]:
         """The routes of all targets."""
         return [target.route for target in self.targets.all]
+
+    def check_kind(self, wanted: ModelKind) -> None:
+        """Raises ApiError, `wrong_api`, if the model is not of the kind that the request's path is for."""
+        if self.kind != wanted:
+            what, path = _USES[self.kind]
+            message = f"The model {self.id!r} is {what}: use {path} for it, or choose another model."
+            raise ApiError("wrong_api", message, param="model")
 
     def check_media(self, request: _core.ChatRequest) -> None:
         """Raises ApiError, `unsupported_modality`, if a message holds what the model does not take."""
@@ -173,6 +188,7 @@ class Router:
             id=model.id,
             targets=Targets(targets, max_cooling_share=share),
             modalities=frozenset(model.input_modalities),
+            kind=model.kind,
             thinking_modes=_modes_to_ask_for(model, targets),
             wants_reasoning=any(target.route.restore_reasoning for target in targets),
         )
@@ -221,6 +237,7 @@ class Router:
 def _client(table: UpstreamConfig) -> _core.Upstream:
     return _core.Upstream(
         table.base_url,
+        rerank_url=table.rerank_url,
         api_key=None if table.api_key is None else table.api_key.get_secret_value(),
         connect_timeout_s=table.connect_timeout_s,
         first_event_timeout_s=table.first_event_timeout_s,

@@ -24,7 +24,9 @@ Messages or OpenAI's Responses, these do too (see `native`):
 | Messages  | `anthropic/v1/messages` below `/deepseek`, `/glm`, `/kimi`, `/minimax`, `/qwen/apps` |
 | Responses | `/deepseek/responses`, `/qwen/compatible-mode/v1/responses`                          |
 
-The server also has `GET /healthz` and `GET /_requests` (the last requests, byte for byte: see `recorder`).
+Qwen also has `text-embedding-v4`, at `/qwen/v1/embeddings`, and `qwen3-rerank`, at
+`/qwen/compatible-api/v1/reranks` (see `retrieval`). The server has `GET /healthz` and `GET /_requests` (the
+last requests, byte for byte: see `recorder`).
 
 A request may have a member that no real provider knows, `simulate`. A gateway passes it through like any
 other unknown member, so an operator can try out slow and failing providers end to end:

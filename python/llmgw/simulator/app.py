@@ -14,6 +14,7 @@ from llmgw.simulator.provider import Provider
 from llmgw.simulator.providers import PROVIDERS
 from llmgw.simulator.recorder import Received, Recorder
 from llmgw.simulator.request import ChatRequest
+from llmgw.simulator.retrieval import Retrieval
 from llmgw.simulator.simulation import Simulation
 from llmgw.simulator.turn import Turn
 from llmgw.simulator.wire import (
@@ -79,6 +80,8 @@ class Simulator:
             await self._guarded(PROVIDERS[mount], scope, exchange, self._chat)
         elif method == "POST" and (api := _text_completions(mount, rest)):
             await self._guarded(PROVIDERS[mount], scope, exchange, partial(self._text_completion, api))
+        elif method == "POST" and (retrieval := _retrieval(mount, rest)):
+            await self._guarded(PROVIDERS[mount], scope, exchange, partial(self._retrieve, retrieval))
         elif method == "POST" and (native := _native(mount, rest)):
             answer = partial(self._count if rest in native.counts_at else self._natively, native)
             await self._guarded(PROVIDERS[mount], scope, exchange, answer, native)
@@ -123,8 +126,8 @@ class Simulator:
 
     async def _models(self, provider: Provider, exchange: Exchange, _: Received) -> None:
         data = [
-            {"id": model.id, "object": "model", "created": 1_767_225_600, "owned_by": provider.owner}
-            for model in provider.models
+            {"id": model, "object": "model", "created": 1_767_225_600, "owned_by": provider.owner}
+            for model in (*(m.id for m in provider.models), *(r.model for r in provider.retrieval))
         ]
         await exchange.json(200, {"object": "list", "data": data})
 
@@ -147,6 +150,22 @@ class Simulator:
             await self._stream(provider, turn, _framed(api.chunks(turn)), exchange, received)
         else:
             await self._whole(turn, api.completion(turn), exchange)
+
+    async def _retrieve(
+        self,
+        api: Retrieval,
+        provider: Provider,  # noqa: ARG002 - as all handlers
+        exchange: Exchange,
+        received: Received,
+    ) -> None:
+        request = api.parse(received.body, delay_ms=self._delay_ms)
+        simulation = request.simulation
+        await exchange.pause(simulation.first_delay_ms / 1000)
+        if (refusal := simulation.refusal()) is not None:
+            raise refusal
+        answer = api.answer(request.body, secrets.token_hex(16))
+        await exchange.pause(simulation.delay_ms / 1000)
+        await exchange.json(200, answer)
 
     async def _natively(
         self, api: NativeApi, provider: Provider, exchange: Exchange, received: Received
@@ -209,6 +228,12 @@ def _text_completions(mount: str, path: str) -> TextCompletions | None:
     """What the provider at this mount has at this path below it."""
     api = PROVIDERS[mount].text_completions if mount in PROVIDERS else None
     return api if api is not None and path in api.paths else None
+
+
+def _retrieval(mount: str, path: str) -> Retrieval | None:
+    """Which model without answers in words the provider at this mount has at this path below it."""
+    models = PROVIDERS[mount].retrieval if mount in PROVIDERS else ()
+    return next((model for model in models if path == model.path), None)
 
 
 def _native(mount: str, path: str) -> NativeApi | None:

@@ -9,6 +9,7 @@ from llmgw.simulator.completion import TextCompletions
 from llmgw.simulator.model import JsonObject, Model, Refusal, RefusalError
 from llmgw.simulator.native.api import NativeApi, NativeRequest
 from llmgw.simulator.request import ChatRequest
+from llmgw.simulator.retrieval import Retrieval
 from llmgw.simulator.turn import Turn
 
 
@@ -27,6 +28,8 @@ class Provider(ABC):
     text_completions: ClassVar[TextCompletions | None] = None
     native: ClassVar[tuple[NativeApi, ...]] = ()
     """What other APIs it has."""
+    retrieval: ClassVar[tuple[Retrieval, ...]] = ()
+    """Its models for embeddings and rerank."""
 
     @property
     def api_key(self) -> str:

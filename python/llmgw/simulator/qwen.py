@@ -18,6 +18,7 @@ from llmgw.simulator.native.dashscope import QwenResponses
 from llmgw.simulator.native.others import QwenMessages
 from llmgw.simulator.provider import Provider, message, tool_call
 from llmgw.simulator.request import ChatRequest
+from llmgw.simulator.retrieval import Embeddings, Rerank, Retrieval
 from llmgw.simulator.turn import CallArguments, CallStart, Content, Finish, Piece, Reasoning, Turn, as_uuid
 
 _TYPES = {
@@ -42,6 +43,7 @@ class Qwen(Provider):
     max_tokens_covers_reasoning: ClassVar[bool] = False
     # The models are open, and vLLM serves them; DashScope has no text completions.
     text_completions: ClassVar[TextCompletions | None] = Vllm()
+    retrieval: ClassVar[tuple[Retrieval, ...]] = (Embeddings(), Rerank())
     native: ClassVar[tuple[NativeApi, ...]] = (QwenMessages(), QwenResponses())
 
     def check_messages(self, request: ChatRequest) -> None:

@@ -21,6 +21,11 @@ def count(text: str) -> int:
     return sum(1 for _ in _TOKEN.finditer(text))
 
 
+def split(text: str) -> list[str]:
+    """The tokens themselves."""
+    return _TOKEN.findall(text)
+
+
 def cut(text: str, tokens: int) -> str:
     """The text up to the end of its first `tokens` tokens."""
     end = 0

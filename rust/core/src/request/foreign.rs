@@ -32,8 +32,7 @@ const FIELDS: [Foreign; 7] = [
     },
     Foreign {
         field: "input",
-        belongs: "bodies of embeddings and of the Responses API do: POST /v1/embeddings serves the former; this \
-                  gateway does not serve POST /v1/responses yet",
+        belongs: "bodies of embeddings (POST /v1/embeddings) and of the Responses API (POST /v1/responses) do",
         is_certain: false,
     },
     Foreign {

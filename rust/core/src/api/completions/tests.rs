@@ -112,8 +112,8 @@ fn refusals() {
             r#"{"model":"m","input":"a"}"#,
             MissingField,
             Some("prompt"),
-            "`prompt` is required; the body has `input`, as bodies of embeddings and of the Responses API do: POST \
-             /v1/embeddings serves the former; this gateway does not serve POST /v1/responses yet.",
+            "`prompt` is required; the body has `input`, as bodies of embeddings (POST /v1/embeddings) and of the \
+             Responses API (POST /v1/responses) do.",
         ),
         (r#"{"model":null,"prompt":"a"}"#, MissingField, Some("model"), "`model` is required."),
         (r#"{"model":1,"prompt":"a"}"#, InvalidType, Some("model"), "`model` must be a string."),

@@ -71,8 +71,8 @@ fn refusals() {
             r#"{"model":"m","query":"a","input":["b"]}"#,
             MissingField,
             "documents",
-            "`documents` is required; the body has `input`, as bodies of embeddings and of the Responses API do: \
-             POST /v1/embeddings serves the former; this gateway does not serve POST /v1/responses yet.",
+            "`documents` is required; the body has `input`, as bodies of embeddings (POST /v1/embeddings) and of the \
+             Responses API (POST /v1/responses) do.",
         ),
         (
             r#"{"model":"m","query":["a"],"documents":[]}"#,
