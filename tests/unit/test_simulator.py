@@ -286,13 +286,16 @@ def test_kimi_counts_the_calls_of_a_conversation() -> None:
         "tools": [WEATHER, CLOCK],
     }
     first = chat("kimi-k2.6", **asked).json()["choices"][0]["message"]
-    assert [called["id"] for called in first["tool_calls"]] == ["get_weather:0", "get_time:1"]
+    assert [called["id"] for called in first["tool_calls"]] == [
+        "functions.get_weather:0",
+        "functions.get_time:1",
+    ]
     results = [
         {"role": "tool", "tool_call_id": called["id"], "content": "?"} for called in first["tool_calls"]
     ]
     asked["messages"] += [first, *results, {"role": "user", "content": "And the time?"}]
     again = chat("kimi-k2.6", **asked).json()["choices"][0]["message"]
-    assert [called["id"] for called in again["tool_calls"]] == ["get_time:2"]
+    assert [called["id"] for called in again["tool_calls"]] == ["functions.get_time:2"]
 
 
 def test_kimi_shape() -> None:

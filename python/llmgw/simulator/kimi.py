@@ -126,7 +126,8 @@ def _id(turn: Turn) -> str:
 
 def _call_id(turn: Turn, choice: int, index: int) -> str:
     """Kimi counts the calls of a conversation, so an id is unique in it and in no other."""
-    return f"{turn.answers[choice].tool_calls[index].name}:{turn.request.earlier_calls + index}"
+    name = turn.answers[choice].tool_calls[index].name
+    return f"functions.{name}:{turn.request.earlier_calls + index}"
 
 
 def _chunk(turn: Turn, choice: JsonObject) -> JsonObject:
