@@ -119,7 +119,10 @@ def agents() -> Sequence[Agent]:
             (NODE, str(MODULES / "@github" / "copilot" / "npm-loader.js")),
             setups.copilot,
             tools.copilot,
-            {"off": "it has no switch and sends no members of one's own"},
+            {
+                "off": "it has no switch and sends no members of one's own",
+                "broken": "it asks again, but drops a call that it got in two attempts",
+            },
         ),
         Agent(
             "Kimi Code",

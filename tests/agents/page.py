@@ -1,14 +1,15 @@
 """docs/agents.md in both languages: the parts that are made from the settings and from the recordings."""
 
+import json
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from llmgw.cli.demo import MODEL
 from llmgw.simulator.model import JsonObject
-from tests.agents import recordings
+from tests.agents import compact, recordings
 from tests.agents.agents import Agent, agents
 from tests.agents.judge import CELLS
 from tests.agents.session import PROVIDERS
@@ -17,7 +18,7 @@ from tests.support.processes import ROOT
 
 BEGIN: Final = "<!-- made by make agent-table: {name} -->\n"
 END: Final = "<!-- end of {name} -->\n"
-EXAMPLE: Final = Site(Path("~"), "http://127.0.0.1:8000", "$LLMGW_API_KEY", MODEL, sees=True)
+EXAMPLE: Final = Site(Path("~"), "http://127.0.0.1:8000", "sk-gtw-…", MODEL, sees=True)
 """What the examples name; the test's own values stand in the same places."""
 _PATHS: Final = {"messages": "/v1/messages", "responses": "/v1/responses", "chat": "/v1/chat/completions"}
 
@@ -34,6 +35,8 @@ class Words:
     file: str
     start: str
     again: str
+    off: str
+    in_file: str
     more: str
     tools: str
     stop: str
@@ -49,6 +52,8 @@ ENGLISH: Final = Words(
     "File",
     "Start",
     "Another turn of the last session",
+    "Thinking off",
+    "In `{file}`",
     "members beside model and conversation",
     "tools",
     ":",
@@ -62,6 +67,8 @@ CHINESE: Final = Words(
     "文件",
     "启动",
     "接着上一次会话",
+    "关闭思考",
+    "写在 `{file}` 里",
     "除模型和对话以外的字段",
     "工具",
     "：",
@@ -149,13 +156,41 @@ def _settings(agent: Agent, words: Words) -> str:
         "",
     ]
     lines += [f"{words.again}{words.stop}", "", "```sh", _command(agent, setup.again), "```", ""]
+    if "off" not in agent.cannot:
+        lines += _off(setup, agent.prepare(replace(EXAMPLE, thinking=False)), words)
     return "\n".join(lines)
+
+
+def _off(on: Setup, off: Setup, words: Words) -> Iterator[str]:
+    """The lines by which the settings with and without thinking differ."""
+    yield from (f"{words.off}{words.stop}", "")
+    if exports := [line for line in _exports(off) if line not in set(_exports(on))]:
+        yield from ("```sh", *exports, "```", "")
+    for name, text in off.files.items():
+        language = name.rpartition(".")[2]
+        if added := _added(on.files[name], text, language):
+            yield from (words.in_file.format(file=f"~/{name}") + words.stop, "")
+            yield from (f"```{language}", added, "```", "")
+
+
+def _added(on: str, off: str, language: str) -> str:
+    """What a file has only without thinking: in TOML whole lines, in JSON members with those around them."""
+    if language == "toml":
+        return "\n".join(line for line in off.splitlines() if line not in on.splitlines())
+    return "" if on == off else compact.dumps(_more(json.loads(on), json.loads(off)), width=80)
+
+
+def _more(on: Any, off: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(on, dict) and isinstance(off, dict):
+        return {name: _more(on.get(name), each) for name, each in off.items() if on.get(name) != each}
+    if isinstance(on, list) and isinstance(off, list):
+        return [_more(*pair) for pair in zip(on, off, strict=True)]
+    return off
 
 
 def _exports(setup: Setup) -> Iterator[str]:
     for name, value in setup.env.items():
-        if f"${name}" != value:
-            yield f"export {name}={value}"
+        yield f"export {name}={value if value == EXAMPLE.key else shlex.quote(value)}"
 
 
 def _command(agent: Agent, options: tuple[str, ...]) -> str:

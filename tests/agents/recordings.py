@@ -3,17 +3,16 @@
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from llmgw.simulator.model import JsonObject
-from tests.agents import shape
+from tests.agents import compact, shape
 from tests.agents.agents import Agent
 from tests.agents.judge import judge
 from tests.agents.session import QUICK, Run
 
 FOLDER: Final = Path(__file__).with_name("recordings")
 PASS, FAIL = "pass", "FAIL"
-LINE_CHARS: Final = 116
 
 
 def results(runs: Sequence[Run]) -> dict[str, dict[str, str]]:
@@ -53,7 +52,7 @@ def read(agent: Agent) -> JsonObject:
 def write(agent: Agent, told: JsonObject) -> None:
     """Keep it."""
     FOLDER.mkdir(exist_ok=True)
-    _file(agent).write_text(_text(told) + "\n", "utf-8")
+    _file(agent).write_text(compact.dumps(told) + "\n", "utf-8")
 
 
 def differences(kept: JsonObject, told: JsonObject) -> Iterator[str]:
@@ -76,15 +75,3 @@ def differences(kept: JsonObject, told: JsonObject) -> Iterator[str]:
 
 def _file(agent: Agent) -> Path:
     return FOLDER / f"{agent.slug}.json"
-
-
-def _text(value: Any, indent: str = "") -> str:  # noqa: ANN401 - JSON
-    """JSON with everything on one line that fits there."""
-    line = json.dumps(value, ensure_ascii=False)
-    if len(indent) + len(line) <= LINE_CHARS or not isinstance(value, dict | list) or not value:
-        return line
-    deeper = indent + " "
-    if isinstance(value, dict):
-        inner = [f"{json.dumps(name)}: {_text(each, deeper)}" for name, each in value.items()]
-        return "{\n" + ",\n".join(deeper + each for each in inner) + f"\n{indent}}}"
-    return "[\n" + ",\n".join(deeper + _text(each, deeper) for each in value) + f"\n{indent}]"

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.agents import compact
+
 
 @dataclass(frozen=True)
 class Site:
@@ -49,7 +51,8 @@ def claude_code(site: Site) -> Setup:
         "DISABLE_AUTOUPDATER": "1",
     }
     if not site.thinking:
-        env["MAX_THINKING_TOKENS"] = "0"
+        # Its own switch leaves `thinking` out, which says nothing.
+        env["CLAUDE_CODE_EXTRA_BODY"] = '{"thinking":{"type":"disabled"}}'
     options = ("--model", site.model, "--allowedTools", "Read,Edit,Bash", "-p")
     return Setup(env, {}, options, ("--continue", *options))
 
@@ -180,7 +183,7 @@ def copilot(site: Site) -> Setup:
         "COPILOT_PROVIDER_TYPE": "openai",
     }
     options = ("--allow-all-tools", "-p")
-    return Setup(env, {}, options, ("--continue", *options))
+    return Setup(env, {}, options, ("--continue", *options), ("--attachment",))
 
 
 def kimi_code(site: Site) -> Setup:
@@ -204,4 +207,4 @@ capabilities = {json.dumps(capabilities)}
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, indent=2) + "\n"
+    return compact.dumps(value, width=80) + "\n"
