@@ -28,7 +28,12 @@ def rows() -> list[Row]:
         )
         row["median_s"][info["engine"]] = bench["stats"]["median"]
     for bench in json.loads((RESULTS_DIR / "rust.json").read_bytes()):
-        table[bench["operation"], bench["case"]]["median_s"]["rust"] = bench["median_s"]
+        operation, case = bench["operation"], bench["case"]
+        # Some have no counterpart in Python.
+        row = table.setdefault(
+            (operation, case), {"operation": operation, "case": case, "bytes": bench["bytes"], "median_s": {}}
+        )
+        row["median_s"]["rust"] = bench["median_s"]
     return list(table.values())
 
 
@@ -37,9 +42,14 @@ def line(row: Row) -> str:
     seconds, size = row["median_s"], row["bytes"]
     times = [
         f"{seconds[engine] * 1e6:,.1f} µs ({size / seconds[engine] / 1e6:,.0f} MB/s)"
+        if engine in seconds
+        else "–"
         for engine in ("rust", "_core", "orjson", "json")
     ]
-    ratios = [f"{seconds[engine] / seconds['_core']:.1f} ×" for engine in ("orjson", "json")]
+    ratios = [
+        f"{seconds[engine] / seconds['_core']:.1f} ×" if engine in seconds else "–"
+        for engine in ("orjson", "json")
+    ]
     return f"| {' | '.join([row['operation'], row['case'], f'{size:,} B', *times, *ratios])} |"
 
 

@@ -7,12 +7,18 @@
 use std::error::Error;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use llmgw_core::answer::context::AnswerContext;
+use llmgw_core::answer::context::{AnswerContext, AnswerMode};
 use llmgw_core::answer::merge::Merger;
 use llmgw_core::answer::stream::Transformer;
+use llmgw_core::api::Api;
+use llmgw_core::api::messages::{MessagesReply, ShownThinking};
+use llmgw_core::api::reply::Reply;
+use llmgw_core::api::responses::ResponsesReply;
+use llmgw_core::api::responses::tools::ToolNames;
 use llmgw_core::dialect::Dialect;
 use llmgw_core::json::edit::joined;
 use llmgw_core::request::refused::Refuses;
@@ -57,6 +63,9 @@ fn main() -> Outcome {
         let stream = fs::read(corpus.join(case))?;
         figures.push(measure("transform", case, &stream, transform)?);
         figures.push(measure("merge", case, &stream, merge)?);
+        for (operation, reply) in [("messages", messages()), ("responses", responses())] {
+            figures.push(measure(operation, case, &stream, |stream| convert(stream, &reply))?);
+        }
     }
     for figure in &figures {
         println!("{}", line(figure));
@@ -100,6 +109,41 @@ fn merge(stream: &[u8]) -> Outcome {
     merger.finish();
     black_box(merger.into_completion().map_err(|error| error.message)?);
     Ok(())
+}
+
+/// A stream as another API's events.
+fn convert(stream: &[u8], reply: &Reply) -> Outcome {
+    let context = AnswerContext { reply: reply.clone(), ..context() };
+    let mode = AnswerMode::Stream { include_usage: true };
+    let mut machine = Api::Chat.machine(mode, context, SseLimits::default());
+    let mut output = Vec::new();
+    for read in stream.chunks(READ_BYTES) {
+        machine.feed(Some(read), &mut output);
+    }
+    machine.feed(None, &mut output);
+    black_box(&output);
+    machine.error().map_or(Ok(()), |error| Err(error.message.clone().into()))
+}
+
+fn messages() -> Reply {
+    Reply::Messages(Arc::new(MessagesReply {
+        model: "model".into(),
+        input_tokens: 100,
+        thinking: ShownThinking::Summarized,
+        seal: None,
+        stop_sequences: Vec::new(),
+    }))
+}
+
+fn responses() -> Reply {
+    Reply::Responses(Arc::new(ResponsesReply {
+        model: "model".into(),
+        shows_reasoning: true,
+        seals_reasoning: false,
+        seal: None,
+        tools: ToolNames::default(),
+        echo: Vec::new(),
+    }))
 }
 
 fn context() -> AnswerContext {

@@ -63,6 +63,19 @@ impl Template {
         simdutf8::basic::from_utf8(text).is_ok().then_some(text)
     }
 
+    /// The string, and what is behind the remembered part, where `chunk` begins with that but for the string. Of chunks that
+    /// are known to be JSON.
+    #[inline]
+    pub(crate) fn string_and_rest<'a>(&self, chunk: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let start = self.head.len();
+        if self.head.is_empty() || !chunk.starts_with(&self.head) {
+            return None;
+        }
+        let end = Scanner::at_offset(chunk, start - 1).value().ok()?.span.end - 1;
+        let rest = chunk[end..].strip_prefix(&self.tail[..])?;
+        (end > start).then(|| (&chunk[start..end], rest))
+    }
+
     /// Append what is made of a chunk with this string.
     #[inline]
     pub(crate) fn write(&self, string: &[u8], output: &mut Vec<u8>) {
@@ -108,6 +121,24 @@ mod tests {
         assert_eq!(output, b"<\"y z\">");
         template.forget();
         assert_eq!(template.string_of(chunk), None);
+    }
+
+    #[test]
+    fn what_is_behind_the_remembered_part_may_be_anything() {
+        let chunk = br#"{"a":"x"}"#;
+        let mut template = Template::default();
+        assert_eq!(template.string_and_rest(chunk), None, "nothing is remembered");
+        template.remember(&chunk[..8], Scanner::at_offset(chunk, 5).value().unwrap(), chunk, 5);
+        for (name, chunk, expected) in [
+            ("itself", &br#"{"a":"x"}"#[..], Some((&b"x"[..], &b"}"[..]))),
+            ("more of it", br#"{"a":"y\"","b":"y"}"#, Some((br#"y\""#, br#","b":"y"}"#))),
+            ("an empty string", br#"{"a":"","b":1}"#, None),
+            ("no string", br#"{"a":null}"#, None),
+            ("another head", br#"{"A":"y"}"#, None),
+            ("shorter than the template", br#"{"a":"#, None),
+        ] {
+            assert_eq!(template.string_and_rest(chunk), expected, "{name}");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Chat frames, as the transformer writes them, read for a writer of another API: what each says, in its order.
 //!
 //! Texts stay escaped: they are what stands between the quotes of a JSON string. Only the first choice is read: the APIs
-//! that are written from it have one. A frame that differs from the last one in its one string only is not read again (see
-//! [`Template`]).
+//! that are written from it have one. A frame that differs from the last one only in its one string, and in what comes behind
+//! its choices, is not read again (see [`Template`]).
 
 use crate::answer::chunk::{CallKind, Choice, Chunk, Holder, ToolCall, text_of};
 use crate::answer::template::Template;
@@ -84,7 +84,8 @@ impl FrameReader {
         take: &mut impl FnMut(Delta<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
         if let Some(repeated) = self.repeated
-            && let Some(string) = self.template.string_of(payload)
+            && let Some((string, rest)) = self.template.string_and_rest(payload)
+            && !may_have_choices(rest)
         {
             return take(match repeated {
                 Repeated::Reasoning => Delta::Reasoning(string),
@@ -141,13 +142,14 @@ impl FrameReader {
                 take(Delta::StopSequence(met))?;
             }
             if chunk.choices.len() == 1 && !delta.says_more && !choice.says_more {
-                self.remember(payload, reasoning, text, calls);
+                let end = chunk.choices_member.map_or(payload.len(), |member| member.span.end);
+                self.remember(&payload[..end], reasoning, text, calls);
             }
         }
         Ok(())
     }
 
-    /// Remember the frame where it says one thing only.
+    /// Remember the frame, which is `payload` up to the end of its choices, where it says one thing only.
     fn remember(
         &mut self,
         payload: &[u8],
@@ -170,6 +172,11 @@ impl FrameReader {
         self.template.remember(payload, value, payload, value.span.start);
         self.repeated = Some(repeated);
     }
+}
+
+/// Whether there may be choices in what comes behind the choices: a member may come twice, and be spelled in escapes.
+fn may_have_choices(rest: &[u8]) -> bool {
+    memchr::memchr(b'\\', rest).is_some() || memchr::memmem::find(rest, b"\"choices\"").is_some()
 }
 
 /// A string that says something, and its inside.
@@ -237,7 +244,7 @@ mod tests {
     #[test]
     fn deltas_in_their_order() {
         let call = r#"{"index":0,"delta":{"tool_calls":[{"index":1,"function":{"arguments":"A"}}]}}"#;
-        let rows: [(&str, &[&str], &[&str]); 8] = [
+        let rows: [(&str, &[&str], &[&str]); 9] = [
             (
                 "reasoning before text",
                 &[r#"{"choices":[{"index":0,"delta":{"content":"a\n","reasoning_content":"b"}}]}"#],
@@ -272,6 +279,16 @@ mod tests {
                     r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c","type":"custom","custom":{"name":"f","input":"x"}}]}}]}"#,
                 ],
                 &[r#"call 0 Some("c") Some("f") custom x"#],
+            ),
+            (
+                "something else behind the choices",
+                &[
+                    r#"{"choices":[{"index":0,"delta":{"content":"a"}}],"x":"1"}"#,
+                    r#"{"choices":[{"index":0,"delta":{"content":"b"}}],"x":"2"}"#,
+                    r#"{"choices":[{"index":0,"delta":{"content":"c"}}],"x":"\n"}"#,
+                    r#"{"choices":[{"index":0,"delta":{"content":"d"},"x":1}]}"#,
+                ],
+                &["t:a", "t:b", "t:c", "t:d"],
             ),
             ("another choice", &[r#"{"choices":[{"index":1,"delta":{"content":"a"}}]}"#], &[]),
             (
