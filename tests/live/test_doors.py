@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openai.types.responses import ResponseFailedEvent
 
 from tests.support import anthropic_schemas
 from tests.support.disk import bounded_files
@@ -23,6 +24,7 @@ from tests.support.scripted import (
 from tests.support.simulator import SimulatorProcess
 
 MESSAGES = "/v1/messages"
+RESPONSES = "/v1/responses"
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 END = b"0\r\n\r\n"
 
@@ -141,7 +143,7 @@ INTERNAL = {
 }
 
 
-@pytest.mark.parametrize("path", [MESSAGES, "/v1/responses"])
+@pytest.mark.parametrize("path", [MESSAGES, RESPONSES])
 def test_field_34_no_header_of_a_client_reaches_a_chat_upstream(
     gateway: Gateway, scripted: ScriptedUpstream, path: str
 ) -> None:
@@ -160,7 +162,7 @@ def test_field_34_no_header_of_a_client_reaches_a_chat_upstream(
 
 @pytest.mark.parametrize(
     ("path", "api", "last"),
-    [(MESSAGES, "messages", "error"), ("/v1/responses", "responses", "response.failed")],
+    [(MESSAGES, "messages", "error"), (RESPONSES, "responses", "response.failed")],
 )
 def test_field_36_a_broken_stream_has_one_row_and_says_what_it_used(
     gateway: Gateway, scripted: ScriptedUpstream, path: str, api: str, last: str
@@ -177,7 +179,7 @@ def test_field_36_a_broken_stream_has_one_row_and_says_what_it_used(
     assert [each["request_id"] for each in gateway.ledger_rows()].count(request_id) == 1
 
 
-@pytest.mark.parametrize(("path", "api"), [(MESSAGES, "messages"), ("/v1/responses", "responses")])
+@pytest.mark.parametrize(("path", "api"), [(MESSAGES, "messages"), (RESPONSES, "responses")])
 def test_field_19_a_cancelled_stream_has_its_row(
     gateway: Gateway, scripted: ScriptedUpstream, path: str, api: str
 ) -> None:
@@ -218,6 +220,35 @@ def test_a_stream_of_messages_that_can_t_be_recorded_ends_with_an_error(
     assert anthropic_schemas.faults(anthropic_schemas.ERROR, told[-1]) == []
     row = lossless.ledger(answer.headers["x-request-id"])
     assert (row["api"], row["error_kind"], row["status"]) == ("messages", "ledger_failed", 200)
+
+
+def test_a_stream_of_responses_that_can_t_be_recorded_has_failed(
+    lossless: Gateway, scripted: ScriptedUpstream
+) -> None:
+    """Its numbers go on to the end, and nobody takes it for completed."""
+    gate = threading.Event()
+    script = scripted.script(EVENT_STREAM_HEAD, FIRST, Wait(gate), LAST, END)
+    asked = message(script, input="Hi", user=script)
+    received = b""
+    with bounded_files(lossless, 0), lossless.stream(asked, path=RESPONSES) as answer:
+        for piece in answer.iter_raw():
+            received += piece
+            gate.set()
+    told = events(received)
+    assert [event["sequence_number"] for event in told] == list(range(len(told)))
+    first, last = told[0], told[-1]
+    assert (first["type"], last["type"]) == ("response.created", "response.failed")
+    assert "response.completed" not in {event["type"] for event in told}
+    response = last["response"]
+    assert response["id"] == first["response"]["id"]
+    assert (response["status"], response["error"]["code"], response["output"]) == (
+        "failed",
+        "server_error",
+        [],
+    )
+    ResponseFailedEvent.model_validate(last)
+    row = lossless.ledger(answer.headers["x-request-id"])
+    assert (row["api"], row["error_kind"], row["status"]) == ("responses", "ledger_failed", 200)
 
 
 def test_a_whole_answer_that_can_t_be_recorded_is_an_overload(
