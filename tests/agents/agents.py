@@ -29,8 +29,8 @@ class Agent:
     launch: tuple[str, ...]
     prepare: Callable[[Site], Setup]
     wording: tools.Wording
-    cannot: Mapping[str, str] = field(default_factory=dict)
-    """Tasks that it has no place for, and why."""
+    cannot: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Tasks that it has no place for, and why, in English and in Chinese."""
 
     @property
     def slug(self) -> str:
@@ -97,7 +97,12 @@ def agents() -> Sequence[Agent]:
             (NODE, str(MODULES / "@earendil-works" / "pi-coding-agent" / "dist" / "cli.js")),
             setups.pi,
             tools.pi,
-            {"off": "it has a switch for each family, and none that means them all"},
+            {
+                "off": (
+                    "it has a switch for each family, and none that means them all",
+                    "各系列的开关各不相同",
+                )
+            },
         ),
         Agent(
             "Continue CLI",
@@ -108,7 +113,10 @@ def agents() -> Sequence[Agent]:
             (NODE, str(MODULES / "@continuedev" / "cli" / "dist" / "cn.js")),
             setups.continue_cli,
             tools.continue_cli,
-            {"image": "its tools show no pictures", "broken": "it does not ask again by itself"},
+            {
+                "image": ("its tools show no pictures", "它的工具不能查看图片"),
+                "broken": ("it does not ask again by itself", "断流后不会自行重试"),
+            },
         ),
         Agent(
             "GitHub Copilot CLI",
@@ -120,8 +128,14 @@ def agents() -> Sequence[Agent]:
             setups.copilot,
             tools.copilot,
             {
-                "off": "it has no switch and sends no members of one's own",
-                "broken": "it asks again, but drops a call that it got in two attempts",
+                "off": (
+                    "it has no switch, and sends no members of one's own",
+                    "没有开关，也不能附加自定义字段",
+                ),
+                "broken": (
+                    "it asks again, but drops a call that needed two attempts",
+                    "会重试，但丢掉重试得到的工具调用",
+                ),
             },
         ),
         Agent(
@@ -133,7 +147,12 @@ def agents() -> Sequence[Agent]:
             (NODE, str(MODULES / "@moonshot-ai" / "kimi-code" / "dist" / "main.mjs")),
             setups.kimi_code,
             tools.kimi_code,
-            {"off": "a provider of the type `openai` has no switch there"},
+            {
+                "off": (
+                    "a provider of the type `openai` has no switch",
+                    "类型为 `openai` 的 provider 没有开关",
+                )
+            },
         ),
     )
 

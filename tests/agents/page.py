@@ -41,6 +41,10 @@ class Words:
     tools: str
     stop: str
     """The end of a sentence in front of an example."""
+    comma: str
+    gap: str
+    place: int
+    """Of the language, in `Agent.cannot`."""
 
 
 ENGLISH: Final = Words(
@@ -57,6 +61,9 @@ ENGLISH: Final = Words(
     "members beside model and conversation",
     "tools",
     ":",
+    ", ",
+    " ",
+    0,
 )
 CHINESE: Final = Words(
     ROOT / "docs" / "agents.zh-CN.md",
@@ -72,6 +79,9 @@ CHINESE: Final = Words(
     "除模型和对话以外的字段",
     "工具",
     "：",
+    "，",
+    "",
+    1,
 )
 
 
@@ -82,7 +92,8 @@ def parts(words: Words) -> dict[str, str]:
         "results": _table(
             (words.agent, words.version, words.api, *words.columns),
             (_results(agent, kept[agent.name]) for agent in agents()),
-        ),
+        )
+        + "".join(_reasons(words)),
         "requests": _table(
             (words.agent, words.more, words.tools), (_requests(agent, kept[agent.name]) for agent in agents())
         ),
@@ -120,6 +131,15 @@ def _table(head: Sequence[str], rows: Iterator[tuple[str, ...]]) -> str:
 def _results(agent: Agent, kept: JsonObject) -> tuple[str, ...]:
     cells = (_cell(agent, cell, kept.get("results", {}).get(cell, {})) for cell in CELLS)
     return (agent.name, f"`{agent.package}` {agent.version}", f"`{_PATHS[agent.api]}`", *cells)
+
+
+def _reasons(words: Words) -> Iterator[str]:
+    """Why there is an n/a."""
+    yield "\n"
+    for agent in agents():
+        for cell, why in agent.cannot.items():
+            what = f"{agent.name}{words.comma}{words.columns[CELLS.index(cell)]}"
+            yield f"- {what}{words.stop}{words.gap}{why[words.place]}\n"
 
 
 def _cell(agent: Agent, cell: str, results: dict[str, str]) -> str:

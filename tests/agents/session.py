@@ -26,6 +26,8 @@ PROVIDERS: Final = {
 }
 """And the model that is asked there: all of them think unless they are told not to."""
 SEEING: Final = ("qwen", "kimi", "minimax")
+SWITCHED: Final = ("qwen", "deepseek", "glm")
+"""Whose thinking a boolean can switch; of the others only the models' own object, in a chat completion."""
 QUICK: Final = {
     "work": ("deepseek",),
     "thinking": ("kimi", "deepseek"),
@@ -81,8 +83,12 @@ def jobs(agents: Sequence[Agent], *, quick: bool) -> list[Job]:
         for agent in agents
         for task in TASKS
         for provider in (QUICK[task.name] if quick else PROVIDERS)
-        if task.name not in agent.cannot and (not task.picture or provider in SEEING)
+        if task.name not in agent.cannot and _can(provider, task)
     ]
+
+
+def _can(provider: str, task: Task) -> bool:
+    return (not task.picture or provider in SEEING) and (task.thinking or provider in SWITCHED)
 
 
 def run(job: Job, gateway: Gateway, providers: AgentProviders, root: Path) -> Run:
