@@ -23,7 +23,7 @@ from tests.support.counting import COUNTS_PATH
 from tests.support.gateway import CHAT_COMPLETIONS, Gateway, config_text
 from tests.support.http2 import Kind, Reader
 from tests.support.processes import ROOT, wait_until
-from tests.support.scripted import EVENT_STREAM_HEAD, Pause, Reset, ScriptedUpstream
+from tests.support.scripted import EVENT_STREAM_HEAD, Pause, Reset, ScriptedUpstream, json_answer
 from tests.support.simulator import SimulatorProcess
 
 LASTS = Pause(GRACE_S * 3)
@@ -66,6 +66,7 @@ BEGINS = EVENT_STREAM_HEAD + event({"role": "assistant", "content": "a"})
 ENDS = event({}, "stop") + chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 LARGE = event({"content": "a" * 200_000})
 STREAM = (LASTS, BEGINS, LASTS, ENDS)
+VECTORS = {"data": [{"object": "embedding", "index": 0, "embedding": [0.5] * 1000}]}
 REFUSAL = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}"
 
 # name ⇒ path, body, what the upstream says, how much of the answer the client reads (None: all of it)
@@ -82,6 +83,24 @@ KINDS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...], int | None]] = {
     "cancelled while it is merged": (CHAT_COMPLETIONS, {"model": "scripted-merged"}, (BEGINS, Pause(0.5)), 0),
     "read slowly": (CHAT_COMPLETIONS, {"stream": True}, (BEGINS, *[LARGE] * 4, LASTS, ENDS), -1),
     "text, streamed": (COMPLETIONS, {"stream": True}, STREAM, None),
+    "embeddings": (
+        "/v1/embeddings",
+        {"model": "scripted-embedding", "input": "a", "encoding_format": "base64"},
+        (LASTS, json_answer(VECTORS)),
+        None,
+    ),
+    "embeddings, cancelled": (
+        "/v1/embeddings",
+        {"model": "scripted-embedding", "input": "a"},
+        (Pause(0.5), json_answer(VECTORS)),
+        0,
+    ),
+    "rerank": (
+        "/v1/rerank",
+        {"model": "scripted-rerank", "query": "a", "documents": ["b"]},
+        (LASTS, json_answer({"results": [{"index": 0, "relevance_score": 0.5}]})),
+        None,
+    ),
     "text, plain": (COMPLETIONS, {}, (LASTS, whole("text_completion")), None),
 }
 

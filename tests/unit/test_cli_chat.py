@@ -102,6 +102,27 @@ def test_chat_takes_the_first_model_and_no_switch_by_default(run: Run) -> None:
     assert "llmgw_thinking" not in body
 
 
+@pytest.mark.parametrize(
+    ("models", "taken"),
+    [
+        ([{"id": "e", "kind": "embedding"}, {"id": "c", "kind": "chat"}], "c"),
+        ([{"id": "r", "kind": "rerank"}], None),
+        ([], None),
+    ],
+)
+def test_chat_takes_no_model_of_another_kind(
+    run: Run, models: list[dict[str, str]], taken: str | None
+) -> None:
+    answers = gateway(frames(*ANSWER, "[DONE]"))
+    listed = json.dumps({"object": "list", "data": models}).encode()
+    with serving(lambda path: Canned(200, listed) if path == "/v1/models" else answers(path)) as server:
+        status, _, err = ask(run, server, "Why?")
+    if taken is None:
+        assert (status, err) == (1, "llmgw: this key may use no chat model\n")
+    else:
+        assert (status, server.requests[-1][2]["model"]) == (0, taken)
+
+
 ERROR = {"error": {"message": "No.", "type": "t", "param": None, "code": "invalid_api_key"}}
 
 

@@ -340,6 +340,66 @@ def test_one_token_of_each_target(run: Run, tmp_path: Path, simulator: Simulator
     assert [upstream["text"] for upstream in told["upstreams"]] == ["ok", "refuses the API key"]
 
 
+OTHER_KINDS = """
+[upstreams.qwen]
+base_url = "{url}/qwen/v1"
+rerank_url = "{url}/qwen/compatible-api/v1/reranks"
+api_key = "sim-qwen"
+
+[[models]]
+id = "text-embedding-v4"
+upstream = "qwen"
+kind = "embedding"
+
+[[models]]
+id = "qwen3-rerank"
+upstream = "qwen"
+kind = "rerank"
+
+[[models]]
+id = "no-embedding"
+upstream = "qwen"
+kind = "embedding"
+"""
+
+
+def test_models_of_other_kinds_are_asked_what_they_can_answer(
+    run: Run, tmp_path: Path, simulator: SimulatorProcess
+) -> None:
+    (tmp_path / "llmgw.toml").write_text(OTHER_KINDS.format(url=simulator.url), "utf-8")
+    status, out, _ = run("check", "--try", "--json")
+    told = json.loads(out)
+    assert [(each["model"], each["level"], each["text"][:10]) for each in told["targets"]] == [
+        ("text-embedding-v4", "ok", "ok"),
+        ("qwen3-rerank", "ok", "ok"),
+        ("no-embedding", "fault", "status 404"),
+    ]
+    assert [upstream["text"] for upstream in told["upstreams"]] == ["ok"]
+    assert status == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "path", "is_there"),
+    [
+        ("embedding", "", "/v1/embeddings", True),
+        ("embedding", "", "/v1/chat/completions", False),
+        ("rerank", "", "/v1/rerank", True),
+        ("rerank", 'rerank_url = "{url}/x"', "/x", True),
+        ("rerank", 'rerank_url = "{url}/x"', "/v1/rerank", False),
+    ],
+)
+def test_without_a_list_the_path_of_the_kind_tells(
+    run: Run, tmp_path: Path, kind: str, more: str, path: str, *, is_there: bool
+) -> None:
+    with serving(lambda asked: Canned(400 if asked == path else 404, b"")) as upstream:
+        (tmp_path / "llmgw.toml").write_text(
+            f'[upstreams.u]\nbase_url = "{upstream.url}/v1"\n{more.format(url=upstream.url)}\n'
+            f'[[models]]\nid = "m"\nupstream = "u"\nkind = "{kind}"\n',
+            "utf-8",
+        )
+        assert (run("check").status == 0) is is_there
+
+
 def test_progress_is_for_terminals(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(lambda _: Canned(200, LISTED)) as upstream:
         assert check(run, tmp_path, monkeypatch, upstream.url).err == ""

@@ -189,6 +189,32 @@ UNPRINTABLE = (
             "upstreams.local.base_url: names an endpoint; leave out /chat/completions: the gateway adds it",
         ),
         (
+            with_upstream('base_url = "http://host/v1/embeddings"'),
+            "upstreams.local.base_url: names an endpoint; leave out /embeddings: the gateway adds it",
+        ),
+        (
+            with_upstream('base_url = "http://host/v1"\nrerank_url = "host/v1/rerank"'),
+            'upstreams.local.rerank_url: is not an http or https URL; write it like "https://host/v1/rerank"',
+        ),
+        (
+            with_upstream('base_url = "http://host/v1"\nrerank_url = "http://host/v1/rerank?a=b"'),
+            'upstreams.local.rerank_url: has a query or a fragment; write it like "https://host/v1/rerank"',
+        ),
+        (
+            with_upstream('base_url = "http://host/v1"\nrerank_url = "http://other/v1/rerank"'),
+            (
+                "upstreams.local.rerank_url: is on another host than base_url; "
+                "give it an upstream of its own: an upstream's connections all go to one host"
+            ),
+        ),
+        (
+            with_upstream('base_url = "http://host/v1"\nrerank_url = "https://host/v1/rerank"'),
+            (
+                "upstreams.local.rerank_url: is on another host than base_url; "
+                "give it an upstream of its own: an upstream's connections all go to one host"
+            ),
+        ),
+        (
             f'[store]\nurl = "postgresql+psycopg://host/db"\n{with_upstream("")}',
             NOT_SQLITE.replace(";", ", the only database that this version knows;"),
         ),
@@ -314,6 +340,14 @@ UNPRINTABLE = (
         (
             with_model('drop = ["seed", "messages"]'),
             "models[0].drop: no request works without 'messages'; name optional fields only",
+        ),
+        (
+            with_model('kind = "embedding"\ndrop = ["input"]'),
+            "models[0].drop: no request works without 'input'; name optional fields only",
+        ),
+        (
+            with_model('kind = "embeddings"'),
+            "models[0].kind: is not a known value; it must be one of 'chat', 'embedding', 'rerank'",
         ),
         (
             with_model("").replace('id = "m"', 'id = "my model"'),

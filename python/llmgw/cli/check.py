@@ -20,9 +20,10 @@ from llmgw.reasoning.turns import open_cache, sharing_problem
 
 EPILOG: Final = """\
 Asks every upstream for GET {base_url}/models, with its key; nothing is generated, so nothing is billed. A
-model that an upstream does not list is a fault, unless --no-list says that its list is not complete. --try
-also sends a request for one token to each target of each model, as the gateway would. Keys are never printed.
-If [cache] names a Redis, one key is read there.
+chat model that an upstream does not list is a fault, unless --no-list says that its list is not complete.
+--try also sends a request for one token to each target of each model, as the gateway would; an embedding
+model is asked for one vector, a rerank model about one document. Keys are never printed. If [cache] names a
+Redis, one key is read there.
 
 Shows the targets of models that have several. If the gateway is running at the config's host and port, also
 shows how one of its workers sees the upstreams.

@@ -75,7 +75,8 @@ def trust() -> ssl.SSLContext:
 
 
 def _wanted(config: Config, upstream: str) -> list[str]:
-    targets = [target for model in config.models for target in model.targets]
+    # Many hosts list only what can chat.
+    targets = [target for model in config.models if model.kind == "chat" for target in model.targets]
     wanted = [target.upstream_model for target in targets if target.upstream == upstream]
     return list(dict.fromkeys(wanted))  # each once, in the order of the config
 
