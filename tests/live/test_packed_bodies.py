@@ -12,21 +12,12 @@ from llmgw.asgi.request import Fields
 from llmgw.endpoints.shapes import error_shape
 from llmgw.errors import ApiError
 from tests.conftest import MAX_BODY_BYTES
-from tests.support.chat import HELLO
+from tests.support.chat import ANY_API
 from tests.support.gateway import Gateway
 from tests.support.zstd import zstd
 
 Pack = Callable[[bytes], bytes]
 CODINGS = [("gzip", gzip.compress), ("zstd", zstd.compress)]
-ANY_API = {
-    "messages": HELLO,
-    "max_tokens": 5,
-    "prompt": "Hi",
-    "input": "Hi",
-    "query": "Hi",
-    "documents": ["Hi"],
-}
-"""What each API wants, and may pass over where it is another's."""
 NO_FIELDS: Fields = {}
 
 

@@ -4,6 +4,15 @@ import uuid
 from typing import Any
 
 HELLO: list[Any] = [{"role": "user", "content": "Say hello."}]
+ANY_API: dict[str, Any] = {
+    "messages": HELLO,
+    "max_tokens": 5,
+    "prompt": "Hi",
+    "input": "Hi",
+    "query": "Hi",
+    "documents": ["Hi"],
+}
+"""What each API wants, and passes over where it is another's."""
 WEATHER: Any = {
     "type": "function",
     "function": {
