@@ -12,8 +12,8 @@ from llmgw.asgi.request import Fields
 from llmgw.endpoints.shapes import error_shape
 from llmgw.errors import ApiError
 from tests.conftest import MAX_BODY_BYTES
-from tests.support.chat import ANY_API
-from tests.support.gateway import Gateway
+from tests.support.chat import for_any_api
+from tests.support.gateway import CHAT_COMPLETIONS, Gateway
 from tests.support.zstd import zstd
 
 Pack = Callable[[bytes], bytes]
@@ -21,8 +21,9 @@ CODINGS = [("gzip", gzip.compress), ("zstd", zstd.compress)]
 NO_FIELDS: Fields = {}
 
 
-def ask(model: str, filler: str = "") -> bytes:
-    return json.dumps({"model": model, **ANY_API, "user": filler}).encode()
+def ask(path: str, filler: str = "") -> bytes:
+    """A request for a model that is not there, of any size."""
+    return json.dumps(for_any_api(path, "glm-6") | {"user": filler}).encode()
 
 
 def post(gateway: Gateway, path: str, content: bytes, encoding: str) -> tuple[int, str]:
@@ -40,10 +41,10 @@ def status_of(code: str, path: str) -> int:
 @pytest.mark.parametrize(("encoding", "pack"), CODINGS)
 def test_a_packed_body_is_read(gateway: Gateway, path: str, encoding: str, pack: Pack) -> None:
     """It gets as far as the model, which is the one that it names."""
-    told = post(gateway, path, pack(ask("glm-6")), encoding)
+    told = post(gateway, path, pack(ask(path)), encoding)
     assert told[0] == status_of("model_not_found", path)
     assert "glm-5" in told[1], "similar names"
-    assert told == post(gateway, path, ask("glm-6"), "identity")
+    assert told == post(gateway, path, ask(path), "identity")
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
@@ -52,11 +53,11 @@ def test_a_packed_body_is_bounded(
     gateway: Gateway, strict_gateway: Gateway, path: str, encoding: str, pack: Pack
 ) -> None:
     """After decoding, and by its ratio."""
-    large = pack(ask("glm-6", "x" * MAX_BODY_BYTES))
+    large = pack(ask(path, "x" * MAX_BODY_BYTES))
     assert len(large) < MAX_BODY_BYTES
     told = post(strict_gateway, path, large, encoding)
     assert (told[0], "decodes to more than the limit" in told[1]) == (status_of("body_too_large", path), True)
-    bomb = pack(ask("glm-6", "x" * (4 * RATIO_FREE_BYTES)))
+    bomb = pack(ask(path, "x" * (4 * RATIO_FREE_BYTES)))
     assert len(bomb) * MAX_RATIO < 4 * RATIO_FREE_BYTES
     told = post(gateway, path, bomb, encoding)
     assert (told[0], f"{MAX_RATIO} times" in told[1]) == (status_of("body_too_large", path), True)
@@ -66,11 +67,11 @@ def test_a_packed_body_is_bounded(
 @pytest.mark.parametrize(
     ("encoding", "content", "code"),
     [
-        ("gzip", gzip.compress(ask("glm-6"))[:-9], "invalid_encoding"),
-        ("zstd", zstd.compress(ask("glm-6"))[:-9], "invalid_encoding"),
-        ("zstd", gzip.compress(ask("glm-6")), "invalid_encoding"),
-        ("br", ask("glm-6"), "unsupported_encoding"),
-        ("gzip, zstd", ask("glm-6"), "unsupported_encoding"),
+        ("gzip", gzip.compress(ask(CHAT_COMPLETIONS))[:-9], "invalid_encoding"),
+        ("zstd", zstd.compress(ask(CHAT_COMPLETIONS))[:-9], "invalid_encoding"),
+        ("zstd", gzip.compress(ask(CHAT_COMPLETIONS)), "invalid_encoding"),
+        ("br", ask(CHAT_COMPLETIONS), "unsupported_encoding"),
+        ("gzip, zstd", ask(CHAT_COMPLETIONS), "unsupported_encoding"),
     ],
 )
 def test_a_body_that_can_t_be_unpacked(

@@ -4,15 +4,6 @@ import uuid
 from typing import Any
 
 HELLO: list[Any] = [{"role": "user", "content": "Say hello."}]
-ANY_API: dict[str, Any] = {
-    "messages": HELLO,
-    "max_tokens": 5,
-    "prompt": "Hi",
-    "input": "Hi",
-    "query": "Hi",
-    "documents": ["Hi"],
-}
-"""What each API wants, and passes over where it is another's."""
 WEATHER: Any = {
     "type": "function",
     "function": {
@@ -64,3 +55,12 @@ def pictures(*urls: str) -> list[Any]:
     """A user message with text and images."""
     parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
     return [{"role": "user", "content": [{"type": "text", "text": "What is in these?"}, *parts]}]
+
+
+def for_any_api(path: str, model: str) -> dict[str, Any]:
+    """A request that has what each API wants, and for each path nothing that its API refuses."""
+    asked = {"model": model, "messages": HELLO, "max_tokens": 5}
+    # The Responses API has a prompt too, of its own kind.
+    return asked | (
+        {"prompt": "Hi"} if path == "/v1/completions" else {"input": "Hi", "query": "Hi", "documents": ["Hi"]}
+    )
