@@ -42,7 +42,14 @@ DEBUG_BUILD: Final[bool]
 # Names that cross the boundary. They exist for type checkers only; rust/upstream/tests/stub.rs compares them
 # with what Rust has.
 _RequestErrorCode: TypeAlias = Literal[
-    "invalid_json", "invalid_type", "missing_field", "duplicate_field", "wrong_api", "too_deep"
+    "invalid_json",
+    "invalid_type",
+    "missing_field",
+    "duplicate_field",
+    "wrong_api",
+    "unsupported_value",
+    "previous_response_not_found",
+    "too_deep",
 ]
 _Modality: TypeAlias = Literal["image", "video", "audio", "file"]
 _Refused: TypeAlias = Literal[

@@ -43,6 +43,8 @@ CONTRACT = {
         "unsupported_modality",
         "unsupported_thinking_mode",
         "wrong_api",
+        "unsupported_value",
+        "previous_response_not_found",
     },
     401: {"missing_api_key", "invalid_api_key", "expired_api_key"},
     403: {"model_not_allowed"},

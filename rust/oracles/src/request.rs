@@ -42,6 +42,9 @@ pub fn request(body: &[u8]) {
             match error.code {
                 RequestErrorCode::InvalidJson => assert!(!json, "JSON, and refused as none: {error:?}"),
                 RequestErrorCode::TooDeep => assert!(depth(body) > MAX_DEPTH),
+                RequestErrorCode::UnsupportedValue | RequestErrorCode::PreviousResponseNotFound => {
+                    panic!("of no chat body: {error:?}");
+                }
                 RequestErrorCode::InvalidType
                 | RequestErrorCode::MissingField
                 | RequestErrorCode::WrongApi

@@ -4,6 +4,7 @@
 //! written tells, for a value ends with none of `{`, `[` and `:`.
 
 use crate::json::text::write_escaped;
+use crate::json::{Scanner, Value};
 
 /// A comma, unless this is the first in its object or list.
 pub(super) fn comma(output: &mut Vec<u8>) {
@@ -54,6 +55,28 @@ pub(super) fn json_text(json: &[u8], output: &mut Vec<u8>) {
     output.push(b'"');
 }
 
+/// A value that has been scanned before, in one line without white space between its tokens.
+pub(super) fn compact(input: &[u8], value: Value, output: &mut Vec<u8>) {
+    let json = value.span.of(input);
+    let mut position = 0;
+    while let Some(&byte) = json.get(position) {
+        let start = position;
+        match byte {
+            b'"' => {
+                // It has been scanned before, so it can't fail.
+                let string = Scanner::at_offset(json, position).value();
+                position = string.map_or(json.len(), |string| string.span.end);
+                output.extend_from_slice(&json[start..position]);
+            }
+            b' ' | b'\n' | b'\r' | b'\t' => position += 1,
+            _ => {
+                position += 1;
+                output.push(byte);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +101,20 @@ mod tests {
         output.push(b'}');
         let expected = r#"{"a":"\n","b":[{},{"c":[],"d":{}}],"e":"{\"f\": \"\n\"}","g":"h[{"}"#;
         assert_eq!(String::from_utf8(output).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_compact_value_is_one_line_and_says_the_same() {
+        for (json, expected) in [
+            ("{ \"a b\" : [ 1 ,\n\t-2.5e3 ] , \"c\\\" \" : { } }", "{\"a b\":[1,-2.5e3],\"c\\\" \":{}}"),
+            ("\" a \"", "\" a \""),
+            ("[]", "[]"),
+            ("12", "12"),
+        ] {
+            let value = Scanner::new(json.as_bytes()).value().unwrap();
+            let mut output = Vec::new();
+            compact(json.as_bytes(), value, &mut output);
+            assert_eq!(String::from_utf8(output).unwrap(), expected);
+        }
     }
 }

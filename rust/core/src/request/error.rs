@@ -18,6 +18,10 @@ named_enum! {
         DuplicateField = "duplicate_field",
         /// A field that only another API's bodies have.
         WrongApi = "wrong_api",
+        /// A value that the API knows and this gateway can't serve.
+        UnsupportedValue = "unsupported_value",
+        /// The conversation that a request goes on with is not kept here.
+        PreviousResponseNotFound = "previous_response_not_found",
         /// Nested deeper than [`crate::json::MAX_DEPTH`].
         TooDeep = "too_deep",
     }

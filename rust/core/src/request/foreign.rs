@@ -3,7 +3,8 @@
 //! Clients are configured with one path and post another API's bodies there (Cursor: Responses). "`messages` is required"
 //! tells their users nothing.
 
-use super::scan::{Field, Refusal};
+use super::ChatRequest;
+use super::scan::Refusal;
 
 /// A field by which another API's bodies are known.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl Foreign {
     }
 
     /// A required field is missing, and this one is there.
-    pub(super) fn instead_of(&self, missing: Field, offset: usize) -> Refusal {
+    pub(super) fn instead_of(&self, missing: &str, offset: usize) -> Refusal {
         let joint = if self.is_certain { "which" } else { "as" };
         let rule = format!("is required; the body has `{}`, {joint} {}", self.field, self.belongs);
         Refusal::missing(missing, rule, offset)
@@ -61,5 +62,19 @@ impl Foreign {
     /// A chat completion can't have it.
     pub(super) fn in_a_chat(&self, offset: usize) -> Refusal {
         Refusal::wrong_api(self.field, self.belongs, offset)
+    }
+}
+
+impl ChatRequest {
+    /// Why a body of the Responses API is none: it has another API's fields, or it has those and lacks `input`.
+    pub(crate) fn refuse_other_than_responses(&self, has_input: bool, end: usize) -> Option<Refusal> {
+        let (foreign, offset) = self.foreign?;
+        if foreign.is_certain {
+            return Some(foreign.in_a_chat(offset));
+        }
+        if !has_input {
+            return Some(foreign.instead_of("input", end));
+        }
+        (foreign.field == "messages").then(|| foreign.in_a_chat(offset))
     }
 }

@@ -156,8 +156,8 @@ impl Refusal {
         Self::Place { code, member: Some(member), rule: "must not be given twice", offset }
     }
 
-    pub(super) fn missing(field: Field, rule: impl Into<String>, offset: usize) -> Self {
-        let (code, param) = (RequestErrorCode::MissingField, field.name().to_owned());
+    pub(super) fn missing(param: &str, rule: impl Into<String>, offset: usize) -> Self {
+        let (code, param) = (RequestErrorCode::MissingField, param.to_owned());
         Self::Field { code, param, rule: rule.into(), offset }
     }
 
@@ -505,8 +505,8 @@ impl ChatRequest {
                 Some(_) => continue,
             };
             return Err(match self.foreign {
-                Some((foreign, _)) if field != Field::Model => foreign.instead_of(field, offset),
-                _ => Refusal::missing(field, "is required", offset),
+                Some((foreign, _)) if field != Field::Model => foreign.instead_of(field.name(), offset),
+                _ => Refusal::missing(field.name(), "is required", offset),
             });
         }
         match self.foreign {

@@ -15,6 +15,9 @@ use self::tools::ToolNames;
 pub use request::convert;
 pub use writer::ResponsesWriter;
 
+/// How a sealed text begins; behind it is the text, still escaped.
+const SEALED_TEXT: u8 = b't';
+
 /// What the answer needs to know of the request.
 #[derive(Clone, Debug)]
 pub struct ResponsesReply {

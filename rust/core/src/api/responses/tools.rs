@@ -10,7 +10,7 @@ use std::collections::HashMap;
 pub const CUSTOM_PARAMETER: &str = "input";
 
 /// What kind of item a call goes back as.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CallKind {
     /// `function_call`, its arguments as they are.
     #[default]
@@ -65,13 +65,18 @@ impl ToolNames {
     /// one tool of a namespace has the name, which is meant then.
     #[must_use]
     pub fn called<'a>(&'a self, function: &'a str) -> CalledTool<'a> {
-        let unqualified = || self.by_function.get(self.by_own_name.get(function)?.as_deref()?);
+        let unqualified = || self.by_function.get(self.unqualified(function)?);
         match self.by_function.get(function).or_else(unqualified) {
             Some(OfferedTool { kind, namespace, name }) => {
                 CalledTool { kind: *kind, namespace: namespace.as_deref(), name }
             }
             None => CalledTool { kind: CallKind::Function, namespace: None, name: function },
         }
+    }
+
+    /// The function that stands for the one tool of a namespace with this name.
+    pub(super) fn unqualified(&self, name: &str) -> Option<&str> {
+        self.by_own_name.get(name)?.as_deref()
     }
 }
 

@@ -315,7 +315,7 @@ fn a_body_of_another_api_is_told_so() {
             r#""input":"a""#,
             "messages",
             Code::MissingField,
-            &["`input`", "Responses API", "POST /v1/responses", "yet"][..],
+            &["`input`", "Responses API", "POST /v1/responses"][..],
         ),
         (r#""input":[],"instructions":"b""#, "messages", Code::MissingField, &["Responses API"]),
         (r#""input":[],"messages":null"#, "messages", Code::MissingField, &["Responses API"]),
