@@ -14,6 +14,8 @@ from jsonschema import Draft202012Validator
 ERROR = "ErrorResponse"
 MODEL_LIST = "ListResponse_ModelInfo_"
 MODEL = "ModelInfo"
+MESSAGE = "Message"
+EVENT = "MessageStreamEvent"
 OURS = (ERROR, MODEL_LIST, MODEL)
 """What the gateway itself makes may have no member that Anthropic does not have."""
 _TOO_LARGE = {
@@ -34,7 +36,19 @@ def components() -> dict[str, Any]:
     found[MODEL]["properties"]["lifecycle"] = {"enum": ["active", "deprecated", "retired"]}
     for name in OURS:
         found[name]["additionalProperties"] = False
+    for name in found.keys() - set(OURS):
+        _leave_out_defaults(found[name])
     return found
+
+
+def _leave_out_defaults(schema: dict[str, Any]) -> None:
+    """Anthropic writes each member of a message; we leave out those that are null, or the default."""
+    properties = schema.get("properties", {})
+    schema["required"] = [
+        name
+        for name in schema.get("required", ())
+        if "default" not in properties[name] and {"type": "null"} not in properties[name].get("anyOf", ())
+    ]
 
 
 @cache

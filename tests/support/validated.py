@@ -40,6 +40,9 @@ def note(path: str, status: int, content_type: str, body: bytes, *, whole: bool,
         if path in {"/v1/chat/completions", "/v1/completions"}:
             for frame in body.split(b"\n\n")[: None if whole else -1]:
                 _note_frame(path, frame)
+        elif path == "/v1/messages":
+            for event in body.split(b"\n\n")[:-1]:
+                _note_event(path, event)
         return
     if api == ANTHROPIC:
         if body and whole:
@@ -56,12 +59,26 @@ def _note_anthropic(path: str, status: int, body: bytes) -> None:
     kind = None
     if status >= httpx.codes.BAD_REQUEST:
         kind = anthropic_schemas.ERROR
+    elif path == "/v1/messages":
+        kind = anthropic_schemas.MESSAGE
     elif path == "/v1/models":
         kind = anthropic_schemas.MODEL_LIST
     elif path.startswith("/v1/models/"):
         kind = anthropic_schemas.MODEL
-    if kind is None:
-        return
+    if kind is not None:
+        _note_as_anthropics(path, kind, body)
+
+
+def _note_event(path: str, event: bytes) -> None:
+    """An event of Anthropic's; `ping` and `error` are not among the schemas' own."""
+    name, _, data = event.partition(b"\ndata: ")
+    if name == b"event: error":
+        _note_as_anthropics(path, anthropic_schemas.ERROR, data)
+    elif name != b"event: ping":
+        _note_as_anthropics(path, anthropic_schemas.EVENT, data)
+
+
+def _note_as_anthropics(path: str, kind: str, body: bytes) -> None:
     try:
         found = anthropic_schemas.faults(kind, json.loads(body))
     except ValueError as error:

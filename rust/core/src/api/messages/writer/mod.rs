@@ -209,6 +209,11 @@ fn write_usage(usage: &Usage, estimate: u64, output: &mut Vec<u8>) {
         output.extend_from_slice(name);
         output.extend_from_slice(count.to_string().as_bytes());
     }
+    if let Some(reasoning) = usage.reasoning_tokens {
+        output.extend_from_slice(b",\"output_tokens_details\":{\"thinking_tokens\":");
+        output.extend_from_slice(reasoning.to_string().as_bytes());
+        output.push(b'}');
+    }
     output.push(b'}');
 }
 

@@ -363,7 +363,7 @@ fn usage_counts_cached_tokens_once() {
         ("null", [7, 0, 0]),
         (r#"{"prompt_tokens":10,"completion_tokens":3}"#, [10, 0, 3]),
         (r#"{"prompt_tokens":10,"completion_tokens":3,"prompt_cache_hit_tokens":4}"#, [6, 4, 3]),
-        (r#"{"prompt_tokens":10,"cached_tokens":12}"#, [0, 12, 0]),
+        (r#"{"prompt_tokens":10,"cached_tokens":12,"reasoning_tokens":2}"#, [0, 12, 0]),
         (r#"{"input_tokens":10,"cache_read_input_tokens":4,"output_tokens":3}"#, [10, 4, 3]),
     ] {
         let end = format!("data: {{\"choices\":[],\"usage\":{usage}}}\n\n{}", finish("stop"));
@@ -375,6 +375,9 @@ fn usage_counts_cached_tokens_once() {
             let counts = ["input_tokens", "cache_read_input_tokens", "output_tokens"]
                 .map(|name| told["usage"][name].as_u64().unwrap());
             assert_eq!(counts, expected, "{usage}");
+            let details = &told["usage"]["output_tokens_details"];
+            assert_eq!(details.is_null(), !usage.contains("reasoning"), "{usage}");
+            assert!(details.is_null() || *details == json!({"thinking_tokens": 2}));
         }
     }
 }
