@@ -99,6 +99,7 @@ _Mode: TypeAlias = Literal["stream", "merged", "plain"]
 _Dialect: TypeAlias = Literal[
     "enable_thinking", "directive", "thinking_object", "native", "chat_template_kwargs"
 ]
+_NativeApi: TypeAlias = Literal["messages", "responses"]
 _UpstreamStream: TypeAlias = Literal["auto", "always", "never"]
 _ReasoningTags: TypeAlias = Literal["think"]
 _UsageSource: TypeAlias = Literal["upstream", "partial", "none"]
@@ -164,6 +165,7 @@ class Route:
         restore_reasoning: bool = False,
         refuses: Sequence[_Refused] = (),
         provider: str = "",
+        speaks: Sequence[_NativeApi] = (),
     ) -> Route:
         """`dialect` None: by pattern. `reasoning_tags` "think": reasoning stands in the content.
 
@@ -172,9 +174,10 @@ class Route:
         that lost their reasoning; so answers' reasoning is gathered, and put back. `provider`: whose
         reasoning that is.
 
-        `refuses`: what the upstream gets in other words.
+        `refuses`: what the upstream gets in other words. `speaks`: the APIs beside chat in which it is asked;
+        their bodies pass untouched.
 
-        Raises ValueError for an unknown dialect, upstream_stream, reasoning_tags or refused thing.
+        Raises ValueError for an unknown dialect, upstream_stream, reasoning_tags, refused thing or API.
         """
     @property
     def upstream_model(self) -> str:
@@ -186,6 +189,9 @@ class Route:
     @property
     def refuses(self) -> list[_Refused]:
         """For tests of what a config makes."""
+    @property
+    def speaks(self) -> list[_NativeApi]:
+        """The same."""
 
 @final
 class Seal:
@@ -319,13 +325,16 @@ class PreparedRequest:
     def body(self) -> bytes:
         """A copy, for tests: `Upstream.start` sends the parts themselves."""
     @property
+    def api(self) -> Literal["chat", "completions", "embeddings", "rerank", "messages", "responses"]:
+        """In which API the upstream is asked."""
+    @property
     def mode(self) -> _Mode:
         """`stream` (SSE to the client), `merged` (SSE from the upstream, JSON to the client) or `plain`."""
     @property
     def thinking_asked(self) -> Literal["on", "off"] | None:
         """What the client's switch asks for; None: it gave none."""
     @property
-    def thinking_sent(self) -> _Dialect | Literal["ignored"] | None:
+    def thinking_sent(self) -> _Dialect | Literal["reasoning_effort", "ignored"] | None:
         """In which dialect the switch was sent, if it was; None: there was none to be sent."""
     @property
     def keeps_reasoning(self) -> bool:
@@ -346,6 +355,8 @@ class Upstream:
         base_url: str,
         *,
         rerank_url: str | None = None,
+        messages_url: str | None = None,
+        responses_url: str | None = None,
         api_key: str | None = None,
         connect_timeout_s: float,
         first_event_timeout_s: float,
@@ -355,6 +366,8 @@ class Upstream:
         max_answer_bytes: int = ...,
     ) -> Upstream:
         """`rerank_url`: where rerank is, unless at `base_url` + `/rerank`; on the same host.
+
+        `messages_url`, `responses_url`: where it speaks these APIs, if it does; on any host.
 
         `max_event_bytes`: of one event of a stream (16 MiB by default), and of one line of it.
 
@@ -371,11 +384,13 @@ class Upstream:
         heartbeat_s: float,
         heartbeat_line: bool = False,
         total_timeout_s: float | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> Exchange:
         """Send the request now. Must be called on a running asyncio loop (else RuntimeError).
 
-        It goes to `base_url` and the path of its API: `/chat/completions`, `/completions`, `/embeddings`,
-        `/rerank`.
+        It goes to `base_url` and the path of its API (`/chat/completions`, `/completions`, `/embeddings`,
+        `/rerank`), or to that API's own URL. Raises ValueError where there is none. `headers`: the client's,
+        which only Messages and Responses get.
 
         `total_timeout_s` lowers the upstream's own, where earlier attempts have used up a part of it.
 

@@ -115,6 +115,27 @@ UNPRINTABLE = (
             "models[0].targets[0].priority: has the wrong type; it must be a whole number",
         ),
         (
+            with_model('protocols = ["responses"]').replace(
+                "[upstreams.local]", '[upstreams.local]\nresponses_url = "http://h/responses"'
+            ),
+            'models[0].protocols: lacks chat, to which the other APIs are converted; add "chat"',
+        ),
+        (
+            with_targets('[{upstream = "local", protocols = ["chat", "responses"]}]'),
+            (
+                "models[0].targets[0].protocols: names responses, but upstreams.local has no responses_url; "
+                "add responses_url there, or leave responses out"
+            ),
+        ),
+        (
+            with_model('protocols = ["chat", "grpc"]'),
+            "models[0].protocols[1]: is not a known value; it must be one of 'chat', 'messages', 'responses'",
+        ),
+        (
+            with_model("protocols = []"),
+            "models[0].protocols: is empty; write at least one value or leave the line out",
+        ),
+        (
             with_targets('[{upstream = "local", drop = ["model"]}]'),
             "models[0].targets[0].drop: no request works without 'model'; name optional fields only",
         ),
@@ -183,6 +204,33 @@ UNPRINTABLE = (
         (
             with_upstream('base_url = "http://host/v1?a=b"'),
             'upstreams.local.base_url: has a query or a fragment; write it like "https://host/v1"',
+        ),
+        (
+            with_upstream('base_url = "http://host"\nmessages_url = "ftp://host/v1/messages"'),
+            (
+                "upstreams.local.messages_url: is not an http or https URL; "
+                'write it like "https://host/anthropic/v1/messages"'
+            ),
+        ),
+        (
+            with_upstream('base_url = "http://host"\nmessages_url = "https://host/anthropic"'),
+            (
+                "upstreams.local.messages_url: does not end with /messages, so it is no endpoint; "
+                'write all of it, like "https://host/anthropic/v1/messages": nothing is added'
+            ),
+        ),
+        (
+            with_upstream(
+                f'base_url = "http://host"\nresponses_url = "https://u:{SECRET}@host/v1/responses"'
+            ),
+            (
+                "upstreams.local.responses_url: carries credentials; "
+                'put the secret into api_key and write it like "https://host/v1/responses"'
+            ),
+        ),
+        (
+            with_upstream('base_url = "http://host"\nresponses_url = "https://host/v1/responses?x=1"'),
+            'upstreams.local.responses_url: has a query or a fragment; write it like "https://host/v1/responses"',
         ),
         (
             with_upstream('base_url = "http://host/v1/chat/completions/"'),

@@ -56,6 +56,39 @@ def test_resolve(
     assert (target.route.upstream_model, target.route.dialect) == (upstream_model, dialect)
 
 
+@pytest.mark.parametrize(
+    ("upstream", "target", "speaks"),
+    [
+        ({}, {}, []),
+        ({"messages_url": "http://h/v1/messages"}, {}, ["messages"]),
+        ({"responses_url": "http://h/v1/responses"}, {}, ["responses"]),
+        (
+            {"messages_url": "http://h/messages", "responses_url": "http://h/responses"},
+            {},
+            ["messages", "responses"],
+        ),
+        ({"messages_url": "http://h/messages"}, {"protocols": ["chat"]}, []),
+        (
+            {"messages_url": "http://h/messages", "responses_url": "http://h/responses"},
+            {"protocols": ["chat", "responses"]},
+            ["responses"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("at_model", [True, False])
+def test_which_apis_a_target_is_asked_in(
+    upstream: dict[str, Any], target: dict[str, Any], speaks: list[str], *, at_model: bool
+) -> None:
+    model = (
+        {"id": "m", "upstream": "u", **target}
+        if at_model
+        else {"id": "m", "targets": [{"upstream": "u", **target}]}
+    )
+    config = {"upstreams": {"u": {"base_url": "http://h/v1", **upstream}}, "models": [model]}
+    [one] = Router(parse_config(config, Path("llmgw.toml"))).models["m"].targets.all
+    assert one.route.speaks == speaks
+
+
 def test_models_of_one_upstream_share_its_connections(router: Router) -> None:
     models = router.models
     first = {name: model.targets.all[0] for name, model in models.items()}

@@ -48,6 +48,7 @@ def cross_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
             continue
         path = f"models[{index}]"
         yield from _target_faults(path, model, names)
+        yield from _protocol_faults(path, model, upstreams if isinstance(upstreams, dict) else {})
         model_id = model.get("id")
         if isinstance(model_id, str):
             if not model_id or any(c.isspace() or not c.isprintable() for c in model_id):
@@ -86,6 +87,25 @@ def _target_faults(path: str, model: Mapping[str, Any], names: list[str]) -> Ite
         if first != index:
             problem = f"asks the same upstream for the same model as targets[{first}]"
             yield Fault(f"{path}.targets[{index}]", problem, "keep one of them, with a higher weight")
+
+
+def _protocol_faults(path: str, model: Mapping[str, Any], upstreams: Mapping[str, Any]) -> Iterator[Fault]:
+    """Chat is what the others are converted to; each of the others needs its URL."""
+    targets = model.get("targets")
+    tables = [(f"{path}.targets[{i}]", t) for i, t in enumerate(targets if isinstance(targets, list) else [])]
+    for at, table in [(path, model), *tables]:
+        protocols = table.get("protocols") if isinstance(table, dict) else None
+        if not isinstance(protocols, list) or not protocols:
+            continue
+        if "chat" not in protocols:
+            problem = "lacks chat, to which the other APIs are converted"
+            yield Fault(f"{at}.protocols", problem, 'add "chat"')
+        upstream = upstreams.get(table.get("upstream", ""))
+        for protocol in ("messages", "responses"):
+            key = f"{protocol}_url"
+            if protocol in protocols and isinstance(upstream, dict) and key not in upstream:
+                problem = f"names {protocol}, but upstreams.{table['upstream']} has no {key}"
+                yield Fault(f"{at}.protocols", problem, f"add {key} there, or leave {protocol} out")
 
 
 def _drop_faults(path: str, table: Mapping[str, Any]) -> Iterator[Fault]:

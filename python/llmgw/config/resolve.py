@@ -24,6 +24,10 @@ _FOREIGN: Final = re.compile(
 _PLAIN_PATH: Final = re.compile(r"[\w./~+-]+")
 _LOOKS_SECRET: Final = re.compile(r"^sk[-_]|(?=[A-Za-z]*\d)[A-Za-z0-9]{20,}", re.ASCII)
 """What may be a key that was written after `env:` or `file:` by mistake: its prefix, or a long random run."""
+_NATIVE_URLS: Final = {
+    "messages_url": "https://host/anthropic/v1/messages",
+    "responses_url": "https://host/v1/responses",
+}
 _REDIS_SCHEMES: Final = frozenset({"redis", "rediss"})
 
 
@@ -100,6 +104,9 @@ class Resolver:
             resolved["base_url"] = self._base_url(f"{path}.base_url", url)
         if isinstance(elsewhere := table.get("rerank_url"), str):
             resolved["rerank_url"] = self._rerank_url(f"{path}.rerank_url", elsewhere, url)
+        for name, like in _NATIVE_URLS.items():
+            if isinstance(url := table.get(name), str):
+                self._native_url(f"{path}.{name}", url, like)
         if isinstance(reference := table.get("api_key"), str):
             secret = None
             if self._environ is not None:
@@ -126,6 +133,13 @@ class Resolver:
                 right = "give it an upstream of its own: an upstream's connections all go to one host"
                 self._fault(path, "is on another host than base_url", right)
         return url
+
+    def _native_url(self, path: str, url: str, like: str) -> None:
+        parts = self._url(path, url, right=f'write it like "{like}"')
+        end = like[like.rindex("/") :]
+        if parts is not None and not parts.path.endswith(end):
+            problem = f"does not end with {end}, so it is no endpoint"
+            self._fault(path, problem, f'write all of it, like "{like}": nothing is added')
 
     def _url(self, path: str, url: str, *, right: str) -> SplitResult | None:
         """The parts of an upstream's URL. None: it has a fault, which is reported."""

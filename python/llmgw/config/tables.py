@@ -35,12 +35,15 @@ MAX_ANSWER_BYTES: Final = 1 << 30
 Dialect = Literal["enable_thinking", "directive", "thinking_object", "native", "chat_template_kwargs"]
 DeveloperRole = Literal["keep", "system"]
 ModelKind = Literal["chat", "embedding", "rerank"]
+Protocol = Literal["chat", "messages", "responses"]
+NativeProtocol = Literal["messages", "responses"]
 Modality = Literal["text", "image", "audio", "video", "file"]
 Capability = Literal["streaming", "tools", "vision", "reasoning", "json_mode"]
 Seconds = Annotated[float, Field(gt=0, le=MAX_DURATION_S, allow_inf_nan=False)]
 Strings = Annotated[tuple[str, ...], Strict(strict=False)]
 Modes = Annotated[tuple[ThinkingMode, ...], Strict(strict=False), Field(min_length=1)]
 Refusals = Annotated[tuple[Refused, ...], Strict(strict=False)]
+Protocols = Annotated[tuple[Protocol, ...], Strict(strict=False), Field(min_length=1)]
 Modalities = Annotated[tuple[Modality, ...], Strict(strict=False), Field(min_length=1)]
 
 
@@ -117,6 +120,10 @@ class UpstreamConfig(Table):
     """Once loaded, without a slash at the end."""
     rerank_url: str | None = None
     """Where rerank is, on the same host. None: at `base_url` + `/rerank`."""
+    messages_url: str | None = None
+    """The whole URL at which it speaks Anthropic's Messages. None: it does not."""
+    responses_url: str | None = None
+    """The same for OpenAI's Responses."""
     api_key: SecretStr | None = None
     """None: no `authorization` header is sent (local servers)."""
     connect_timeout_s: Seconds = 5.0
@@ -129,6 +136,20 @@ class UpstreamConfig(Table):
     """Of an answer that is read as a whole: plain, or to be merged."""
     max_in_flight: int | None = Field(default=None, ge=1)
     """Requests that a worker has there at once; further ones get 503. None: no limit."""
+
+    @property
+    def native(self) -> tuple[NativeProtocol, ...]:
+        """The APIs that it has a URL for, beside chat."""
+        urls: dict[NativeProtocol, str | None] = {
+            "messages": self.messages_url,
+            "responses": self.responses_url,
+        }
+        return tuple(protocol for protocol, url in urls.items() if url is not None)
+
+    def native_at(self, target: "TargetConfig") -> tuple[NativeProtocol, ...]:
+        """Those of them that a target is asked in."""
+        wanted = target.protocols
+        return self.native if wanted is None else tuple(each for each in self.native if each in wanted)
 
 
 class RoutingConfig(Table):
@@ -167,6 +188,7 @@ class TargetConfig(Table):
     restore_reasoning: bool | None = None
     refuses: Refusals | None = None
     developer_role: DeveloperRole | None = None
+    protocols: Protocols | None = None
 
     @property
     def inline_reasoning(self) -> Literal["think"] | None:
@@ -178,7 +200,7 @@ class TargetConfig(Table):
 
 _INHERITED: Final = (
     "upstream_model", "thinking", "upstream_stream", "drop", "reasoning_tags", "thinking_modes",
-    "restore_reasoning", "refuses", "developer_role",
+    "restore_reasoning", "refuses", "developer_role", "protocols",
 )  # fmt: skip
 """The values that a target takes from its model."""
 
@@ -207,6 +229,8 @@ class ModelConfig(Table):
     """What the provider gets in other words. None: what the family is known to refuse."""
     developer_role: DeveloperRole | None = None
     """What becomes of messages of role `developer`, whatever `refuses` says. None: as `refuses` says."""
+    protocols: Protocols | None = None
+    """In which APIs the upstream is asked. None: in chat, and in each that it has a URL for."""
     upstream_stream: Literal["auto", "always", "never"] = "auto"
     drop: Strings = ()
     """Request fields that are removed, because the upstream refuses them."""

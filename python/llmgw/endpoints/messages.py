@@ -19,4 +19,6 @@ def read(pieces: Sequence[bytes], gateway: Gateway, key: Key) -> ChatBody:
     return ChatBody(scan(partial(ChatRequest.from_messages, seal=gateway.seal(key)), pieces))
 
 
-MESSAGES: Final = Endpoint("messages", read, anthropic_frame)
+MESSAGES: Final = Endpoint(
+    "messages", read, anthropic_frame, passed_headers=(b"anthropic-version", b"anthropic-beta")
+)

@@ -12,6 +12,7 @@ the first is taken from the worker's retry budget, and the total timeout counts 
 import logging
 import random
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -37,6 +38,16 @@ MAX_PAUSE_S: Final = 2.0
 _MIN_LEFT_S: Final = 0.001
 OK: Final = "ok"
 ABORTED: Final = "aborted"
+
+
+class Terms(NamedTuple):
+    """What each exchange of a request has in common, beside its body."""
+
+    request_id: str
+    heartbeat_line: bool = False
+    """See `asgi.sdk.needs_bare_comments`."""
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    """Of the client's, for upstreams that speak its API."""
 
 
 class Answer(NamedTuple):
@@ -68,8 +79,8 @@ class Attempts:
     """The attempts of one request: `first_answer`, and in any case `close`."""
 
     __slots__ = (
-        "_account", "_asked", "_gateway", "_heartbeat_line", "_is_large", "_last", "_model", "_plan",
-        "_request_id", "_started_s", "_ticket",
+        "_account", "_asked", "_gateway", "_is_large", "_last", "_model", "_plan", "_started_s", "_terms",
+        "_ticket",
     )  # fmt: skip
 
     def __init__(
@@ -80,23 +91,20 @@ class Attempts:
         plan: Plan,
         *,
         ticket: Ticket,
-        request_id: str,
+        terms: Terms,
         is_large: bool = False,
-        heartbeat_line: bool = False,
     ) -> None:
         """Asks no target yet. `ticket` holds the body's bytes, and an upstream's slot while it is asked.
 
-        `is_large`: the body is not to be worked on by the event loop. `heartbeat_line`: see
-        `asgi.sdk.needs_bare_comments`.
+        `is_large`: the body is not to be worked on by the event loop.
         """
         self._gateway = gateway
         self._account = account
         self._model = model
         self._plan: Plan | None = plan
         self._ticket = ticket
-        self._request_id = request_id
+        self._terms = terms
         self._is_large = is_large
-        self._heartbeat_line = heartbeat_line
         self._started_s = 0.0
         self._asked: list[Target] = []
         self._last: _Attempt | None = None
@@ -190,10 +198,11 @@ class Attempts:
             self._gateway.retry_budget.request(now_s)
         exchange = target.upstream.start(
             prepared,
-            request_id=self._request_id,
+            request_id=self._terms.request_id,
             heartbeat_s=self._gateway.config.server.heartbeat_s,
-            heartbeat_line=self._heartbeat_line,
+            heartbeat_line=self._terms.heartbeat_line,
             total_timeout_s=left_s,
+            headers=self._terms.headers,
         )
         self._asked.append(target)
         self._account.attempt(target, prepared)
@@ -238,7 +247,7 @@ class Attempts:
         self._gateway.metrics.retried(outcome(error))
         logger.info(
             "%s: model %s: upstream %s %s; asking %s",
-            self._request_id, self._model.id, target.name, failure_text(error), following[0].name,
+            self._terms.request_id, self._model.id, target.name, failure_text(error), following[0].name,
         )  # fmt: skip
         return following
 

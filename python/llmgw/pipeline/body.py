@@ -66,6 +66,8 @@ class Endpoint:
     """
     kind: ModelKind = "chat"
     """The kind of model that it is for."""
+    passed_headers: tuple[bytes, ...] = ()
+    """Which of the client's headers an upstream of the same API gets. `asgi.request` must read them."""
 
 
 def scan(scanner: Callable[[Sequence[bytes]], Scanned], pieces: Sequence[bytes]) -> Scanned:

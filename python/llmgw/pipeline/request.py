@@ -25,7 +25,7 @@ from llmgw.asgi.types import Headers, Receive, Scope
 from llmgw.errors import ApiError, ClientGone
 from llmgw.gateway import Gateway
 from llmgw.pipeline.account import Account
-from llmgw.pipeline.attempts import Answer, Attempts
+from llmgw.pipeline.attempts import Answer, Attempts, Terms
 from llmgw.pipeline.body import Body, Endpoint, Plan
 from llmgw.pipeline.offload import LARGE_BYTES, off_loop
 from llmgw.routing.verdict import upstream_error
@@ -137,10 +137,14 @@ class Request:
             model,
             plan,
             ticket=ticket,
-            request_id=self._request_id,
+            terms=Terms(self._request_id, needs_bare_comments(self._fields), self._passed_headers()),
             is_large=self._is_large,
-            heartbeat_line=needs_bare_comments(self._fields),
         )
+
+    def _passed_headers(self) -> list[tuple[bytes, bytes]]:
+        """What of the client's headers an upstream of the same API gets."""
+        names = self._endpoint.passed_headers
+        return [(name, value) for name in names for value in self._fields.get(name, ())]
 
     async def _body(self, ticket: "Ticket") -> Body:
         """The request's body after its scan."""

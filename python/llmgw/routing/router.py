@@ -213,6 +213,7 @@ class Router:
             restore_reasoning=model.wants_reasoning_at(target),
             refuses=sorted(model.refused_at(target)),
             provider=upstream.table.base_url,
+            speaks=upstream.table.native_at(target),
         )
         return Target(
             upstream=upstream.client,
@@ -238,6 +239,8 @@ def _client(table: UpstreamConfig) -> _core.Upstream:
     return _core.Upstream(
         table.base_url,
         rerank_url=table.rerank_url,
+        messages_url=table.messages_url,
+        responses_url=table.responses_url,
         api_key=None if table.api_key is None else table.api_key.get_secret_value(),
         connect_timeout_s=table.connect_timeout_s,
         first_event_timeout_s=table.first_event_timeout_s,

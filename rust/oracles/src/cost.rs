@@ -127,9 +127,8 @@ pub fn cost(input: &[u8]) {
     let stream = AnswerMode::Stream { include_usage: true };
     for context in contexts() {
         for read in READS {
-            for (api, mode) in
-                [(Api::Chat, stream), (Api::Chat, AnswerMode::Merged), (Api::Completions, stream)]
-            {
+            let streamed = Api::ALL.map(|api| (api, stream));
+            for (api, mode) in streamed.into_iter().chain([(Api::Chat, AnswerMode::Merged)]) {
                 within_budget(&format!("{api:?}, {mode:?}"), input.len(), 0, || {
                     fed(api, mode, &context, &input, read);
                 });

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::{Buf as _, Bytes};
 use llmgw_core::answer::context::{AnswerMode, Vectors};
 use llmgw_core::answer::think::ReasoningTags;
+use llmgw_core::api::native::{self, Native};
 use llmgw_core::api::reply::{Converted, Reply};
 use llmgw_core::api::{Api, messages, responses};
 use llmgw_core::dialect::{Dialect, UnknownDialect};
@@ -19,7 +20,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
-use crate::errors::{guard, request_error, value_error};
+use crate::errors::{guard, request_error, runtime_error, value_error};
 use crate::gil::without_gil_if_large;
 
 /// The thinking dialect that the pattern table gives for an upstream model's name.
@@ -41,6 +42,8 @@ pub(crate) struct Route {
     reasoning_tags: ReasoningTags,
     /// Whose reasoning its answers have.
     provider: Arc<str>,
+    /// What its upstream is asked in, beside chat.
+    speaks: Vec<Native>,
 }
 
 #[pymethods]
@@ -48,10 +51,10 @@ impl Route {
     #[new]
     #[pyo3(signature = (upstream_model, *, dialect=None, upstream_stream="auto", drop=Vec::new(), reasoning_tags=None,
                         thinking_on=true, thinking_off=true, restore_reasoning=false, refuses=Vec::new(),
-                        provider=""),
+                        provider="", speaks=Vec::new()),
            text_signature = "(upstream_model, *, dialect=None, upstream_stream='auto', drop=(), reasoning_tags=None, \
                              thinking_on=True, thinking_off=True, restore_reasoning=False, refuses=(), \
-                             provider='')")]
+                             provider='', speaks=())")]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments of one Python constructor")]
     fn new(
         upstream_model: String,
@@ -64,6 +67,7 @@ impl Route {
         restore_reasoning: bool,
         refuses: Vec<String>,
         provider: &str,
+        speaks: Vec<String>,
     ) -> PyResult<Self> {
         let dialect = match dialect {
             Some(name) => name.parse().map_err(|unknown: UnknownDialect| value_error(unknown.to_string()))?,
@@ -76,6 +80,7 @@ impl Route {
         let reasoning_tags = self::reasoning_tags(reasoning_tags)?;
         let thinking_modes = ThinkingModes { on: thinking_on, off: thinking_off };
         let refuses = refuses.into_iter().map(|name| refused(&name)).collect::<PyResult<Refuses>>()?;
+        let speaks = speaks.into_iter().map(|name| native_api(&name)).collect::<PyResult<_>>()?;
         let core = core::Route {
             upstream_model,
             dialect,
@@ -85,7 +90,7 @@ impl Route {
             drop,
             refuses,
         };
-        Ok(Self { core, reasoning_tags, provider: provider.into() })
+        Ok(Self { core, reasoning_tags, provider: provider.into(), speaks })
     }
 
     #[getter]
@@ -104,10 +109,21 @@ impl Route {
     }
 
     #[getter]
+    fn speaks(&self) -> Vec<&'static str> {
+        self.speaks.iter().map(|api| api.as_str()).collect()
+    }
+
+    #[getter]
     fn refuses(&self) -> Vec<&'static str> {
         let refuses = self.core.refuses;
         Refused::ALL.into_iter().filter(|&one| refuses.has(one)).map(Refused::as_str).collect()
     }
+}
+
+/// What a Python caller calls an API that an upstream may have beside chat.
+fn native_api(name: &str) -> PyResult<Native> {
+    let known = Native::ALL.into_iter().find(|known| known.as_str() == name);
+    known.ok_or_else(|| value_error("an upstream speaks messages, responses, or neither"))
 }
 
 /// What a Python caller calls a thing that an upstream refuses.
@@ -217,6 +233,8 @@ pub(crate) struct ChatRequest {
     /// In which API's words the client is answered.
     pub(crate) reply: Reply,
     dropped: Arc<[String]>,
+    /// The body as the client wrote it, where that is of another API: for upstreams that speak it.
+    own: Option<(Native, Bytes)>,
 }
 
 #[pymethods]
@@ -224,7 +242,7 @@ impl ChatRequest {
     #[new]
     fn new(py: Python<'_>, body: Body<'_>) -> PyResult<Self> {
         let (body, request) = scanned(py, body, core::ChatRequest::scan)?;
-        Ok(Self { body, request, reply: Reply::default(), dropped: Arc::default() })
+        Ok(Self { body, request, reply: Reply::default(), dropped: Arc::default(), own: None })
     }
 
     #[staticmethod]
@@ -233,13 +251,13 @@ impl ChatRequest {
         let convert = |body: &[u8], seal: Option<&CoreSeal>| {
             messages::convert(body, messages::Options { seal, keeps_marks: false })
         };
-        Self::converted(py, body, seal, convert)
+        Self::converted(py, body, seal, Native::Messages, convert)
     }
 
     #[staticmethod]
     #[pyo3(signature = (body, *, seal=None))]
     fn from_responses(py: Python<'_>, body: Body<'_>, seal: Option<&Seal>) -> PyResult<Self> {
-        Self::converted(py, body, seal, responses::convert)
+        Self::converted(py, body, seal, Native::Responses, responses::convert)
     }
 
     #[getter]
@@ -314,22 +332,19 @@ impl ChatRequest {
             let body = &self.body;
             let reasoning: Vec<_> = reasoning.iter().map(Option::as_deref).collect();
             let size = body.len() + reasoning.iter().flatten().map(|text| text.len()).sum::<usize>();
+            if let Some((api, own)) = self.own.as_ref().filter(|(api, _)| route.speaks.contains(api)) {
+                let chat = native::request::InChat { request: &self.request, body, reasoning: &reasoning };
+                let rewrite = without_gil_if_large(py, size + own.len(), || {
+                    native::request::splice(*api, own, &route.core, chat)
+                });
+                let rewrite = rewrite.map_err(|_| runtime_error("a converted body is a JSON object"))?;
+                return Ok(PreparedRequest::with_reasoning(Api::Native(*api), own, rewrite, route));
+            }
             let rewrite =
                 without_gil_if_large(py, size, || self.request.splice(body, &route.core, &reasoning));
-            Ok(PreparedRequest {
-                body: assembled(body, rewrite.body),
-                api: Api::Chat,
-                mode: rewrite.mode,
-                thinking: rewrite.thinking,
-                upstream_model: route.core.upstream_model.clone(),
-                reasoning_tags: route.reasoning_tags,
-                keep_reasoning: route.core.restore_reasoning,
-                provider: Arc::clone(&route.provider),
-                restored: rewrite.restored,
-                reply: self.reply.clone(),
-                dropped: Arc::clone(&self.dropped),
-                vectors: Vectors::default(),
-            })
+            let (reply, dropped) = (self.reply.clone(), Arc::clone(&self.dropped));
+            let prepared = PreparedRequest::with_reasoning(Api::Chat, body, rewrite, route);
+            Ok(PreparedRequest { reply, dropped, ..prepared })
         })
     }
 }
@@ -340,14 +355,15 @@ impl ChatRequest {
         py: Python<'_>,
         body: Body<'_>,
         seal: Option<&Seal>,
+        api: Native,
         convert: impl Fn(&[u8], Option<&CoreSeal>) -> Result<Converted, RequestError> + Sync,
     ) -> PyResult<Self> {
         guard(|| {
             let pieces = body.pieces();
             let size = pieces.iter().map(|piece| piece.len()).sum();
             let converted = without_gil_if_large(py, size, || {
-                let Converted { chat, reply, dropped, media } =
-                    convert(&without_mark(joined_body(&pieces)), seal.map(|seal| &seal.0))?;
+                let own = without_mark(joined_body(&pieces));
+                let Converted { chat, reply, dropped, media } = convert(&own, seal.map(|seal| &seal.0))?;
                 let mut request = core::ChatRequest::scan(&chat)?;
                 // A client is told of places in its own body.
                 for (modality, place) in &mut request.media {
@@ -355,7 +371,8 @@ impl ChatRequest {
                         place.clone_from(own);
                     }
                 }
-                Ok(Self { body: chat.into(), request, reply, dropped: dropped.into() })
+                let own = Some((api, own));
+                Ok(Self { body: chat.into(), request, reply, dropped: dropped.into(), own })
             });
             converted.map_err(|error| request_error(py, &error))
         })
@@ -409,6 +426,18 @@ pub(crate) struct PreparedRequest {
 }
 
 impl PreparedRequest {
+    /// One for an API that may have some.
+    fn with_reasoning(api: Api, body: &Bytes, rewrite: core::Rewrite, route: &Route) -> Self {
+        Self {
+            thinking: rewrite.thinking,
+            reasoning_tags: route.reasoning_tags,
+            keep_reasoning: route.core.restore_reasoning,
+            provider: Arc::clone(&route.provider),
+            restored: rewrite.restored,
+            ..Self::without_reasoning(api, body, rewrite, route)
+        }
+    }
+
     /// One for an API that has no reasoning.
     pub(crate) fn without_reasoning(api: Api, body: &Bytes, rewrite: core::Rewrite, route: &Route) -> Self {
         Self {
@@ -433,6 +462,17 @@ impl PreparedRequest {
     #[getter]
     fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.body.concat())
+    }
+
+    #[getter]
+    fn api(&self) -> &'static str {
+        match self.api {
+            Api::Chat => "chat",
+            Api::Completions => "completions",
+            Api::Embeddings => "embeddings",
+            Api::Rerank => "rerank",
+            Api::Native(api) => api.as_str(),
+        }
     }
 
     #[getter]

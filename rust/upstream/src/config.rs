@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 use llmgw_core::api::Api;
+use llmgw_core::api::native::Native;
 use llmgw_core::sse::SseLimits;
 
 /// No timeout may be longer: far beyond any use, and safe to add to a clock.
@@ -33,9 +34,9 @@ pub struct Timeouts {
 pub struct UpstreamConfig {
     /// Such as `https://api.example.com/v1`; the path of the API is put after it.
     pub base_url: String,
-    /// The whole URLs of APIs that are elsewhere, at the same host: they share its connections.
+    /// The whole URLs of APIs that are elsewhere, at this host or another. Messages and Responses have no other place.
     pub api_urls: Vec<(Api, String)>,
-    /// Sent as `authorization: Bearer …`.
+    /// Sent as `authorization: Bearer …`, for Messages as `x-api-key` too.
     pub api_key: Option<String>,
     /// See [`Timeouts`].
     pub timeouts: Timeouts,
@@ -48,15 +49,27 @@ pub struct UpstreamConfig {
 impl UpstreamConfig {
     /// 64 MiB: an answer of a model's whole context is a few.
     pub const DEFAULT_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+    /// Where requests of this API go; none where there is no URL for it.
+    pub(crate) fn url(&self, api: Api) -> Result<Option<Uri>, ConfigError> {
+        let name = match api {
+            Api::Rerank => "rerank_url",
+            Api::Native(Native::Messages) => "messages_url",
+            Api::Native(Native::Responses) => "responses_url",
+            Api::Chat | Api::Completions | Api::Embeddings => "base_url",
+        };
+        match self.api_urls.iter().find(|(known, _)| *known == api) {
+            Some((_, elsewhere)) => url(name, elsewhere, "").map(Some),
+            None => api.path().map(|path| url("base_url", &self.base_url, path)).transpose(),
+        }
+    }
 }
 
 /// Why there can be no [`crate::Upstream`] for a config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigError {
-    /// Not `http(s)://host[:port][/path]`, without user, query or fragment.
-    BaseUrl,
-    /// The URL of an API is no such URL, or at another host than `base_url`.
-    ApiUrl,
+    /// The named URL is not `http(s)://host[:port][/path]`, without user, query or fragment.
+    Url(&'static str),
     /// The key has characters that can't stand in a header.
     ApiKey,
     /// The named timeout is zero or longer than [`MAX_TIMEOUT`].
@@ -70,10 +83,12 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BaseUrl => formatter
-                .write_str("base_url must be http(s)://host[:port][/path], without user, query or fragment"),
-            Self::ApiUrl => formatter
-                .write_str("the URL of an API must be a whole one, at the host of base_url, without user, query or fragment"),
+            Self::Url(name) => {
+                write!(
+                    formatter,
+                    "{name} must be http(s)://host[:port][/path], without user, query or fragment"
+                )
+            }
             Self::ApiKey => formatter.write_str("api_key must be printable ASCII"),
             Self::Timeout(name) => write!(formatter, "{name} must be more than 0 and at most a year"),
             Self::RootCertificates => formatter.write_str("the system has no usable root certificates"),
@@ -100,37 +115,30 @@ impl Timeouts {
     }
 }
 
-/// `base_url` + `api_path`.
-pub(crate) fn url(base_url: &str, api_path: &str) -> Result<Uri, ConfigError> {
-    let mut parts = base_url.parse::<Uri>().map_err(|_| ConfigError::BaseUrl)?.into_parts();
+/// The URL of this name with `api_path` behind it.
+fn url(name: &'static str, base_url: &str, api_path: &str) -> Result<Uri, ConfigError> {
+    let fault = ConfigError::Url(name);
+    let mut parts = base_url.parse::<Uri>().map_err(|_| fault)?.into_parts();
     let is_http =
         parts.scheme.as_ref().is_some_and(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS);
     let is_host = parts.authority.as_ref().is_some_and(|authority| !authority.as_str().contains('@'));
     let path = parts.path_and_query.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/');
     if !is_http || !is_host || base_url.contains(['?', '#']) {
-        return Err(ConfigError::BaseUrl);
+        return Err(fault);
     }
-    parts.path_and_query = Some(format!("{path}{api_path}").parse().map_err(|_| ConfigError::BaseUrl)?);
-    Uri::from_parts(parts).map_err(|_| ConfigError::BaseUrl)
-}
-
-impl UpstreamConfig {
-    /// Where an API is.
-    pub(crate) fn url(&self, api: Api) -> Result<Uri, ConfigError> {
-        let at_base = url(&self.base_url, api.path())?;
-        let Some((_, elsewhere)) = self.api_urls.iter().find(|(known, _)| *known == api) else {
-            return Ok(at_base);
-        };
-        let elsewhere = url(elsewhere, "").map_err(|_| ConfigError::ApiUrl)?;
-        let is_same_host =
-            elsewhere.scheme() == at_base.scheme() && elsewhere.authority() == at_base.authority();
-        if is_same_host { Ok(elsewhere) } else { Err(ConfigError::ApiUrl) }
-    }
+    let path = if path.is_empty() && api_path.is_empty() { "/" } else { path };
+    parts.path_and_query = Some(format!("{path}{api_path}").parse().map_err(|_| fault)?);
+    Uri::from_parts(parts).map_err(|_| fault)
 }
 
 /// `Bearer …`, marked so that neither logs nor HPACK tables get it.
 pub(crate) fn authorization(api_key: &str) -> Result<HeaderValue, ConfigError> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {api_key}")).map_err(|_| ConfigError::ApiKey)?;
+    secret_value(&format!("Bearer {api_key}"))
+}
+
+/// A header's value, marked in the same way.
+pub(crate) fn secret_value(value: &str) -> Result<HeaderValue, ConfigError> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| ConfigError::ApiKey)?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -156,7 +164,7 @@ mod tests {
             ("https://ho st/v1", None),
         ];
         for (base_url, expected) in rows {
-            let url = url(base_url, "/chat/completions").ok().map(|url| url.to_string());
+            let url = url("base_url", base_url, "/chat/completions").ok().map(|url| url.to_string());
             assert_eq!(url.as_deref(), expected, "{base_url}");
         }
     }
@@ -167,12 +175,12 @@ mod tests {
             ("https://host/v1", None, Ok("https://host/v1/rerank")),
             ("https://host/a/v1/", Some("https://host/b/v1/reranks"), Ok("https://host/b/v1/reranks")),
             ("https://host/v1", Some("https://HOST/rerank/"), Ok("https://host/rerank")),
-            ("https://host/v1", Some("https://other/v1/rerank"), Err(ConfigError::ApiUrl)),
-            ("https://host/v1", Some("http://host/v1/rerank"), Err(ConfigError::ApiUrl)),
-            ("https://host/v1", Some("https://host:8443/v1/rerank"), Err(ConfigError::ApiUrl)),
-            ("https://host/v1", Some("https://host/v1/rerank?x=1"), Err(ConfigError::ApiUrl)),
-            ("https://host/v1", Some("/v1/rerank"), Err(ConfigError::ApiUrl)),
-            ("https://host/v1?x=1", None, Err(ConfigError::BaseUrl)),
+            ("https://host/v1", Some("https://other/v1/rerank"), Ok("https://other/v1/rerank")),
+            ("https://host/v1", Some("http://host/v1/rerank"), Ok("http://host/v1/rerank")),
+            ("https://host/v1", Some("https://host:8443/v1/rerank"), Ok("https://host:8443/v1/rerank")),
+            ("https://host/v1", Some("https://host/v1/rerank?x=1"), Err(ConfigError::Url("rerank_url"))),
+            ("https://host/v1", Some("/v1/rerank"), Err(ConfigError::Url("rerank_url"))),
+            ("https://host/v1?x=1", None, Err(ConfigError::Url("base_url"))),
         ];
         for (base_url, elsewhere, expected) in rows {
             let second = Duration::from_secs(1);
@@ -184,9 +192,10 @@ mod tests {
                 limits: SseLimits::default(),
                 max_answer_bytes: UpstreamConfig::DEFAULT_ANSWER_BYTES,
             };
-            let found = config.url(Api::Rerank).map(|url| url.to_string().to_ascii_lowercase());
+            let found = config.url(Api::Rerank).map(|url| url.unwrap().to_string().to_ascii_lowercase());
             assert_eq!(found, expected.map(str::to_owned), "{base_url} {elsewhere:?}");
-            let others = config.url(Api::Embeddings).ok().map(|url| url.path().ends_with("/embeddings"));
+            let others =
+                config.url(Api::Embeddings).ok().flatten().map(|url| url.path().ends_with("/embeddings"));
             assert_eq!(others, (!base_url.contains('?')).then_some(true), "{base_url}");
         }
     }

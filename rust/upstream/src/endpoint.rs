@@ -1,25 +1,36 @@
 //! One provider endpoint ready for use, and what is sent to it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::header::{self, HeaderName};
+use http::{HeaderValue, Uri};
 use llmgw_core::answer::context::{AnswerContext, AnswerMode};
 use llmgw_core::api::Api;
+use llmgw_core::api::native::Native;
 use llmgw_core::secret::Secret;
 
 use crate::config::{self, ConfigError, UpstreamConfig};
 use crate::http1::{Client, RequestHead};
 
+/// Anthropic's own header for the key. Providers with its API take this one or `authorization`, and all take both.
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("llmgw/", env!("CARGO_PKG_VERSION")));
 
-/// A checked config with its client, and what all requests to it have in common.
+/// A checked config with its clients, and what all requests to it have in common.
 pub(crate) struct Endpoint {
-    pub(crate) client: Client,
-    /// By [`Api`].
-    heads: Vec<RequestHead>,
+    ways: Vec<Way>,
     pub(crate) secret: Secret,
     pub(crate) config: UpstreamConfig,
+}
+
+/// Where requests of one API go.
+pub(crate) struct Way {
+    api: Api,
+    /// Shared by all ways to one server.
+    pub(crate) client: Arc<Client>,
+    pub(crate) head: RequestHead,
 }
 
 impl Endpoint {
@@ -35,17 +46,34 @@ impl Endpoint {
         if let Some(api_key) = &config.api_key {
             headers.push((header::AUTHORIZATION, config::authorization(api_key)?));
         }
-        let heads = Api::ALL.into_iter().map(|api| Ok(RequestHead::post(&config.url(api)?, &headers)));
-        let heads = heads.collect::<Result<_, ConfigError>>()?;
-        let client = Client::new(&config.url(Api::default())?, &config.timeouts)?;
+        let mut clients: Vec<(Uri, Arc<Client>)> = Vec::new();
+        let mut ways = Vec::new();
+        for api in Api::ALL {
+            let Some(url) = config.url(api)? else { continue };
+            let known = clients.iter().find(|(other, _)| is_same_server(other, &url));
+            let client = match known {
+                Some((_, client)) => Arc::clone(client),
+                None => Arc::new(Client::new(&url, &config.timeouts)?),
+            };
+            clients.push((url.clone(), Arc::clone(&client)));
+            let mut headers = headers.clone();
+            if let (Api::Native(Native::Messages), Some(api_key)) = (api, &config.api_key) {
+                headers.push((X_API_KEY, config::secret_value(api_key)?));
+            }
+            ways.push(Way { api, client, head: RequestHead::post(&url, &headers) });
+        }
         let secret = Secret::new(config.api_key.as_deref());
-        Ok(Self { client, heads, secret, config })
+        Ok(Self { ways, secret, config })
     }
 
-    /// What all requests of this API have in common.
-    pub(crate) fn head(&self, api: Api) -> &RequestHead {
-        &self.heads[api as usize]
+    /// Where requests of this API go; none where this endpoint has no URL for it.
+    pub(crate) fn way(&self, api: Api) -> Option<&Way> {
+        self.ways.iter().find(|way| way.api == api)
     }
+}
+
+fn is_same_server(one: &Uri, other: &Uri) -> bool {
+    one.scheme() == other.scheme() && one.authority() == other.authority()
 }
 
 /// How a heartbeat is written.
@@ -62,8 +90,8 @@ pub enum Heartbeat {
 
 impl Heartbeat {
     /// That of a request: where its API has none of its own, the comment that was `asked` for.
-    pub(crate) const fn of(context: &AnswerContext, asked: Self) -> Self {
-        if context.reply.has_pings() { Self::Ping } else { asked }
+    pub(crate) const fn of(api: Api, context: &AnswerContext, asked: Self) -> Self {
+        if api.has_pings(&context.reply) { Self::Ping } else { asked }
     }
 
     pub(crate) const fn bytes(self) -> &'static [u8] {
@@ -81,6 +109,8 @@ pub struct ExchangeRequest {
     pub body: Vec<Bytes>,
     /// The client's API, which says where the upstream has it and what becomes of the answer.
     pub api: Api,
+    /// What of the client's own headers is passed on.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Stream, merged or plain.
     pub mode: AnswerMode,
     /// `request_id` is sent as `x-request-id` too, where it can stand in a header.

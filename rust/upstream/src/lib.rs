@@ -30,6 +30,7 @@ pub use config::{ConfigError, Timeouts, UpstreamConfig};
 pub use endpoint::{ExchangeRequest, Heartbeat};
 pub use error::{Cause, ErrorKind, ExchangeError, is_about_the_request};
 pub use exchange::Exchange;
+pub use http;
 pub use http1::root_certificates_der;
 pub use report::Report;
 pub use upstream::Upstream;

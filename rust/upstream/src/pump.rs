@@ -17,6 +17,7 @@ use llmgw_core::answer::error::StreamError;
 use llmgw_core::answer::form::{Form, as_events, is_whole};
 use llmgw_core::answer::stream::StreamState;
 use llmgw_core::api::Api;
+use llmgw_core::api::native::Native;
 use llmgw_core::refusal::Refusal;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
@@ -24,13 +25,16 @@ use tokio::time::{Instant, timeout};
 use crate::aside::aside_if;
 use crate::config::MAX_TIMEOUT;
 use crate::deadlines::{Deadlines, Due};
-use crate::endpoint::{Endpoint, ExchangeRequest, Heartbeat};
+use crate::endpoint::{Endpoint, ExchangeRequest, Heartbeat, Way};
 use crate::error::{ErrorKind, ExchangeError};
 use crate::http1::{Connection, Outgoing, ResponseHead};
 use crate::label::{EVENT_STREAM, JSON, Label};
 use crate::refusal::{error_body, retry_after_s};
 use crate::shared::Shared;
 
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+/// Anthropic refuses a request without one, and all SDKs send this one.
+const DEFAULT_ANTHROPIC_VERSION: &str = "2023-06-01";
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// So much white space may stand before a body's first sign; what is longer is what its label says.
@@ -46,8 +50,11 @@ const TURN_BYTES: usize = 256 * 1024;
 
 /// Run an exchange to its end, whatever that is: the reader is always told.
 pub(crate) async fn supervise(endpoint: Arc<Endpoint>, request: ExchangeRequest, shared: Arc<Shared>) {
-    let pump = Pump::new(&endpoint, &request, &shared);
-    let outcome = caught(pump.run(request)).await;
+    let outcome = match endpoint.way(request.api) {
+        Some(way) => caught(Pump::new(&endpoint, way, &request, &shared).run(request)).await,
+        // There is nowhere to ask.
+        None => Ok(Err(ErrorKind::Unreachable.into())),
+    };
     let failure = match outcome {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error,
@@ -71,6 +78,7 @@ async fn caught<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> 
 
 struct Pump<'task> {
     endpoint: &'task Endpoint,
+    way: &'task Way,
     shared: &'task Shared,
     deadlines: Deadlines,
     heartbeat: Duration,
@@ -78,7 +86,12 @@ struct Pump<'task> {
 }
 
 impl<'task> Pump<'task> {
-    fn new(endpoint: &'task Endpoint, request: &ExchangeRequest, shared: &'task Shared) -> Self {
+    fn new(
+        endpoint: &'task Endpoint,
+        way: &'task Way,
+        request: &ExchangeRequest,
+        shared: &'task Shared,
+    ) -> Self {
         let timeouts = &endpoint.config.timeouts;
         let started = shared.started();
         let heartbeat = request.heartbeat.min(MAX_TIMEOUT);
@@ -90,23 +103,28 @@ impl<'task> Pump<'task> {
         if matches!(request.mode, AnswerMode::Stream { .. }) {
             deadlines.heartbeat = Some(started + heartbeat);
         }
-        let heartbeat_form = Heartbeat::of(&request.context, request.heartbeat_form);
-        Self { endpoint, shared, deadlines, heartbeat, heartbeat_form }
+        let heartbeat_form = Heartbeat::of(request.api, &request.context, request.heartbeat_form);
+        Self { endpoint, way, shared, deadlines, heartbeat, heartbeat_form }
     }
 
     async fn run(mut self, request: ExchangeRequest) -> Result<(), ExchangeError> {
-        let ExchangeRequest { body, api, mode, context, .. } = request;
+        let ExchangeRequest { body, api, headers: passed, mode, context, .. } = request;
         let accept = if mode == AnswerMode::Plain { JSON } else { EVENT_STREAM };
-        let mut headers = vec![(header::ACCEPT, HeaderValue::from_static(accept))];
+        let mut headers = passed;
+        headers.push((header::ACCEPT, HeaderValue::from_static(accept)));
+        if api == Api::Native(Native::Messages) && headers.iter().all(|(name, _)| *name != ANTHROPIC_VERSION)
+        {
+            headers.push((ANTHROPIC_VERSION, HeaderValue::from_static(DEFAULT_ANTHROPIC_VERSION)));
+        }
         if let Ok(request_id) = HeaderValue::from_str(&context.request_id) {
             headers.push((X_REQUEST_ID, request_id));
         }
         let body_length = body.iter().map(Bytes::len).sum();
-        let head = self.endpoint.head(api).with(&headers, body_length);
+        let head = self.way.head.with(&headers, body_length);
         drop(headers);
         // In boxes of their own: each phase needs room that a stream should not hold for minutes.
         let request = Outgoing::new(head, body);
-        let answered = self.wait(Box::pin(self.endpoint.client.request(request)).as_mut()).await??;
+        let answered = self.wait(Box::pin(self.way.client.request(request)).as_mut()).await??;
         let (mut connection, label) = Box::pin(self.accepted(answered)).await?;
         if mode == AnswerMode::Plain {
             self.announced(&connection)?;
@@ -142,7 +160,7 @@ impl<'task> Pump<'task> {
         match refused {
             None => Ok((connection, Label::of(&head))),
             Some(error) => {
-                self.endpoint.client.keep(connection);
+                self.way.client.keep(connection);
                 Err(error)
             }
         }
@@ -243,7 +261,7 @@ impl<'task> Pump<'task> {
     /// A stream has ended: its connection can be used again.
     async fn settle(&self, mut connection: Connection) {
         finish_reading(&mut connection).await;
-        self.endpoint.client.keep_settled(connection).await;
+        self.way.client.keep_settled(connection).await;
     }
 
     /// The answer to a request that wanted no stream.
@@ -277,7 +295,7 @@ impl<'task> Pump<'task> {
             return self.complete(connection, answer, cleaned);
         }
         let events = aside_if(answer.len(), || as_events(&answer));
-        self.endpoint.client.keep(connection);
+        self.way.client.keep(connection);
         self.shared.feed(Some(&events));
         Ok(())
     }
@@ -290,7 +308,7 @@ impl<'task> Pump<'task> {
         cleaned: Result<Cleaned, StreamError>,
     ) -> Result<(), ExchangeError> {
         let cleaned = cleaned.map_err(|error| ExchangeError::from(&error))?;
-        self.endpoint.client.keep(connection);
+        self.way.client.keep(connection);
         self.shared.whole(cleaned.body.unwrap_or(answer), cleaned.summary);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use llmgw_core::api::Api;
 use tokio::runtime::Handle;
 
 use crate::config::{ConfigError, UpstreamConfig};
@@ -25,6 +26,12 @@ impl Upstream {
     /// Where the config can't work: see [`ConfigError`].
     pub fn new(config: UpstreamConfig) -> Result<Self, ConfigError> {
         Ok(Self { endpoint: Arc::new(Endpoint::new(config)?) })
+    }
+
+    /// Whether there is a URL for requests of this API.
+    #[must_use]
+    pub fn speaks(&self, api: Api) -> bool {
+        self.endpoint.way(api).is_some()
     }
 
     /// Send the request, as a task on `runtime`. Returns at once.

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use llmgw_core::answer::context::AnswerMode;
 use llmgw_core::answer::think::ReasoningTags;
 use llmgw_core::answer::usage::UsageSource;
+use llmgw_core::api::native::Native;
 use llmgw_core::dialect::Dialect;
 use llmgw_core::request::UpstreamStream;
 use llmgw_core::request::error::RequestErrorCode;
@@ -38,6 +39,7 @@ fn every_name_is_in_the_stub_and_no_other() {
         ("_Cause", Cause::ALL.map(Cause::as_str).to_vec()),
         ("_RequestErrorCode", RequestErrorCode::ALL.map(RequestErrorCode::as_str).to_vec()),
         ("_Mode", modes.map(AnswerMode::as_str).to_vec()),
+        ("_NativeApi", Native::ALL.map(Native::as_str).to_vec()),
         ("_Dialect", Dialect::ALL.map(Dialect::as_str).to_vec()),
         ("_UpstreamStream", UpstreamStream::ALL.map(UpstreamStream::as_str).to_vec()),
         ("_Modality", Modality::ALL.map(Modality::as_str).to_vec()),

@@ -13,6 +13,7 @@ pub mod embeddings;
 pub mod frames;
 mod list;
 pub mod messages;
+pub mod native;
 pub mod reply;
 pub mod rerank;
 pub mod responses;
@@ -29,6 +30,9 @@ use crate::sse::SseLimits;
 
 use self::completions::TextChoice;
 use self::convert::{Converter, Output};
+use self::native::Native;
+use self::native::relay::Relay;
+use self::reply::Reply;
 
 /// One of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,21 +46,37 @@ pub enum Api {
     Embeddings,
     /// Documents in the order of their relevance. Never streamed, never merged.
     Rerank,
+    /// Another one, of client and upstream alike.
+    Native(Native),
 }
 
 impl Api {
-    /// All of them, each at its own number.
-    pub const ALL: [Self; 4] = [Self::Chat, Self::Completions, Self::Embeddings, Self::Rerank];
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Chat,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Rerank,
+        Self::Native(Native::Messages),
+        Self::Native(Native::Responses),
+    ];
 
-    /// Where an upstream has it, under its base URL.
+    /// Where an upstream has it, under its base URL. None: an upstream has a URL of its own for it, if it has it.
     #[must_use]
-    pub const fn path(self) -> &'static str {
+    pub const fn path(self) -> Option<&'static str> {
         match self {
-            Self::Chat => "/chat/completions",
-            Self::Completions => "/completions",
-            Self::Embeddings => "/embeddings",
-            Self::Rerank => "/rerank",
+            Self::Chat => Some("/chat/completions"),
+            Self::Completions => Some("/completions"),
+            Self::Embeddings => Some("/embeddings"),
+            Self::Rerank => Some("/rerank"),
+            Self::Native(_) => None,
         }
+    }
+
+    /// Whether a stream that answers in this API is kept alive by an event of its own, where others have a comment.
+    #[must_use]
+    pub const fn has_pings(self, reply: &Reply) -> bool {
+        matches!(self, Self::Native(Native::Messages)) || reply.has_pings()
     }
 
     /// What the upstream's events go through.
@@ -77,6 +97,9 @@ impl Api {
             }
             (Self::Embeddings | Self::Rerank, _) | (_, AnswerMode::Plain) => {
                 Machine::Whole(Summary::default(), None)
+            }
+            (Self::Native(api), AnswerMode::Stream { .. }) => {
+                Machine::Native(Box::new(Relay::new(api, context, limits)))
             }
             // Only chat requests ask for it.
             (_, AnswerMode::Merged) => Machine::Merged(Box::new(Merger::new(context, limits))),
@@ -113,6 +136,7 @@ impl Api {
             Self::Completions => completions::clean(body, context),
             Self::Embeddings => embeddings::clean(body, context),
             Self::Rerank => rerank::clean(body, context),
+            Self::Native(api) => native::clean(api, body, context),
         }
     }
 }
@@ -128,6 +152,8 @@ pub enum Machine {
     Completions(Box<Transformer<TextChoice>>),
     /// Chat completions as they come, into another API's events or its one body.
     Converted(Box<Converter>),
+    /// Another API's events as they come.
+    Native(Box<Relay>),
     /// Events into one body, which comes out at the end.
     Merged(Box<Merger>),
     /// The account of a body that is complete, or that failed. It takes no events.
@@ -143,6 +169,7 @@ impl Machine {
             (Self::Completions(transformer), Some(input)) => transformer.feed(input, output),
             (Self::Completions(transformer), None) => transformer.finish(output),
             (Self::Converted(converter), input) => converter.feed(input, output),
+            (Self::Native(relay), input) => relay.feed(input, output),
             (Self::Merged(merger), input) => {
                 let state = match input {
                     Some(input) => merger.feed(input),
@@ -162,6 +189,7 @@ impl Machine {
             Self::Chat(transformer) => transformer.carried_bytes(),
             Self::Completions(transformer) => transformer.carried_bytes(),
             Self::Converted(converter) => converter.backlog_bytes(),
+            Self::Native(relay) => relay.backlog_bytes(),
             Self::Merged(merger) => merger.fed_bytes(),
             Self::Whole(..) => 0,
         }
@@ -194,6 +222,7 @@ impl Machine {
             Self::Chat(transformer) => transformer.fail(error, output),
             Self::Completions(transformer) => transformer.fail(error, output),
             Self::Converted(converter) => converter.break_off(error, output),
+            Self::Native(relay) => relay.fail(error, output),
             Self::Merged(_) | Self::Whole(..) => {}
         }
     }
@@ -202,7 +231,7 @@ impl Machine {
     #[must_use]
     pub fn is_stream(&self) -> bool {
         match self {
-            Self::Chat(_) | Self::Completions(_) => true,
+            Self::Chat(_) | Self::Completions(_) | Self::Native(_) => true,
             Self::Converted(converter) => converter.is_stream(),
             Self::Merged(_) | Self::Whole(..) => false,
         }
@@ -215,6 +244,7 @@ impl Machine {
             Self::Chat(transformer) => transformer.summary(),
             Self::Completions(transformer) => transformer.summary(),
             Self::Converted(converter) => converter.summary(),
+            Self::Native(relay) => relay.summary(),
             Self::Merged(merger) => merger.summary(),
             Self::Whole(summary, _) => summary,
         }
@@ -227,6 +257,7 @@ impl Machine {
             Self::Chat(transformer) => transformer.error(),
             Self::Completions(transformer) => transformer.error(),
             Self::Converted(converter) => converter.error(),
+            Self::Native(relay) => relay.error(),
             Self::Merged(_) => None,
             Self::Whole(_, error) => error.as_ref(),
         }

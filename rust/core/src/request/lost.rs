@@ -4,7 +4,7 @@
 //! what they never had. Anything else is the client's own and stays. Only conversations with tools count: without them no
 //! provider insists on reasoning.
 
-use crate::json::{JsonError, Kind, Scanner, Value};
+use crate::json::{JsonError, Kind, Scanner, Text, Value};
 use crate::turn::conversation::{Conversation, Message};
 use crate::turn::key::{Said, TurnKey, TurnKeys};
 
@@ -43,11 +43,35 @@ impl ChatRequest {
     /// was scanned.
     #[must_use]
     pub fn lost_turns(&self, body: &[u8], route: &Route) -> usize {
-        let wanted = route.restore_reasoning
-            && self.speaks_of_tools(body)
-            && !self.answers.lost.is_empty()
-            && !self.switches_off(body, route);
-        if wanted { self.answers.lost.len() } else { 0 }
+        let lost = self.answers.lost.len();
+        if lost > 0 && self.wants_reasoning(body, route) { lost } else { 0 }
+    }
+
+    /// Whether reasoning that is missing is to be put back for this route, if there is any.
+    pub(crate) fn wants_reasoning(&self, body: &[u8], route: &Route) -> bool {
+        route.restore_reasoning && self.speaks_of_tools(body) && !self.switches_off(body, route)
+    }
+
+    /// Each assistant message: what it says, and its reasoning, still escaped: its own, else what was kept of it (see
+    /// [`ChatRequest::splice`]).
+    pub(crate) fn answers_with_reasoning<'a>(
+        &self,
+        body: &'a [u8],
+        reasoning: &[Option<&'a [u8]>],
+        mut visit: impl FnMut(Said, Option<&'a [u8]>),
+    ) {
+        let mut lost = 0;
+        self.conversation(body, |start, message, _| {
+            if !message.is_by("assistant") {
+                return;
+            }
+            if self.answers.lost.get(lost).is_some_and(|turn| turn.span.start == start) {
+                visit(message.said(), reasoning.get(lost).copied().flatten());
+                lost += 1;
+            } else {
+                visit(message.said(), own_reasoning(body, start));
+            }
+        });
     }
 
     /// Whether it offers tools, or has called some.
@@ -103,6 +127,20 @@ impl ChatRequest {
         });
         conversation
     }
+}
+
+/// The `reasoning_content` of the message that begins here, where it is a text.
+fn own_reasoning(body: &[u8], start: usize) -> Option<&[u8]> {
+    let mut found = None;
+    // It has been scanned before, so it can't fail now.
+    let _ = Scanner::at_offset(body, start).object(|scanner, key| {
+        let value = scanner.value()?;
+        if key.text.is("reasoning_content") {
+            found = value.as_text(body).map(Text::raw);
+        }
+        Ok::<_, JsonError>(())
+    });
+    found
 }
 
 fn keys(said: &Said, scopes: &[TurnKey], before: &Conversation) -> Vec<TurnKeys> {

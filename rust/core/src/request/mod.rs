@@ -185,7 +185,7 @@ impl ThinkingModes {
     /// Both: a switch says which.
     pub const BOTH: Self = Self { on: true, off: true };
 
-    const fn has(self, on: bool) -> bool {
+    pub(crate) const fn has(self, on: bool) -> bool {
         if on { self.on } else { self.off }
     }
 }
@@ -244,6 +244,8 @@ impl ThinkingOutcome {
 pub enum ThinkingSent {
     /// The switch, in this dialect.
     Dialect(Dialect),
+    /// `reasoning.effort`, which OpenAI's Responses have for it.
+    Effort,
     /// Nothing: the dialect knows no switch, the model lacks the mode, or the request has no text to put it into.
     Ignored,
 }
@@ -254,6 +256,7 @@ impl ThinkingSent {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Dialect(dialect) => dialect.as_str(),
+            Self::Effort => "reasoning_effort",
             Self::Ignored => "ignored",
         }
     }

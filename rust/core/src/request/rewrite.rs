@@ -15,7 +15,7 @@ use super::{ChatRequest, Object, Rewrite, Route, ThinkingOutcome, ThinkingSent, 
 
 /// A request grows by no more than this: a few bytes of a message that stands in it again and again would otherwise
 /// bring as many copies of its reasoning.
-pub(super) const MAX_RESTORED_BYTES: usize = 16 * 1024 * 1024;
+pub(crate) const MAX_RESTORED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Before each member that comes in.
 const COMMA: &str = ", ";
@@ -249,7 +249,7 @@ impl<'a> Plan<'a> {
                     directive::edit(self.body, text, on, &mut self.edits);
                 }
             }
-            ThinkingSent::Dialect(Dialect::Native) | ThinkingSent::Ignored => {}
+            ThinkingSent::Dialect(Dialect::Native) | ThinkingSent::Effort | ThinkingSent::Ignored => {}
         }
         self.removed.extend(gone.into_iter().chain(place));
     }

@@ -71,7 +71,7 @@ impl<'a> Message<'a> {
         Ok(message)
     }
 
-    fn is_by(&self, role: &str) -> bool {
+    pub(crate) fn is_by(&self, role: &str) -> bool {
         self.role.is_some_and(|by| by.is(role))
     }
 

@@ -11,12 +11,15 @@ use std::time::{Duration, SystemTime};
 
 use llmgw_core::answer::context::AnswerContext;
 use llmgw_core::api::Api;
+use llmgw_core::api::native::Native;
 use llmgw_core::sse::SseLimits;
 use llmgw_core::turn::key::scope_of;
+use llmgw_upstream::http::header::{HeaderName, HeaderValue};
 use llmgw_upstream::{
     self as upstream, ErrorKind, ExchangeRequest, Heartbeat, Report, Timeouts, UpstreamConfig,
 };
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::errors::{guard, runtime_error, stop_iteration, upstream_error, value_error};
@@ -47,13 +50,16 @@ fn connect(config: &UpstreamConfig) -> PyResult<upstream::Upstream> {
 #[pymethods]
 impl Upstream {
     #[new]
-    #[pyo3(signature = (base_url, *, rerank_url=None, api_key=None, connect_timeout_s, first_event_timeout_s, idle_timeout_s,
-                        total_timeout_s, max_event_bytes=SseLimits::DEFAULT_BYTES,
+    #[pyo3(signature = (base_url, *, rerank_url=None, messages_url=None, responses_url=None, api_key=None,
+                        connect_timeout_s, first_event_timeout_s, idle_timeout_s, total_timeout_s,
+                        max_event_bytes=SseLimits::DEFAULT_BYTES,
                         max_answer_bytes=UpstreamConfig::DEFAULT_ANSWER_BYTES))]
     #[expect(clippy::too_many_arguments, reason = "Python names each")]
     fn new(
         base_url: String,
         rerank_url: Option<String>,
+        messages_url: Option<String>,
+        responses_url: Option<String>,
         api_key: Option<String>,
         connect_timeout_s: f64,
         first_event_timeout_s: f64,
@@ -70,7 +76,14 @@ impl Upstream {
         };
         let config = UpstreamConfig {
             base_url,
-            api_urls: rerank_url.map(|url| (Api::Rerank, url)).into_iter().collect(),
+            api_urls: [
+                (Api::Rerank, rerank_url),
+                (Api::Native(Native::Messages), messages_url),
+                (Api::Native(Native::Responses), responses_url),
+            ]
+            .into_iter()
+            .filter_map(|(api, url)| Some((api, url?)))
+            .collect(),
             api_key,
             timeouts,
             limits: SseLimits { max_line_bytes: max_event_bytes, max_event_bytes },
@@ -79,7 +92,12 @@ impl Upstream {
         guard(|| Ok(Self { client: Mutex::new(OfProcess::new(connect(&config)?)), config }))
     }
 
-    #[pyo3(signature = (request, *, request_id, heartbeat_s, heartbeat_line=false, total_timeout_s=None))]
+    #[pyo3(signature = (request, *, request_id, heartbeat_s, heartbeat_line=false, total_timeout_s=None,
+                        headers=Vec::new()),
+           text_signature = "($self, request, *, request_id, heartbeat_s, heartbeat_line=False, \
+                             total_timeout_s=None, headers=())")]
+    #[expect(clippy::too_many_arguments, reason = "Python names each")]
+    #[expect(clippy::needless_pass_by_value, reason = "PyO3 extracts a sequence only into an owned one")]
     fn start(
         &self,
         py: Python<'_>,
@@ -88,9 +106,15 @@ impl Upstream {
         heartbeat_s: f64,
         heartbeat_line: bool,
         total_timeout_s: Option<f64>,
+        headers: Vec<(PyBackedBytes, PyBackedBytes)>,
     ) -> PyResult<Exchange> {
         let heartbeat = seconds("heartbeat_s", heartbeat_s)?;
         let total = total_timeout_s.map(|left_s| seconds("total_timeout_s", left_s)).transpose()?;
+        let client = self.client()?;
+        if !client.speaks(request.api) {
+            return Err(value_error("this upstream has no URL for requests of this API"));
+        }
+        let headers = if let Api::Native(_) = request.api { passed_on(&headers) } else { Vec::new() };
         guard(|| {
             let bridge = Bridge::of_running_loop(py)?;
             let created_s = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
@@ -98,6 +122,7 @@ impl Upstream {
             let request = ExchangeRequest {
                 body: request.body.clone(),
                 api: request.api,
+                headers,
                 mode: request.mode,
                 context: AnswerContext {
                     request_id,
@@ -113,11 +138,19 @@ impl Upstream {
                 heartbeat_form: if heartbeat_line { Heartbeat::Line } else { Heartbeat::Block },
                 total,
             };
-            let exchange = self.client()?.start(&runtime(py)?, request);
+            let exchange = client.start(&runtime(py)?, request);
             let (waker, token) = bridge.get().waker();
             Ok(Exchange { inner: OfProcess::new(exchange), bridge, waker, token, provider })
         })
     }
+}
+
+/// Those that can stand in a request.
+fn passed_on(headers: &[(PyBackedBytes, PyBackedBytes)]) -> Vec<(HeaderName, HeaderValue)> {
+    let header = |(name, value): &(PyBackedBytes, PyBackedBytes)| {
+        Some((HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?))
+    };
+    headers.iter().filter_map(header).collect()
 }
 
 impl Upstream {

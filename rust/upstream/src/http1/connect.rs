@@ -39,10 +39,12 @@ pub(super) struct Connector {
 impl Connector {
     /// For a URL with a host; the system's root certificates are only read for `https`.
     pub(super) fn new(url: &Uri, timeout: Duration) -> Result<Self, ConfigError> {
-        let host = url.host().ok_or(ConfigError::BaseUrl)?.trim_matches(['[', ']']).to_owned();
+        let host =
+            url.host().ok_or(ConfigError::Url("a URL of the upstream"))?.trim_matches(['[', ']']).to_owned();
         let port = url.port_u16().unwrap_or_else(|| default_port(url));
         let tls = if url.scheme_str() == Some("https") {
-            let name = ServerName::try_from(host.clone()).map_err(|_| ConfigError::BaseUrl)?;
+            let name =
+                ServerName::try_from(host.clone()).map_err(|_| ConfigError::Url("a URL of the upstream"))?;
             Some((TlsConnector::from(Arc::new(tls_config()?)), name))
         } else {
             None

@@ -9,6 +9,7 @@ mod floods;
 mod flow;
 mod heartbeat;
 mod midstream;
+mod native;
 mod refusals;
 mod support;
 mod timeouts;

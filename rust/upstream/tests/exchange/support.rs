@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use llmgw_core::answer::context::{AnswerContext, AnswerMode};
 use llmgw_core::api::Api;
+use llmgw_core::api::native::Native;
 use llmgw_core::sse::SseLimits;
 use llmgw_upstream::{
     Exchange, ExchangeError, ExchangeRequest, Heartbeat, Timeouts, Upstream, UpstreamConfig,
@@ -130,7 +131,10 @@ impl Server {
 
     pub(crate) fn config(&self) -> UpstreamConfig {
         UpstreamConfig {
-            api_urls: Vec::new(),
+            api_urls: vec![
+                (Api::Native(Native::Messages), format!("http://{}/anthropic/v1/messages", self.address())),
+                (Api::Native(Native::Responses), format!("http://{}/v1/responses", self.address())),
+            ],
             base_url: format!("http://{}/v1", self.address()),
             api_key: Some(API_KEY.to_owned()),
             timeouts: Timeouts { connect: NEVER, first_event: NEVER, idle: NEVER, total: NEVER },
@@ -263,7 +267,17 @@ pub(crate) fn request(mode: AnswerMode) -> ExchangeRequest {
     };
     let body = vec![Bytes::from_static(BODY)];
     let heartbeat_form = Heartbeat::default();
-    ExchangeRequest { body, api: Api::Chat, mode, context, heartbeat: NEVER, heartbeat_form, total: None }
+    let headers = Vec::new();
+    ExchangeRequest {
+        body,
+        api: Api::Chat,
+        headers,
+        mode,
+        context,
+        heartbeat: NEVER,
+        heartbeat_form,
+        total: None,
+    }
 }
 
 pub(crate) fn start(upstream: &Upstream, mode: AnswerMode) -> Exchange {

@@ -13,6 +13,7 @@ use crate::seal::Seal;
 
 pub use request::{Options, convert};
 pub use writer::MessagesWriter;
+pub(in crate::api) use writer::errors::type_of as error_type;
 
 /// What the answer needs to know of the request.
 #[derive(Clone, Debug)]

@@ -14,6 +14,7 @@ use self::tools::ToolNames;
 
 pub use request::convert;
 pub use writer::ResponsesWriter;
+pub(in crate::api) use writer::error_code;
 
 /// How a sealed text begins; behind it is the text, still escaped.
 const SEALED_TEXT: u8 = b't';

@@ -3,7 +3,7 @@
 use crate::answer::error::{StreamError, StreamErrorKind};
 
 /// The `type` of an error event. Clients try again by it.
-pub(super) fn type_of(error: &StreamError) -> &'static str {
+pub(in crate::api) fn type_of(error: &StreamError) -> &'static str {
     match error.kind {
         StreamErrorKind::ErrorEvent => error.status.map_or(API_ERROR, type_of_status),
         StreamErrorKind::IdleTimeout | StreamErrorKind::TotalTimeout => "timeout_error",

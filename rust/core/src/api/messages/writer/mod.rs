@@ -14,7 +14,7 @@
 //! * Further choices, audio, annotations and calls of no function have no counterpart here and are left out.
 
 mod blocks;
-mod errors;
+pub(in crate::api) mod errors;
 mod input;
 mod order;
 #[cfg(test)]

@@ -42,6 +42,7 @@ use self::draft::{Draft, ItemStatus};
 use self::events::Events;
 use self::message::{Message, PartKind};
 use self::reasoning::Reasoning;
+pub(in crate::api) use self::response::error_code;
 use self::response::{ResponseHead, Status};
 use super::ResponsesReply;
 

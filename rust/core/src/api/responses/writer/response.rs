@@ -134,7 +134,7 @@ fn write_error(error: &StreamError, output: &mut Vec<u8>) {
 
 /// OpenAI's code of an error. Codex asks again after a `server_error` or a `rate_limit_exceeded`, shortens the conversation
 /// after a `context_length_exceeded`, and gives up after an `invalid_prompt`.
-fn error_code(error: &StreamError) -> &'static str {
+pub(in crate::api) fn error_code(error: &StreamError) -> &'static str {
     if error.code.as_deref() == Some("context_length_exceeded") {
         return "context_length_exceeded";
     }

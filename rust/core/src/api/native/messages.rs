@@ -1,0 +1,138 @@
+//! What Anthropic's events and messages say, read on the side.
+
+use crate::answer::summary::Summary;
+use crate::json::text::write_escaped;
+use crate::json::{JsonError, Kind, Text, Value};
+
+use super::events::{Account, Step, document, items, members, text};
+
+/// Reads a stream.
+#[derive(Debug, Default)]
+pub(super) struct Reader {
+    /// The block of the first tool call.
+    first_call: Option<u64>,
+}
+
+impl Reader {
+    /// One event, by its type. None: it is an error.
+    pub(super) fn event(
+        &mut self,
+        kind: &str,
+        data: &[u8],
+        event: Value,
+        account: &mut Account,
+    ) -> Result<Option<Step>, JsonError> {
+        match kind {
+            "ping" => return Ok(Some(Step::Opening)),
+            "message_start" => {
+                let [message] = members(data, event, ["message"])?;
+                if let Some(message) = message {
+                    let [usage] = members(data, message, ["usage"])?;
+                    account.usage(data, usage);
+                }
+                return Ok(Some(Step::Opening));
+            }
+            "content_block_start" => {
+                let [index, block] = members(data, event, ["index", "content_block"])?;
+                if let Some(block) = block
+                    && self::block(data, block, account)?
+                {
+                    self.first_call = Some(index.and_then(|index| index.as_u64(data)).unwrap_or_default());
+                }
+            }
+            "content_block_delta" => {
+                let [index, delta] = members(data, event, ["index", "delta"])?;
+                if let Some(delta) = delta {
+                    self.delta(data, index.and_then(|index| index.as_u64(data)), delta, account)?;
+                }
+            }
+            "message_delta" => {
+                let [delta, usage] = members(data, event, ["delta", "usage"])?;
+                if let Some(delta) = delta {
+                    let [reason] = members(data, delta, ["stop_reason"])?;
+                    if let Some(reason) = text(data, reason) {
+                        account.finish(&reason.decode());
+                    }
+                }
+                account.usage(data, usage);
+            }
+            "message_stop" => return Ok(Some(Step::Last)),
+            "error" => return Ok(None),
+            // Of a newer version of the API.
+            _ => {}
+        }
+        Ok(Some(Step::Good))
+    }
+
+    fn delta(
+        &self,
+        data: &[u8],
+        index: Option<u64>,
+        delta: Value,
+        account: &mut Account,
+    ) -> Result<(), JsonError> {
+        let [thinking, said, arguments] = members(data, delta, ["thinking", "text", "partial_json"])?;
+        if let Some(thinking) = text(data, thinking) {
+            account.reason(thinking.raw());
+        }
+        if let Some(said) = text(data, said) {
+            account.text(said.raw());
+        }
+        if let Some(arguments) = text(data, arguments)
+            && index == self.first_call
+        {
+            account.kept.arguments(arguments.raw());
+        }
+        Ok(())
+    }
+}
+
+/// What a block says as it begins, or as a whole. Whether it is the first call.
+fn block(data: &[u8], block: Value, account: &mut Account) -> Result<bool, JsonError> {
+    let names = ["type", "thinking", "text", "id", "name"];
+    let [kind, thinking, said, id, name] = members(data, block, names)?;
+    let kind = text(data, kind).map(Text::decode).unwrap_or_default();
+    if let Some(thinking) = text(data, thinking) {
+        account.reason(thinking.raw());
+    }
+    match &*kind {
+        "text" => {
+            if let Some(said) = text(data, said) {
+                account.text(said.raw());
+            }
+            Ok(false)
+        }
+        "tool_use" => Ok(account.kept.call(text(data, id), text(data, name))),
+        _ => Ok(false),
+    }
+}
+
+/// The account of a whole message; none where it is none.
+pub(super) fn whole(body: &[u8], keeps: bool) -> Option<Summary> {
+    let message = document(body).ok()?;
+    let names = ["type", "content", "stop_reason", "usage"];
+    let [kind, content, reason, usage] = members(body, message, names).ok()?;
+    let mut account = Account::new(keeps);
+    if !text(body, kind)?.is("message") || content?.kind != Kind::Array {
+        return None;
+    }
+    let read = items(body, content, |each| {
+        if block(body, each, &mut account)?
+            && let [Some(input)] = members(body, each, ["input"])?
+        {
+            // It is an object, where chat has it as a text.
+            let mut arguments = Vec::new();
+            write_escaped(input.span.of(body), &mut arguments);
+            account.kept.arguments(&arguments);
+        }
+        Ok(())
+    });
+    read.ok()?;
+    account.usage(body, usage);
+    if let Some(reason) = text(body, reason) {
+        account.finish(&reason.decode());
+    }
+    account.summary.frames = 1;
+    account.complete();
+    Some(account.summary)
+}
