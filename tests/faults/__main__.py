@@ -16,14 +16,20 @@ from typing import Final
 
 from tests.faults import report, soak
 from tests.faults.case import CASES, Case
-from tests.faults.cases import clients, operations, processes, upstream
+from tests.faults.cases import clients, doors, operations, processes, upstream
 from tests.faults.mix import USERS
 from tests.faults.rig import Rig
 from tests.faults.runner import run_cases
 from tests.support.processes import ROOT
 
 OUTPUT: Final = ROOT / "bench-results"
-_MODULES: Final = (upstream, clients, operations, processes)  # importing them has registered their cases
+_MODULES: Final = (
+    upstream,
+    clients,
+    operations,
+    processes,
+    doors,
+)  # importing them has registered their cases
 
 
 def say(line: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from tests.faults.script import KEY_PREFIX, Acts, chaos
 from tests.faults.stamp import Verified
+from tests.support.doors import PATHS, Door, read_stream
 from tests.support.frames import Stream, check_stream
 
 TIMEOUT_S = 60.0
@@ -34,6 +35,7 @@ class Seen:
     mark: str
     stream: bool
     sent_s: float
+    door: Door = "chat"
     counted: bool = True
     """It had a valid key, so the gateway's ledger has a row of it."""
     status: int | None = None
@@ -93,11 +95,20 @@ class Seen:
         if not self.whole:
             return
         body = json.loads(self.body)
+        if self.door == "messages":
+            assert body["type"] == "error", f"{self.mark}: {self.body[:200]!r}"
+            self.error = {"code": body["error"]["type"], "message": body["error"]["message"]}
+            return
         assert set(body) == {"error"}, f"{self.mark}: {self.body[:200]!r}"
         assert set(body["error"]) == {"message", "type", "param", "code"}, f"{self.mark}: {body}"
         self.error = body["error"]
 
     def _verify_stream(self) -> None:
+        if self.door != "chat":
+            told = read_stream(self.door, self.body)
+            self._take(Verified(self._said_mark, told.text + told.reasoning + told.arguments))
+            self.finish_reason, self.tokens, self.error = told.finish_reason, told.tokens, told.error
+            return
         if self.left:
             # Only whole frames can be judged; what they say must be a prefix all the same.
             self._take(Verified(self._said_mark, _content_of(self.body)))
@@ -139,11 +150,22 @@ def _content_of(body: bytes) -> str:
     return content
 
 
-def request_body(mark: str, model: str, acts: Acts, *, stream: bool, **more: Any) -> bytes:  # noqa: ANN401 - JSON values
-    """A chat completion that tells the upstream what to do."""
-    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": "Speak."}]}
+def request_body(
+    mark: str,
+    model: str,
+    acts: Acts,
+    *,
+    stream: bool,
+    door: Door = "chat",
+    **more: Any,  # noqa: ANN401 - JSON values
+) -> bytes:
+    """A request that tells the upstream what to do."""
+    turns = "input" if door == "responses" else "messages"
+    body: dict[str, Any] = {"model": model, turns: [{"role": "user", "content": "Speak."}]}
     if stream:
-        body |= {"stream": True, "stream_options": {"include_usage": True}}
+        body["stream"] = True
+    if stream and door == "chat":
+        body["stream_options"] = {"include_usage": True}
     return json.dumps({**body, "chaos": chaos(mark, acts), **more}).encode()
 
 
@@ -249,9 +271,9 @@ class Client:
         """A new connection."""
         return await Connection.open(self.host, self.port, receive_buffer=receive_buffer)
 
-    def note(self, mark: str, *, stream: bool = True, counted: bool = True) -> Seen:
+    def note(self, mark: str, *, stream: bool = True, door: Door = "chat", counted: bool = True) -> Seen:
         """Open a line in the client's ledger, right before sending."""
-        seen = Seen(mark, stream, time.monotonic(), counted=counted)
+        seen = Seen(mark, stream, time.monotonic(), door=door, counted=counted)
         self.seen.append(seen)
         return seen
 
@@ -262,13 +284,14 @@ class Client:
         acts: Acts,
         *,
         stream: bool = True,
+        door: Door = "chat",
         **more: Any,  # noqa: ANN401 - JSON values
     ) -> Seen:
         """Send a request; the answer is still to be read."""
         mark = new_mark()
-        body = request_body(mark, model, acts, stream=stream, **more)
-        seen = self.note(mark, stream=stream)
-        await connection.send(self.head(len(body)), body)
+        body = request_body(mark, model, acts, stream=stream, door=door, **more)
+        seen = self.note(mark, stream=stream, door=door)
+        await connection.send(self.head(len(body), path=PATHS[door]), body)
         return seen
 
     async def ask(

@@ -24,7 +24,8 @@ from tests.support.redis import RedisServer
 
 UPSTREAMS = ("a", "b", EARLY_STREAM, EARLY_REFUSAL)
 _NAMES = (*UPSTREAMS, "refused", "blackhole", "nowhere")
-CASES = 40
+CASES = (*range(41), 52)
+"""Those that have models of their own in the common config."""
 SETTLE_TIMEOUT_S = 15.0
 LEDGER_TIMEOUT_S = 10.0
 """Rows come late while the database is locked."""
@@ -302,7 +303,7 @@ def config_text(setup: Setup, ports: Mapping[str, int], blackhole: int) -> str:
         f'[upstreams.{name}]\nbase_url = "{url}"\napi_key = "env:{_key_variable(name)}"\n{timeouts}'
         for name, url in urls.items()
     ]
-    for number in range(CASES + 1):
+    for number in CASES:
         one = {"solo": "a", "early-stream": EARLY_STREAM, "early-refusal": EARLY_REFUSAL}
         parts += [_model(f"{name}-{number}", number, f'upstream = "{up}"') for name, up in one.items()]
         parts.append(_model(f"merged-{number}", number, 'upstream = "a"\nupstream_stream = "always"'))

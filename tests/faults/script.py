@@ -34,6 +34,8 @@ End = Literal[
     "endless",  # a line that never ends
 ]
 Framing = Literal["events", "bytes", "odd"]
+Says = Literal["content", "reasoning_content", "arguments"]
+"""Where the events of a stream are: text, reasoning, or the arguments of a tool call."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Act:
     retry_after_s: float | None = None
     framing: Framing = "events"
     """`bytes`: every byte in a chunk and a write of its own. `odd`: all that the SSE specification allows."""
+    says: Says = "content"
     encoding: str = "gzip"
     calls_tool: bool = False
     """A whole answer is a tool call with reasoning, without events."""

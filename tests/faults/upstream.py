@@ -19,7 +19,7 @@ from dataclasses import asdict
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
-from tests.faults.script import KEY_PREFIX, PROMPT_TOKENS, Act, Exchange, act_for
+from tests.faults.script import KEY_PREFIX, PROMPT_TOKENS, Act, Exchange, Says, act_for
 from tests.faults.stamp import Stamper
 
 CANARY = "chaos-canary-page"
@@ -248,7 +248,7 @@ class ChaosUpstream:
         for number in range(act.events):
             if act.delay_ms:
                 await connection.pause(act.delay_ms / 1000)
-            delta: dict[str, Any] = {"content": stamper.next(pad)}
+            delta = _delta(act.says, stamper.next(pad), exchange.mark, first=number == 0)
             if number == 0:
                 delta["role"] = "assistant"
             await wire(connection, _chunk(style.event(_content_chunk(delta, number + 1))))
@@ -264,7 +264,8 @@ class ChaosUpstream:
     ) -> bool:
         match act.end:
             case "done":
-                last = _content_chunk({}, act.events, finish="stop")
+                finish = "tool_calls" if act.says == "arguments" else "stop"
+                last = _content_chunk({}, act.events, finish=finish)
                 await wire(connection, _chunk(style.event(last) + b"data: [DONE]\n\n") + b"0\r\n\r\n")
                 return True
             case "reset":
@@ -359,6 +360,15 @@ def _tool_call(mark: str) -> dict[str, Any]:
     call = {"id": f"call_{mark}", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     reasoning = f"The reasoning of {mark}."
     return {"role": "assistant", "content": None, "reasoning_content": reasoning, "tool_calls": [call]}
+
+
+def _delta(says: Says, text: str, mark: str, *, first: bool) -> dict[str, Any]:
+    """What one event adds."""
+    if says != "arguments":
+        return {says: text}
+    function = {"arguments": text, **({"name": "f"} if first else {})}
+    call: dict[str, Any] = {"index": 0, "type": "function", "function": function}
+    return {"tool_calls": [{**call, "id": f"call_{mark}"} if first else call]}
 
 
 def _usage(completion_tokens: int) -> dict[str, int]:
