@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from tests.faults.script import KEY_PREFIX, Acts, chaos
+from tests.faults.script import ARGUMENTS_HEAD, ARGUMENTS_TAIL, KEY_PREFIX, Acts, chaos
 from tests.faults.stamp import Verified
 from tests.support.doors import PATHS, Door, read_stream
 from tests.support.frames import Stream, check_stream
@@ -106,7 +106,8 @@ class Seen:
     def _verify_stream(self) -> None:
         if self.door != "chat":
             told = read_stream(self.door, self.body)
-            self._take(Verified(self._said_mark, told.text + told.reasoning + told.arguments))
+            said = told.text + told.reasoning + _said_in(told.arguments)
+            self._take(Verified(self._said_mark, said))
             self.finish_reason, self.tokens, self.error = told.finish_reason, told.tokens, told.error
             return
         if self.left:
@@ -137,6 +138,12 @@ class Seen:
 
     def _take(self, verified: Verified) -> None:
         self.events, self.origin = verified.events, verified.origin
+
+
+def _said_in(arguments: str) -> str:
+    """What the events say that are arguments, as far as they came."""
+    said = arguments.removeprefix(ARGUMENTS_HEAD).removesuffix(ARGUMENTS_TAIL)
+    return str(json.loads(f'"{said}"'))
 
 
 def _content_of(body: bytes) -> str:

@@ -36,6 +36,9 @@ End = Literal[
 Framing = Literal["events", "bytes", "odd"]
 Says = Literal["content", "reasoning_content", "arguments"]
 """Where the events of a stream are: text, reasoning, or the arguments of a tool call."""
+ARGUMENTS_HEAD = '{"said": "'
+ARGUMENTS_TAIL = '"}'
+"""What is around the events where they are arguments."""
 
 
 @dataclass(frozen=True)

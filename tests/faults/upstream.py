@@ -19,7 +19,16 @@ from dataclasses import asdict
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
-from tests.faults.script import KEY_PREFIX, PROMPT_TOKENS, Act, Exchange, Says, act_for
+from tests.faults.script import (
+    ARGUMENTS_HEAD,
+    ARGUMENTS_TAIL,
+    KEY_PREFIX,
+    PROMPT_TOKENS,
+    Act,
+    Exchange,
+    Says,
+    act_for,
+)
 from tests.faults.stamp import Stamper
 
 CANARY = "chaos-canary-page"
@@ -264,8 +273,10 @@ class ChaosUpstream:
     ) -> bool:
         match act.end:
             case "done":
-                finish = "tool_calls" if act.says == "arguments" else "stop"
-                last = _content_chunk({}, act.events, finish=finish)
+                calls = act.says == "arguments"
+                tail: dict[str, Any] = {"index": 0, "function": {"arguments": ARGUMENTS_TAIL}}
+                delta = {"tool_calls": [tail]} if calls else {}
+                last = _content_chunk(delta, act.events, finish="tool_calls" if calls else "stop")
                 await wire(connection, _chunk(style.event(last) + b"data: [DONE]\n\n") + b"0\r\n\r\n")
                 return True
             case "reset":
@@ -366,7 +377,8 @@ def _delta(says: Says, text: str, mark: str, *, first: bool) -> dict[str, Any]:
     """What one event adds."""
     if says != "arguments":
         return {says: text}
-    function = {"arguments": text, **({"name": "f"} if first else {})}
+    arguments = (ARGUMENTS_HEAD if first else "") + json.dumps(text)[1:-1]
+    function = {"arguments": arguments, **({"name": "f"} if first else {})}
     call: dict[str, Any] = {"index": 0, "type": "function", "function": function}
     return {"tool_calls": [{**call, "id": f"call_{mark}"} if first else call]}
 
