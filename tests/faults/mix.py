@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, get_args
 
 from tests.faults.client import Connection, Seen
 from tests.faults.rig import Rig
-from tests.faults.script import Act, Acts
+from tests.faults.script import Act, Acts, Says
 from tests.faults.upstream import CANARY
+from tests.support.doors import SHOWING_REASONING, Door
 
 USERS: Final = 24
 LATE_S: Final = 20.0
@@ -79,9 +80,18 @@ class User:
             self._connection.leave()
             self._connection = None
 
-    async def ask(self, model: str, acts: Acts, *, stream: bool = True) -> Seen:
+    async def ask(
+        self,
+        model: str,
+        acts: Acts,
+        *,
+        stream: bool = True,
+        door: Door = "chat",
+        **more: Any,  # noqa: ANN401 - JSON values
+    ) -> Seen:
         """One request on the user's own connection."""
-        seen = await self.client.ask(model, acts, stream=stream, connection=await self.connection())
+        connection = await self.connection()
+        seen = await self.client.ask(model, acts, stream=stream, door=door, connection=connection, **more)
         assert CANARY.encode() not in seen.body, "an upstream's page is shown"
         return seen
 
@@ -135,6 +145,31 @@ async def plain(user: User) -> None:
 @kind(8)
 async def merged(user: User) -> None:
     good(await user.ask("merged-0", user.some(), stream=False))
+
+
+@kind(12)
+async def other_door(user: User) -> None:
+    door, more = user.rng.choice([*SHOWING_REASONING.items()])
+    says = user.rng.choice(get_args(Says))
+    good(await user.ask("even-0", user.some(says=says), door=door, **more))
+
+
+@kind(4)
+async def other_door_whole(user: User) -> None:
+    door = user.rng.choice([*SHOWING_REASONING])
+    model = user.rng.choice(["even-0", "merged-0"])
+    good(await user.ask(model, user.some(), stream=False, door=door))
+
+
+@kind(4)
+async def other_door_broken_off(user: User) -> None:
+    door, more = user.rng.choice([*SHOWING_REASONING.items()])
+    end = user.rng.choice(["cut", "close", "error"])
+    act = user.some(end=end, says=user.rng.choice(get_args(Says)))
+    seen = await user.ask("even-0", act, door=door, **more)
+    assert (seen.status, seen.finish_reason) == (200, None), f"status {seen.status}"
+    assert seen.error is not None, "no error event"
+    assert seen.events == act.events, f"{seen.events} events of {act.events}"
 
 
 @kind(2)

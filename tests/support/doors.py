@@ -11,6 +11,11 @@ PATHS: dict[Door, str] = {
     "messages": "/v1/messages",
     "responses": "/v1/responses",
 }
+SHOWING_REASONING: dict[Door, dict[str, Any]] = {
+    "messages": {"thinking": {"type": "enabled", "budget_tokens": 1024}},
+    "responses": {"reasoning": {"effort": "high", "summary": "auto"}},
+}
+"""What each asks for reasoning with."""
 
 
 @dataclass
@@ -82,3 +87,15 @@ def _responses(told: Told, event: dict[str, Any]) -> None:
             told.tokens = usage and usage["output_tokens"]
         case "response.failed":
             told.error = event["response"]["error"]
+
+
+def read_whole(door: Door, body: bytes) -> Told:
+    """A whole answer's text, end and tokens."""
+    answer: dict[str, Any] = json.loads(body)
+    if door == "messages":
+        blocks, finish = answer["content"], answer["stop_reason"]
+    else:
+        messages = [item for item in answer["output"] if item["type"] == "message"]
+        blocks, finish = [part for item in messages for part in item["content"]], answer["status"]
+    text = "".join(block.get("text", "") for block in blocks)
+    return Told(text=text, finish_reason=finish, tokens=answer["usage"]["output_tokens"])

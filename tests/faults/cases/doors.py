@@ -1,12 +1,12 @@
 """Fault 52: an answer in another API's words that breaks off."""
 
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 from tests.faults.case import case
 from tests.faults.cases.upstream import billed, broken_off
 from tests.faults.rig import Rig
 from tests.faults.script import Act, End, Says
-from tests.support.doors import Door
+from tests.support.doors import SHOWING_REASONING
 
 BREAKS: Final[dict[End, str]] = {
     "reset": "reset",
@@ -16,17 +16,12 @@ BREAKS: Final[dict[End, str]] = {
     "error": "error_event",
 }
 """How an upstream ends in the middle, and what the ledger calls it."""
-DOORS: Final[dict[Door, dict[str, Any]]] = {
-    "messages": {"thinking": {"type": "enabled", "budget_tokens": 1024}},
-    "responses": {"reasoning": {"effort": "high", "summary": "auto"}},
-}
-"""With what makes each show reasoning."""
 
 
 @case(52, "a converted stream broken in each of its states", "that API's own error, never its normal end")
 async def converted_and_broken(rig: Rig) -> str:
     count = 0
-    for door, more in DOORS.items():
+    for door, more in SHOWING_REASONING.items():
         for says in get_args(Says):
             whole = await rig.client.ask("solo-52", Act(says=says), door=door, **more)
             assert whole.completed, f"{door}, {says}: status {whole.status}, error {whole.error}"
