@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use llmgw_core::answer::context::{AnswerContext, AnswerMode};
+use llmgw_core::answer::context::{AnswerContext, AnswerMode, Vectors};
 use llmgw_core::answer::think::ReasoningTags;
 use llmgw_core::api::Api;
 use llmgw_core::refusal::Refusal;
@@ -116,9 +116,12 @@ fn contexts() -> [AnswerContext; 2] {
         model: "model".into(),
         keep_reasoning: true,
         secret: Secret::new(Some("sk-secret-key")),
+        vectors: Vectors::Base64,
         ..AnswerContext::default()
     };
-    [context.clone(), AnswerContext { reasoning_tags: ReasoningTags::Think, ..context }]
+    let other =
+        AnswerContext { reasoning_tags: ReasoningTags::Think, vectors: Vectors::Floats, ..context.clone() };
+    [context, other]
 }
 
 /// Read as a stream, as one answer and as an error, any bytes keep within the budget.

@@ -24,6 +24,7 @@ pub mod messages_answer;
 pub mod raw;
 mod request;
 pub mod responses_answer;
+mod retrieval;
 pub mod rules;
 mod sse;
 
@@ -34,13 +35,14 @@ pub use deltas::deltas;
 pub use messages_answer::messages_answer;
 pub use request::{request, rewrite};
 pub use responses_answer::responses_answer;
+pub use retrieval::retrieval;
 pub use sse::sse;
 
 /// A name, and what must hold.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them. The name is that of the fuzz target and of the folder in `tests/corpus/fuzz`.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("sse", sse),
     ("request", request),
     ("rewrite", rewrite),
@@ -52,6 +54,7 @@ pub const TARGETS: [Target; 11] = [
     ("cost", cost),
     ("messages_answer", messages_answer),
     ("responses_answer", responses_answer),
+    ("retrieval", retrieval),
 ];
 
 /// A linear congruential generator, with Knuth's constants: the same numbers from the same seed.

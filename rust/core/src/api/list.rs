@@ -8,7 +8,7 @@ use crate::answer::context::AnswerContext;
 use crate::answer::error::StreamError;
 use crate::answer::summary::Summary;
 use crate::answer::usage::{Usage, read_usage};
-use crate::json::edit::{Edits, MemberChanges};
+use crate::json::edit::{Edits, MemberChanges, Piece};
 use crate::json::text::string;
 use crate::json::{JsonError, Kind, Member, Scanner, Span, Value, check_utf8};
 use crate::refusal::Refusal;
@@ -142,15 +142,40 @@ pub(super) fn clean_with(
     if let Some(error) = members.error {
         changes.remove(error);
     }
-    if let Some(text) = convert(list)? {
-        edits.replace(list.span, text);
-    }
+    let converted = convert(list)?;
     changes.finish(&mut edits, body, members.span, members.count);
     let summary = Summary { frames: 1, complete: true, usage: members.usage(body), ..Summary::default() };
-    let body = (!edits.is_empty()).then(|| {
-        let mut output = Vec::with_capacity(edits.edited_length(body.len()));
-        edits.apply(body, &mut output);
-        output
-    });
+    let body = match converted {
+        Some(text) => Some(with_list(body, edits, list.span, text)),
+        None if edits.is_empty() => None,
+        None => {
+            let mut output = Vec::with_capacity(edits.edited_length(body.len()));
+            edits.apply(body, &mut output);
+            Some(output)
+        }
+    };
     Ok(Cleaned { body, summary })
+}
+
+/// The edited answer with another text in place of its list, which no edit touches. That text is nearly all of it, and may
+/// be very large: it is not copied, but moved once.
+fn with_list(body: &[u8], edits: Edits, list: Span, text: Vec<u8>) -> Vec<u8> {
+    let (mut head, mut tail) = (Vec::new(), Vec::new());
+    let mut is_behind = false;
+    for piece in edits.pieces(body.len()) {
+        match piece {
+            Piece::Kept(Span { start, end }) if start <= list.start && list.end <= end => {
+                head.extend_from_slice(&body[start..list.start]);
+                tail.extend_from_slice(&body[list.end..end]);
+                is_behind = true;
+            }
+            piece if is_behind => tail.extend_from_slice(piece.bytes(body)),
+            piece => head.extend_from_slice(piece.bytes(body)),
+        }
+    }
+    let mut output = text;
+    output.reserve_exact(head.len() + tail.len());
+    output.extend_from_slice(&tail);
+    output.splice(0..0, head);
+    output
 }

@@ -12,7 +12,7 @@ use std::io::Write;
 use crate::answer::context::Vectors;
 use crate::json::{JsonError, Kind, Scanner, Value};
 
-use super::base64;
+use super::base64::{self, Decoder, Encoder};
 
 const FLOAT_BYTES: usize = size_of::<f32>();
 
@@ -32,7 +32,7 @@ pub(super) fn converted(input: &[u8], list: Value, wanted: Vectors) -> Result<Op
         Vectors::Base64 => Kind::Array,
         Vectors::Floats => Kind::String,
     };
-    let mut writer = Writer { input, copied: list.span.start, output: Vec::new(), floats: Vec::new() };
+    let mut writer = Writer { input, copied: list.span.start, output: Vec::new() };
     Scanner::of(input, list).array(|scanner, _| {
         if scanner.peek()? != Kind::Object {
             scanner.value()?;
@@ -50,70 +50,83 @@ pub(super) fn converted(input: &[u8], list: Value, wanted: Vectors) -> Result<Op
     Ok(writer.end(list.span.end))
 }
 
-/// The new text as it grows, in one pass: one edit per vector would cost more than the smallest vectors.
+/// The new text as it grows, in one pass: an edit for each vector would cost more than the smallest vectors.
 struct Writer<'a> {
     input: &'a [u8],
     /// Up to here, the input is in the output, or stands there in its other form.
     copied: usize,
     output: Vec<u8>,
-    /// One vector, used again for the next.
-    floats: Vec<u8>,
 }
 
 impl Writer<'_> {
     /// Consume a list; base64 takes its place, where it has only numbers.
     fn encode(&mut self, scanner: &mut Scanner<'_>) -> Result<(), NoFloats> {
-        self.floats.clear();
-        let start = scanner.position();
+        let (before, copied) = (self.output.len(), self.copied);
+        self.copy_to(scanner.position());
+        self.output.push(b'"');
+        let mut encoder = Encoder::default();
         let mut fits = true;
         let span = scanner.array(|scanner, _| {
             let value = scanner.value()?;
             match float(self.input, value) {
-                Some(float) if fits => self.floats.extend_from_slice(&float.to_le_bytes()),
+                Some(float) if fits => {
+                    make_room(&mut self.output, base64::STEP_SIGNS);
+                    encoder.push(float.to_le_bytes(), &mut self.output);
+                }
                 _ => fits = false,
             }
             Ok::<_, JsonError>(())
         })?;
-        if fits {
-            self.copy_to(start);
-            self.output.push(b'"');
-            base64::encode(&self.floats, &mut self.output);
-            self.output.push(b'"');
-            self.copied = span.end;
+        if !fits {
+            self.output.truncate(before);
+            self.copied = copied;
+            return Ok(());
         }
+        encoder.finish(&mut self.output);
+        self.output.push(b'"');
+        self.copied = span.end;
         Ok(())
     }
 
     /// Consume a string; the list of its numbers takes its place.
     fn decode(&mut self, scanner: &mut Scanner<'_>) -> Result<(), NoFloats> {
-        self.floats.clear();
+        /// A comma, a sign, nine digits and their point, an exponent.
+        const LONGEST_FLOAT: usize = 16;
         let value = scanner.value()?;
         let text = value.as_text(self.input).ok_or(NoFloats)?.decode();
-        base64::decode(text.as_bytes(), &mut self.floats).ok_or(NoFloats)?;
         self.copy_to(value.span.start);
         self.copied = value.span.end;
-        let (floats, rest) = self.floats.as_chunks::<FLOAT_BYTES>();
-        if !rest.is_empty() {
-            return Err(NoFloats);
-        }
         self.output.push(b'[');
-        for (index, float) in floats.iter().enumerate() {
-            let float = f32::from_le_bytes(*float);
-            if !float.is_finite() {
+        let mut is_first = true;
+        for step in Decoder::new(text.as_bytes()).ok_or(NoFloats)? {
+            let step = step.ok_or(NoFloats)?;
+            let (floats, rest) = step.as_chunks::<FLOAT_BYTES>();
+            if !rest.is_empty() {
                 return Err(NoFloats);
             }
-            if index > 0 {
-                self.output.push(b',');
+            for &float in floats {
+                let float = f32::from_le_bytes(float);
+                if !float.is_finite() {
+                    return Err(NoFloats);
+                }
+                make_room(&mut self.output, LONGEST_FLOAT);
+                if !is_first {
+                    self.output.push(b',');
+                }
+                is_first = false;
+                // Writing to a vector does not fail. This form has an exponent where the number is far from one.
+                let _ = write!(self.output, "{float:?}");
             }
-            // Writing to a vector does not fail. This form has an exponent where the number is far from one.
-            let _ = write!(self.output, "{float:?}");
         }
         self.output.push(b']');
         Ok(())
     }
 
     fn copy_to(&mut self, position: usize) {
-        self.output.extend_from_slice(&self.input[self.copied..position]);
+        let text = &self.input[self.copied..position];
+        make_room(&mut self.output, text.len() + 1);
+        self.output.extend_from_slice(text);
+        self.copied = position;
     }
 
     /// The text up to `position`, the list's end, where it is another one.
@@ -126,7 +139,14 @@ impl Writer<'_> {
     }
 }
 
-/// The nearest float to a number that one can hold.
+/// Grow by an eighth: twice as much, as vectors do of themselves, is much where an answer is large.
+fn make_room(output: &mut Vec<u8>, bytes: usize) {
+    if output.capacity() - output.len() < bytes {
+        output.reserve_exact(bytes.max(output.capacity() / 8));
+    }
+}
+
+/// The nearest float to a number, where it is within their range.
 fn float(input: &[u8], value: Value) -> Option<f32> {
     if value.kind != Kind::Number {
         return None;
