@@ -34,6 +34,7 @@ LEFT_BEHIND = REQUESTS // 2
 """Fewer than this may be more: caches fill, and Python clears its dead weak references in batches."""
 SETTLES_WITHIN_S = 10.0
 COMPLETIONS = "/v1/completions"
+MESSAGES = "/v1/messages"
 RELOADS = 6
 CANCEL = (8).to_bytes(4, "big")
 """The error code of HTTP/2 for a stream that is no longer wanted."""
@@ -66,6 +67,7 @@ BEGINS = EVENT_STREAM_HEAD + event({"role": "assistant", "content": "a"})
 ENDS = event({}, "stop") + chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 LARGE = event({"content": "a" * 200_000})
 STREAM = (LASTS, BEGINS, LASTS, ENDS)
+THINKS = (LASTS, BEGINS, event({"reasoning_content": "b"}), LASTS, ENDS)
 VECTORS = {"data": [{"object": "embedding", "index": 0, "embedding": [0.5] * 1000}]}
 REFUSAL = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}"
 
@@ -82,6 +84,10 @@ KINDS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...], int | None]] = {
     "cancelled in the middle": (CHAT_COMPLETIONS, {"stream": True}, (BEGINS, Pause(0.5), ENDS), 1),
     "cancelled while it is merged": (CHAT_COMPLETIONS, {"model": "scripted-merged"}, (BEGINS, Pause(0.5)), 0),
     "read slowly": (CHAT_COMPLETIONS, {"stream": True}, (BEGINS, *[LARGE] * 4, LASTS, ENDS), -1),
+    "messages, streamed": (MESSAGES, {"stream": True, "thinking": {"type": "adaptive"}}, THINKS, None),
+    "messages, whole": (MESSAGES, {}, (LASTS, whole("chat.completion")), None),
+    "messages, broken": (MESSAGES, {"stream": True}, (LASTS, BEGINS, LASTS, Reset()), None),
+    "messages, cancelled": (MESSAGES, {"stream": True}, (BEGINS, Pause(0.5), ENDS), 1),
     "text, streamed": (COMPLETIONS, {"stream": True}, STREAM, None),
     "embeddings": (
         "/v1/embeddings",
