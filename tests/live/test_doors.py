@@ -62,6 +62,13 @@ def message(script: str, **more: object) -> dict[str, Any]:
     }
 
 
+def asked_at(path: str, script: str, **more: object) -> dict[str, Any]:
+    """The same in the words of the API that has this path."""
+    if path == MESSAGES:
+        return message(script, **more)
+    return {"model": "scripted", "stream": True, "input": "Hi", "script": script, "user": script, **more}
+
+
 def events(received: bytes) -> list[dict[str, Any]]:
     """The events of a stream of named ones, each of which has its name as its type."""
     found = []
@@ -149,7 +156,7 @@ def test_field_34_no_header_of_a_client_reaches_a_chat_upstream(
 ) -> None:
     """Whatever it is, a beta of tomorrow too: it is neither passed on nor an error."""
     script = scripted.script(json_answer(WHOLE))
-    asked = message(script, input="Hi", user=script) | {"stream": False}
+    asked = asked_at(path, script, stream=False)
     headers = {**gateway.headers(), **INTERNAL}
     answer = gateway.client.post(path, headers=headers, json=asked)
     assert answer.status_code == 200, answer.text
@@ -168,7 +175,7 @@ def test_field_36_a_broken_stream_has_one_row_and_says_what_it_used(
     gateway: Gateway, scripted: ScriptedUpstream, path: str, api: str, last: str
 ) -> None:
     script = scripted.script(EVENT_STREAM_HEAD, FIRST_AND_USED, Reset())
-    asked = message(script, input="Hi", user=script)
+    asked = asked_at(path, script)
     received = gateway.post(asked, path=path)
     assert received.status == 200
     assert events(received.body)[-1]["type"] == last
@@ -185,7 +192,7 @@ def test_field_19_a_cancelled_stream_has_its_row(
 ) -> None:
     """With what is known of its use, and marked as that; and the upstream is told at once."""
     script = scripted.script(EVENT_STREAM_HEAD, FIRST_AND_USED, Hold())
-    with gateway.stream(message(script, input="Hi", user=script), path=path) as answer:
+    with gateway.stream(asked_at(path, script), path=path) as answer:
         next(answer.iter_raw())
     row = gateway.ledger(answer.headers["x-request-id"])
     assert (row["api"], row["error_kind"]) == (api, "client_gone")
@@ -228,7 +235,7 @@ def test_a_stream_of_responses_that_can_t_be_recorded_has_failed(
     """Its numbers go on to the end, and nobody takes it for completed."""
     gate = threading.Event()
     script = scripted.script(EVENT_STREAM_HEAD, FIRST, Wait(gate), LAST, END)
-    asked = message(script, input="Hi", user=script)
+    asked = asked_at(RESPONSES, script)
     received = b""
     with bounded_files(lossless, 0), lossless.stream(asked, path=RESPONSES) as answer:
         for piece in answer.iter_raw():

@@ -35,6 +35,7 @@ LEFT_BEHIND = REQUESTS // 2
 SETTLES_WITHIN_S = 10.0
 COMPLETIONS = "/v1/completions"
 MESSAGES = "/v1/messages"
+RESPONSES = "/v1/responses"
 RELOADS = 6
 CANCEL = (8).to_bytes(4, "big")
 """The error code of HTTP/2 for a stream that is no longer wanted."""
@@ -88,6 +89,10 @@ KINDS: dict[str, tuple[str, dict[str, Any], tuple[Any, ...], int | None]] = {
     "messages, whole": (MESSAGES, {}, (LASTS, whole("chat.completion")), None),
     "messages, broken": (MESSAGES, {"stream": True}, (LASTS, BEGINS, LASTS, Reset()), None),
     "messages, cancelled": (MESSAGES, {"stream": True}, (BEGINS, Pause(0.5), ENDS), 1),
+    "responses, streamed": (RESPONSES, {"stream": True, "reasoning": {"summary": "auto"}}, THINKS, None),
+    "responses, plain": (RESPONSES, {}, (LASTS, whole("chat.completion")), None),
+    "responses, broken": (RESPONSES, {"stream": True}, (LASTS, BEGINS, LASTS, Reset()), None),
+    "responses, cancelled": (RESPONSES, {"stream": True}, (BEGINS, Pause(0.5), ENDS), 1),
     "text, streamed": (COMPLETIONS, {"stream": True}, STREAM, None),
     "embeddings": (
         "/v1/embeddings",
@@ -229,7 +234,8 @@ def test_a_reload_leaves_nothing_of_the_old_config(counted: Gateway) -> None:
 
 
 def request(path: str, more: dict[str, Any], script: str) -> bytes:
-    prompt = {"prompt": "x"} if path == COMPLETIONS else {"messages": [{"role": "user", "content": "x"}]}
+    prompts = {COMPLETIONS: {"prompt": "x"}, RESPONSES: {"input": "x"}}
+    prompt = prompts.get(path, {"messages": [{"role": "user", "content": "x"}]})
     return json.dumps({"model": "scripted", **prompt, "script": script, **more}).encode()
 
 

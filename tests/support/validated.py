@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 import httpx
 import httpx2
 
-from tests.support import anthropic_schemas, schemas
+from tests.support import anthropic_schemas, responses, schemas
 
 _noted: list[str] = []
 
@@ -24,6 +24,8 @@ def take() -> list[str]:
 
 OPENAI = "OpenAI"
 ANTHROPIC = "Anthropic"
+RESPONSE = "Response"
+"""The kind of a whole answer of the Responses API, for which the openai SDK's types are the schema."""
 
 
 def api_of(path: str, headers: Mapping[str, str]) -> str:
@@ -37,12 +39,7 @@ def api_of(path: str, headers: Mapping[str, str]) -> str:
 def note(path: str, status: int, content_type: str, body: bytes, *, whole: bool, api: str = OPENAI) -> None:
     """Validate one answer. Of one that the client did not read to its end, the frames that came whole."""
     if content_type.startswith("text/event-stream"):
-        if path in {"/v1/chat/completions", "/v1/completions"}:
-            for frame in body.split(b"\n\n")[: None if whole else -1]:
-                _note_frame(path, frame)
-        elif path == "/v1/messages":
-            for event in body.split(b"\n\n")[:-1]:
-                _note_event(path, event)
+        _note_stream(path, body, whole=whole)
         return
     if api == ANTHROPIC:
         if body and whole:
@@ -53,6 +50,22 @@ def note(path: str, status: int, content_type: str, body: bytes, *, whole: bool,
         kind = None  # a report for load balancers, no error
     if kind is not None and body and whole:
         _note_value(path, kind, body)
+
+
+def _note_stream(path: str, body: bytes, *, whole: bool) -> None:
+    if path in {"/v1/chat/completions", "/v1/completions"}:
+        for frame in body.split(b"\n\n")[: None if whole else -1]:
+            _note_frame(path, frame)
+    elif path == "/v1/messages":
+        for event in body.split(b"\n\n")[:-1]:
+            _note_event(path, event)
+    elif path == responses.PATH:
+        _note_events(body)
+
+
+def _note_events(stream: bytes) -> None:
+    for event in responses.events_of(stream):
+        _noted.extend(f"{fault} in {json.dumps(event)[:2000]}" for fault in responses.event_faults(event))
 
 
 def _note_anthropic(path: str, status: int, body: bytes) -> None:
@@ -92,6 +105,8 @@ def _kind(path: str) -> str | None:
         return schemas.COMPLETION
     if path == "/v1/completions":
         return schemas.TEXT_COMPLETION
+    if path == responses.PATH:
+        return RESPONSE
     if path == "/v1/embeddings":
         return schemas.EMBEDDINGS
     if path == "/v1/models":
@@ -110,7 +125,8 @@ def _note_frame(path: str, frame: bytes) -> None:
 
 def _note_value(path: str, kind: str, body: bytes) -> None:
     try:
-        found = schemas.faults(kind, json.loads(body))
+        value = json.loads(body)
+        found = responses.response_faults(value) if kind == RESPONSE else schemas.faults(kind, value)
     except ValueError as error:
         found = [str(error)]
     _noted.extend(f"{path}, as {kind}: {fault} in {body[:2000]!r}" for fault in found)
