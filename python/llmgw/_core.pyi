@@ -210,10 +210,16 @@ class ChatRequest:
     def __new__(cls, body: bytes | Sequence[bytes]) -> ChatRequest:
         """`body`: whole, or the pieces in which it came. It is copied. Raises RequestError."""
     @staticmethod
-    def from_messages(body: bytes | Sequence[bytes], *, seal: Seal | None = None) -> ChatRequest:
+    def from_messages(
+        body: bytes | Sequence[bytes],
+        *,
+        seal: Seal | None = None,
+        keep_cache_control_of: Sequence[str] = (),
+    ) -> ChatRequest:
         """A body of Anthropic's Messages API in chat's words. It will be answered in that API's words.
 
-        `seal` makes the signatures of thinking blocks, and opens them. Raises RequestError.
+        `seal` makes the signatures of thinking blocks, and opens them. `cache_control` marks are taken out
+        unless the body asks for one of the models `keep_cache_control_of`. Raises RequestError.
         """
     @staticmethod
     def from_responses(body: bytes | Sequence[bytes], *, seal: Seal | None = None) -> ChatRequest:

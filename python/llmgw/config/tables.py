@@ -236,6 +236,8 @@ class ModelConfig(Table):
     """Request fields that are removed, because the upstream refuses them."""
     reasoning_tags: Literal["think", "none"] | None = None
     """`think`: the content has reasoning in `<think>…</think>`. None: only for MiniMax M2 and M3."""
+    cache_control: Literal["keep", "remove"] = "remove"
+    """What becomes of the marks in Messages bodies. Keep: every upstream of the model knows them."""
     owned_by: str | None = Field(default=None, min_length=1)
     input_modalities: Modalities = ("text",)
     output_modalities: Modalities = ("text",)

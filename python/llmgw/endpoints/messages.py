@@ -16,7 +16,12 @@ MESSAGES_PATH: Final = "/v1/messages"
 
 def read(pieces: Sequence[bytes], gateway: Gateway, key: Key) -> ChatBody:
     """A Messages body in chat's words, to be answered in Anthropic's. Raises ApiError."""
-    return ChatBody(scan(partial(ChatRequest.from_messages, seal=gateway.seal(key)), pieces))
+    read_messages = partial(
+        ChatRequest.from_messages,
+        seal=gateway.seal(key),
+        keep_cache_control_of=gateway.router.keep_cache_control_of,
+    )
+    return ChatBody(scan(read_messages, pieces))
 
 
 MESSAGES: Final = Endpoint(

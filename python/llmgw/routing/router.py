@@ -130,6 +130,8 @@ class Router:
             # Requests under way count, whichever config they began under.
             self.upstreams[name] = OpenUpstream(table, client, old.slots if old is not None else Slots(None))
         self._models = {model.id: self._model(model) for model in config.models}
+        self.keep_cache_control_of = tuple(m.id for m in config.models if m.cache_control == "keep")
+        """The models whose upstreams know the `cache_control` marks of Messages bodies."""
         self._suggestions = Suggestions(self._models)
         self._previous = None
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use llmgw_core::answer::context::{AnswerContext, AnswerMode, Vectors};
 use llmgw_core::answer::think::ReasoningTags;
 use llmgw_core::api::Api;
+use llmgw_core::api::messages::{self, Options};
 use llmgw_core::refusal::Refusal;
 use llmgw_core::secret::Secret;
 use llmgw_core::sse::SseLimits;
@@ -26,6 +27,9 @@ const TIME_PER_BYTE: Duration = Duration::from_nanos(500);
 /// What an answer with as many choices and calls as it may have takes, however short it is.
 const MEMORY_BYTES: usize = 2 * 1024 * 1024;
 const MEMORY_PER_BYTE: usize = 4;
+/// A request is converted in one piece. Calls get longer in chat's words, and in a turn of nothing but calls and results
+/// each is remembered.
+const MEMORY_PER_BYTE_CONVERTED: usize = 8;
 
 /// Counts what a thread holds. Without it as its allocator, a program checks only the time.
 pub struct Counting;
@@ -72,9 +76,8 @@ fn cpu_time(started: Instant) -> Duration {
     nanos.map_or_else(|| started.elapsed(), Duration::from_nanos)
 }
 
-/// Run it, and panic where it costs more than an answer of this length may. `held` is what its caller holds meanwhile, in
-/// bytes per byte.
-fn within_budget(what: &str, length: usize, held: usize, run: impl FnOnce()) {
+/// Run it, and panic where it costs more than an input of this length may: so much memory per byte.
+fn within_budget(what: &str, length: usize, per_byte: usize, run: impl FnOnce()) {
     let started = Instant::now();
     let (before, time) = (HELD.get(), cpu_time(started));
     PEAK.set(before);
@@ -83,7 +86,7 @@ fn within_budget(what: &str, length: usize, held: usize, run: impl FnOnce()) {
     let memory = PEAK.get() - before;
     let allowed = TIME + TIME_PER_BYTE * u32::try_from(length).unwrap();
     assert!(time <= allowed, "{what}: {length} bytes took {time:?}, more than {allowed:?}");
-    let allowed = MEMORY_BYTES + (MEMORY_PER_BYTE - held) * length;
+    let allowed = MEMORY_BYTES + per_byte * length;
     assert!(memory <= allowed, "{what}: {length} bytes took {memory} bytes of memory, more than {allowed}");
 }
 
@@ -126,22 +129,29 @@ fn contexts() -> [AnswerContext; 2] {
 
 /// Read as a stream, as one answer and as an error, any bytes keep within the budget.
 pub fn cost(input: &[u8]) {
+    // What came whole is held by the caller, once.
+    const WHOLE: usize = MEMORY_PER_BYTE - 1;
     let input = grown(input);
     let stream = AnswerMode::Stream { include_usage: true };
     for context in contexts() {
         for read in READS {
             let streamed = Api::ALL.map(|api| (api, stream));
             for (api, mode) in streamed.into_iter().chain([(Api::Chat, AnswerMode::Merged)]) {
-                within_budget(&format!("{api:?}, {mode:?}"), input.len(), 0, || {
+                within_budget(&format!("{api:?}, {mode:?}"), input.len(), MEMORY_PER_BYTE, || {
                     fed(api, mode, &context, &input, read);
                 });
             }
         }
         for api in Api::ALL {
-            within_budget(&format!("{api:?}, whole"), input.len(), 1, || drop(api.clean(&input, &context)));
+            within_budget(&format!("{api:?}, whole"), input.len(), WHOLE, || {
+                drop(api.clean(&input, &context))
+            });
         }
     }
-    within_budget("error", input.len(), 1, || drop(Refusal::read(&input)));
+    within_budget("a Messages body", input.len(), MEMORY_PER_BYTE_CONVERTED, || {
+        drop(messages::convert(&input, Options::default()));
+    });
+    within_budget("error", input.len(), WHOLE, || drop(Refusal::read(&input)));
 }
 
 /// As the exchange does it: what comes out is taken after each read.

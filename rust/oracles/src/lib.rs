@@ -21,6 +21,7 @@ mod completions;
 mod cost;
 mod deltas;
 pub mod messages_answer;
+mod messages_request;
 pub mod raw;
 mod request;
 pub mod responses_answer;
@@ -33,6 +34,7 @@ pub use completions::completions;
 pub use cost::{Counting, cost};
 pub use deltas::deltas;
 pub use messages_answer::messages_answer;
+pub use messages_request::messages_request;
 pub use request::{request, rewrite};
 pub use responses_answer::responses_answer;
 pub use retrieval::retrieval;
@@ -42,7 +44,7 @@ pub use sse::sse;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them. The name is that of the fuzz target and of the folder in `tests/corpus/fuzz`.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("sse", sse),
     ("request", request),
     ("rewrite", rewrite),
@@ -55,6 +57,7 @@ pub const TARGETS: [Target; 12] = [
     ("messages_answer", messages_answer),
     ("responses_answer", responses_answer),
     ("retrieval", retrieval),
+    ("messages_request", messages_request),
 ];
 
 /// A linear congruential generator, with Knuth's constants: the same numbers from the same seed.

@@ -246,10 +246,17 @@ impl ChatRequest {
     }
 
     #[staticmethod]
-    #[pyo3(signature = (body, *, seal=None))]
-    fn from_messages(py: Python<'_>, body: Body<'_>, seal: Option<&Seal>) -> PyResult<Self> {
+    #[pyo3(signature = (body, *, seal=None, keep_cache_control_of=Vec::new()),
+           text_signature = "(body, *, seal=None, keep_cache_control_of=())")]
+    fn from_messages(
+        py: Python<'_>,
+        body: Body<'_>,
+        seal: Option<&Seal>,
+        keep_cache_control_of: Vec<String>,
+    ) -> PyResult<Self> {
+        let keep_marks_of = &keep_cache_control_of;
         let convert = |body: &[u8], seal: Option<&CoreSeal>| {
-            messages::convert(body, messages::Options { seal, keeps_marks: false })
+            messages::convert(body, messages::Options { seal, keep_marks_of })
         };
         Self::converted(py, body, seal, Native::Messages, convert)
     }

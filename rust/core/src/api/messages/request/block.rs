@@ -234,15 +234,8 @@ impl Reader<'_> {
 
     /// Consume a block. `index` is that of the block of the message that it is, or that it is in.
     fn block(&mut self, scanner: &mut Scanner<'_>, place: Place, index: usize) -> Result<(), Refusal> {
-        match scanner.peek()? {
-            Kind::Object => {}
-            // What some clients write for a block of text.
-            Kind::String => {
-                let text = inside(scanner.value()?)?;
-                self.blocks.push(Block::text(text));
-                return Ok(());
-            }
-            _ => return Err(Refusal::wrong_type("must be an object", scanner.position())),
+        if scanner.peek()? != Kind::Object {
+            return Err(Refusal::wrong_type("must be an object", scanner.position()));
         }
         let input = scanner.input();
         let members = Members::read(scanner)?;

@@ -28,7 +28,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::api::reply::{Converted, Reply};
-use crate::json::{self, Kind, Scanner};
+use crate::json::{self, JsonError, JsonErrorKind, Kind, Scanner};
 use crate::request::error::RequestError;
 use crate::request::scan::Refusal;
 use crate::seal::Seal;
@@ -43,8 +43,29 @@ use self::turn::Turns;
 pub struct Options<'a> {
     /// Makes and opens the signatures of the client's thinking blocks.
     pub seal: Option<&'a Seal>,
-    /// Whether `cache_control` marks stay, for an upstream that knows them.
-    pub keeps_marks: bool,
+    /// The models whose upstreams know `cache_control`: in requests for them, marks stay.
+    pub keep_marks_of: &'a [String],
+}
+
+impl Options<'_> {
+    /// Whether the marks in this body stay. Which model it is for may come behind them.
+    fn keeps_marks(&self, body: &[u8]) -> bool {
+        if self.keep_marks_of.is_empty() {
+            return false;
+        }
+        let mut keeps = false;
+        // What is no JSON is refused later. The walk ends at the model.
+        let _ = Scanner::new(body).object(|scanner, key| {
+            let value = scanner.value()?;
+            if !key.text.is("model") {
+                return Ok(());
+            }
+            let model = value.as_text(body);
+            keeps = model.is_some_and(|model| self.keep_marks_of.iter().any(|known| model.is(known)));
+            Err(JsonError { kind: JsonErrorKind::TrailingData, offset: scanner.position() })
+        });
+        keeps
+    }
 }
 
 /// The body as a chat-completions body.
@@ -64,7 +85,7 @@ fn read(body: &[u8], options: Options<'_>) -> Result<Converted, Refusal> {
         scanner.end()?;
         return Err(Refusal::NoObject { offset: value.span.start });
     }
-    let mut turns = Turns::new(body, options);
+    let mut turns = Turns::new(body, options.seal, options.keeps_marks(body));
     let mut fields = Fields::default();
     let span = scanner.object(|scanner, key| fields.read(scanner, &key, &mut turns))?;
     scanner.end()?;

@@ -268,6 +268,7 @@ impl Fields {
             head.extend_from_slice(&turns.system);
             head.push(b',');
         }
+        turns.output.reserve_exact(head.len() + self.rest.len() + 3);
         put_before(&head, &mut turns.output);
         turns.output.push(b']');
         if !self.rest.is_empty() {

@@ -15,9 +15,6 @@ const DESCRIPTION: usize = 2;
 const SCHEMA: usize = 3;
 const STRICT: usize = 4;
 
-/// What a function without parameters takes.
-const NO_PARAMETERS: &[u8] = br#"{"type":"object","properties":{}}"#;
-
 /// Consume `tools` and write the items of chat's list. How many there are.
 pub(super) fn read(
     scanner: &mut Scanner<'_>,
@@ -78,9 +75,9 @@ fn tool(scanner: &mut Scanner<'_>, dropped: &mut Dropped, output: &mut Vec<u8>) 
     if let Some(description) = given(DESCRIPTION) {
         text_member("description", inside(description)?.of(input), output);
     }
-    match given(SCHEMA) {
-        Some(schema) => member("parameters", schema.span.of(input), output),
-        None => member("parameters", NO_PARAMETERS, output),
+    // Without one, the function takes no arguments, as OpenAI's page says.
+    if let Some(schema) = given(SCHEMA) {
+        member("parameters", schema.span.of(input), output);
     }
     if let Some(strict) = given(STRICT) {
         member("strict", strict.span.of(input), output);

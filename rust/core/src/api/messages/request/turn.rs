@@ -2,7 +2,7 @@
 //! behind its call, and only then what else was said.
 //!
 //! A turn is held until the next one begins: assistant messages in a row, which Anthropic takes as one, and the messages
-//! behind them up to the next assistant message. Held are spans, a few dozen bytes for each block.
+//! behind its calls up to the next assistant message. Held are spans, a few dozen bytes for each block.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,7 +18,6 @@ use crate::request::media::Modality;
 use crate::request::scan::Refusal;
 use crate::seal::Seal;
 
-use super::Options;
 use super::block::{Block, Reader, inside};
 use super::content::Content;
 
@@ -74,7 +73,8 @@ struct Call {
 /// Chat messages in the making.
 pub(super) struct Turns<'a> {
     input: &'a [u8],
-    options: Options<'a>,
+    seal: Option<&'a Seal>,
+    keeps_marks: bool,
     /// What has been written: messages with commas between them.
     pub(super) output: Vec<u8>,
     /// The first message, of the body's `system`; empty where there is none.
@@ -84,21 +84,24 @@ pub(super) struct Turns<'a> {
     /// Those of the turn, message by message.
     blocks: Vec<Block>,
     held: Vec<Held>,
+    has_calls: bool,
     /// Which blocks are about to be written as one content.
     parts: Vec<usize>,
 }
 
 impl<'a> Turns<'a> {
-    pub(super) fn new(input: &'a [u8], options: Options<'a>) -> Self {
+    pub(super) fn new(input: &'a [u8], seal: Option<&'a Seal>, keeps_marks: bool) -> Self {
         Self {
             input,
-            options,
+            seal,
+            keeps_marks,
             output: Vec::new(),
             system: Vec::new(),
             media: Vec::new(),
             dropped: Dropped::default(),
             blocks: Vec::new(),
             held: Vec::new(),
+            has_calls: false,
             parts: Vec::new(),
         }
     }
@@ -163,22 +166,32 @@ impl<'a> Turns<'a> {
         Ok(())
     }
 
-    /// A message whose blocks are those from `first` on. An assistant's begins a turn, unless it goes on with one.
+    /// A message whose blocks are those from `first` on. An assistant's begins a turn, unless it goes on with one; others are
+    /// held while there are calls that they may have results of.
     fn hold(&mut self, role: Role, first: usize) {
         let end = self.blocks.len();
-        match self.held.last_mut() {
-            Some(before) if role == Role::Assistant && before.role == Role::Assistant => before.end = end,
-            Some(_) if role == Role::Assistant => {
-                self.flush();
-                self.held.push(Held { role, first: 0, end: end - first });
+        let is_call = |block: &Block| matches!(block, Block::Call { .. });
+        if role == Role::Assistant {
+            match self.held.last_mut() {
+                Some(before) if before.role == Role::Assistant => before.end = end,
+                _ => {
+                    self.flush();
+                    self.has_calls = false;
+                    self.held.push(Held { role, first: 0, end: end - first });
+                }
             }
-            _ => self.held.push(Held { role, first, end }),
+            self.has_calls |= self.blocks[self.blocks.len() - (end - first)..].iter().any(is_call);
+        } else {
+            self.held.push(Held { role, first, end });
+            if !self.has_calls {
+                self.flush();
+            }
         }
     }
 
     /// Write the turn.
     fn flush(&mut self) {
-        let held = std::mem::take(&mut self.held);
+        let mut held = std::mem::take(&mut self.held);
         let (assistant, others) = match held.split_first() {
             Some((first, others)) if first.role == Role::Assistant => (Some(*first), others),
             _ => (None, &held[..]),
@@ -192,6 +205,8 @@ impl<'a> Turns<'a> {
         self.gather_media(&calls);
         self.write_others(&taken, others);
         self.blocks.drain(..held.last().map_or(0, |last| last.end));
+        held.clear();
+        self.held = held;
     }
 
     /// Write an assistant message; its calls.
@@ -214,10 +229,10 @@ impl<'a> Turns<'a> {
         begin(held.role.as_str(), output);
         name("content", output);
         // One text, as the answer was that came in these blocks.
-        content(self.input, blocks, self.options).texts(&self.parts, b"", output);
+        content(self.input, blocks, self.keeps_marks).texts(&self.parts, b"", output);
         let blocks = &blocks[held.first..];
         if thinks {
-            write_reasoning(blocks, self.input, self.options.seal, output);
+            write_reasoning(blocks, self.input, self.seal, output);
         }
         if !calls.is_empty() {
             write_calls(blocks, self.input, output);
@@ -238,7 +253,7 @@ impl<'a> Turns<'a> {
                     let shown = inner(&self.blocks, result).filter(|&at| says_something(&self.blocks[at]));
                     self.parts.clear();
                     self.parts.extend(shown);
-                    content(self.input, &self.blocks, self.options).texts(&self.parts, br"\n", output);
+                    content(self.input, &self.blocks, self.keeps_marks).texts(&self.parts, br"\n", output);
                 }
                 None => text(&[NO_RESULT], output),
             }
@@ -318,7 +333,7 @@ impl<'a> Turns<'a> {
     fn write(&mut self, role: Role) {
         begin(role.as_str(), &mut self.output);
         name("content", &mut self.output);
-        content(self.input, &self.blocks, self.options).parts(&self.parts, &mut self.output);
+        content(self.input, &self.blocks, self.keeps_marks).parts(&self.parts, &mut self.output);
         self.output.push(b'}');
     }
 }
@@ -329,8 +344,8 @@ fn begin(role: &str, output: &mut Vec<u8>) {
     text_member("role", role.as_bytes(), output);
 }
 
-fn content<'c>(input: &'c [u8], blocks: &'c [Block], options: Options<'_>) -> Content<'c> {
-    Content { input, blocks, keeps_marks: options.keeps_marks }
+fn content<'c>(input: &'c [u8], blocks: &'c [Block], keeps_marks: bool) -> Content<'c> {
+    Content { input, blocks, keeps_marks }
 }
 
 fn says_something(block: &Block) -> bool {

@@ -1,5 +1,8 @@
 //! Rows: a body, and what it is in chat's words.
 
+mod drawn;
+mod properties;
+
 use serde_json::Value;
 
 use super::*;
@@ -17,7 +20,7 @@ fn seal() -> Seal {
 
 fn converted(body: &str) -> Converted {
     let seal = seal();
-    let options = Options { seal: Some(&seal), keeps_marks: false };
+    let options = Options { seal: Some(&seal), keep_marks_of: &[] };
     let converted = convert(body.as_bytes(), options).unwrap_or_else(|error| panic!("{error}: {body}"));
     ChatRequest::scan(&converted.chat).unwrap_or_else(|error| panic!("{error}: {body}"));
     serde_json::from_slice::<Value>(&converted.chat).unwrap();
@@ -197,13 +200,16 @@ fn field_11_marks_stay_where_the_upstream_knows_them() {
         )
     };
     let mark = r#","cache_control":{"type":"ephemeral"}"#;
-    let options = Options { seal: None, keeps_marks: true };
+    let keep_marks_of = ["other", "m"].map(str::to_owned);
+    let options = Options { seal: None, keep_marks_of: &keep_marks_of };
     let kept = |body: String| String::from_utf8(convert(body.as_bytes(), options).unwrap().chat).unwrap();
     let expected = format!(
         r#"{{"model":"m","messages":[{{"role":"system","content":[{{"type":"text","text":"s"{mark}}}]}},{{"role":"user","content":[{{"type":"text","text":"a"}}]}},{{"role":"assistant","content":[{{"type":"text","text":"b"}}]}},{{"role":"user","content":[{{"type":"text","text":"c"}},{{"type":"image_url","image_url":{{"url":"u"}}{mark}}}]}}]}}"#
     );
     assert_eq!(kept(body(mark)), expected);
     assert_eq!(kept(body("")), expected.replace(mark, ""), "without marks nothing else is different");
+    let of_another = |body: String| body.replacen(r#""model":"m""#, r#""model":"n""#, 1);
+    assert_eq!(kept(of_another(body(mark))), of_another(chat(&body(""))), "a model that does not know them");
 }
 
 /// An assistant message with these calls.
@@ -438,7 +444,7 @@ fn fields_in_chats_words() {
         (r#""output_config":{"format":{"type":"grammar"}}"#.into(), String::new(), &["output_config.format.grammar"]),
         (r#""cache_control":{"type":"ephemeral"},"service_tier":"auto""#.into(), String::new(), &["service_tier"]),
         (tool.into(), function.into(), &[]),
-        (r#""tools":[{"type":"custom","name":"f","strict":true}]"#.into(), r#""tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{}},"strict":true}}]"#.into(), &[]),
+        (r#""tools":[{"type":"custom","name":"f","strict":true}]"#.into(), r#""tools":[{"type":"function","function":{"name":"f","strict":true}}]"#.into(), &[]),
         (r#""tools":[],"tool_choice":{"type":"auto"}"#.into(), String::new(), &["tool_choice"]),
         (format!(r#""tool_choice":{{"type":"any","disable_parallel_tool_use":true}},{tool}"#), format!(r#"{function},"tool_choice":"required","parallel_tool_calls":false"#), &[]),
         (format!(r#"{tool},"tool_choice":{{"type":"auto"}}"#), format!(r#"{function},"tool_choice":"auto""#), &[]),
