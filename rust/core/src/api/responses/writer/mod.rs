@@ -1,4 +1,4 @@
-//! Chat frames into OpenAI's events, or into one response ("Stream" of `POST /v1/responses` in the contract).
+//! Chat frames into OpenAI's events, or into one response ("Answers to Responses" in the contract).
 //!
 //! An answer is a list of items: reasoning, messages, calls. Each is written once, into a buffer of its own, and what the
 //! events say of it are pieces of that. The last event repeats all items, so they are kept to the end, and nothing else is.
