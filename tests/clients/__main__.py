@@ -156,7 +156,7 @@ def _promised(client: Client, case: Case, simulator: SimulatorProcess) -> Promis
     if case.refusal is not None and case.refusal.status is not None:
         return None
     if not client.agent:
-        return case.promised()
+        return case.promised(asks_for_thinking=client.asks_for_thinking)
     received = [json.loads(request.body) for request in simulator.requests(f'"x_mark":"{case.name}"')]
     if not received:
         return None  # it has not asked, and so has seen nothing

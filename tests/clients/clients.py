@@ -11,13 +11,15 @@ from tests.support.processes import ROOT
 
 SOURCES = ROOT / "tests" / "clients"
 BUILT = ROOT / "target" / "clients"
-VENVS = ("openai_python", "openai_python_1", "langchain", "node")
+VENVS = ("openai_python", "openai_python_1", "langchain", "anthropic_python", "node")
 """Environments of Python, each from its own lock file. `node` holds Node, newer than many systems have it."""
 NODE_FOLDER = BUILT / "node"
 NODE_BIN = BUILT / "venvs" / "node" / "bin"
 QWEN_CODE = str(NODE_FOLDER / "node_modules" / "@qwen-code" / "qwen-code" / "cli.js")
 GO_FOLDERS = ("go", "go_1", "go_2", "go_3_42")
 """The newest SDK for Go, and those before 3.43.0, which no comment with a blank line behind it may reach."""
+
+NO_CODE = {"error.code": "Anthropic's errors have a type in its place"}
 
 ENVIRONMENT = {
     "CI": "true",
@@ -39,6 +41,8 @@ class Client:
     command: tuple[str, ...]
     cannot: Mapping[str, str] = field(default_factory=dict)
     """What it has no place for, and why: parts of an answer (`judge.PARTS`, `error.code`) or scenarios."""
+    asks_for_thinking: bool = False
+    """It is shown thinking only if it asks for it, so it does where it streams."""
     agent: bool = False
     """It writes its own prompts: `agent_cases`, judged by what the provider received."""
 
@@ -104,6 +108,22 @@ def clients() -> Sequence[Client]:
             (python_of("openai_python_1"), openai_python),
         ),
         Client("OpenAI SDK for Node", "openai", locked_node("openai"), _node("openai.mjs")),
+        Client(
+            "Anthropic SDK for Python, Messages",
+            "anthropic",
+            locked("anthropic_python", "anthropic"),
+            (python_of("anthropic_python"), str(SOURCES / "anthropic_python" / "client.py")),
+            NO_CODE,
+            asks_for_thinking=True,
+        ),
+        Client(
+            "Anthropic SDK for Node, Messages",
+            "@anthropic-ai/sdk",
+            locked_node("@anthropic-ai/sdk"),
+            _node("anthropic.mjs"),
+            NO_CODE,
+            asks_for_thinking=True,
+        ),
         Client(
             "Vercel AI SDK",
             "@ai-sdk/openai-compatible",

@@ -29,6 +29,8 @@ EACH_FAMILY = ("qwen3.6-plus", "deepseek-v4-pro", "glm-5", "kimi-k2.6", "minimax
 SEEING = ("qwen3.6-plus", "kimi-k2.6", "minimax-m3")
 SWITCHABLE = ("qwen3.6-plus", "deepseek-v4-pro", "glm-5")
 """Models whose thinking can be switched off, so that their first chunk after the role is content."""
+SWITCHED_BY_WORDS = ("deepseek-v4-pro",)
+"""Models that find the switch in the prompt."""
 SEED = 1
 HEARTBEAT_S = 0.1
 """Of the gateway, so that silence takes no time."""
@@ -101,9 +103,11 @@ class Case:
             **self.extra,
         }
 
-    def promised(self) -> "Promise":
-        """What a client sees that asks just this."""
+    def promised(self, *, asks_for_thinking: bool = False) -> "Promise":
+        """What a client sees that asks just this. `asks_for_thinking`: where it streams, as Messages must."""
         body = self.body() | {"stream_options": {"include_usage": True}} if self.counted else self.body()
+        if asks_for_thinking and self.stream and self.model in SWITCHED_BY_WORDS and not self.extra:
+            body["messages"][0]["content"] += " /think"
         after = TOOL_RESULT if "tool_result" in self.more else None
         return promise(body, stream=self.stream, text_after_tools=after)
 
