@@ -188,7 +188,9 @@ mod tests {
             let bytes: Vec<_> = (0..floats * 4).collect();
             let (mut encoder, mut in_steps, mut at_once) = (Encoder::default(), Vec::new(), Vec::new());
             let (quads, _) = bytes.as_chunks::<4>();
-            quads.iter().for_each(|&quad| encoder.push(quad, &mut in_steps));
+            for &quad in quads {
+                encoder.push(quad, &mut in_steps);
+            }
             encoder.finish(&mut in_steps);
             encode(&bytes, &mut at_once);
             assert_eq!(in_steps, at_once);
