@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use llmgw_core::answer::context::{AnswerContext, AnswerMode};
+use llmgw_core::answer::context::{AnswerContext, AnswerMode, Vectors};
 use llmgw_core::answer::merge::Merger;
 use llmgw_core::answer::stream::Transformer;
 use llmgw_core::api::Api;
@@ -67,6 +67,10 @@ fn main() -> Outcome {
             figures.push(measure(operation, case, &stream, |stream| convert(stream, &reply))?);
         }
     }
+    let lists = embeddings();
+    let base64 = vectors(&lists, Vectors::Base64)?;
+    figures.push(measure("vectors", "to base64", &lists, |body| vectors(body, Vectors::Base64).map(drop))?);
+    figures.push(measure("vectors", "to floats", &base64, |body| vectors(body, Vectors::Floats).map(drop))?);
     for figure in &figures {
         println!("{}", line(figure));
     }
@@ -144,6 +148,24 @@ fn responses() -> Reply {
         tools: ToolNames::default(),
         echo: Vec::new(),
     }))
+}
+
+/// 64 embeddings of 1024 numbers each, as long as models write them.
+#[allow(clippy::cast_precision_loss, reason = "any numbers will do")]
+fn embeddings() -> Vec<u8> {
+    let vector = |seed: u32| {
+        let numbers = (0..1024_u32).map(|at| (seed * 7919 + at * 104_729) % 1_000_003);
+        let numbers: Vec<_> = numbers.map(|number| (number as f32 / 1_000_003.0 - 0.5).to_string()).collect();
+        format!(r#"{{"object":"embedding","index":{seed},"embedding":[{}]}}"#, numbers.join(","))
+    };
+    let vectors: Vec<_> = (0..64).map(vector).collect();
+    format!(r#"{{"object":"list","data":[{}],"model":"model"}}"#, vectors.join(",")).into_bytes()
+}
+
+fn vectors(body: &[u8], wanted: Vectors) -> Result<Vec<u8>, Box<dyn Error>> {
+    let context = AnswerContext { vectors: wanted, ..context() };
+    let cleaned = Api::Embeddings.clean(body, &context).map_err(|error| error.message)?;
+    Ok(black_box(cleaned.body.ok_or("nothing was converted")?))
 }
 
 fn context() -> AnswerContext {
