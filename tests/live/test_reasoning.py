@@ -15,6 +15,7 @@ import pytest
 from openai import BadRequestError, OpenAI
 
 from tests.support.chat import CLOCK, WEATHER, mark
+from tests.support.frames import check_stream
 from tests.support.gateway import Gateway
 from tests.support.processes import Process, wait_until
 from tests.support.redis import RedisServer
@@ -417,6 +418,33 @@ def test_blank_reasoning_is_missing_reasoning(
     conversation.messages[1]["reasoning_content"] = blank
     conversation.ask("And in Tokyo?", stream=False)
     assert SECRET_WORDS in (sent(simulator, conversation)[0] or "")
+
+
+@pytest.mark.parametrize("fault", ["fail_after_chunks", "end_after_chunks", "error_after_chunks"])
+def test_an_answer_that_broke_off_may_be_sent_back(
+    alone: Gateway, simulator: SimulatorProcess, fault: str
+) -> None:
+    """As Qwen Code does: what it got of the text, blank reasoning, and a request for the rest."""
+    name = mark()
+    asked = {
+        "model": "deepseek-v4-pro",
+        "stream": True,
+        "tools": [WEATHER],
+        "tool_choice": "none",
+        "user": name,
+    }
+    user = {"role": "user", "content": "Tell me something."}
+    broken = alone.post(asked | {"messages": [user], "simulate": {"chunk_chars": 40, fault: 8}})
+    answer = check_stream(broken.body, include_usage=False)
+    [choice] = answer.choices.values()
+    assert answer.error is not None
+    assert choice.content
+    partial = {"role": "assistant", "content": choice.content, "reasoning_content": ""}
+    rest = {"role": "user", "content": "Go on."}
+    again = alone.post(asked | {"messages": [user, partial, rest]})
+    assert again.status == 200, again.body
+    last = json.loads(simulator.requests(name)[-1].body)["messages"]
+    assert last[1]["reasoning_content"] == choice.reasoning != ""
 
 
 def test_with_thinking_switched_off_nothing_is_put_back(

@@ -29,7 +29,7 @@ class Plan(NamedTuple):
     rewrite: Callable[[Route], PreparedRequest]
     """The body for a target's upstream. Called once per target that is asked."""
     keep_reasoning: KeepReasoning | None = None
-    """Keeps the reasoning of a complete answer for later turns. Only for prepared requests that say so."""
+    """Keeps the reasoning of an answer for later turns. Only for prepared requests that say so."""
 
 
 class Body(Protocol):

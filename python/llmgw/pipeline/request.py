@@ -189,8 +189,9 @@ class Request:
                     frame = self._endpoint.error_frame(error, self._request_id, block)
                     await responder.body(frame, more=False)
                     return
-        # Once the end is out, the client may send its next request at once, also to another worker.
-        if answer.keep_reasoning is not None and block is not None and exchange.report().complete:
+        # Once the end is out, the client may send its next request at once, also to another worker. Where the
+        # answer broke off, some clients send back what they got of it, and ask for the rest.
+        if answer.keep_reasoning is not None and block is not None:
             await answer.keep_reasoning(exchange)
         await responder.body(block or b"", more=False)
 

@@ -121,7 +121,10 @@ class RequestReasoning:
         return rewrite
 
     async def keep(self, exchange: Exchange) -> None:
-        """Keep the reasoning of a complete answer. Call it before the client sees the end. Never raises."""
+        """Keep the reasoning of an answer, as far as it came. Never raises.
+
+        Call it before the client sees the end.
+        """
         reasoning = self._reasoning
         answered = await self._digest(partial(exchange.turns, self._request, self._client))
         turns = [KeptTurn(key, hints, text) for key, hints, text in answered if text is not None]

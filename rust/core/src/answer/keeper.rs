@@ -108,7 +108,7 @@ impl Keeper {
         }
     }
 
-    /// The turns of a stream that has come to its end.
+    /// The turns of a stream that has ended, whole or not: as far as they came.
     pub(crate) fn finish(&mut self) -> Vec<Turn> {
         let choices = std::mem::replace(&mut self.choices, Choices::new(MAX_CHOICES));
         choices.into_vec().into_iter().filter_map(Kept::finish).collect()

@@ -149,10 +149,15 @@ fn choices_are_kept_apart() {
 }
 
 #[test]
-fn a_stream_that_breaks_leaves_nothing() {
-    let stream = stream(&[r#"{"reasoning_content":"hm"}"#, CALL]);
-    let broken = &stream[..stream.find("\"finish_reason\"").unwrap()];
-    assert_eq!(transformed(&context(), broken.as_bytes(), 0).turns, []);
+fn a_stream_that_breaks_leaves_what_came_of_it() {
+    for (name, delta, expected) in [
+        ("a text", r#"{"content":"One, "}"#, spoken("One, ", "hm")),
+        ("a call", CALL, turn("call_0123456789", "f", "", "hm")),
+    ] {
+        let stream = stream(&[r#"{"reasoning_content":"hm"}"#, delta]);
+        let broken = &stream[..stream.find("\"finish_reason\":\"").unwrap()];
+        assert_eq!(transformed(&context(), broken.as_bytes(), 0).turns, [expected], "{name}");
+    }
 }
 
 #[test]

@@ -466,10 +466,15 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         }
         output.extend_from_slice(b"data: [DONE]\n\n");
         self.summary.complete = true;
+        self.keep_turns();
+        self.state = StreamState::Done;
+    }
+
+    /// Also of an answer that broke off: some clients send what they got of it back, and ask for the rest.
+    fn keep_turns(&mut self) {
         if let Some(keeper) = &mut self.keeper {
             self.summary.turns = keeper.finish();
         }
-        self.state = StreamState::Done;
     }
 
     /// The upstream says that it failed.
@@ -480,6 +485,7 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
     fn fail(&mut self, error: StreamError, output: &mut Vec<u8>) {
         self.endings.finish(output);
         write_error_frame(&error, output);
+        self.keep_turns();
         self.summary.error = Some(error.kind);
         self.error = Some(error);
         self.state = StreamState::Failed;
