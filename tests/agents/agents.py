@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tests.agents import setups, tools
+from tests.agents.script import TASK_NAMES
 from tests.agents.setups import Setup, Site
 from tests.clients.clients import BUILT, NODE_BIN, NODE_FOLDER, QWEN_CODE, locked_node
 
@@ -29,6 +30,8 @@ class Agent:
     launch: tuple[str, ...]
     prepare: Callable[[Site], Setup]
     wording: tools.Wording
+    quick: tuple[str, ...] = TASK_NAMES
+    """The tasks of the quick form."""
     cannot: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Tasks that it has no place for, and why, in English and in Chinese."""
 
@@ -43,6 +46,10 @@ def _codex_program() -> str:
     vendor = MODULES / "@openai" / f"codex-{_SYSTEM}" / "vendor"
     machine = {"x64": "x86_64", "arm64": "aarch64"}.get(_MACHINE, _MACHINE)
     return str(vendor / f"{machine}-{target}" / "bin" / "codex")
+
+
+_FEW: Final = ("work",)
+"""For agents whose API and paths through the gateway others take as well."""
 
 
 def agents() -> Sequence[Agent]:
@@ -97,6 +104,7 @@ def agents() -> Sequence[Agent]:
             (NODE, str(MODULES / "@earendil-works" / "pi-coding-agent" / "dist" / "cli.js")),
             setups.pi,
             tools.pi,
+            _FEW,
             {
                 "off": (
                     "it has a switch for each family, and none that means them all",
@@ -113,6 +121,7 @@ def agents() -> Sequence[Agent]:
             (NODE, str(MODULES / "@continuedev" / "cli" / "dist" / "cn.js")),
             setups.continue_cli,
             tools.continue_cli,
+            _FEW,
             {
                 "image": ("its tools show no pictures", "它的工具不能查看图片"),
                 "broken": ("it does not ask again by itself", "断流后不会自行重试"),
@@ -127,6 +136,7 @@ def agents() -> Sequence[Agent]:
             (NODE, str(MODULES / "@github" / "copilot" / "npm-loader.js")),
             setups.copilot,
             tools.copilot,
+            _FEW,
             {
                 "off": (
                     "it has no switch, and sends no members of one's own",
@@ -147,6 +157,7 @@ def agents() -> Sequence[Agent]:
             (NODE, str(MODULES / "@moonshot-ai" / "kimi-code" / "dist" / "main.mjs")),
             setups.kimi_code,
             tools.kimi_code,
+            _FEW,
             {
                 "off": (
                     "a provider of the type `openai` has no switch",

@@ -176,6 +176,7 @@ BROKEN: Final = Task(
     breaks=frozenset({(0, 0), (0, 1)}),
 )
 TASKS: Final = (WORK, THINKING, OFF, PARALLEL, IMAGE, BROKEN)
+TASK_NAMES: Final = tuple(task.name for task in TASKS)
 
 
 def prompt(session: str, task: Task, turn: int) -> str:

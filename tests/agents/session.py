@@ -84,6 +84,7 @@ def jobs(agents: Sequence[Agent], *, quick: bool) -> list[Job]:
         for task in TASKS
         for provider in (QUICK[task.name] if quick else PROVIDERS)
         if task.name not in agent.cannot and _can(provider, task)
+        if not quick or task.name in agent.quick
     ]
 
 

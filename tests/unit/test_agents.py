@@ -17,6 +17,7 @@ from tests.agents.script import (
     IMAGE,
     OFF,
     PARALLEL,
+    TASK_NAMES,
     TASKS,
     THINKING,
     WORK,
@@ -174,7 +175,12 @@ def test_every_column_has_a_task_and_every_task_a_quick_provider() -> None:
     assert set(QUICK) == {task.name for task in TASKS} == set(CELLS_OF)
     for quick in (True, False):
         covered = {(job.agent.name, job.task.name) for job in jobs(agents(), quick=quick)}
-        able = {(a.name, task.name) for a in agents() for task in TASKS if task.name not in a.cannot}
+        able = {
+            (agent.name, task)
+            for agent in agents()
+            for task in (agent.quick if quick else TASK_NAMES)
+            if task not in agent.cannot
+        }
         assert covered == able
 
 
