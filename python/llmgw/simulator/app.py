@@ -204,7 +204,7 @@ class Simulator:
     ) -> None:
         def broken(refusal: RefusalError) -> bytes:
             if native is not None:
-                return native.broken(turn, refusal)
+                return native.broken(turn, refusal, received.chunks)
             return frame(provider.error(refusal, secrets.token_hex(16)))
 
         simulation = turn.request.simulation

@@ -59,8 +59,8 @@ class NativeApi(ABC):
         """The body of an error answer; `token` as in `Turn`."""
 
     @abstractmethod
-    def broken(self, turn: Turn, refusal: RefusalError) -> bytes:
-        """The event that says that the answer failed halfway."""
+    def broken(self, turn: Turn, refusal: RefusalError, sent: int) -> bytes:
+        """The event that says that the answer failed halfway, after so many others."""
 
     @abstractmethod
     def events(self, turn: Turn) -> Iterator[bytes]:

@@ -62,8 +62,9 @@ class Messages(NativeApi):
         said = {"type": refusal.code or kind, "message": refusal.message}
         return {"type": "error", "error": said, "request_id": f"req_{token}"}
 
-    def broken(self, turn: Turn, refusal: RefusalError) -> bytes:
+    def broken(self, turn: Turn, refusal: RefusalError, sent: int) -> bytes:
         """`event: error`, and no `message_stop`."""
+        del sent
         said = {"type": "overloaded_error", "message": refusal.message}
         return event({"type": "error", "error": said, "request_id": f"req_{turn.token}"})
 

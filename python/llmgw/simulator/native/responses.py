@@ -88,11 +88,11 @@ class Responses(NativeApi):
         status = "incomplete" if turn.answers[0].finish_reason == "length" else "completed"
         return self._response(turn, writer.done, status, turn)
 
-    def broken(self, turn: Turn, refusal: RefusalError) -> bytes:
+    def broken(self, turn: Turn, refusal: RefusalError, sent: int) -> bytes:
         """`response.failed`."""
         failed = self._response(turn, [], "failed", None)
         failed["error"] = {"code": "server_error", "message": refusal.message}
-        return event({"type": "response.failed", "sequence_number": 1_000_000, "response": failed})
+        return event({"type": "response.failed", "sequence_number": sent, "response": failed})
 
     def _response(self, turn: Turn, output: list[JsonObject], status: str, usage: Turn | None) -> JsonObject:
         cut = {"reason": "max_output_tokens"} if status == "incomplete" else None

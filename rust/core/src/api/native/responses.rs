@@ -13,7 +13,7 @@ pub(super) struct Reader {
     has_items: bool,
     /// What the response is called, for an event of ours: id and model, still escaped.
     pub(super) named: Option<(Vec<u8>, Vec<u8>)>,
-    /// The last `sequence_number`.
+    /// The last `sequence_number` that went out.
     pub(super) number: Option<u64>,
 }
 
@@ -31,7 +31,10 @@ impl Reader {
     ) -> Result<Option<Step>, JsonError> {
         let names = ["sequence_number", "response", "item", "delta"];
         let [number, response, item, delta] = members(data, event, names)?;
-        self.number = number.and_then(|number| number.as_u64(data)).or(self.number);
+        // An error of the upstream's is told by an event of ours, with its number.
+        if !is_failure(kind) {
+            self.number = number.and_then(|number| number.as_u64(data)).or(self.number);
+        }
         match kind {
             "response.created" | "response.in_progress" | "response.queued" => {
                 if let Some(response) = response {
@@ -57,7 +60,13 @@ impl Reader {
                 }
                 return Ok(Some(Step::Last));
             }
-            "response.failed" | "response.cancelled" | "error" => return Ok(None),
+            kind if is_failure(kind) => {
+                if let Some(response) = response {
+                    let [usage] = members(data, response, ["usage"])?;
+                    account.usage(data, usage);
+                }
+                return Ok(None);
+            }
             _ => {}
         }
         Ok(Some(Step::Good))
@@ -74,6 +83,10 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+fn is_failure(kind: &str) -> bool {
+    matches!(kind, "response.failed" | "response.cancelled" | "error")
 }
 
 /// What an item says as a whole.

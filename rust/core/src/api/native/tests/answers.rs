@@ -156,7 +156,7 @@ fn a_stream_that_breaks_off_ends_with_its_apis_own_event() {
     let message = MESSAGE.split_inclusive("\n\n").take(4).collect::<String>();
     let response = RESPONSE.split_inclusive("\n\n").take(3).collect::<String>();
     let overloaded = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
-    let failed = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"status\":\"failed\",\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"slow down\"}}}\n\n";
+    let failed = "event: response.failed\ndata: {\"type\":\"response.failed\",\"sequence_number\":3,\"response\":{\"status\":\"failed\",\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"slow down\"}}}\n\n";
     let flat = "event: error\ndata: {\"type\":\"error\",\"code\":\"server_error\",\"message\":\"boom\",\"param\":null}\n\n";
     let api_error = |kind: &str, message: &str| {
         format!(
