@@ -144,13 +144,13 @@ def test_async(async_openai_client: AsyncOpenAI) -> None:
 
 @each_model
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-def test_two_rounds_of_tools(
+def test_field_24_two_rounds_of_tools(
     openai_client: OpenAI,
     simulator: SimulatorProcess,
     model: str,
     stream: bool,  # noqa: FBT001
 ) -> None:
-    """Field 24 and 31: the client gives the reasoning back sealed, and the provider gets it as it was."""
+    """The client gives the reasoning back sealed, and the provider gets it as it was, apart from the text."""
     name = mark()
     history: list[Any] = [{"role": "user", "content": "How is the weather in Paris?"}]
     thoughts: list[str] = []
