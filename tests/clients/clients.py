@@ -109,6 +109,13 @@ def clients() -> Sequence[Client]:
         ),
         Client("OpenAI SDK for Node", "openai", locked_node("openai"), _node("openai.mjs")),
         Client(
+            "OpenAI SDK for Node, Responses",
+            "openai",
+            locked_node("openai"),
+            _node("openai-responses.mjs"),
+            {"error.code": "a response that failed has one of OpenAI's own codes"},
+        ),
+        Client(
             "Anthropic SDK for Python, Messages",
             "anthropic",
             locked("anthropic_python", "anthropic"),
