@@ -201,6 +201,7 @@ def test_an_answer_that_is_none(gateway: Gateway, scripted: ScriptedUpstream, na
         ("/v1/chat/completions", MODEL, {"messages": [{}]}, "is an embedding model: use POST /v1/embeddings"),
         ("/v1/completions", MODEL, {"prompt": "a"}, "is an embedding model: use POST /v1/embeddings"),
         ("/v1/completions", "qwen3-rerank", {"prompt": "a"}, "is a rerank model: use POST /v1/rerank"),
+        ("/v1/responses", MODEL, {"input": "a"}, "is an embedding model: use POST /v1/embeddings"),
         ("/v1/rerank", MODEL, {"query": "a", "documents": []}, "use POST /v1/embeddings"),
         ("/v1/rerank", "glm-5", {"query": "a", "documents": []}, "use POST /v1/chat/completions"),
     ],
