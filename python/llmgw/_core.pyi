@@ -31,6 +31,7 @@ __all__ = [
     "dialect_for",
     "is_about_the_request",
     "merge",
+    "responses_head",
     "root_certificates",
     "transform",
 ]
@@ -142,6 +143,12 @@ def is_about_the_request(status: int) -> bool:
     key, account, pace or route.
     """
 
+def responses_head(body: bytes | Sequence[bytes]) -> tuple[str, bool, str | None]:
+    """The model of a Responses body, whether it wants a stream, and its `previous_response_id`.
+
+    Raises RequestError.
+    """
+
 def root_certificates() -> bytes:
     """The certificates that `Upstream` trusts for `https`: the system's, in DER, one behind the other.
 
@@ -222,8 +229,21 @@ class ChatRequest:
         unless the body asks for one of the models `keep_cache_control_of`. Raises RequestError.
         """
     @staticmethod
-    def from_responses(body: bytes | Sequence[bytes], *, seal: Seal | None = None) -> ChatRequest:
-        """The same for OpenAI's Responses API, where `seal` is for `encrypted_content`."""
+    def from_responses(
+        body: bytes | Sequence[bytes],
+        *,
+        seal: Seal | None = None,
+        keeps: bool = False,
+        kept_items: bytes | None = None,
+    ) -> ChatRequest:
+        """The same for OpenAI's Responses API, where `seal` is for `encrypted_content`.
+
+        `keeps`: the conversation is kept, unless the client asks not to. `kept_items`: what was kept of the
+        one that the request goes on with; then it is sent to no upstream in its own words.
+        """
+    @property
+    def kept_items(self) -> bytes | None:
+        """If the conversation is to be kept: its items so far, JSON with commas between them."""
     @property
     def body(self) -> bytes:
         """The chat-completions body. A copy, for tests."""

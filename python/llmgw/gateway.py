@@ -18,6 +18,7 @@ from llmgw.limits.files import possible_requests
 from llmgw.observe.logs import hide
 from llmgw.observe.metrics import Metrics
 from llmgw.observe.page import MetricsPage
+from llmgw.reasoning.responses import open_responses
 from llmgw.reasoning.turns import Reasoning, open_cache
 from llmgw.routing.catalog import Catalog
 from llmgw.routing.health import Health
@@ -58,6 +59,8 @@ class Gateway:
         self.clients = Clients()
         self.cors = Cors(config.server.cors_origins)
         self.reasoning = Reasoning(open_cache(config.cache), self.metrics.reasoning)
+        self.responses = open_responses(config.responses, config.cache)
+        """The conversations that are kept; None: none are."""
         self.keyring = KeyRing(store, stale_keys_s=config.store.stale_keys_s, observe=self.metrics.keys_state)
         limit_bytes = config.ledger.journal_max_bytes
         journal = Journal(config.journal_folder, max_bytes=limit_bytes) if limit_bytes else None
@@ -159,6 +162,8 @@ class Gateway:
         await self._finish_requests()
         await self.ledger.close()
         await self.reasoning.close()
+        if self.responses is not None:
+            await self.responses.close()
         await asyncio.to_thread(self.keyring.close)
         await asyncio.to_thread(self.store.close)
         logger.info("worker %d: stopped; the ledger is written", os.getpid())

@@ -11,7 +11,7 @@ import pytest
 
 from llmgw import _core
 from llmgw.access.key import Key
-from llmgw.config import CacheConfig, Config, parse_config
+from llmgw.config import CacheConfig, Config, ResponsesConfig, parse_config
 from llmgw.reasoning.redis import REDIS_PAUSE_S, RedisStore
 from llmgw.reasoning.shares import ENTRY_OVERHEAD_BYTES, Shares
 from llmgw.reasoning.store import CacheError, KeptTurn, MemoryStore, Patience, ReasoningStore
@@ -270,3 +270,14 @@ def test_who_is_warned(model: dict[str, Any], cache: dict[str, Any], workers: in
     if problem:
         assert model["id"] in problem
         assert "[cache]" in problem
+
+
+def test_who_keeps_conversations_is_warned() -> None:
+    """Whatever the models."""
+    told = {"responses": {"keep_s": 60}}
+    for workers, cache, warned in [(2, {}, True), (1, {}, False), (2, {"url": "redis://127.0.0.1/0"}, False)]:
+        kept = config({"id": "m"}, cache).model_copy(
+            update={"responses": ResponsesConfig.model_validate(told["responses"])}
+        )
+        problem = sharing_problem(kept, workers)
+        assert (problem is not None and "previous_response_id" in problem) == warned

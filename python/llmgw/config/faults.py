@@ -12,6 +12,7 @@ from llmgw.config.tables import (
     Config,
     LedgerConfig,
     ModelConfig,
+    ResponsesConfig,
     RoutingConfig,
     ServerConfig,
     StoreConfig,
@@ -61,6 +62,7 @@ _TABLES: Final[dict[str, type[Table]]] = {
     "ledger": LedgerConfig,
     "routing": RoutingConfig,
     "cache": CacheConfig,
+    "responses": ResponsesConfig,
     "upstreams": UpstreamConfig,
     "models": ModelConfig,
 }

@@ -113,6 +113,15 @@ class CacheConfig(Table):
     """Per worker, in memory; Redis has its own limit."""
 
 
+class ResponsesConfig(Table):
+    """`[responses]`: conversations of `POST /v1/responses` that are kept, where `[cache]` says."""
+
+    keep_s: Seconds | None = None
+    """How long one is kept after its last use. None: `previous_response_id` is refused."""
+    max_bytes: int = Field(default=67_108_864, ge=1)
+    """Per worker, of all conversations together."""
+
+
 class UpstreamConfig(Table):
     """`[upstreams.NAME]`: an endpoint of a provider."""
 
@@ -306,6 +315,7 @@ class Config(Table):
     ledger: LedgerConfig = LedgerConfig()
     routing: RoutingConfig = RoutingConfig()
     cache: CacheConfig = CacheConfig()
+    responses: ResponsesConfig = ResponsesConfig()
     upstreams: dict[str, UpstreamConfig] = Field(min_length=1)
     models: Annotated[tuple[ModelConfig, ...], Strict(strict=False), Field(min_length=1)]
     _source: Path = PrivateAttr(default=Path(DEFAULT_CONFIG))

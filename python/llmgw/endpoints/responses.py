@@ -6,19 +6,66 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
-from llmgw._core import ChatRequest
+from llmgw._core import ChatRequest, responses_head
 from llmgw.access.key import Key
 from llmgw.endpoints.chat import ChatBody
 from llmgw.errors import ApiError
 from llmgw.gateway import Gateway
-from llmgw.pipeline.body import Endpoint, scan
+from llmgw.pipeline.body import Body, Endpoint, Plan, scan
+from llmgw.pipeline.offload import off_loop
+from llmgw.routing.router import Model
 
 RESPONSES_PATH: Final = "/v1/responses"
 
 
-def read(pieces: Sequence[bytes], gateway: Gateway, key: Key) -> ChatBody:
+def read(pieces: Sequence[bytes], gateway: Gateway, key: Key) -> Body:
     """A Responses body in chat's words, to be answered in that API's. Raises ApiError."""
-    return ChatBody(scan(partial(ChatRequest.from_responses, seal=gateway.seal(key)), pieces))
+    if gateway.responses is None:
+        return ChatBody(scan(partial(ChatRequest.from_responses, seal=gateway.seal(key)), pieces))
+    model, stream, previous = scan(responses_head, pieces)
+    body = KeptBody(pieces, model, previous, stream=stream)
+    if previous is None:
+        body.convert(gateway, key, None)
+    return body
+
+
+class KeptBody:
+    """A body whose conversation is kept, or goes on with a kept one (see `pipeline.body.Body`)."""
+
+    __slots__ = ("_pieces", "_previous", "_request", "model", "stream")
+
+    def __init__(self, pieces: Sequence[bytes], model: str, previous: str | None, *, stream: bool) -> None:
+        """`previous`: the response after which the conversation goes on."""
+        self.model = model
+        self.stream = stream
+        self._pieces = pieces
+        self._previous = previous
+        self._request: ChatRequest | None = None
+
+    def convert(self, gateway: Gateway, key: Key, kept_items: bytes | None) -> ChatRequest:
+        """In chat's words, with what was kept before it. Raises ApiError."""
+        convert = partial(
+            ChatRequest.from_responses, seal=gateway.seal(key), keeps=True, kept_items=kept_items
+        )
+        self._request = scan(convert, self._pieces)
+        self._pieces = ()
+        return self._request
+
+    async def plan(self, gateway: Gateway, model: Model, key: Key) -> Plan:
+        """That of a chat body; and the conversation is kept when the answer is complete."""
+        responses, request = gateway.responses, self._request
+        if responses is None:
+            raise ApiError("internal_error", "The gateway failed on this request.")
+        if request is None:
+            kept = await responses.items(key, self._previous or "")
+            request = await off_loop(partial(self.convert, gateway, key, kept))
+        plan = ChatBody(request).plan(gateway, model, key)
+        if not isinstance(plan, Plan):
+            plan = await plan
+        items = request.kept_items
+        if items is None:
+            return plan
+        return plan._replace(keep_answer=partial(responses.keep, key, items))
 
 
 def error_frame(error: ApiError, request_id: str, instead_of: bytes) -> bytes:

@@ -22,7 +22,7 @@ from llmgw.errors import ClientGone
 from llmgw.gateway import Gateway
 from llmgw.limits.admission import Ticket
 from llmgw.pipeline.account import CLIENT_GONE, Account
-from llmgw.pipeline.body import KeepReasoning, Plan
+from llmgw.pipeline.body import KeepAnswer, KeepReasoning, Plan
 from llmgw.pipeline.failure import failure_text, outcome
 from llmgw.pipeline.offload import off_loop
 from llmgw.routing.router import Model
@@ -59,6 +59,15 @@ class Answer(NamedTuple):
     """True: `first_block` is the beginning of an event stream; False: it is the whole body."""
     keep_reasoning: KeepReasoning | None
     """To be called with the exchange before the end of a complete answer is shown; None: not wanted."""
+    keep_answer: KeepAnswer | None
+    """The same, with the answer's last block, which says whether it is complete."""
+
+    async def keep(self, block: bytes | None) -> None:
+        """Keep what is wanted of an answer, whose last block this is, before its end is shown."""
+        if self.keep_reasoning is not None:
+            await self.keep_reasoning(self.exchange)
+        if self.keep_answer is not None and block is not None:
+            await self.keep_answer(block)
 
 
 class _Attempt:
@@ -171,11 +180,12 @@ class Attempts:
             attempt.is_probe = False
             attempt.target.health.answered()
         keep_reasoning = plan.keep_reasoning if prepared.keeps_reasoning else None
+        keep_answer = plan.keep_answer
         # The body may be as large as the model's context, and the answer may take minutes.
         attempt.prepared = self._plan = None
-        if keep_reasoning is None:
+        if keep_reasoning is None and keep_answer is None:
             self._ticket.release()
-        return Answer(attempt.exchange, block, mode == "stream", keep_reasoning)
+        return Answer(attempt.exchange, block, mode == "stream", keep_reasoning, keep_answer)
 
     def _prepare(self, target: Target) -> PreparedRequest:
         last = self._last

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 Scanned = TypeVar("Scanned")
 KeepReasoning: TypeAlias = Callable[[Exchange], Awaitable[None]]
+KeepAnswer: TypeAlias = Callable[[bytes], Awaitable[None]]
 
 
 class Plan(NamedTuple):
@@ -30,6 +31,8 @@ class Plan(NamedTuple):
     """The body for a target's upstream. Called once per target that is asked."""
     keep_reasoning: KeepReasoning | None = None
     """Keeps the reasoning of an answer for later turns. Only for prepared requests that say so."""
+    keep_answer: KeepAnswer | None = None
+    """Keeps the answer itself if its last block, which it gets, says that it is complete. Never raises."""
 
 
 class Body(Protocol):

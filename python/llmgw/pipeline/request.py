@@ -172,8 +172,7 @@ class Request:
             # A whole answer, or a short stream: a status can still tell that its row can't be stored.
             await self._account.commit(exchange.report())
         if not answer.is_stream:
-            if answer.keep_reasoning is not None:
-                await answer.keep_reasoning(exchange)
+            await answer.keep(block)
             headers.append(JSON)
             await responder.whole(200, headers, block or b"")
             return
@@ -191,8 +190,8 @@ class Request:
                     return
         # Once the end is out, the client may send its next request at once, also to another worker. Where the
         # answer broke off, some clients send back what they got of it, and ask for the rest.
-        if answer.keep_reasoning is not None and block is not None:
-            await answer.keep_reasoning(exchange)
+        if block is not None:
+            await answer.keep(block)
         await responder.body(block or b"", more=False)
 
     async def _refuse(self, error: ApiError) -> None:

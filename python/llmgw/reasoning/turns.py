@@ -172,9 +172,16 @@ def _first_of_each(turns: Sequence[Sequence[bytes]], values: dict[bytes, bytes |
 
 
 def sharing_problem(config: Config, workers: int) -> str | None:
-    """A warning for the operator if several workers each keep reasoning in their own memory."""
+    """A warning for the operator if several workers each keep something in their own memory."""
     affected = [model.id for model in config.models if any(map(model.wants_reasoning_at, model.targets))]
-    if workers == 1 or config.cache.url is not None or not affected:
+    if workers == 1 or config.cache.url is not None:
+        return None
+    if config.responses.keep_s is not None:
+        return (
+            f"each of the {workers} workers keeps the conversations of [responses] for itself, so most that "
+            'previous_response_id names are not found; put url = "redis://…" into [cache], or use 1 worker'
+        )
+    if not affected:
         return None
     names = ", ".join([*affected[:_SHOWN_MODELS], *(["…"] if len(affected) > _SHOWN_MODELS else [])])
     return (

@@ -43,6 +43,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(exchange::root_certificates, module)?)?;
     module.add_function(wrap_pyfunction!(request::dialect_for, module)?)?;
     module.add_function(wrap_pyfunction!(request::is_about_the_request, module)?)?;
+    module.add_function(wrap_pyfunction!(request::responses_head, module)?)?;
     module.add_function(wrap_pyfunction!(offline::transform, module)?)?;
     module.add_function(wrap_pyfunction!(offline::merge, module)?)?;
     module.add_function(wrap_pyfunction!(offline::clean_completion, module)?)?;

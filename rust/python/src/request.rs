@@ -209,6 +209,13 @@ pub(crate) fn scanned<Request: Send>(
     })
 }
 
+/// What a Responses body asks for: model, whether it wants a stream, and the answer after which it goes on.
+#[pyfunction]
+pub(crate) fn responses_head(py: Python<'_>, body: Body<'_>) -> PyResult<(String, bool, Option<String>)> {
+    let (_, head) = scanned(py, body, responses::head)?;
+    Ok((head.model, head.stream, head.previous_response_id))
+}
+
 /// A rewritten body: slices of the client's and what comes between them; short ones joined.
 pub(crate) fn assembled(body: &Bytes, pieces: Option<Vec<Piece>>) -> Vec<Bytes> {
     let Some(pieces) = pieces else { return vec![body.clone()] };
@@ -235,6 +242,7 @@ pub(crate) struct ChatRequest {
     dropped: Arc<[String]>,
     /// The body as the client wrote it, where that is of another API: for upstreams that speak it.
     own: Option<(Native, Bytes)>,
+    kept_items: Option<Vec<u8>>,
 }
 
 #[pymethods]
@@ -242,7 +250,8 @@ impl ChatRequest {
     #[new]
     fn new(py: Python<'_>, body: Body<'_>) -> PyResult<Self> {
         let (body, request) = scanned(py, body, core::ChatRequest::scan)?;
-        Ok(Self { body, request, reply: Reply::default(), dropped: Arc::default(), own: None })
+        let (reply, dropped) = (Reply::default(), Arc::default());
+        Ok(Self { body, request, reply, dropped, own: None, kept_items: None })
     }
 
     #[staticmethod]
@@ -262,9 +271,32 @@ impl ChatRequest {
     }
 
     #[staticmethod]
-    #[pyo3(signature = (body, *, seal=None))]
-    fn from_responses(py: Python<'_>, body: Body<'_>, seal: Option<&Seal>) -> PyResult<Self> {
-        Self::converted(py, body, seal, Native::Responses, responses::convert)
+    #[pyo3(signature = (body, *, seal=None, keeps=false, kept_items=None))]
+    #[allow(clippy::needless_pass_by_value, reason = "PyO3 extracts bytes only into an owned one")]
+    fn from_responses(
+        py: Python<'_>,
+        body: Body<'_>,
+        seal: Option<&Seal>,
+        keeps: bool,
+        kept_items: Option<PyBackedBytes>,
+    ) -> PyResult<Self> {
+        let keeping = match &kept_items {
+            Some(items) => responses::Keeping::GoingOn(items),
+            None if keeps => responses::Keeping::New,
+            None => responses::Keeping::Nothing,
+        };
+        let convert = |body: &[u8], seal: Option<&CoreSeal>| responses::convert_keeping(body, seal, keeping);
+        let mut request = Self::converted(py, body, seal, Native::Responses, convert)?;
+        if kept_items.is_some() {
+            // Sent as it is, it would be answered without what came before.
+            request.own = None;
+        }
+        Ok(request)
+    }
+
+    #[getter]
+    fn kept_items<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.kept_items.as_ref().map(|items| PyBytes::new(py, items))
     }
 
     #[getter]
@@ -370,7 +402,8 @@ impl ChatRequest {
             let size = pieces.iter().map(|piece| piece.len()).sum();
             let converted = without_gil_if_large(py, size, || {
                 let own = without_mark(joined_body(&pieces));
-                let Converted { chat, reply, dropped, media } = convert(&own, seal.map(|seal| &seal.0))?;
+                let Converted { chat, reply, dropped, media, kept_items } =
+                    convert(&own, seal.map(|seal| &seal.0))?;
                 let mut request = core::ChatRequest::scan(&chat)?;
                 // A client is told of places in its own body.
                 for (modality, place) in &mut request.media {
@@ -379,7 +412,7 @@ impl ChatRequest {
                     }
                 }
                 let own = Some((api, own));
-                Ok(Self { body: chat.into(), request, reply, dropped: dropped.into(), own })
+                Ok(Self { body: chat.into(), request, reply, dropped: dropped.into(), own, kept_items })
             });
             converted.map_err(|error| request_error(py, &error))
         })

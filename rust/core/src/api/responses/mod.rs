@@ -12,7 +12,7 @@ use crate::seal::Seal;
 
 use self::tools::ToolNames;
 
-pub use request::convert;
+pub use request::{Head, Keeping, convert, convert_keeping, head};
 pub use writer::ResponsesWriter;
 pub(in crate::api) use writer::error_code;
 

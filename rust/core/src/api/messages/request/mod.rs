@@ -102,5 +102,6 @@ fn read(body: &[u8], options: Options<'_>) -> Result<Converted, Refusal> {
         reply: Reply::Messages(Arc::new(reply)),
         dropped: turns.dropped.into_kinds(),
         media: turns.media,
+        kept_items: None,
     })
 }

@@ -28,9 +28,10 @@ const MEMBERS: [(Own, &[Kind], &[u8]); 14] = [
     (Own::Instructions, &[Kind::String], b"null"),
 ];
 
-/// The members, without a comma before or behind them.
-pub(super) fn echo(top: &Top<'_>) -> Vec<u8> {
-    let mut output = b"\"background\":false,\"store\":false".to_vec();
+/// The members; `keeps` says whether the conversation is kept. Without a comma before or behind them.
+pub(super) fn echo(top: &Top<'_>, keeps: bool) -> Vec<u8> {
+    let mut output = b"\"background\":false,\"store\":".to_vec();
+    output.extend_from_slice(if keeps { b"true" } else { b"false" });
     for field in [Field::Temperature, Field::TopP] {
         let given = top.chat_field(field).map(|member| member.value);
         write(top.body, field.name(), given, b"null", &mut output);

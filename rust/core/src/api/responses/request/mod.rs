@@ -17,6 +17,7 @@ mod choice;
 mod content;
 mod echo;
 mod fields;
+mod going_on;
 mod items;
 mod matching;
 mod messages;
@@ -35,10 +36,13 @@ use crate::request::error::{RequestError, RequestErrorCode};
 use crate::request::scan::Refusal;
 use crate::seal::Seal;
 
+use self::going_on::items_of;
 use self::messages::Messages;
 use self::tools::Tools;
 use self::top::{Own, Top};
 use super::ResponsesReply;
+
+pub use self::going_on::{Head, Keeping, convert_keeping, head};
 
 /// So much a chat body may be longer than the body that it is made of, before its memory has to move.
 const SPARE_BYTES: usize = 4096;
@@ -48,15 +52,16 @@ const SPARE_BYTES: usize = 4096;
 /// # Errors
 /// Where the body breaks a rule of this API; the field's path is the one in `body`.
 pub fn convert(body: &[u8], seal: Option<&Seal>) -> Result<Converted, RequestError> {
-    converted(body, seal).map_err(|refusal| refusal.into_error(body))
+    convert_keeping(body, seal, Keeping::Nothing)
 }
 
-fn converted(body: &[u8], seal: Option<&Seal>) -> Result<Converted, Refusal> {
+fn converted(body: &[u8], seal: Option<&Seal>, keeping: Keeping<'_>) -> Result<Converted, Refusal> {
     let mut chat = Vec::with_capacity(body.len() + body.len() / 8 + SPARE_BYTES);
     chat.push(b'{');
     let mut dropped = Dropped::default();
     let mut top = Top::read(body, &mut chat, &mut dropped)?;
-    top.check()?;
+    top.check(keeping)?;
+    let keeps = keeping.keeps() && top.wants_to_be_kept()?;
     fields::write(&top, &mut chat, &mut dropped)?;
 
     let allowed = choice::allowed(&top)?;
@@ -92,7 +97,7 @@ fn converted(body: &[u8], seal: Option<&Seal>) -> Result<Converted, Refusal> {
         seals_reasoning: fields::seals_reasoning(&top, &mut dropped)?,
         seal: seal.cloned(),
         tools: tools.into_names(),
-        echo: echo::echo(&top),
+        echo: echo::echo(&top, keeps),
     };
     let place = |(modality, offset)| Some((modality, path_at(body, offset)?));
     Ok(Converted {
@@ -100,6 +105,7 @@ fn converted(body: &[u8], seal: Option<&Seal>) -> Result<Converted, Refusal> {
         reply: Reply::Responses(Arc::new(reply)),
         dropped: dropped.into_kinds(),
         media: media.into_iter().filter_map(place).collect(),
+        kept_items: top.own(Own::Input).filter(|_| keeps).map(|input| items_of(body, input)),
     })
 }
 

@@ -7,6 +7,7 @@ use crate::request::ChatRequest;
 use crate::request::error::RequestErrorCode;
 use crate::request::scan::{Field, Refusal};
 
+use super::going_on::Keeping;
 use super::items::{Item, Items};
 
 /// A member that this API has and chat completions lack, or spell in another way.
@@ -229,7 +230,7 @@ impl<'a> Top<'a> {
     }
 
     /// Whether what must be there is there, and nothing that can't be answered.
-    pub(super) fn check(&self) -> Result<(), Refusal> {
+    pub(super) fn check(&self, keeping: Keeping<'_>) -> Result<(), Refusal> {
         let end = self.body.len() - 1;
         if self.chat_field(Field::Model).is_none() {
             return Err(missing(Field::Model.name(), end));
@@ -243,7 +244,9 @@ impl<'a> Top<'a> {
             Some((_, offset)) => return Err(Refusal::wrong_type("must be a string or an array", offset)),
         }
         let refuse = |value: Value, code, rule| Err(super::refuse(code, rule, value.span.start));
-        if let Some(id) = self.text(Own::PreviousResponseId)? {
+        if let Some(id) = self.text(Own::PreviousResponseId)?
+            && !keeping.keeps()
+        {
             return refuse(id, RequestErrorCode::PreviousResponseNotFound, NOT_KEPT);
         }
         if let Some(conversation) = self.own(Own::Conversation) {
@@ -259,6 +262,11 @@ impl<'a> Top<'a> {
         }
         self.boolean(Own::Store)?;
         Ok(())
+    }
+
+    /// Whether `store` is not false: OpenAI's default is true.
+    pub(super) fn wants_to_be_kept(&self) -> Result<bool, Refusal> {
+        Ok(self.boolean(Own::Store)?.and_then(|store| store.as_bool(self.body)) != Some(false))
     }
 
     /// Of the members that chat completions have too, one that is not null.

@@ -2,6 +2,7 @@
 
 mod errors;
 mod fields;
+mod going_on;
 mod items;
 mod tools;
 

@@ -1,0 +1,95 @@
+"""The conversations of `POST /v1/responses` that `previous_response_id` goes on with.
+
+An entry has the items of a conversation, from its first input to the output of one response, as JSON with
+commas between them. It is under that response's id and belongs to the API key that asked: no other key finds
+it. It expires when it has not been used for `[responses] keep_s`.
+"""
+
+import json
+import logging
+import re
+from hashlib import sha256
+from typing import Any, Final
+
+from llmgw.access.key import Key
+from llmgw.config import CacheConfig, ResponsesConfig
+from llmgw.errors import ApiError
+from llmgw.reasoning.redis import RedisStore
+from llmgw.reasoning.store import CacheError, KeptTurn, MemoryStore, Patience, ReasoningStore
+
+logger = logging.getLogger(__name__)
+
+MAX_KEPT_RESPONSE_BYTES: Final = 8 * 1024 * 1024
+"""A longer conversation is not kept."""
+
+_KEPT_STATUS: Final = frozenset({"completed", "incomplete"})
+_EVENT: Final = re.compile(rb"(?:^|\n)data: (\{[^\n]*\})\s*\Z")
+
+
+class Responses:
+    """Keeps the items of conversations, in one store."""
+
+    def __init__(self, store: ReasoningStore) -> None:
+        """`store` is closed with `close`."""
+        self._store = store
+
+    async def items(self, key: Key, response_id: str) -> bytes:
+        """What was kept with a response. Raises ApiError where there is nothing."""
+        try:
+            found = await self._store.get(key.digest, [_name(key, response_id)], Patience())
+        except CacheError as error:
+            logger.error("the cache fails, a conversation can't go on: %s", error)  # noqa: TRY400
+            raise ApiError("overloaded", "Kept responses can't be read right now.") from None
+        if found[0] is None:
+            message = (
+                "`previous_response_id` names a response that is not kept (any more), or was not this key's. "
+                "Send the whole conversation as `input`."
+            )
+            raise ApiError("previous_response_not_found", message, param="previous_response_id")
+        return found[0]
+
+    async def keep(self, key: Key, items: bytes, block: bytes) -> None:
+        """Keep what `block`, the last of a complete answer, ends with. Never raises."""
+        response = _response(block)
+        if response is None or response.get("status") not in _KEPT_STATUS:
+            return
+        output = [json.dumps(item, ensure_ascii=False, separators=(",", ":")) for item in response["output"]]
+        whole = b",".join([part for part in (items, ",".join(output).encode("utf-8", "replace")) if part])
+        if len(whole) > MAX_KEPT_RESPONSE_BYTES:
+            logger.warning("a conversation of %d bytes is too long to be kept", len(whole))
+            return
+        try:
+            kept = KeptTurn(_name(key, response["id"]), (), whole)
+            await self._store.put(key.digest, [kept], Patience())
+        except CacheError as error:
+            logger.error("the cache fails, a response is not kept: %s", error)  # noqa: TRY400
+
+    async def close(self) -> None:
+        """Close the store."""
+        await self._store.close()
+
+
+def _name(key: Key, response_id: str) -> bytes:
+    """What an entry is kept under: 32 bytes, as those of reasoning are, and never the same as one of them."""
+    return sha256(b"response\0" + key.digest + response_id.encode("utf-8", "replace")).digest()
+
+
+def _response(block: bytes) -> dict[str, Any] | None:
+    """The response object of an answer: the whole body, or in the last event."""
+    event = _EVENT.search(block)
+    try:
+        told = json.loads(event[1] if event else block)
+    except ValueError:
+        return None
+    response = told.get("response", told) if isinstance(told, dict) else None
+    return response if isinstance(response, dict) and {"id", "output"} <= response.keys() else None
+
+
+def open_responses(config: ResponsesConfig, cache: CacheConfig) -> Responses | None:
+    """The configured store; None where nothing is kept. It connects at its first use."""
+    if config.keep_s is None:
+        return None
+    if cache.url is None:
+        return Responses(MemoryStore(ttl_s=config.keep_s, max_bytes=config.max_bytes))
+    url = cache.url.get_secret_value()
+    return Responses(RedisStore(url, ttl_s=config.keep_s, max_bytes=config.max_bytes))
