@@ -81,6 +81,49 @@ def image_body(size: int) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode()
 
 
+def responses_body(size: int) -> bytes:
+    """A request of Codex for `POST /v1/responses`, after turns with tools of about `size` bytes."""
+    rng = random.Random(size)
+    turn_bytes = max(400, size // 40)
+    items: list[Json] = [_message("developer", "input_text", "You are a coding agent.")]
+    for number in range(max(1, size // (2 * turn_bytes + 700))):
+        call = f"call_{number}"
+        thought = {"type": "summary_text", "text": _text(rng, turn_bytes // 4)}
+        items += [
+            _message("user", "input_text", _text(rng, turn_bytes // 4)),
+            {"type": "reasoning", "id": f"rs_{number}", "summary": [thought], "encrypted_content": None},
+            _call("function_call", call, "exec_command", arguments=json.dumps({"cmd": _text(rng, 80)})),
+            _call("custom_tool_call", f"{call}b", "apply_patch", input=_text(rng, turn_bytes // 4)),
+            {"type": "function_call_output", "call_id": call, "output": _text(rng, turn_bytes)},
+            {"type": "custom_tool_call_output", "call_id": f"{call}b", "output": "Success."},
+            _message("assistant", "output_text", _text(rng, turn_bytes // 4)),
+        ]
+    command = {"type": "object", "properties": {"cmd": {"type": "string"}}, "required": ["cmd"]}
+    body = {
+        "model": "qwen3.6-plus",
+        "stream": True,
+        "input": items,
+        "tools": [
+            {"type": "function", "name": "exec_command", "strict": False, "parameters": command},
+            {"type": "custom", "name": "apply_patch", "description": _text(rng, 400)},
+        ],
+        "tool_choice": "auto",
+        "parallel_tool_calls": True,
+        "reasoning": {"effort": "high", "summary": "auto"},
+        "store": False,
+        "include": ["reasoning.encrypted_content"],
+    }
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def _message(role: str, kind: str, text: str) -> Json:
+    return {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
+
+
+def _call(kind: str, call_id: str, name: str, **payload: str) -> Json:
+    return {"type": kind, "call_id": call_id, "name": name, "status": "completed", **payload}
+
+
 def _frame(chunk: Json) -> bytes:
     return b"data: " + json.dumps(chunk, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
 
@@ -172,6 +215,11 @@ def bodies() -> dict[str, bytes]:
     }
 
 
+def agents_bodies() -> dict[str, bytes]:
+    """Bodies of other APIs, which are converted."""
+    return {"responses-100k.json": responses_body(100 << 10), "responses-1m.json": responses_body(1 << 20)}
+
+
 def streams() -> dict[str, bytes]:
     """Streams by the name of their file."""
     return {"clean.sse": clean_stream(), "unlike.sse": unlike_stream(), "quirky.sse": quirky_stream()}
@@ -185,7 +233,7 @@ def reads(stream: bytes) -> list[bytes]:
 def main() -> None:
     """Write the corpus."""
     CORPUS_DIR.mkdir(parents=True, exist_ok=True)
-    for name, data in {**bodies(), **streams()}.items():
+    for name, data in {**bodies(), **agents_bodies(), **streams()}.items():
         (CORPUS_DIR / name).write_bytes(data)
 
 

@@ -17,8 +17,8 @@ use llmgw_core::answer::stream::Transformer;
 use llmgw_core::api::Api;
 use llmgw_core::api::messages::{MessagesReply, ShownThinking};
 use llmgw_core::api::reply::Reply;
-use llmgw_core::api::responses::ResponsesReply;
 use llmgw_core::api::responses::tools::ToolNames;
+use llmgw_core::api::responses::{self, ResponsesReply};
 use llmgw_core::dialect::Dialect;
 use llmgw_core::json::edit::joined;
 use llmgw_core::request::refused::Refuses;
@@ -32,6 +32,7 @@ const MIN_ROUNDS: usize = 15;
 const READ_BYTES: usize = 4096;
 
 const BODIES: [&str; 4] = ["chat-1k.json", "chat-100k.json", "chat-1m.json", "image-4m.json"];
+const RESPONSES_BODIES: [&str; 2] = ["responses-100k.json", "responses-1m.json"];
 const STREAMS: [&str; 3] = ["clean.sse", "unlike.sse", "quirky.sse"];
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -59,11 +60,18 @@ fn main() -> Outcome {
         let body = fs::read(corpus.join(case))?;
         figures.push(measure("rewrite", case, &body, |body| rewrite(body, &route))?);
     }
+    for case in RESPONSES_BODIES {
+        let body = fs::read(corpus.join(case))?;
+        figures.push(measure("from responses", case, &body, |body| {
+            black_box(responses::convert(body, None)?);
+            Ok(())
+        })?);
+    }
     for case in STREAMS {
         let stream = fs::read(corpus.join(case))?;
         figures.push(measure("transform", case, &stream, transform)?);
         figures.push(measure("merge", case, &stream, merge)?);
-        for (operation, reply) in [("messages", messages()), ("responses", responses())] {
+        for (operation, reply) in [("messages", messages()), ("responses", to_responses())] {
             figures.push(measure(operation, case, &stream, |stream| convert(stream, &reply))?);
         }
     }
@@ -139,7 +147,7 @@ fn messages() -> Reply {
     }))
 }
 
-fn responses() -> Reply {
+fn to_responses() -> Reply {
     Reply::Responses(Arc::new(ResponsesReply {
         model: "model".into(),
         shows_reasoning: true,

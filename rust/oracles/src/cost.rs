@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use llmgw_core::answer::context::{AnswerContext, AnswerMode, Vectors};
 use llmgw_core::answer::think::ReasoningTags;
-use llmgw_core::api::Api;
 use llmgw_core::api::messages::{self, Options};
+use llmgw_core::api::{Api, responses};
 use llmgw_core::refusal::Refusal;
 use llmgw_core::secret::Secret;
 use llmgw_core::sse::SseLimits;
@@ -30,6 +30,8 @@ const MEMORY_PER_BYTE: usize = 4;
 /// A request is converted in one piece. Calls get longer in chat's words, and in a turn of nothing but calls and results
 /// each is remembered.
 const MEMORY_PER_BYTE_CONVERTED: usize = 8;
+/// What a Responses body with as many items and tools as it may have takes.
+const REQUEST_MEMORY_BYTES: usize = 32 * 1024 * 1024;
 
 /// Counts what a thread holds. Without it as its allocator, a program checks only the time.
 pub struct Counting;
@@ -76,8 +78,19 @@ fn cpu_time(started: Instant) -> Duration {
     nanos.map_or_else(|| started.elapsed(), Duration::from_nanos)
 }
 
+/// What a run may hold beside its input.
+#[derive(Clone, Copy)]
+struct Budget {
+    memory: usize,
+    per_byte: usize,
+}
+
 /// Run it, and panic where it costs more than an input of this length may: so much memory per byte.
 fn within_budget(what: &str, length: usize, per_byte: usize, run: impl FnOnce()) {
+    within(what, length, Budget { memory: MEMORY_BYTES, per_byte }, run);
+}
+
+fn within(what: &str, length: usize, budget: Budget, run: impl FnOnce()) {
     let started = Instant::now();
     let (before, time) = (HELD.get(), cpu_time(started));
     PEAK.set(before);
@@ -86,7 +99,7 @@ fn within_budget(what: &str, length: usize, per_byte: usize, run: impl FnOnce())
     let memory = PEAK.get() - before;
     let allowed = TIME + TIME_PER_BYTE * u32::try_from(length).unwrap();
     assert!(time <= allowed, "{what}: {length} bytes took {time:?}, more than {allowed:?}");
-    let allowed = MEMORY_BYTES + per_byte * length;
+    let allowed = budget.memory + budget.per_byte * length;
     assert!(memory <= allowed, "{what}: {length} bytes took {memory} bytes of memory, more than {allowed}");
 }
 
@@ -152,6 +165,8 @@ pub fn cost(input: &[u8]) {
         drop(messages::convert(&input, Options::default()));
     });
     within_budget("error", input.len(), WHOLE, || drop(Refusal::read(&input)));
+    let conversion = Budget { memory: REQUEST_MEMORY_BYTES, per_byte: MEMORY_PER_BYTE_CONVERTED };
+    within("a Responses body", input.len(), conversion, || drop(responses::convert(&input, None)));
 }
 
 /// As the exchange does it: what comes out is taken after each read.

@@ -25,6 +25,7 @@ mod messages_request;
 pub mod raw;
 mod request;
 pub mod responses_answer;
+mod responses_request;
 mod retrieval;
 pub mod rules;
 mod sse;
@@ -37,6 +38,7 @@ pub use messages_answer::messages_answer;
 pub use messages_request::messages_request;
 pub use request::{request, rewrite};
 pub use responses_answer::responses_answer;
+pub use responses_request::responses_request;
 pub use retrieval::retrieval;
 pub use sse::sse;
 
@@ -44,7 +46,7 @@ pub use sse::sse;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them. The name is that of the fuzz target and of the folder in `tests/corpus/fuzz`.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     ("sse", sse),
     ("request", request),
     ("rewrite", rewrite),
@@ -58,6 +60,7 @@ pub const TARGETS: [Target; 13] = [
     ("responses_answer", responses_answer),
     ("retrieval", retrieval),
     ("messages_request", messages_request),
+    ("responses_request", responses_request),
 ];
 
 /// A linear congruential generator, with Knuth's constants: the same numbers from the same seed.
