@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from anthropic import Anthropic, APIStatusError, BadRequestError, RateLimitError
+from anthropic.types import ThinkingBlock, ToolUseBlock
 
 from tests.live.native.support import MESSAGES, TOOL, Json, events, message, post
 from tests.support.chat import mark as marker
@@ -26,7 +27,8 @@ def test_the_sdk_thinks_and_calls(claude: Anthropic, native: Gateway, model: str
         raw = claude.messages.with_raw_response.create(**asked)
         request_id, answer = raw.headers["x-request-id"], raw.parse()
     thinking, call = answer.content
-    assert (thinking.type, call.type) == ("thinking", "tool_use")
+    assert isinstance(thinking, ThinkingBlock)
+    assert isinstance(call, ToolUseBlock)
     assert thinking.thinking
     assert (call.name, call.input) == ("get_weather", {"city": "Paris"})
     # The provider's own, byte for byte.
@@ -182,7 +184,7 @@ def test_field_34_which_headers_go_on(native: Gateway, simulator: SimulatorProce
 def test_errors_are_in_anthropics_shape(claude: Anthropic) -> None:
     result = {"type": "tool_result", "tool_use_id": "c", "content": "rain"}
     call = {"type": "tool_use", "id": "call_unheard_of_1", "name": "get_weather", "input": {}}
-    said = ["hi", {"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+    said: list[Json | str] = ["hi", {"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
     asked: Any = message("deepseek-v4-pro", *said, tools=[TOOL])
     with pytest.raises(BadRequestError, match="must be passed back") as refused:
         claude.messages.create(**asked)

@@ -169,7 +169,7 @@ def test_a_stop_is_told_in_the_apis_words(own: Gateway, scripted: ScriptedUpstre
 def test_a_strict_ledger_has_the_row_when_the_answer_ends(own: Gateway, scripted: ScriptedUpstream) -> None:
     seen = threading.Event()
     script = scripted.script(EVENT_STREAM_HEAD, http_chunk(START + DELTA), Wait(seen), http_chunk(STOP), END)
-    received = b""
+    received, rows = b"", []
     asked = message("scripted", "hi", stream=True, script=script)
     with stream(own, MESSAGES, asked) as response:
         for piece in response.iter_raw():
