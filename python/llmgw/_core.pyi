@@ -289,6 +289,11 @@ class ChatRequest:
         `get_weather:0`), is known by what it says and by all messages before it, the system's apart. What
         counts is what messages say, not how they are written.
         """
+    def count_tokens(self, route: Route) -> PreparedRequest:
+        """A Messages body whose tokens the route's upstream is to count; the answer is `{"input_tokens": N}`.
+
+        Raises ValueError where the route does not speak `messages`, or the body is of another API.
+        """
     def rewrite(self, route: Route, *, reasoning: Sequence[bytes | None] = ()) -> PreparedRequest:
         """The body for the upstream.
 
@@ -351,7 +356,9 @@ class PreparedRequest:
     def body(self) -> bytes:
         """A copy, for tests: `Upstream.start` sends the parts themselves."""
     @property
-    def api(self) -> Literal["chat", "completions", "embeddings", "rerank", "messages", "responses"]:
+    def api(
+        self,
+    ) -> Literal["chat", "completions", "embeddings", "rerank", "messages", "responses", "count_tokens"]:
         """In which API the upstream is asked."""
     @property
     def mode(self) -> _Mode:

@@ -157,7 +157,7 @@ pub fn cost(input: &[u8]) {
         }
         for api in Api::ALL {
             within_budget(&format!("{api:?}, whole"), input.len(), WHOLE, || {
-                drop(api.clean(&input, &context))
+                drop(api.clean(&input, &context));
             });
         }
     }

@@ -359,6 +359,16 @@ impl ChatRequest {
         media.map(|(modality, place)| (modality.as_str(), place.as_str())).collect()
     }
 
+    fn count_tokens(&self, py: Python<'_>, route: &Route) -> PyResult<PreparedRequest> {
+        guard(|| match self.untouched(py, route, &[])? {
+            Some((Native::Messages, own, rewrite)) => {
+                let rewrite = core::Rewrite { mode: AnswerMode::Plain, ..rewrite };
+                Ok(PreparedRequest::without_reasoning(Api::CountTokens, own, rewrite, route))
+            }
+            _ => Err(value_error("this route does not speak Messages, or the body is of another API")),
+        })
+    }
+
     #[pyo3(signature = (route, *, reasoning=Vec::new()), text_signature = "($self, route, *, reasoning=())")]
     #[allow(clippy::needless_pass_by_value, reason = "PyO3 extracts a sequence only into an owned one")]
     fn rewrite(
@@ -371,13 +381,8 @@ impl ChatRequest {
             let body = &self.body;
             let reasoning: Vec<_> = reasoning.iter().map(Option::as_deref).collect();
             let size = body.len() + reasoning.iter().flatten().map(|text| text.len()).sum::<usize>();
-            if let Some((api, own)) = self.own.as_ref().filter(|(api, _)| route.speaks.contains(api)) {
-                let chat = native::request::InChat { request: &self.request, body, reasoning: &reasoning };
-                let rewrite = without_gil_if_large(py, size + own.len(), || {
-                    native::request::splice(*api, own, &route.core, chat)
-                });
-                let rewrite = rewrite.map_err(|_| runtime_error("a converted body is a JSON object"))?;
-                return Ok(PreparedRequest::with_reasoning(Api::Native(*api), own, rewrite, route));
+            if let Some((api, own, rewrite)) = self.untouched(py, route, &reasoning)? {
+                return Ok(PreparedRequest::with_reasoning(Api::Native(api), own, rewrite, route));
             }
             let rewrite =
                 without_gil_if_large(py, size, || self.request.splice(body, &route.core, &reasoning));
@@ -389,6 +394,25 @@ impl ChatRequest {
 }
 
 impl ChatRequest {
+    /// The client's own body for a route that speaks its API.
+    fn untouched(
+        &self,
+        py: Python<'_>,
+        route: &Route,
+        reasoning: &[Option<&[u8]>],
+    ) -> PyResult<Option<(Native, &Bytes, core::Rewrite)>> {
+        let Some((api, own)) = self.own.as_ref().filter(|(api, _)| route.speaks.contains(api)) else {
+            return Ok(None);
+        };
+        let kept = reasoning.iter().flatten().map(|text| text.len()).sum::<usize>();
+        let chat = native::request::InChat { request: &self.request, body: &self.body, reasoning };
+        let rewrite = without_gil_if_large(py, self.body.len() + own.len() + kept, || {
+            native::request::splice(*api, own, &route.core, chat)
+        });
+        let rewrite = rewrite.map_err(|_| runtime_error("a converted body is a JSON object"))?;
+        Ok(Some((*api, own, rewrite)))
+    }
+
     /// A body of another API.
     fn converted(
         py: Python<'_>,
@@ -512,6 +536,7 @@ impl PreparedRequest {
             Api::Embeddings => "embeddings",
             Api::Rerank => "rerank",
             Api::Native(api) => api.as_str(),
+            Api::CountTokens => "count_tokens",
         }
     }
 

@@ -54,12 +54,17 @@ impl UpstreamConfig {
     pub(crate) fn url(&self, api: Api) -> Result<Option<Uri>, ConfigError> {
         let name = match api {
             Api::Rerank => "rerank_url",
-            Api::Native(Native::Messages) => "messages_url",
+            Api::Native(Native::Messages) | Api::CountTokens => "messages_url",
             Api::Native(Native::Responses) => "responses_url",
             Api::Chat | Api::Completions | Api::Embeddings => "base_url",
         };
-        match self.api_urls.iter().find(|(known, _)| *known == api) {
-            Some((_, elsewhere)) => url(name, elsewhere, "").map(Some),
+        // Tokens are counted where the messages are asked for.
+        let (at, path) = match api {
+            Api::CountTokens => (Api::Native(Native::Messages), "/count_tokens"),
+            _ => (api, ""),
+        };
+        match self.api_urls.iter().find(|(known, _)| *known == at) {
+            Some((_, elsewhere)) => url(name, elsewhere, path).map(Some),
             None => api.path().map(|path| url("base_url", &self.base_url, path)).transpose(),
         }
     }

@@ -8,7 +8,6 @@ use http::header::{self, HeaderName};
 use http::{HeaderValue, Uri};
 use llmgw_core::answer::context::{AnswerContext, AnswerMode};
 use llmgw_core::api::Api;
-use llmgw_core::api::native::Native;
 use llmgw_core::secret::Secret;
 
 use crate::config::{self, ConfigError, UpstreamConfig};
@@ -57,7 +56,7 @@ impl Endpoint {
             };
             clients.push((url.clone(), Arc::clone(&client)));
             let mut headers = headers.clone();
-            if let (Api::Native(Native::Messages), Some(api_key)) = (api, &config.api_key) {
+            if let Some(api_key) = config.api_key.as_ref().filter(|_| api.is_anthropics()) {
                 headers.push((X_API_KEY, config::secret_value(api_key)?));
             }
             ways.push(Way { api, client, head: RequestHead::post(&url, &headers) });

@@ -17,7 +17,6 @@ use llmgw_core::answer::error::StreamError;
 use llmgw_core::answer::form::{Form, as_events, is_whole};
 use llmgw_core::answer::stream::StreamState;
 use llmgw_core::api::Api;
-use llmgw_core::api::native::Native;
 use llmgw_core::refusal::Refusal;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
@@ -112,8 +111,7 @@ impl<'task> Pump<'task> {
         let accept = if mode == AnswerMode::Plain { JSON } else { EVENT_STREAM };
         let mut headers = passed;
         headers.push((header::ACCEPT, HeaderValue::from_static(accept)));
-        if api == Api::Native(Native::Messages) && headers.iter().all(|(name, _)| *name != ANTHROPIC_VERSION)
-        {
+        if api.is_anthropics() && headers.iter().all(|(name, _)| *name != ANTHROPIC_VERSION) {
             headers.push((ANTHROPIC_VERSION, HeaderValue::from_static(DEFAULT_ANTHROPIC_VERSION)));
         }
         if let Ok(request_id) = HeaderValue::from_str(&context.request_id) {

@@ -184,7 +184,11 @@ def test_field_34_which_headers_go_on(native: Gateway, simulator: SimulatorProce
 def test_errors_are_in_anthropics_shape(claude: Anthropic) -> None:
     result = {"type": "tool_result", "tool_use_id": "c", "content": "rain"}
     call = {"type": "tool_use", "id": "call_unheard_of_1", "name": "get_weather", "input": {}}
-    said: list[Json | str] = ["hi", {"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+    said: list[Json | str] = [
+        "hi",
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result]},
+    ]
     asked: Any = message("deepseek-v4-pro", *said, tools=[TOOL])
     with pytest.raises(BadRequestError, match="must be passed back") as refused:
         claude.messages.create(**asked)

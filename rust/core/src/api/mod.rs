@@ -48,17 +48,20 @@ pub enum Api {
     Rerank,
     /// Another one, of client and upstream alike.
     Native(Native),
+    /// How many tokens a Messages body has. Never streamed, never merged.
+    CountTokens,
 }
 
 impl Api {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
         Self::Rerank,
         Self::Native(Native::Messages),
         Self::Native(Native::Responses),
+        Self::CountTokens,
     ];
 
     /// Where an upstream has it, under its base URL. None: an upstream has a URL of its own for it, if it has it.
@@ -69,7 +72,7 @@ impl Api {
             Self::Completions => Some("/completions"),
             Self::Embeddings => Some("/embeddings"),
             Self::Rerank => Some("/rerank"),
-            Self::Native(_) => None,
+            Self::Native(_) | Self::CountTokens => None,
         }
     }
 
@@ -77,6 +80,12 @@ impl Api {
     #[must_use]
     pub const fn has_pings(self, reply: &Reply) -> bool {
         matches!(self, Self::Native(Native::Messages)) || reply.has_pings()
+    }
+
+    /// Whether it is one of Anthropic's, which have headers of their own.
+    #[must_use]
+    pub const fn is_anthropics(self) -> bool {
+        matches!(self, Self::Native(Native::Messages) | Self::CountTokens)
     }
 
     /// What the upstream's events go through.
@@ -95,7 +104,7 @@ impl Api {
             (Self::Completions, AnswerMode::Stream { include_usage }) => {
                 Machine::Completions(Box::new(Transformer::with_rules(context, include_usage, limits)))
             }
-            (Self::Embeddings | Self::Rerank, _) | (_, AnswerMode::Plain) => {
+            (Self::Embeddings | Self::Rerank | Self::CountTokens, _) | (_, AnswerMode::Plain) => {
                 Machine::Whole(Summary::default(), None)
             }
             (Self::Native(api), AnswerMode::Stream { .. }) => {
@@ -137,6 +146,7 @@ impl Api {
             Self::Embeddings => embeddings::clean(body, context),
             Self::Rerank => rerank::clean(body, context),
             Self::Native(api) => native::clean(api, body, context),
+            Self::CountTokens => native::count::clean(body, context),
         }
     }
 }

@@ -114,7 +114,8 @@ impl Upstream {
         if !client.speaks(request.api) {
             return Err(value_error("this upstream has no URL for requests of this API"));
         }
-        let headers = if let Api::Native(_) = request.api { passed_on(&headers) } else { Vec::new() };
+        let is_native = matches!(request.api, Api::Native(_) | Api::CountTokens);
+        let headers = if is_native { passed_on(&headers) } else { Vec::new() };
         guard(|| {
             let bridge = Bridge::of_running_loop(py)?;
             let created_s = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());

@@ -32,6 +32,12 @@ fn of(api: Api, mode: AnswerMode) -> ExchangeRequest {
 async fn each_has_its_url_and_its_headers() {
     let rows = [
         (MESSAGES, "POST /anthropic/v1/messages HTTP/1.1", Some(API_KEY), Some("2023-06-01")),
+        (
+            Api::CountTokens,
+            "POST /anthropic/v1/messages/count_tokens HTTP/1.1",
+            Some(API_KEY),
+            Some("2023-06-01"),
+        ),
         (RESPONSES, "POST /v1/responses HTTP/1.1", None, None),
         (Api::Chat, "POST /v1/chat/completions HTTP/1.1", None, None),
     ];

@@ -4,6 +4,7 @@
 //! read are spliced ([`request`]). An answer goes out as it comes, whole events only, and is read on the side
 //! ([`relay::Relay`], [`clean`]) for what the ledger wants to know, for errors, and for the reasoning of later turns.
 
+pub mod count;
 mod events;
 mod failure;
 mod frames;

@@ -358,3 +358,19 @@ fn json_where_events_were_wanted_is_its_error() {
     assert_eq!(machine.feed(Some(&events), &mut Vec::new()), StreamState::Failed);
     assert_eq!(machine.error().unwrap().status, Some(503));
 }
+
+#[test]
+fn counts_of_tokens() {
+    let whole = |body: &str| Api::CountTokens.whole(body.as_bytes(), &context(), LIMITS);
+    let counted = whole(r#"{"input_tokens": 12, "x": 1}"#).unwrap();
+    assert_eq!(counted.summary.usage.unwrap().prompt_tokens, Some(12));
+    assert_eq!(counted.body, None);
+    for (body, kind) in [
+        (r#"{"type":"error","error":{"type":"not_found_error","message":"x"}}"#, StreamErrorKind::ErrorEvent),
+        (r#"{"input_tokens":"12"}"#, StreamErrorKind::InvalidEvent),
+        ("[]", StreamErrorKind::InvalidEvent),
+        ("<html>", StreamErrorKind::InvalidEvent),
+    ] {
+        assert_eq!(whole(body).unwrap_err().kind, kind, "{body}");
+    }
+}
