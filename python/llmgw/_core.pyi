@@ -251,6 +251,9 @@ class ChatRequest:
     def dropped(self) -> list[str]:
         """What a conversion left out, each kind once, such as `tools.web_search`."""
     @property
+    def input_tokens(self) -> int | None:
+        """About how many tokens it has, where it came as a Messages body; rather too many than too few."""
+    @property
     def model(self) -> str: ...
     @property
     def stream(self) -> bool: ...

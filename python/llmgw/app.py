@@ -21,6 +21,7 @@ from llmgw.config import Config, find_config, load_config
 from llmgw.endpoints import models
 from llmgw.endpoints.chat import CHAT, CHAT_COMPLETIONS
 from llmgw.endpoints.completions import COMPLETIONS, TEXT
+from llmgw.endpoints.count_tokens import COUNT_TOKENS_PATH, count_tokens
 from llmgw.endpoints.embeddings import EMBEDDINGS, EMBEDDINGS_PATH
 from llmgw.endpoints.messages import MESSAGES, MESSAGES_PATH
 from llmgw.endpoints.operations import OPERATIONS
@@ -171,6 +172,10 @@ class App:
                 responder=responder,
             )
             await request.run()
+            return
+        if path == COUNT_TOKENS_PATH:
+            _allow(scope, "POST")
+            await count_tokens(gateway, key, scope=scope, fields=fields, receive=receive, responder=responder)
             return
         body = models.look_up(gateway, path, key, query=scope["query_string"], fields=fields)
         _allow(scope, *_READ)

@@ -11,13 +11,11 @@ another one is asked after it failed. What an endpoint brings along is in `body`
 """
 
 import errno
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from llmgw._core import UpstreamError
 from llmgw.asgi.client import ClientWatch
-from llmgw.asgi.encoding import content_coding, decoded
 from llmgw.asgi.request import Fields
 from llmgw.asgi.responder import JSON, Responder
 from llmgw.asgi.sdk import needs_bare_comments
@@ -28,6 +26,7 @@ from llmgw.pipeline.account import Account
 from llmgw.pipeline.attempts import Answer, Attempts, Terms
 from llmgw.pipeline.body import Body, Endpoint, Plan
 from llmgw.pipeline.offload import LARGE_BYTES, off_loop
+from llmgw.pipeline.upload import uploaded
 from llmgw.routing.verdict import upstream_error
 
 if TYPE_CHECKING:
@@ -148,21 +147,12 @@ class Request:
 
     async def _body(self, ticket: "Ticket") -> Body:
         """The request's body after its scan."""
-        pieces = await self._pieces(ticket)
-        ticket.arrived()
+        limit_bytes = self._gateway.config.server.max_body_bytes
+        pieces = await uploaded(self._client, self._fields, ticket, limit_bytes=limit_bytes)
         self._is_large = sum(map(len, pieces)) >= LARGE_BYTES
         if not self._is_large:
             return self._endpoint.read(pieces, self._gateway, self._key)
         return await off_loop(partial(self._endpoint.read, pieces, self._gateway, self._key))
-
-    async def _pieces(self, ticket: "Ticket") -> Sequence[bytes]:
-        """The request's body, as the client meant it."""
-        limit_bytes = self._gateway.config.server.max_body_bytes
-        coding = content_coding(self._fields)
-        pieces = await self._client.read_body(limit_bytes=limit_bytes, hold=ticket.hold)
-        if coding is None:
-            return pieces
-        return await decoded(pieces, coding, limit_bytes=limit_bytes, hold=ticket.hold)
 
     async def _send(self, answer: Answer) -> None:
         responder, exchange, block = self._responder, answer.exchange, answer.first_block

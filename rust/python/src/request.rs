@@ -257,6 +257,7 @@ impl ChatRequest {
     #[staticmethod]
     #[pyo3(signature = (body, *, seal=None, keep_cache_control_of=Vec::new()),
            text_signature = "(body, *, seal=None, keep_cache_control_of=())")]
+    #[allow(clippy::needless_pass_by_value, reason = "PyO3 extracts a sequence only into an owned one")]
     fn from_messages(
         py: Python<'_>,
         body: Body<'_>,
@@ -307,6 +308,14 @@ impl ChatRequest {
     #[getter]
     fn dropped(&self) -> Vec<&str> {
         self.dropped.iter().map(String::as_str).collect()
+    }
+
+    #[getter]
+    fn input_tokens(&self) -> Option<u64> {
+        match &self.reply {
+            Reply::Messages(reply) => Some(reply.input_tokens),
+            Reply::AsAsked | Reply::Responses(_) => None,
+        }
     }
 
     #[getter]

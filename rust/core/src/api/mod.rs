@@ -17,6 +17,7 @@ pub mod native;
 pub mod reply;
 pub mod rerank;
 pub mod responses;
+mod tokens;
 mod words;
 
 use crate::answer::completion::{self, Cleaned};

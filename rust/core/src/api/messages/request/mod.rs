@@ -28,6 +28,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::api::reply::{Converted, Reply};
+use crate::api::tokens;
 use crate::json::{self, JsonError, JsonErrorKind, Kind, Scanner};
 use crate::request::error::RequestError;
 use crate::request::scan::Refusal;
@@ -92,7 +93,7 @@ fn read(body: &[u8], options: Options<'_>) -> Result<Converted, Refusal> {
     let written = fields.write(body, &mut turns, span.end - 1)?;
     let reply = MessagesReply {
         model: written.model,
-        input_tokens: 0,
+        input_tokens: tokens::estimate(&turns.output),
         thinking: written.thinking,
         seal: options.seal.cloned(),
         stop_sequences: written.stop_sequences,

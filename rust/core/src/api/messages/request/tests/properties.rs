@@ -61,7 +61,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_taken_or_refused(bytes: Vec<u8>, text in r#"\PC{0,80}"#) {
+    fn any_bytes_are_taken_or_refused(bytes: Vec<u8>, text in r"\PC{0,80}") {
         llmgw_oracles::messages_request(&bytes);
         llmgw_oracles::messages_request(text.as_bytes());
         llmgw_oracles::messages_request(format!(r#"{{"model":"m","messages":[{{"role":"user","content":{text}}}]}}"#).as_bytes());

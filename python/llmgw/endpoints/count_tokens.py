@@ -1,0 +1,62 @@
+"""`POST /v1/messages/count_tokens`: about how many tokens a Messages body has.
+
+The gateway estimates it: no upstream is asked, so it costs nothing and is no row of the ledger. Key, model
+and body are checked as for `POST /v1/messages`, and the body counts towards the same limits while it is held.
+"""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from llmgw._core import ChatRequest
+from llmgw.access.key import Key
+from llmgw.asgi.client import ClientWatch
+from llmgw.asgi.request import Fields
+from llmgw.asgi.responder import JSON, Responder
+from llmgw.asgi.types import Receive, Scope
+from llmgw.errors import ClientGone
+from llmgw.gateway import Gateway
+from llmgw.pipeline.body import scan
+from llmgw.pipeline.offload import LARGE_BYTES, off_loop
+from llmgw.pipeline.upload import uploaded
+
+COUNT_TOKENS_PATH: Final = "/v1/messages/count_tokens"
+
+
+async def count_tokens(
+    gateway: Gateway, key: Key, *, scope: Scope, fields: Fields, receive: Receive, responder: Responder
+) -> None:
+    """Answer with `{"input_tokens": N}`. Raises ApiError."""
+    ticket = gateway.admission.ticket(key.id, (scope.get("client") or ("",))[0])
+    server = gateway.config.server
+    client = ClientWatch(
+        gateway.clients,
+        scope,
+        receive,
+        responder,
+        fields=fields,
+        body_timeout_s=server.body_timeout_s,
+        on_loss=_nothing,
+        on_slow_body=ticket.arriving,
+    )
+    client.begin()
+    try:
+        with ticket:
+            pieces = await uploaded(client, fields, ticket, limit_bytes=server.max_body_bytes)
+            is_large = sum(map(len, pieces)) >= LARGE_BYTES
+            request = await off_loop(partial(_read, pieces)) if is_large else _read(pieces)
+        gateway.router.resolve(request.model, key).check_kind("chat")
+        await responder.whole(200, [JSON], json.dumps({"input_tokens": request.input_tokens}).encode())
+    except ClientGone:
+        client.gone = True
+    finally:
+        client.end()
+
+
+def _read(pieces: Sequence[bytes]) -> ChatRequest:
+    return scan(ChatRequest.from_messages, pieces)
+
+
+def _nothing() -> None:
+    """There is nothing to break off if the client leaves."""
