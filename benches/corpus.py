@@ -65,6 +65,56 @@ def chat_body(size: int) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode()
 
 
+def messages_body(size: int) -> bytes:
+    """What a coding agent sends through Messages: tools, turns with thinking, calls and results."""
+    rng = random.Random(size)
+    piece = max(200, size // 160)
+    messages: list[Json] = []
+    for number in range(size // (4 * piece + 600)):
+        call = {"file_path": f"/repo/src/{number}.py", "old_string": _text(rng, piece), "replace_all": False}
+        messages += [
+            {"role": "user", "content": [{"type": "text", "text": _text(rng, piece)}]},
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "thinking", "thinking": _text(rng, piece), "signature": "EqQBCkYIBxgCKkBb"},
+                    {"type": "tool_use", "id": f"toolu_{number}", "name": "Edit", "input": call},
+                ],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {"type": "tool_result", "tool_use_id": f"toolu_{number}", "content": _text(rng, piece)}
+                ],
+            },
+        ]
+    schema = {"type": "object", "properties": {"file_path": {"type": "string"}}, "required": ["file_path"]}
+    messages[-1]["content"][-1]["cache_control"] = {"type": "ephemeral"}
+    body = {
+        "model": "qwen3.6-plus",
+        "max_tokens": 32_000,
+        "messages": messages,
+        "system": [{"type": "text", "text": _text(rng, 2_000), "cache_control": {"type": "ephemeral"}}],
+        "tools": [{"name": "Edit", "description": _text(rng, 400), "input_schema": schema}],
+        "thinking": {"type": "adaptive", "display": "omitted"},
+        "stream": True,
+    }
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def messages_image_body(size: int) -> bytes:
+    """A result of a tool with one image of about `size` bytes."""
+    data = base64.b64encode(random.Random(size).randbytes(size * 3 // 4)).decode()
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}
+    call = {"type": "tool_use", "id": "toolu_1", "name": "Read", "input": {"file_path": "/repo/a.png"}}
+    messages = [
+        {"role": "user", "content": "What does it show?"},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": [image]}]},
+    ]
+    return json.dumps({"model": "qwen3.6-plus", "max_tokens": 100, "messages": messages}).encode()
+
+
 def image_body(size: int) -> bytes:
     """A streamed request with one image as a data URI of about `size` bytes."""
     uri = "data:image/png;base64," + base64.b64encode(random.Random(size).randbytes(size * 3 // 4)).decode()
@@ -217,7 +267,13 @@ def bodies() -> dict[str, bytes]:
 
 def agents_bodies() -> dict[str, bytes]:
     """Bodies of other APIs, which are converted."""
-    return {"responses-100k.json": responses_body(100 << 10), "responses-1m.json": responses_body(1 << 20)}
+    return {
+        "messages-100k.json": messages_body(100 << 10),
+        "messages-1m.json": messages_body(1 << 20),
+        "messages-4m.json": messages_image_body(4 << 20),
+        "responses-100k.json": responses_body(100 << 10),
+        "responses-1m.json": responses_body(1 << 20),
+    }
 
 
 def streams() -> dict[str, bytes]:

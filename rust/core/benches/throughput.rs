@@ -15,7 +15,7 @@ use llmgw_core::answer::context::{AnswerContext, AnswerMode, Vectors};
 use llmgw_core::answer::merge::Merger;
 use llmgw_core::answer::stream::Transformer;
 use llmgw_core::api::Api;
-use llmgw_core::api::messages::{MessagesReply, ShownThinking};
+use llmgw_core::api::messages::{self, MessagesReply, Options, ShownThinking};
 use llmgw_core::api::reply::Reply;
 use llmgw_core::api::responses::tools::ToolNames;
 use llmgw_core::api::responses::{self, ResponsesReply};
@@ -32,6 +32,7 @@ const MIN_ROUNDS: usize = 15;
 const READ_BYTES: usize = 4096;
 
 const BODIES: [&str; 4] = ["chat-1k.json", "chat-100k.json", "chat-1m.json", "image-4m.json"];
+const MESSAGES_BODIES: [&str; 3] = ["messages-100k.json", "messages-1m.json", "messages-4m.json"];
 const RESPONSES_BODIES: [&str; 2] = ["responses-100k.json", "responses-1m.json"];
 const STREAMS: [&str; 3] = ["clean.sse", "unlike.sse", "quirky.sse"];
 
@@ -59,6 +60,13 @@ fn main() -> Outcome {
     for case in BODIES {
         let body = fs::read(corpus.join(case))?;
         figures.push(measure("rewrite", case, &body, |body| rewrite(body, &route))?);
+    }
+    for case in MESSAGES_BODIES {
+        let body = fs::read(corpus.join(case))?;
+        figures.push(measure("from messages", case, &body, |body| {
+            black_box(messages::convert(body, Options::default())?);
+            Ok(())
+        })?);
     }
     for case in RESPONSES_BODIES {
         let body = fs::read(corpus.join(case))?;
