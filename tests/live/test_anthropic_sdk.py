@@ -79,7 +79,41 @@ def test_field_09_thinking_is_shown_with_our_signature(
     assert SECRET_WORDS in thinking.thinking
     assert thinking.signature.startswith(OURS)
     assert text.type == "text"
-    assert SECRET_WORDS not in text.text, "failure 4: thinking is no text"
+
+
+@each_family
+@pytest.mark.parametrize("thinking", [None, SHOWN, OMITTED], ids=["hidden", "shown", "omitted"])
+@each_way
+def test_field_04_thinking_is_no_text(
+    anthropic_client: Anthropic, model: str, thinking: object, *, stream: bool
+) -> None:
+    asked = {} if thinking is None else {"thinking": thinking}
+    text = text_of(create(anthropic_client, model=model, stream=stream, **asked))
+    assert SECRET_WORDS not in text
+    assert "<think>" not in text
+    assert f"llmgw's simulator speaking as {model}" in text
+
+
+@pytest.mark.parametrize("signature", ["EqQBCkYIBxgCKkBb", ""], ids=["foreign", "empty"])
+def test_field_10_thinking_that_comes_back_is_no_text(
+    anthropic_client: Anthropic, simulator: SimulatorProcess, signature: str
+) -> None:
+    marked = mark()
+    thinking = {"type": "thinking", "thinking": "I thought so.", "signature": signature}
+    redacted = {"type": "redacted_thinking", "data": "EmwKAhgB"}
+    said = {"type": "text", "text": "Hello."}
+    history = [{"role": "assistant", "content": [thinking, redacted, said]}]
+    question = {"role": "user", "content": "And now?"}
+    metadata = {"user_id": marked}
+    create(
+        anthropic_client,
+        model="glm-5",
+        stream=False,
+        messages=[*HELLO, *history, question],
+        metadata=metadata,
+    )
+    [_, answer, _] = sent(simulator, marked)
+    assert answer == {"role": "assistant", "content": "Hello.", "reasoning_content": "I thought so."}
 
 
 @each_family
@@ -208,7 +242,6 @@ def test_field_01_two_rounds_of_tools_keep_their_reasoning(
     for city in ("Paris", "Tokyo"):
         text = conversation.ask(f"{conversation.mark}: how is the weather in {city}?", rounds=2)
         assert f"18 degrees, says get_weather of {city}" in text
-        assert SECRET_WORDS not in text, "failure 10: thinking that comes back is no text"
     messages = sent(simulator, conversation.mark)
     assert thought(messages) == [True] * 5
     assert OURS not in json.dumps(messages), "failure 13: no provider gets our signatures"

@@ -167,6 +167,27 @@ def test_at_the_deadline_the_rest_gets_an_error(
     assert rows == [(200, "draining"), (503, "draining"), (503, "draining")]
 
 
+def test_at_the_deadline_a_stream_of_messages_gets_its_own_error(
+    start: Start, scripted: ScriptedUpstream
+) -> None:
+    gateway = start("drain_timeout_s = 1")
+    asked = streamed("scripted", script=scripted.script(*partial_event_stream(BEGIN), Hold()), max_tokens=9)
+    with gateway.stream(asked, path="/v1/messages") as answer:
+        received = b""
+        for piece in answer.iter_raw():
+            if not received:
+                gateway.process.terminate()
+            received += piece
+    *_, last, end = received.split(b"\n\n")
+    assert last.startswith(b"event: error\n")
+    assert b'"type":"overloaded_error"' in last
+    assert end == b""
+    assert b"event: message_stop" not in received
+    assert stop_by(gateway) == 0
+    [row] = gateway.ledger_rows()
+    assert (row["api"], row["status"], row["error_kind"]) == ("messages", 200, "draining")
+
+
 def test_a_client_that_reads_nothing_does_not_cost_the_ledger(
     start: Start, scripted: ScriptedUpstream
 ) -> None:
