@@ -65,7 +65,7 @@ class KeptBody:
         items = request.kept_items
         if items is None:
             return plan
-        return plan._replace(keep_answer=partial(responses.keep, key, items))
+        return plan._replace(keep_answer=partial(responses.keep, key, items, off_loop=off_loop))
 
 
 def error_frame(error: ApiError, request_id: str, instead_of: bytes) -> bytes:

@@ -8,6 +8,7 @@ it. It expires when it has not been used for `[responses] keep_s`.
 import json
 import logging
 import re
+from functools import partial
 from hashlib import sha256
 from typing import Any, Final
 
@@ -16,12 +17,15 @@ from llmgw.config import CacheConfig, ResponsesConfig
 from llmgw.errors import ApiError
 from llmgw.reasoning.redis import RedisStore
 from llmgw.reasoning.store import CacheError, KeptTurn, MemoryStore, Patience, ReasoningStore
+from llmgw.reasoning.turns import OffLoop
 
 logger = logging.getLogger(__name__)
 
 MAX_KEPT_RESPONSE_BYTES: Final = 8 * 1024 * 1024
 """A longer conversation is not kept."""
 
+_LARGE_BYTES: Final = 262_144
+"""Reading a longer block would keep the event loop."""
 _KEPT_STATUS: Final = frozenset({"completed", "incomplete"})
 _EVENT: Final = re.compile(rb"(?:^|\n)data: (\{[^\n]*\})\s*\Z")
 
@@ -48,18 +52,21 @@ class Responses:
             raise ApiError("previous_response_not_found", message, param="previous_response_id")
         return found[0]
 
-    async def keep(self, key: Key, items: bytes, block: bytes) -> None:
-        """Keep what `block`, the last of a complete answer, ends with. Never raises."""
-        response = _response(block)
-        if response is None or response.get("status") not in _KEPT_STATUS:
+    async def keep(self, key: Key, items: bytes, block: bytes, *, off_loop: OffLoop | None = None) -> None:
+        """Keep a conversation: its items, and the output at the end of an answer's last block. Never raises.
+
+        `off_loop`: for an answer that takes long to read.
+        """
+        read = partial(_whole, items, block)
+        whole = read() if off_loop is None or len(block) < _LARGE_BYTES else await off_loop(read)
+        if whole is None:
             return
-        output = [json.dumps(item, ensure_ascii=False, separators=(",", ":")) for item in response["output"]]
-        whole = b",".join([part for part in (items, ",".join(output).encode("utf-8", "replace")) if part])
-        if len(whole) > MAX_KEPT_RESPONSE_BYTES:
-            logger.warning("a conversation of %d bytes is too long to be kept", len(whole))
+        response_id, conversation = whole
+        if len(conversation) > MAX_KEPT_RESPONSE_BYTES:
+            logger.warning("a conversation of %d bytes is too long to be kept", len(conversation))
             return
         try:
-            kept = KeptTurn(_name(key, response["id"]), (), whole)
+            kept = KeptTurn(_name(key, response_id), (), conversation)
             await self._store.put(key.digest, [kept], Patience())
         except CacheError as error:
             logger.error("the cache fails, a response is not kept: %s", error)  # noqa: TRY400
@@ -72,6 +79,16 @@ class Responses:
 def _name(key: Key, response_id: str) -> bytes:
     """What an entry is kept under: 32 bytes, as those of reasoning are, and never the same as one of them."""
     return sha256(b"response\0" + key.digest + response_id.encode("utf-8", "replace")).digest()
+
+
+def _whole(items: bytes, block: bytes) -> tuple[str, bytes] | None:
+    """The id of the response that a block ends with, and the conversation with it; None if it failed."""
+    response = _response(block)
+    if response is None or response.get("status") not in _KEPT_STATUS:
+        return None
+    output = [json.dumps(item, ensure_ascii=False, separators=(",", ":")) for item in response["output"]]
+    parts = (items, ",".join(output).encode("utf-8", "replace"))
+    return str(response["id"]), b",".join(part for part in parts if part)
 
 
 def _response(block: bytes) -> dict[str, Any] | None:

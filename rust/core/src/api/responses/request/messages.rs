@@ -150,10 +150,15 @@ impl<'a, 'o> Messages<'a, 'o> {
         let start = self.output.len();
         let mut follows_a_message = false;
         for item in turn {
-            let Item::Message { content, .. } = *item else {
-                // Of an answer that thought between its sentences: they were one text.
-                follows_a_message = false;
-                continue;
+            let content = match *item {
+                Item::Message { content, .. } => content,
+                // It has no call, and is as if it were not there.
+                Item::Output { .. } => continue,
+                Item::Call(_) | Item::Reasoning { .. } => {
+                    // Of an answer that thought between its sentences: they were one text.
+                    follows_a_message = false;
+                    continue;
+                }
             };
             let before = self.output.len();
             if follows_a_message {

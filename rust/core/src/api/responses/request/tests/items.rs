@@ -81,9 +81,9 @@ fn messages() {
         (
             "two answers are one message, an empty one is none",
             r#"[{"role":"assistant","content":""},{"role":"user","content":"a"},{"role":"assistant","content":"b"},
-                {"role":"assistant","content":"c"}]"#,
+                {"type":"custom_tool_call_output"},{"role":"assistant","content":"c"}]"#,
             r#"[{"role":"user","content":"a"},{"role":"assistant","content":"b\nc"}]"#,
-            &[],
+            &["input.custom_tool_call_output"],
         ),
         (
             "what is not known",
@@ -322,4 +322,43 @@ fn what_is_not_text_is_placed_in_the_clients_body() {
     ));
     let media = [(Modality::File, "input[0].content[1]"), (Modality::Image, "input[2].output[0]")];
     assert_eq!(converted(&body).media, media.map(|(modality, place)| (modality, place.to_owned())));
+}
+
+#[test]
+fn field_38_each_call_has_one_output_right_behind() {
+    let call =
+        |id: &str| format!(r#"{{"type":"function_call","call_id":"{id}","name":"f","arguments":"{{}}"}}"#);
+    let output = |id: &str| format!(r#"{{"type":"function_call_output","call_id":"{id}","output":"{id}"}}"#);
+    let user = r#"{"role":"user","content":"x"}"#.to_owned();
+    // Every order of two calls, one output of them, one of nobody, and a user.
+    let items = [call("a"), call("b"), output("b"), output("c"), user];
+    let mut orders = vec![vec![]];
+    for _ in 0..items.len() {
+        orders = orders
+            .into_iter()
+            .flat_map(|order| {
+                (0..items.len())
+                    .filter(|at| !order.contains(at))
+                    .map(|at| [&order[..], &[at]].concat())
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+    }
+    assert_eq!(orders.len(), 120);
+    for order in orders {
+        let input = order.iter().map(|&at| items[at].as_str()).collect::<Vec<_>>().join(",");
+        let messages = chat(&with_input(&format!("[{input}]")))["messages"].clone();
+        let mut waiting = Vec::new();
+        for message in messages.as_array().unwrap() {
+            if message["role"] == "tool" {
+                assert_eq!(message["tool_call_id"], waiting.remove(0), "{messages}");
+                continue;
+            }
+            assert!(waiting.is_empty(), "{messages}");
+            waiting.extend(
+                message["tool_calls"].as_array().into_iter().flatten().map(|call| call["id"].clone()),
+            );
+        }
+        assert!(waiting.is_empty(), "{messages}");
+    }
 }

@@ -246,3 +246,23 @@ fn choices() {
         assert_eq!(chat.get("parallel_tool_calls").is_some(), !names.is_empty(), "{choice}");
     }
 }
+
+#[test]
+fn field_29_no_type_but_function_reaches_an_upstream() {
+    let (functions, _) = functions(
+        r#"[{"type":"custom","name":"c"},{"type":"local_shell"},{"type":"namespace","name":"n","tools":[{"type":"custom","name":"c"}]},
+            {"type":"responses_custom_tool","name":"x"}]"#,
+    );
+    let kinds: Vec<_> = functions.as_array().unwrap().iter().map(|tool| &tool["type"]).collect();
+    assert_eq!(kinds, ["function"; 3]);
+}
+
+#[test]
+fn field_33_web_search_is_left_out_and_named() {
+    let body =
+        with_members(r#""tools":[{"type":"web_search"},{"type":"web_search_preview"}],"tool_choice":"auto""#);
+    let converted = converted(&body);
+    let chat: Json = serde_json::from_slice(&converted.chat).unwrap();
+    assert!(chat.get("tools").is_none() && chat.get("tool_choice").is_none(), "{chat}");
+    assert_eq!(converted.dropped, ["tools.web_search", "tools.web_search_preview"]);
+}
