@@ -125,6 +125,18 @@ def test_the_sdk_s_own_accumulator(openai_client: OpenAI, model: str) -> None:
     assert len({call.call_id for call in calls}) == len(calls)
 
 
+@pytest.mark.parametrize("model", ["always-streams", "never-streams", "scripted-merged"])
+def test_however_the_upstream_is_asked(openai_client: OpenAI, scripted: ScriptedUpstream, model: str) -> None:
+    """An upstream may be asked for a stream where the client wants none, and the other way round."""
+    script = scripted.script(EVENT_STREAM_HEAD, FIRST, REST)
+    asked: dict[str, Any] = {"model": model, "input": "Hello", "user": script, "extra_body": {"seed": 1}}
+    asked["reasoning"] = {"effort": "none"}
+    plain = openai_client.responses.create(**asked)
+    last = streamed(openai_client, **asked)[-1]
+    assert (plain.status, last.type) == ("completed", "response.completed")
+    assert plain.output_text == last.response.output_text != ""
+
+
 def test_async(async_openai_client: AsyncOpenAI) -> None:
     async def run() -> tuple[str, str, str]:
         asked: dict[str, Any] = {"model": "glm-5", "input": "Hello", "extra_body": {"seed": 1}}

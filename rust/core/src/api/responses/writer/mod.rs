@@ -224,7 +224,7 @@ impl Answer {
 
     /// Returns its place.
     fn add(&mut self, item: Item) -> usize {
-        self.kept_bytes += item.opening_bytes();
+        self.kept_bytes += item.bytes();
         self.items.push(item);
         self.last = self.items.len() - 1;
         self.last
@@ -232,13 +232,15 @@ impl Answer {
 
     fn close(&mut self, place: usize, status: ItemStatus, output: &mut Vec<u8>) {
         let Some(slot) = self.items.get_mut(place) else { return };
-        let events = &mut self.events;
+        let (events, before) = (&mut self.events, slot.bytes());
         let json = match std::mem::replace(slot, Item::Done(Vec::new())) {
             Item::Message(message) => message.close(status, events, output),
             Item::Reasoning(reasoning) => reasoning.close(events, output),
             Item::Call(call) => call.close(status, events, output),
             Item::Done(json) => json,
         };
+        // A seal is as long as what it holds, and a third more.
+        self.kept_bytes += json.len().saturating_sub(before);
         *slot = Item::Done(json);
     }
 
@@ -276,8 +278,8 @@ fn whole(items: &[Item]) -> impl Iterator<Item = &[u8]> {
 }
 
 impl Item {
-    /// What an item costs that says nothing yet.
-    fn opening_bytes(&self) -> usize {
+    /// What is written of it so far.
+    fn bytes(&self) -> usize {
         match self {
             Self::Message(message) => message.draft().bytes(),
             Self::Reasoning(reasoning) => reasoning.draft().bytes(),

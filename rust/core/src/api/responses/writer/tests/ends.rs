@@ -152,6 +152,22 @@ fn a_whole_answer_is_the_response_of_the_last_event() {
 }
 
 #[test]
+fn seals_count_too() {
+    let thought = chunk(&format!("\"reasoning_content\":\"{}\"", "x".repeat(1_000_000)));
+    let reply = ResponsesReply { seals_reasoning: true, ..reply() };
+    let mut machine = machine(reply, STREAM);
+    let mut output = Vec::new();
+    for number in 1..=8 {
+        // A text ends the reasoning, so that it is sealed.
+        let more = thought.clone() + &chunk(r#""content":"a""#);
+        let state = machine.feed(Some(more.as_bytes()), &mut output);
+        // As a summary and sealed, a million bytes are 2.3 million.
+        let expected = if number == 8 { StreamState::Failed } else { StreamState::Open };
+        assert_eq!(state, expected, "{number}");
+    }
+}
+
+#[test]
 fn an_answer_beyond_the_cap_is_an_error() {
     let long = "x".repeat(1 << 20);
     for (name, delta) in [
