@@ -1,7 +1,8 @@
 """`POST /v1/messages/count_tokens`: about how many tokens a Messages body has.
 
-The gateway estimates it: no upstream is asked, so it costs nothing and is no row of the ledger. Key, model
-and body are checked as for `POST /v1/messages`, and the body counts towards the same limits while it is held.
+The gateway estimates it, unless the model's target speaks Messages itself and counts: then that is the
+answer. Neither costs anything, and neither is a row of the ledger. Key, model and body are checked as for
+`POST /v1/messages`, and the body counts towards the same limits while it is held.
 """
 
 import json
@@ -15,9 +16,11 @@ from llmgw.asgi.client import ClientWatch
 from llmgw.asgi.request import Fields
 from llmgw.asgi.responder import JSON, Responder
 from llmgw.asgi.types import Receive, Scope
+from llmgw.endpoints.messages import MESSAGES
 from llmgw.errors import ClientGone
 from llmgw.gateway import Gateway
 from llmgw.pipeline.body import scan
+from llmgw.pipeline.counting import counted_at
 from llmgw.pipeline.offload import LARGE_BYTES, off_loop
 from llmgw.pipeline.upload import uploaded
 
@@ -46,8 +49,16 @@ async def count_tokens(
             pieces = await uploaded(client, fields, ticket, limit_bytes=server.max_body_bytes)
             is_large = sum(map(len, pieces)) >= LARGE_BYTES
             request = await off_loop(partial(_read, pieces)) if is_large else _read(pieces)
-        gateway.router.resolve(request.model, key).check_kind("chat")
-        await responder.whole(200, [JSON], json.dumps({"input_tokens": request.input_tokens}).encode())
+            model = gateway.router.resolve(request.model, key)
+            model.check_kind("chat")
+            tokens = await counted_at(
+                model.targets.first(),
+                request,
+                request_id=responder.request_id,
+                headers=MESSAGES.headers_of(fields),
+            )
+        counted = {"input_tokens": request.input_tokens if tokens is None else tokens}
+        await responder.whole(200, [JSON], json.dumps(counted).encode())
     except ClientGone:
         client.gone = True
     finally:

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from llmgw._core import CoreError, Exchange, PreparedRequest, RequestError, Route
 from llmgw.access.key import Key
+from llmgw.asgi.request import Fields
 from llmgw.config import ModelKind
 from llmgw.errors import ApiError, render_frame
 from llmgw.gateway import Gateway
@@ -71,6 +72,10 @@ class Endpoint:
     """The kind of model that it is for."""
     passed_headers: tuple[bytes, ...] = ()
     """Which of the client's headers an upstream of the same API gets. `asgi.request` must read them."""
+
+    def headers_of(self, fields: Fields) -> list[tuple[bytes, bytes]]:
+        """Those headers of a request."""
+        return [(name, value) for name in self.passed_headers for value in fields.get(name, ())]
 
 
 def scan(scanner: Callable[[Sequence[bytes]], Scanned], pieces: Sequence[bytes]) -> Scanned:

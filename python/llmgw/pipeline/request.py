@@ -136,14 +136,11 @@ class Request:
             model,
             plan,
             ticket=ticket,
-            terms=Terms(self._request_id, needs_bare_comments(self._fields), self._passed_headers()),
+            terms=Terms(
+                self._request_id, needs_bare_comments(self._fields), self._endpoint.headers_of(self._fields)
+            ),
             is_large=self._is_large,
         )
-
-    def _passed_headers(self) -> list[tuple[bytes, bytes]]:
-        """What of the client's headers an upstream of the same API gets."""
-        names = self._endpoint.passed_headers
-        return [(name, value) for name in names for value in self._fields.get(name, ())]
 
     async def _body(self, ticket: "Ticket") -> Body:
         """The request's body after its scan."""

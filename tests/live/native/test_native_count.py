@@ -11,8 +11,9 @@ from llmgw.config import parse_text
 from llmgw.pipeline.counting import counted_at
 from llmgw.routing.router import Router
 from llmgw.simulator import tokens
-from tests.live.native.support import config, message
+from tests.live.native.support import MESSAGES, config, message, post
 from tests.support.chat import mark as marker
+from tests.support.gateway import Gateway
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
 
@@ -43,6 +44,28 @@ def test_who_counts_and_who_does_not(router: Router, simulator: SimulatorProcess
     # DeepSeek has the Messages and no count; the other two are not asked in Messages.
     for model in ("deepseek-v4-pro", "converted", "qwen3.6-plus"):
         assert count(router, model, "hi") is None
+
+
+def test_the_endpoint_takes_the_count_and_else_its_estimate(
+    native: Gateway, simulator: SimulatorProcess
+) -> None:
+    for model, path in [
+        ("minimax-m3", "/minimax/anthropic/v1/messages/count_tokens"),
+        ("deepseek-v4-pro", None),
+    ]:
+        mark = marker()
+        versions = {"anthropic-version": "2023-06-01", "anthropic-beta": "token-counting-2024-11-01"}
+        body = {"model": model, "messages": [{"role": "user", "content": mark}]}
+        answer = post(native, f"{MESSAGES}/count_tokens?beta=true", body, **versions)
+        assert answer.status_code == 200
+        counted = answer.json()["input_tokens"]
+        truth = tokens.TOKENS_PER_MESSAGE + tokens.count(mark)
+        assert counted == truth if path else counted > 0
+        # The simulator does not record what it has no path for.
+        received = simulator.requests(mark)
+        assert [request.path for request in received] == ([path] if path else [])
+        if path:
+            assert versions.items() <= received[0].headers.items()
 
 
 def test_a_body_to_be_counted_is_the_clients_own() -> None:
