@@ -14,6 +14,7 @@ from tests.agents.agents import Agent, agents
 from tests.agents.judge import CELLS
 from tests.agents.session import PROVIDERS
 from tests.agents.setups import Setup, Site
+from tests.agents.shape import SAME
 from tests.support.processes import ROOT
 
 BEGIN: Final = "<!-- made by make agent-table: {name} -->\n"
@@ -155,7 +156,7 @@ def _cell(agent: Agent, cell: str, results: dict[str, str]) -> str:
 def _requests(agent: Agent, kept: JsonObject) -> tuple[str, str, str]:
     """Of the task that reads, edits and runs: members of the body, and the tools that were offered."""
     exchanges = kept.get("tasks", {}).get("work", {}).get("exchanges", [])
-    body = sorted({name for each in exchanges for name in each["body"]} - {"model"})
+    body = sorted({name for each in exchanges if each["body"] != SAME for name in each["body"]} - {"model"})
     tools: list[str] = next((each["tools"] for each in exchanges if each.get("tools")), [])
     return agent.name, ", ".join(f"`{name}`" for name in body), str(len(tools))
 

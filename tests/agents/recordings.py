@@ -31,7 +31,7 @@ def recording(agent: Agent, runs: Sequence[Run]) -> JsonObject:
         if run.job.provider == QUICK[run.job.task.name][0]:
             pairs = zip(run.exchanges, (None, *run.exchanges), strict=False)
             told = [shape.exchange(passed, earlier) for passed, earlier in pairs]
-            tasks[run.job.task.name] = {"provider": run.job.provider, "exchanges": told}
+            tasks[run.job.task.name] = {"provider": run.job.provider, "exchanges": shape.shortened(told)}
     return {
         "agent": agent.name,
         "package": agent.package,

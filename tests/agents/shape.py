@@ -15,15 +15,10 @@ _SPOKEN: Final = frozenset(
 """Members whose values are words of an API."""
 _CONVERSATION: Final = ("messages", "input")
 _QUIET: Final = ("ping", ": keep-alive")
+_STEADY: Final = ("headers", "body", "system", "tools")
+SAME: Final = "as before"
 MAX_WORD_CHARS: Final = 60
-HEADERS: Final = (
-    "anthropic-beta",
-    "anthropic-version",
-    "user-agent",
-    "accept",
-    "content-encoding",
-    "originator",
-)
+HEADERS: Final = ("anthropic-beta", "anthropic-version", "accept", "content-encoding", "originator")
 """Those whose values are kept; of the others only the name."""
 _SECRET: Final = ("authorization", "x-api-key")
 _OF_THE_RUN: Final = ("host", "connection", "content-length", "accept-encoding", "user-agent")
@@ -57,6 +52,8 @@ def exchange(passed: Exchange, earlier: Exchange | None) -> JsonObject:
             same = _common(before, now)
             told[name] = ([f"the first {same} as before"] if same else []) + now[same:]
     told["status"] = passed.status
+    if dropped := _header(passed, "x-llmgw-dropped"):
+        told["dropped"] = dropped
     told["answer"] = events(passed)
     return told
 
@@ -83,14 +80,14 @@ def tools(offered: Sequence[JsonObject]) -> list[str]:
     told = []
     for tool in offered:
         name = tool.get("function", tool).get("name", "")
-        inner = f" {tools(tool['tools'])}" if "tools" in tool else ""
+        inner = f": {', '.join(each['name'] for each in tool['tools'])}" if "tools" in tool else ""
         told.append(f"{tool.get('type', 'tool')} {name}".strip() + inner)
     return told
 
 
 def events(passed: Exchange) -> list[str]:
     """The kinds of a stream's events in order, runs of one kind counted; or the kind of a whole answer."""
-    media = next((value for name, value in passed.answer_headers if name.lower() == "content-type"), "")
+    media = _header(passed, "content-type")
     if not media.startswith("text/event-stream"):
         return [f"{media.split(';')[0] or 'nothing'} ({len(passed.answer)})"]
     kinds = [
@@ -98,6 +95,11 @@ def events(passed: Exchange) -> list[str]:
     ]
     runs = ((kind, sum(1 for _ in run)) for kind, run in groupby(kinds))
     return [kind if number == 1 else f"{kind} × {number}" for kind, number in runs]
+
+
+def _header(passed: Exchange, wanted: str) -> str:
+    """Of the answer; empty if there is none."""
+    return next((value for name, value in passed.answer_headers if name.lower() == wanted), "")
 
 
 def _kinds(block: str) -> Iterator[str]:
@@ -134,14 +136,25 @@ def _chat_kinds(data: JsonObject) -> Iterator[str]:
     yield " + ".join(kinds) or "nothing"
 
 
+def shortened(told: Sequence[JsonObject]) -> list[JsonObject]:
+    """The same exchanges; what is as in the one before is not told again."""
+    pairs = zip(told, ({}, *told), strict=False)
+    return [
+        {name: SAME if name in _STEADY and each == earlier.get(name) else each for name, each in now.items()}
+        for now, earlier in pairs
+    ]
+
+
 def summary(told: Sequence[JsonObject]) -> dict[str, list[str]]:
     """What of a session is the same in each run: which words occur in it, without numbers and order."""
-    found: dict[str, set[str]] = {name: set() for name in ("request", "headers", "body", "tools", "answer")}
+    found: dict[str, set[str]] = {
+        name: set() for name in ("request", "headers", "body", "tools", "dropped", "answer")
+    }
     for each in told:
         found["request"].add(f"{each['request']} {each['status']}")
-        found["headers"] |= set(each["headers"])
-        found["body"] |= set(each["body"])
-        found["tools"] |= set(each.get("tools", ()))
+        for name in ("headers", "body", "tools"):
+            found[name] |= set() if each.get(name) == SAME else set(each.get(name, ()))
+        found["dropped"] |= {each["dropped"]} if "dropped" in each else set()
         found["answer"] |= {kind.split(" × ")[0] for kind in each["answer"]} - set(_QUIET)
         for name in _CONVERSATION:
             found["body"] |= {f"{name}: {_words(m)}" for m in each.get(name, ()) if isinstance(m, dict)}
