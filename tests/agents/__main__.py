@@ -31,11 +31,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="each task before one or two providers only")
     parser.add_argument("--only", metavar="TEXT", default="", help="only sessions whose name contains this")
     parser.add_argument(
-        "--write", action="store_true", help="write recordings and docs (needs every session)"
+        "--write", action="store_true", help="write recordings and docs; what was not run stays"
     )
     options = parser.parse_args()
-    if options.write and (options.quick or options.only):
-        parser.error("what is written is of all sessions")
     begun_s = time.monotonic()
     install_agents()
     installed_s = time.monotonic()
@@ -69,7 +67,7 @@ def _keep(runs: Sequence[Run], *, write: bool) -> bool:
             continue
         told = recordings.recording(agent, its)
         if write:
-            recordings.write(agent, told)
+            recordings.write(agent, recordings.with_the_rest(told, recordings.read(agent)))
             continue
         for difference in recordings.differences(recordings.read(agent), told):
             stale = True
@@ -101,10 +99,14 @@ def config(url: str) -> str:
     parts = [f'[server]\nheartbeat_s = {HEARTBEAT_S}\n[store]\nurl = "sqlite:///gateway.db"']
     for name, model in PROVIDERS.items():
         sees = ', "image"' if name in session.SEEING else ""
-        parts += [
-            f'[upstreams.{name}]\nbase_url = "{url}/{name}/v1"\napi_key = "none"',
-            f'[[models]]\nid = "{model}"\nupstream = "{name}"\ninput_modalities = ["text"{sees}]',
-        ]
+        native = session.NATIVE.get(name)
+        family = native.family if native else name
+        parts.append(f'[upstreams.{name}]\nbase_url = "{url}/{family}/v1"\napi_key = "none"')
+        if native:
+            parts[-1] += f'\n{native.api}_url = "{url}/{family}/{native.path}"'
+        parts.append(f'[[models]]\nid = "{model}"\nupstream = "{name}"\ninput_modalities = ["text"{sees}]')
+        if native:
+            parts[-1] += f'\nupstream_model = "{native.model}"'
     return "\n".join(parts) + "\n"
 
 

@@ -18,8 +18,9 @@ CELLS_OF: Final = {
     "image": ("image",),
     "broken": ("broken",),
 }
-WANTS_REASONING: Final = ("deepseek", "kimi")
-"""Providers that refuse a conversation whose reasoning does not come back."""
+WANTS_REASONING: Final = ("deepseek", "kimi", "deepseek-messages")
+"""Providers that refuse a conversation whose reasoning does not come back. So does DeepSeek's Responses, but
+there it is no part of a message."""
 SHOWN_CHARS: Final = 700
 
 

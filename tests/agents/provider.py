@@ -16,6 +16,7 @@ from typing import Final
 
 from llmgw.simulator.answer import Answer, ToolCall
 from llmgw.simulator.model import JsonObject, RefusalError
+from llmgw.simulator.native.api import NativeRequest
 from llmgw.simulator.providers import PROVIDERS
 from llmgw.simulator.request import ChatRequest
 from llmgw.simulator.wire import DONE, frame
@@ -62,7 +63,7 @@ class _Broken(Exception):  # noqa: N818 - nothing is wrong
 
 
 class AgentProviders(Loopback):
-    """All providers on a free port, `/NAME/v1/chat/completions`; the sessions by the names in prompts."""
+    """All providers on a free port, by their names and paths; the sessions by the names in prompts."""
 
     def __init__(self) -> None:
         """Serves at once."""
@@ -84,25 +85,35 @@ class AgentProviders(Loopback):
         super().__init__(Answering)
 
     def _answer(self, handler: Handler, body: bytes) -> None:
-        name = handler.path.removeprefix("/").split("/")[0]
+        name, _, path = handler.path.removeprefix("/").partition("/")
         provider = PROVIDERS[name]
+        native = next((api for api in provider.native if path in api.paths), None)
         at = None
         try:
-            request = ChatRequest.parse(body, delay_ms=0)
+            if native is not None:
+                parsed = native.parse(body, delay_ms=0)
+                request: ChatRequest = replace(parsed, messages=rules.joined(parsed.messages))
+            else:
+                request = ChatRequest.parse(body, delay_ms=0)
             at = progress(request)
             rules.check(request.messages)
-            turn = provider.answer(request)
+            if native is not None and isinstance(request, NativeRequest):
+                turn = provider.answer_natively(native, request)
+            else:
+                turn = provider.answer(request)
         except RefusalError as refusal:
             session = self.sessions.get(at.session) if at is not None else None
             (self.strangers if session is None else session.faults).append(f"refused: {refusal.message}")
-            _whole(handler, refusal.status, provider.error(refusal, secrets.token_hex(16)))
+            error = (native or provider).error(refusal, secrets.token_hex(16))
+            _whole(handler, refusal.status, error)
             return
         answer, broken = self._said(request, at, turn.answers[0], thinking=turn.thinking)
         turn = replace(turn, answers=(answer,))
         if not request.stream:
-            _whole(handler, 200, provider.completion(turn))
+            _whole(handler, 200, native.whole(turn) if native is not None else provider.completion(turn))
             return
-        events = [*map(frame, provider.chunks(turn)), DONE]
+        events = [*(native.events(turn) if native is not None else map(frame, provider.chunks(turn)))]
+        events += [] if native is not None else [DONE]
         _stream(handler, events[:-LEFT_OUT] if broken else events, broken=broken)
 
     def _said(

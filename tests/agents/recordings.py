@@ -8,7 +8,7 @@ from typing import Final
 from llmgw.simulator.model import JsonObject
 from tests.agents import compact, shape
 from tests.agents.agents import Agent
-from tests.agents.judge import judge
+from tests.agents.judge import CELLS, judge
 from tests.agents.session import QUICK, Run
 
 FOLDER: Final = Path(__file__).with_name("recordings")
@@ -53,6 +53,18 @@ def write(agent: Agent, told: JsonObject) -> None:
     """Keep it."""
     FOLDER.mkdir(exist_ok=True)
     _file(agent).write_text(compact.dumps(told) + "\n", "utf-8")
+
+
+def with_the_rest(told: JsonObject, kept: JsonObject) -> JsonObject:
+    """Also what an earlier run of the same version has, and this one has not run."""
+    if kept.get("version") != told["version"]:
+        return told
+    results = {
+        cell: {**kept["results"].get(cell, {}), **told["results"].get(cell, {})}
+        for cell in CELLS
+        if cell in {*kept["results"], *told["results"]}
+    }
+    return {**told, "results": results, "tasks": {**kept["tasks"], **told["tasks"]}}
 
 
 def differences(kept: JsonObject, told: JsonObject) -> Iterator[str]:

@@ -28,5 +28,18 @@ def check(messages: list[JsonObject]) -> None:
         raise _refusal(f"the last calls have no results: {open_calls}")
 
 
+def joined(messages: list[JsonObject]) -> list[JsonObject]:
+    """The same conversation with the calls of one answer in one message: in Responses each is an item."""
+    told: list[JsonObject] = []
+    for message in messages:
+        before = told[-1] if told else {}
+        if message.get("tool_calls") and before.get("role") == "assistant":
+            calls = [*(before.get("tool_calls") or ()), *message["tool_calls"]]
+            told[-1] = {**before, "tool_calls": calls}
+        else:
+            told.append(message)
+    return told
+
+
 def _refusal(message: str) -> RefusalError:
     return RefusalError(Refusal.INVALID_REQUEST, message)

@@ -17,20 +17,44 @@ from tests.clients.clients import NODE_BIN
 from tests.support.gateway import Gateway
 
 TURN_TIMEOUT_S: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Native:
+    """A provider's own Messages or Responses: the API, the provider, its model, and the path there."""
+
+    api: str
+    family: str
+    model: str
+    path: str
+
+
 PROVIDERS: Final = {
     "deepseek": "deepseek-v4-pro",
     "kimi": "kimi-k2.6",
     "qwen": "qwen3.6-plus",
     "glm": "glm-5",
     "minimax": "minimax-m3",
+    "deepseek-messages": "deepseek-v4-flash",
+    "minimax-messages": "minimax-own",
+    "deepseek-responses": "deepseek-own",
+    "qwen-responses": "qwen-own",
 }
-"""And the model that is asked there: all of them think unless they are told not to."""
-SEEING: Final = ("qwen", "kimi", "minimax")
-SWITCHED: Final = ("qwen", "deepseek", "glm")
-"""Whose thinking a boolean can switch; of the others only the models' own object, in a chat completion."""
+"""And the model that is asked for there: all of them think unless they are told not to."""
+NATIVE: Final = {
+    "deepseek-messages": Native("messages", "deepseek", "deepseek-v4-flash", "anthropic/v1/messages"),
+    "minimax-messages": Native("messages", "minimax", "minimax-m3", "anthropic/v1/messages"),
+    "deepseek-responses": Native("responses", "deepseek", "deepseek-v4-pro", "v1/responses"),
+    "qwen-responses": Native("responses", "qwen", "qwen3.6-plus", "compatible-mode/v1/responses"),
+}
+"""Those of them that are asked in the agent's own API."""
+SEEING: Final = ("qwen", "kimi", "minimax", "qwen-responses")
+"""The simulated Messages of MiniMax reads no pictures in results of tools."""
+SWITCHED: Final = ("qwen", "deepseek", "glm", *NATIVE)
+"""Whose thinking a boolean can switch, or the agent's own API."""
 QUICK: Final = {
-    "work": ("deepseek",),
-    "thinking": ("kimi", "deepseek"),
+    "work": ("deepseek", "deepseek-messages", "qwen-responses"),
+    "thinking": ("kimi", "deepseek", "deepseek-messages", "deepseek-responses"),
     "off": ("qwen",),
     "parallel": ("glm",),
     "image": ("qwen",),
@@ -83,12 +107,14 @@ def jobs(agents: Sequence[Agent], *, quick: bool) -> list[Job]:
         for agent in agents
         for task in TASKS
         for provider in (QUICK[task.name] if quick else PROVIDERS)
-        if task.name not in agent.cannot and _can(provider, task)
+        if task.name not in agent.cannot and _can(agent, provider, task)
         if not quick or task.name in agent.quick
     ]
 
 
-def _can(provider: str, task: Task) -> bool:
+def _can(agent: Agent, provider: str, task: Task) -> bool:
+    if provider in NATIVE and NATIVE[provider].api != agent.api:
+        return False
     return (not task.picture or provider in SEEING) and (task.thinking or provider in SWITCHED)
 
 

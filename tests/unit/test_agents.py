@@ -8,9 +8,10 @@ import pytest
 
 from llmgw.simulator.model import RefusalError
 from llmgw.simulator.request import ChatRequest
-from tests.agents import recordings, rules, shape
-from tests.agents.agents import agents
+from tests.agents import page, recordings, rules, shape
+from tests.agents.agents import Agent, agents
 from tests.agents.judge import CELLS, CELLS_OF, judge
+from tests.agents.page import CHINESE, ENGLISH, Words
 from tests.agents.provider import Asked, Session
 from tests.agents.script import (
     BROKEN,
@@ -225,6 +226,16 @@ def test_the_rules_of_real_providers(messages: Any, said: str) -> None:  # noqa:
         rules.check(list(messages))
 
 
+def test_calls_of_one_answer_are_joined() -> None:
+    other = {**CALLED, "tool_calls": [{**CALL, "id": "c2"}]}
+    assert rules.joined([USER, CALLED, other, RESULT, CALLED]) == [
+        USER,
+        {**CALLED, "tool_calls": [CALL, {**CALL, "id": "c2"}]},
+        RESULT,
+        CALLED,
+    ]
+
+
 def test_a_call_that_an_agent_does_not_offer_is_the_scripts_fault() -> None:
     offered = {"bash": {"parameters": {"properties": {"command": {}, "cwd": {}}, "required": ["command"]}}}
     assert fault(("bash", {"command": "ls"}), offered) is None
@@ -269,3 +280,20 @@ def test_a_run_that_is_not_as_recorded_is_found() -> None:
     kept["tasks"]["work"]["exchanges"][0]["headers"]["x-new"] = "text (1)"
     assert len(list(recordings.differences(kept, told))) == 3
     assert list(recordings.differences({}, told)) != []
+
+
+@pytest.mark.parametrize("agent", agents(), ids=lambda agent: agent.name)
+def test_the_recordings_are_of_the_locked_versions_and_passed(agent: Agent) -> None:
+    kept = recordings.read(agent)
+    assert (kept["package"], kept["version"], kept["api"]) == (agent.package, agent.version, agent.api)
+    wanted = {(cell, job.provider) for job in jobs([agent], quick=False) for cell in CELLS_OF[job.task.name]}
+    results = {
+        (cell, name): result for cell, each in kept["results"].items() for name, result in each.items()
+    }
+    assert results == dict.fromkeys(wanted, recordings.PASS)
+    assert set(kept["tasks"]) == set(TASK_NAMES) - set(agent.cannot)
+
+
+@pytest.mark.parametrize("words", [ENGLISH, CHINESE], ids=["en", "zh"])
+def test_the_pages_say_what_the_test_uses_and_what_came_out(words: Words) -> None:
+    assert words.page.read_text("utf-8") == page.made(words)
