@@ -34,6 +34,8 @@ class Agent:
     """The tasks of the quick form."""
     cannot: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Tasks that it has no place for, and why, in English and in Chinese."""
+    not_with: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Providers that it does not understand, and why."""
 
     @property
     def slug(self) -> str:
@@ -94,6 +96,12 @@ def agents() -> Sequence[Agent]:
             (str(MODULES / f"opencode-{_SYSTEM}" / "bin" / "opencode"),),
             setups.opencode,
             tools.opencode,
+            cannot={
+                "broken": (
+                    "it asks again, with an empty message of the first attempt, which some refuse",
+                    "会重试，但会带上第一次留下的空消息，有的服务商会拒绝",
+                )
+            },
         ),
         Agent(
             "pi",
@@ -147,6 +155,7 @@ def agents() -> Sequence[Agent]:
                     "会重试，但丢掉重试得到的工具调用",
                 ),
             },
+            {"minimax": ("it passes over its tool calls", "不理会它的工具调用")},
         ),
         Agent(
             "Kimi Code",

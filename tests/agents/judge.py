@@ -6,7 +6,7 @@ from typing import Final
 from llmgw.simulator.request import text_of
 from tests.agents.provider import Asked
 from tests.agents.script import mark_of
-from tests.agents.session import Run
+from tests.agents.session import NATIVE, Run
 
 CELLS: Final = ("read", "edit", "command", "thinking", "resumed", "off", "parallel", "image", "broken")
 """The columns of the table."""
@@ -52,13 +52,16 @@ def _refused(run: Run) -> Iterator[str]:
 def _results(run: Run) -> Iterator[str]:
     """Each result of a tool came back to the provider, in the order of the calls.
 
-    Others may be between them: opencode also gives a result to a call that broke off.
+    Others may be between them: opencode also gives a result to a call that broke off. In the agent's own API
+    the order is the agent's: Claude Code tells first what was done first.
     """
     for number, wanted in enumerate(run.job.task.results):
         last = _last(run, number)
         results = [] if last is None else _results_since_mark(last)
         left = iter(results)
         for text in wanted:
+            if run.job.provider in NATIVE:
+                left = iter(results)
             if not any(text in result for result in left):
                 yield f"turn {number}: no result has {text!r} in its place: {results}"
 

@@ -141,6 +141,9 @@ def _reasons(words: Words) -> Iterator[str]:
         for cell, why in agent.cannot.items():
             what = f"{agent.name}{words.comma}{words.columns[CELLS.index(cell)]}"
             yield f"- {what}{words.stop}{words.gap}{why[words.place]}\n"
+        for provider, why in agent.not_with.items():
+            what = f"{agent.name}{words.comma}`{provider}`"
+            yield f"- {what}{words.stop}{words.gap}{why[words.place]}\n"
 
 
 def _cell(agent: Agent, cell: str, results: dict[str, str]) -> str:

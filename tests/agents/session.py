@@ -113,6 +113,8 @@ def jobs(agents: Sequence[Agent], *, quick: bool) -> list[Job]:
 
 
 def _can(agent: Agent, provider: str, task: Task) -> bool:
+    if provider in agent.not_with:
+        return False
     if provider in NATIVE and NATIVE[provider].api != agent.api:
         return False
     return (not task.picture or provider in SEEING) and (task.thinking or provider in SWITCHED)
