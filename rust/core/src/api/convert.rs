@@ -33,6 +33,8 @@ pub struct Converter {
     output: Output,
     /// Chat frames on their way to the writer.
     frames: Vec<u8>,
+    /// Of a whole answer: how much was fed, for its end writes it all out.
+    fed_bytes: usize,
     /// What the writer could not take.
     error: Option<StreamError>,
     state: StreamState,
@@ -45,13 +47,16 @@ impl Converter {
         let writer = Writer::new(context, output)?;
         let transformer = Transformer::new(context.clone(), false, limits);
         let (frames, error, state) = (Vec::new(), None, StreamState::Open);
-        Some(Self { transformer, writer, output, frames, error, state })
+        Some(Self { transformer, writer, output, frames, fed_bytes: 0, error, state })
     }
 
     /// Take in what was read, at `None` the end; append what it completes.
     pub fn feed(&mut self, input: Option<&[u8]>, output: &mut Vec<u8>) -> StreamState {
         if self.state != StreamState::Open {
             return self.state;
+        }
+        if self.output == Output::Whole {
+            self.fed_bytes += input.map_or(0, <[u8]>::len);
         }
         self.state = match input {
             Some(input) => self.transformer.feed(input, &mut self.frames),
@@ -101,7 +106,7 @@ impl Converter {
     /// How many bytes of what was fed before the next piece may set to work.
     #[must_use]
     pub const fn backlog_bytes(&self) -> usize {
-        self.transformer.carried_bytes()
+        self.transformer.carried_bytes() + self.fed_bytes
     }
 
     /// The account so far.

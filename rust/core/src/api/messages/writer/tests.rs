@@ -442,6 +442,18 @@ fn an_error_says_what_the_upstream_said_and_for_which_request() {
 }
 
 #[test]
+fn the_end_of_a_whole_answer_is_as_much_work_as_the_answer() {
+    let stream = stream_of(&[r#"{"content":"a"}"#], "");
+    for (output, expected) in [(Output::Stream, 0), (Output::Whole, 2 * stream.len())] {
+        let mut converter = converter(SHOWN, None, output);
+        for _ in 0..2 {
+            converter.feed(Some(stream.as_bytes()), &mut Vec::new());
+        }
+        assert_eq!(converter.backlog_bytes(), expected, "{output:?}");
+    }
+}
+
+#[test]
 fn what_waits_has_a_cap() {
     let long = "x".repeat(MAX_WAITING_BYTES / 4);
     let text = json!({ "content": long }).to_string();
