@@ -59,6 +59,11 @@ def test_the_response_has_failed() -> None:
     }
 
 
+def test_a_number_in_a_tool_s_schema_is_not_the_event_s() -> None:
+    tools = [{"parameters": {"properties": {"sequence_number": 5}}}]
+    assert event_of(error_frame(LATER, "req_1", completed(tools=tools)))["sequence_number"] == 18
+
+
 @pytest.mark.parametrize(
     ("block", "number"),
     [
@@ -68,6 +73,8 @@ def test_the_response_has_failed() -> None:
         (DELTA + b"event: x\ndata: {\n\n", 17),
         (DELTA + b"event: x\ndata: [1]\n\n", 17),
         (DELTA + completed(output=["x" * 300_000]), 17),
+        (b": keep-alive\n\n" + DELTA, 17),
+        (completed(output=["x" * 300_000]).replace(b'": ', b'":'), 18),
     ],
 )
 def test_where_the_end_says_nothing_of_the_response_it_is_an_error(block: bytes, number: int) -> None:

@@ -71,11 +71,11 @@ class KeptBody:
 def error_frame(error: ApiError, request_id: str, instead_of: bytes) -> bytes:
     """A response that has failed, where the last block would have completed it (see `Endpoint`)."""
     del request_id
-    found = _SEQUENCE_NUMBER.search(instead_of)
-    number = int(found[1]) if found else 0
-    response = _last_response(instead_of)
+    frames = [frame for frame in instead_of.split(b"\n\n") if not frame.startswith(b":")]
+    number = _sequence_number(frames[0])
+    response = _event(instead_of.rstrip(b"\n").rpartition(b"\n\n")[2]).get("response")
     event: dict[str, Any]
-    if response is None:
+    if not isinstance(response, dict):
         event = {"type": "error", "code": _CODE, "message": error.message, "param": None}
     else:
         failed = {"code": _CODE, "message": error.message}
@@ -93,22 +93,31 @@ def error_frame(error: ApiError, request_id: str, instead_of: bytes) -> bytes:
 
 _CODE: Final = "server_error"
 """Of the codes that OpenAI has for a failed response: Codex asks again after it."""
-_SEQUENCE_NUMBER: Final = re.compile(rb'"sequence_number":\s*(\d{1,18})')
 _READ_BYTES: Final = 262_144
-"""A longer end is not read: it would keep the event loop."""
+"""A longer event is not read: it would keep the event loop."""
+_TAIL_BYTES: Final = 64
+_AT_THE_END: Final = re.compile(rb'"sequence_number":(\d{1,18})\}$')
 
 
-def _last_response(block: bytes) -> dict[str, Any] | None:
-    """What the event at the end of a block says of the whole response; None where it says nothing of it."""
-    _, _, data = block.rstrip(b"\n").rpartition(b"\ndata: ")
+def _sequence_number(frame: bytes) -> int:
+    """Of an event that is too long to be read, what its end says: there the gateway writes it."""
+    number = _event(frame).get("sequence_number")
+    if isinstance(number, int):
+        return number
+    found = _AT_THE_END.search(frame[-_TAIL_BYTES:])
+    return int(found[1]) if found else 0
+
+
+def _event(frame: bytes) -> dict[str, Any]:
+    """The data of one event; nothing of one that is too long, or no object."""
+    data = next((line[6:] for line in frame.split(b"\n") if line.startswith(b"data: ")), b"")
     if len(data) > _READ_BYTES:
-        return None
+        return {}
     try:
         event = json.loads(data)
     except ValueError:
-        return None
-    response = event.get("response") if isinstance(event, dict) else None
-    return response if isinstance(response, dict) else None
+        return {}
+    return event if isinstance(event, dict) else {}
 
 
 RESPONSES: Final = Endpoint("responses", read, error_frame)
