@@ -58,9 +58,11 @@ def pictures(*urls: str) -> list[Any]:
 
 
 def for_any_api(path: str, model: str) -> dict[str, Any]:
-    """A request that has what each API wants, and for each path nothing that its API refuses."""
-    asked = {"model": model, "messages": HELLO, "max_tokens": 5}
-    # The Responses API has a prompt too, of its own kind.
-    return asked | (
-        {"prompt": "Hi"} if path == "/v1/completions" else {"input": "Hi", "query": "Hi", "documents": ["Hi"]}
-    )
+    """A request that has what the API of a path wants, and nothing else."""
+    wanted: dict[str, dict[str, Any]] = {
+        "/v1/completions": {"prompt": "Hi"},
+        "/v1/responses": {"input": "Hi"},
+        "/v1/embeddings": {"input": "Hi"},
+        "/v1/rerank": {"query": "Hi", "documents": ["Hi"]},
+    }
+    return {"model": model, **wanted.get(path, {"messages": HELLO, "max_tokens": 5})}
