@@ -261,7 +261,7 @@ def test_clean_completion() -> None:
 
 
 def test_the_version_is_the_package_s() -> None:
-    assert _core.__version__.count(".") == 2
+    assert _core.__version__.partition("+")[0].count(".") == 2, "the commit may stand behind it"
     assert isinstance(_core.DEBUG_BUILD, bool)
 
 
