@@ -16,7 +16,7 @@ pub(super) struct Foreign {
     pub(super) is_certain: bool,
 }
 
-const MESSAGES_API: &str = "is a field of the Messages API, whose path POST /v1/messages this gateway does not serve yet; \
+const MESSAGES_API: &str = "is a field of the Messages API: POST /v1/messages serves that; \
                             in a chat completion, instructions are a message of role `system`, and stop sequences are `stop`";
 
 /// An Anthropic client's body has `messages` too, but its system prompt would be lost without a word.

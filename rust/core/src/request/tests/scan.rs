@@ -324,7 +324,7 @@ fn a_body_of_another_api_is_told_so() {
             r#""system":"a","messages":[{}]"#,
             "system",
             Code::WrongApi,
-            &["Messages API", "POST /v1/messages", "yet", "role `system`"],
+            &["Messages API", "POST /v1/messages serves", "role `system`"],
         ),
         (r#""messages":[{}],"system":[{"type":"text"}]"#, "system", Code::WrongApi, &["Messages API"]),
         (r#""messages":[{}],"stop\u005fsequences":["a"]"#, "stop_sequences", Code::WrongApi, &["`stop`"]),
