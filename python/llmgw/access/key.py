@@ -8,11 +8,22 @@ and its first characters. `admin` changes keys in the database, `keyring` holds 
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Literal, Self, cast
 
 from llmgw.store import ApiKey
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llmgw.budgets.budget import Budget
+    from llmgw.limits.rules import LimitRule
+
 KEY_PREFIX: Final = "sk-gtw-"
+ADMIN_PREFIX: Final = "sk-gtw-admin-"
+"""Of the keys that may work below `/admin`. They call no model."""
+DEFAULT_PROJECT_ID: Final = 1
+
+KeyKind = Literal["model", "admin", "admin_read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +41,31 @@ class Key:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    project_id: int = DEFAULT_PROJECT_ID
+    project: str = "default"
+    """The project's name."""
+    kind: KeyKind = "model"
+    owner: str | None = None
+    trusts_user_header: bool = False
+    blocked_at: datetime | None = None
+    """Also if its project is blocked."""
+    rotated_at: datetime | None = None
+    previous_expires_at: datetime | None = None
+    """Until when the secret before the last rotation is accepted."""
+    limits: "tuple[LimitRule, ...]" = ()
+    """Its own and its project's."""
+    budgets: "tuple[Budget, ...]" = ()
+    """The same."""
 
     @classmethod
-    def of(cls, row: ApiKey) -> Self:
-        """From its row in the database."""
+    def of(
+        cls,
+        row: ApiKey,
+        project: str = "default",
+        limits: "Sequence[LimitRule]" = (),
+        budgets: "Sequence[Budget]" = (),
+    ) -> Self:
+        """From its row in the database, and what belongs to it in other tables."""
         return cls(
             id=row.id,
             name=row.name,
@@ -43,6 +75,16 @@ class Key:
             created_at=row.created_at,
             expires_at=row.expires_at,
             revoked_at=row.revoked_at,
+            project_id=row.project_id,
+            project=project,
+            kind=cast("KeyKind", row.kind),
+            owner=row.owner,
+            trusts_user_header=row.trusts_user_header,
+            blocked_at=row.blocked_at,
+            rotated_at=row.rotated_at,
+            previous_expires_at=row.previous_expires_at,
+            limits=tuple(limits),
+            budgets=tuple(budgets),
         )
 
     def may_use(self, model_id: str) -> bool:

@@ -26,6 +26,8 @@ MAX_DURATION_S: Final = 86_400.0
 """A day: longer than any request, and safely within the range of timers."""
 
 MAX_WORKERS: Final = 1024
+MAX_PER_MINUTE: Final = 1_000_000_000_000
+"""Of a limit."""
 MAX_STALE_KEYS_S: Final = 30 * 86_400.0
 MIN_ANSWER_BYTES: Final = 65_536
 """Below, answers that are nothing special would fail."""
@@ -100,6 +102,41 @@ class LedgerConfig(Table):
     """Folder where rows wait while the database fails; absolute once loaded. None: next to the database."""
     journal_max_bytes: int = Field(default=268_435_456, ge=0)
     """For each worker; 0: no journal."""
+    keep_days: int | None = Field(default=None, ge=1, le=36_500)
+    """Older rows are deleted; their sums stay. None: all rows are kept."""
+
+
+class LimitsConfig(Table):
+    """`[limits]`: of every key that has no others. None: no limit."""
+
+    requests_per_minute: int | None = Field(default=None, ge=1, le=MAX_PER_MINUTE)
+    tokens_per_minute: int | None = Field(default=None, ge=1, le=MAX_PER_MINUTE)
+    concurrent_requests: int | None = Field(default=None, ge=1, le=MAX_PER_MINUTE)
+    machines: int = Field(default=1, ge=1, le=10_000)
+    """How many machines share the limits, by the Redis of `[cache] url`; 1: this one alone, without Redis."""
+
+
+class AdminConfig(Table):
+    """`[admin]`: the admin API."""
+
+    enabled: bool = False
+    host: str | None = Field(default=None, min_length=1)
+    """None: as `server.host`."""
+    port: int | None = Field(default=None, ge=0, le=65_535)
+    """Its own listener, in a process of its own; 0: any free port. None: on the gateway's port."""
+    capture: bool = False
+    """Whether an admin may have a key's requests kept with their bodies, for a while."""
+
+
+class AlertsConfig(Table):
+    """`[alerts]`: who is told that a budget nears its end."""
+
+    url: SecretStr | None = None
+    """A webhook, which gets JSON by POST. None: nobody is told."""
+    secret: SecretStr | None = None
+    """Signs the body (HMAC-SHA256)."""
+    timeout_s: Seconds = 10.0
+    """Of one attempt to deliver."""
 
 
 class CacheConfig(Table):
@@ -145,6 +182,11 @@ class UpstreamConfig(Table):
     """Of an answer that is read as a whole: plain, or to be merged."""
     max_in_flight: int | None = Field(default=None, ge=1)
     """Requests that a worker has there at once; further ones get 503. None: no limit."""
+    requests_per_minute: int | None = Field(default=None, ge=1, le=MAX_PER_MINUTE)
+    """What the provider grants this account, over all workers: no more is asked. None: no limit."""
+    tokens_per_minute: int | None = Field(default=None, ge=1, le=MAX_PER_MINUTE)
+    wait_s: float = Field(default=0.0, ge=0, le=MAX_DURATION_S, allow_inf_nan=False)
+    """So long a request waits for a place there, if no other target has one, before it is refused."""
 
     @property
     def native(self) -> tuple[NativeProtocol, ...]:
@@ -255,6 +297,10 @@ class ModelConfig(Table):
     max_output_tokens: int | None = Field(default=None, ge=1)
     capabilities: dict[Capability, bool] = Field(default_factory=dict)
     """Overrides the catalog's defaults for the family."""
+    requests_per_minute: int | None = Field(default=None, ge=1, le=MAX_PER_MINUTE)
+    """Of all keys together. None: no limit."""
+    tokens_per_minute: int | None = Field(default=None, ge=1, le=MAX_PER_MINUTE)
+    concurrent_requests: int | None = Field(default=None, ge=1, le=MAX_PER_MINUTE)
 
     def model_post_init(self, _context: object, /) -> None:
         """Fill in defaults before the frozen object is used."""
@@ -316,6 +362,9 @@ class Config(Table):
     routing: RoutingConfig = RoutingConfig()
     cache: CacheConfig = CacheConfig()
     responses: ResponsesConfig = ResponsesConfig()
+    limits: LimitsConfig = LimitsConfig()
+    admin: AdminConfig = AdminConfig()
+    alerts: AlertsConfig = AlertsConfig()
     upstreams: dict[str, UpstreamConfig] = Field(min_length=1)
     models: Annotated[tuple[ModelConfig, ...], Strict(strict=False), Field(min_length=1)]
     _source: Path = PrivateAttr(default=Path(DEFAULT_CONFIG))
@@ -331,6 +380,11 @@ class Config(Table):
     def journal_folder(self) -> Path:
         """`ledger.journal`, or `NAME.journal` next to the database."""
         return Path(self.ledger.journal or f"{self.store.url.removeprefix(SQLITE_PREFIX)}.journal")
+
+    @property
+    def limits_folder(self) -> Path:
+        """`NAME.limits` next to the database: what the workers of this machine share."""
+        return Path(f"{self.store.url.removeprefix(SQLITE_PREFIX)}.limits")
 
     @property
     def created_s(self) -> int:

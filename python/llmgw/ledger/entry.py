@@ -6,7 +6,9 @@ from typing import Any, Final, NamedTuple, get_args, get_type_hints
 
 from llmgw.errors import LlmgwError
 
-TOKEN_COUNTS: Final = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
+TOKEN_COUNTS: Final = (
+    "prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens", "cache_write_tokens",
+)  # fmt: skip
 """The fields that count tokens."""
 MAX_TOKENS: Final = 2**40
 """More than any answer has. A larger number from an upstream would make the sums overflow."""
@@ -38,6 +40,17 @@ class LedgerEntry(NamedTuple):
     attempts: int = 0
     attempt_errors: str | None = None
     api: str | None = None
+    project_id: int | None = None
+    user: str | None = None
+    cache_write_tokens: int | None = None
+    cost: int | None = None
+    cost_input: int | None = None
+    cost_cached_input: int | None = None
+    cost_cache_write: int | None = None
+    cost_output: int | None = None
+    cost_other: int | None = None
+    currency: str | None = None
+    price_digest: str | None = None
 
 
 def is_entry(row: Mapping[str, Any]) -> bool:

@@ -22,6 +22,7 @@ class UsageSum(NamedTuple):
     completion_tokens: int
     reasoning_tokens: int
     cached_tokens: int
+    cache_write_tokens: int = 0
 
 
 def sum_usage(store: Store, by: UsageBy) -> list[UsageSum]:

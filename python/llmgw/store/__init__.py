@@ -1,17 +1,43 @@
 """Where keys, secrets and ledger are: one SQLite file, by SQLAlchemy, migrated by Alembic at the open."""
 
 from llmgw.store.engine import Store, StoreError, StoreGoneError, open_store, store_at
-from llmgw.store.models import ApiKey, Base, KeyEpoch, LedgerRow, Secret
+from llmgw.store.models import (
+    LATENCY_BOUNDS_S,
+    ApiKey,
+    AuditRow,
+    Base,
+    BudgetRow,
+    BudgetWindow,
+    Capture,
+    CaptureLease,
+    KeyEpoch,
+    LedgerRow,
+    LimitRow,
+    Price,
+    Project,
+    Secret,
+    UsageHour,
+)
 
 __all__ = [
+    "LATENCY_BOUNDS_S",
     "ApiKey",
+    "AuditRow",
     "Base",
+    "BudgetRow",
+    "BudgetWindow",
+    "Capture",
+    "CaptureLease",
     "KeyEpoch",
     "LedgerRow",
+    "LimitRow",
+    "Price",
+    "Project",
     "Secret",
     "Store",
     "StoreError",
     "StoreGoneError",
+    "UsageHour",
     "open_store",
     "store_at",
 ]
