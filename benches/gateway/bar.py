@@ -8,6 +8,8 @@ from benches.gateway.results import Results
 from benches.gateway.workloads import BESIDE_CHAT, DOORS, beside
 
 US: Final = "llmgw"
+LIMITED: Final = "limited"
+"""Ourselves, with limits and budgets on."""
 _NGINX: Final = "nginx"
 _TENSORZERO: Final = "tensorzero"
 
@@ -42,6 +44,13 @@ def lines(results: Results) -> Iterator[Line]:
     def to_chat(case: str, workload: str, name: str) -> float | None:
         ours, chat = results.value(case, US, name), results.value(workload, US, name)
         return ours / chat if ours is not None and chat is not None and chat > 0 else None
+
+    def of_limits(workload: str) -> tuple[float | None, float | None]:
+        """Their processor time: in microseconds more, and as a ratio."""
+        with_them, without = results.value(workload, LIMITED, "cpu_us"), results.value(workload, US, "cpu_us")
+        if with_them is None or not without:
+            return None, None
+        return with_them - without, with_them / without
 
     def scaled(value: float | None, by: float) -> float | None:
         return None if value is None else value / by
@@ -79,6 +88,10 @@ def lines(results: Results) -> Iterator[Line]:
             yield Line(f"{case}: rate", "at least", 0.75, "× the chat door", rate)
             cpu = to_chat(case, workload, "cpu_us")
             yield Line(f"{case}: CPU", "at most", 1.25, "× the chat door", cpu)
+    more_us, _ = of_limits("plain32")
+    yield Line("plain32: CPU of limits and budgets", "at most", 3, "µs a request", more_us)
+    _, ratio_of_limits = of_limits("paced300")
+    yield Line("paced300: CPU with limits and budgets", "at most", 1.02, "× without", ratio_of_limits)
     delay = results.value("paced1000", US, "added_chunk_delay_p99_us")
     yield Line("paced1000: added delay per chunk p99", "at most", 5, "ms", scaled(delay, 1000))
     for workload in ("body1m", "image4m"):

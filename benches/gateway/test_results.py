@@ -102,3 +102,13 @@ def test_the_bar_compares_with_peers_only_where_they_are() -> None:
     assert verdicts["plain32: requests/s (moonshot)", "× nginx"] == "**missed**"
     assert verdicts["plain32: requests/s", "× TensorZero"] == "not measured"
     assert verdicts["worker at rest, resident", "MiB"] == "reached"
+
+
+def test_limits_are_measured_beside_the_same_gateway_without_them() -> None:
+    rows = [("cheap", 0.502, "reached"), ("dear", 0.51, "**missed**")]
+    for name, cpu_s, expected in rows:
+        got = results(PLAIN, [("llmgw", figures(1000)), ("limited", figures(1000, cpu_s=cpu_s))])
+        verdicts = {line.measure: line.verdict for line in bar.lines(got)}
+        assert verdicts["plain32: CPU of limits and budgets"] == expected, name
+    alone = {line.measure: line.verdict for line in bar.lines(results(PLAIN, [("llmgw", figures(1000))]))}
+    assert alone["plain32: CPU of limits and budgets"] == "not measured"

@@ -21,6 +21,8 @@ class Llmgw:
     """Another build, with `--before`, so that two are compared in one run."""
     durability: str = "relaxed"
     """Of the ledger; `benches.gateway.durability` compares the two."""
+    limited: bool = False
+    """With limits and budgets, so that every request is reserved, settled, priced and told of in headers."""
     settings: str = (
         "`llmgw serve`, one worker, release build; key check, routing, capability check, thinking rewrite, "
         "ledger (SQLite) and metrics on ([docs/config.md](config.md))"
@@ -45,9 +47,13 @@ class Llmgw:
     def launch(self, upstream_port: int, folder: Path) -> Launch:
         """A config file, a database and a fresh key."""
         config = folder / "llmgw.toml"
-        config.write_text(_config(upstream_port, folder, self.durability), "utf-8")
+        text = _config(upstream_port, folder, self.durability, limited=self.limited)
+        config.write_text(text, "utf-8")
+        if self.limited:
+            run([self.program, "projects", "create", "--name", "bench", *_PROJECT, "--config", config])
+        limits = _KEY if self.limited else ()
         key = (
-            run([self.program, "keys", "create", "--name", "bench", "--config", config])
+            run([self.program, "keys", "create", "--name", "bench", *limits, "--config", config])
             .strip()
             .splitlines()[0]
         )
@@ -63,7 +69,19 @@ class Llmgw:
         )
 
 
-def _config(upstream_port: int, folder: Path, durability: str) -> str:
+_PROJECT: Final = ("--rpm", "900000000", "--tpm", "900000000000", "--budget", "1000000/month")
+_KEY: Final = (
+    *("--project", "bench", "--rpm", "600000000", "--tpm", "600000000000", "--concurrency", "100000"),
+    *("--budget", "100000/day", "--budget", "900000000000tokens/month"),
+)
+"""So high that nothing is refused."""
+_OF_A_MODEL: Final = (
+    "requests_per_minute = 900000000",
+    "price = {input = 2.0, cached_input = 0.4, output = 12.0}",
+)
+
+
+def _config(upstream_port: int, folder: Path, durability: str, *, limited: bool) -> str:
     lines = ["[server]", "workers = 1", 'log_level = "warning"']
     lines += ["[store]", f'url = "sqlite:///{folder}/llmgw.db"']
     lines += ["[ledger]", f'durability = "{durability}"']
@@ -75,5 +93,5 @@ def _config(upstream_port: int, folder: Path, durability: str) -> str:
             'upstream = "mock"',
             f'upstream_model = "{upstream_model}"',
         ]
-        lines += ['input_modalities = ["text", "image"]']
+        lines += ['input_modalities = ["text", "image"]', *(_OF_A_MODEL if limited else ())]
     return "\n".join(lines) + "\n"

@@ -10,4 +10,11 @@ from benches.gateway.peers.nginx import Nginx
 from benches.gateway.peers.portkey import Portkey
 from benches.gateway.peers.tensorzero import TensorZero
 
-PEERS: Final[tuple[Peer, ...]] = (Llmgw(), Nginx(), TensorZero(), LiteLlm(), Portkey(), Bifrost())
+LIMITED: Final = Llmgw(
+    name="limited",
+    limited=True,
+    settings="llmgw once more, with limits and budgets: of the model, a project and a key, with a price",
+)
+PEERS: Final[tuple[Peer, ...]] = (
+    Llmgw(), LIMITED, Nginx(), TensorZero(), LiteLlm(), Portkey(), Bifrost(),
+)  # fmt: skip
