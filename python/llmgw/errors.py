@@ -26,7 +26,7 @@ This module uses no other module of the package.
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 
@@ -68,10 +68,15 @@ ERRORS: Final[dict[str, ErrorSpec]] = {
     "invalid_api_key": ErrorSpec(401, "authentication_error", retriable=False),
     "expired_api_key": ErrorSpec(401, "authentication_error", retriable=False),
     "model_not_allowed": ErrorSpec(403, "permission_error", retriable=False),
+    "wrong_key_kind": ErrorSpec(403, "permission_error", retriable=False),
+    "read_only_key": ErrorSpec(403, "permission_error", retriable=False),
+    "capture_disabled": ErrorSpec(403, "permission_error", retriable=False),
     "model_not_found": ErrorSpec(404, "not_found_error", retriable=False),
     "not_found": ErrorSpec(404, "not_found_error", retriable=False),
     "method_not_allowed": ErrorSpec(405, "invalid_request_error", retriable=False),
     "request_timeout": ErrorSpec(408, "invalid_request_error", retriable=True),
+    "conflict": ErrorSpec(409, "invalid_request_error", retriable=False),
+    "config_refused": ErrorSpec(409, "invalid_request_error", retriable=False),
     "body_too_large": ErrorSpec(413, "invalid_request_error", retriable=False),
     "unsupported_encoding": ErrorSpec(415, "invalid_request_error", retriable=False),
     "websocket_unsupported": ErrorSpec(426, "invalid_request_error", retriable=False),
@@ -89,6 +94,14 @@ RETRY_AFTER_CAP_S: Final = 86_400
 """The longest `retry-after` that a client gets, whatever an upstream says."""
 
 
+class InputFault(NamedTuple):
+    """One of the things that are wrong with a request of the admin API."""
+
+    param: str | None
+    """The path of the field, or the parameter's name; None: it is the request as a whole."""
+    message: str
+
+
 class ApiError(LlmgwError):
     """An answer other than success. The client reads its message: no key, no upstream body.
 
@@ -104,8 +117,12 @@ class ApiError(LlmgwError):
         status: int | None = None,
         retry_after_s: float | None = None,
         retriable: bool | None = None,
+        faults: Sequence[InputFault] = (),
     ) -> None:
-        """`status` and `retriable` default to what the table says for `code`."""
+        """`status` and `retriable` default to what the table says for `code`.
+
+        `faults`: all that is wrong at once, where the admin API checks input.
+        """
         super().__init__(message)
         spec = ERRORS[code]
         self.code = code
@@ -115,11 +132,19 @@ class ApiError(LlmgwError):
         self.status = spec.status if status is None else status
         self.retry_after_s = retry_after_s
         self.retriable = spec.retriable if retriable is None else retriable
+        self.faults = tuple(faults)
 
 
 def render_body(error: ApiError, request_id: str = "") -> bytes:  # noqa: ARG001  (see ErrorShape)
     """The JSON body of an error response as OpenAI's clients know it, UTF-8."""
-    body = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    body: dict[str, object] = {
+        "message": error.message,
+        "type": error.type,
+        "param": error.param,
+        "code": error.code,
+    }
+    if error.faults:
+        body["faults"] = [fault._asdict() for fault in error.faults]
     return _json({"error": body})
 
 
