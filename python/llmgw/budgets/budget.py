@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
-from llmgw.limits.rules import Scope
-
+Scope = Literal["project", "key"]
+"""Whose it is; as `limits.rules` has it."""
 Period = Literal["day", "week", "month", "total"]
 TOKENS: Final = "tokens"
 """The unit of a budget that is not money."""
