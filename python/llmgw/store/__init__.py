@@ -1,7 +1,8 @@
 """Where keys, secrets and ledger are: one SQLite file, by SQLAlchemy, migrated by Alembic at the open."""
 
+from llmgw.store.audit import raise_epoch, record
 from llmgw.store.engine import Store, StoreError, StoreGoneError, open_store, store_at
-from llmgw.store.models import (
+from llmgw.store.tables import (
     LATENCY_BOUNDS_S,
     ApiKey,
     AuditRow,
@@ -39,5 +40,7 @@ __all__ = [
     "StoreGoneError",
     "UsageHour",
     "open_store",
+    "raise_epoch",
+    "record",
     "store_at",
 ]

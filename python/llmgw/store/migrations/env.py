@@ -5,7 +5,7 @@
 
 from alembic import context
 
-from llmgw.store.models import Base
+from llmgw.store.tables import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

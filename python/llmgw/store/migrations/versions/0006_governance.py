@@ -46,6 +46,7 @@ def _keys() -> None:
         sa.Column("rotated_at", sa.DateTime()),
         sa.Column("previous_digest", sa.LargeBinary(32)),
         sa.Column("previous_expires_at", sa.DateTime()),
+        sa.Column("first_digest", sa.LargeBinary(32)),
     ):
         op.add_column("api_keys", column)
     op.create_index("ux_api_keys_previous_digest", "api_keys", ["previous_digest"], unique=True)
@@ -89,6 +90,12 @@ def _limits() -> None:
         sa.Column("warned_at", sa.DateTime()),
         sa.Column("exhausted_at", sa.DateTime()),
         sa.PrimaryKeyConstraint("budget_id", "user", "starts_at"),
+    )
+    op.create_index(
+        "ix_budget_windows_extra",
+        "budget_windows",
+        ["starts_at"],
+        sqlite_where=sa.text("lifted <> 0 OR forgiven <> 0"),
     )
 
 
@@ -183,7 +190,7 @@ def downgrade() -> None:
     with op.batch_alter_table("api_keys") as keys:
         for name in (
             "project_id", "kind", "owner", "trusts_user_header", "blocked_at", "rotated_at",
-            "previous_digest", "previous_expires_at",
+            "previous_digest", "previous_expires_at", "first_digest",
         ):  # fmt: skip
             keys.drop_column(name)
     op.drop_table("projects")
