@@ -275,6 +275,32 @@ class ChatRequest:
     @property
     def size_bytes(self) -> int:
         """How long the body is."""
+    @property
+    def text_bytes(self) -> int:
+        """About how much text a model reads: bytes of UTF-8, escapes read, media apart.
+
+        Messages, with what they call and think, tools and the schema of the answer; of a body of another API
+        what chat has of it. Ids, names and roles do not count, tools count as the JSON that they are.
+        """
+    @property
+    def images(self) -> int:
+        """How many parts hold media, which `text_bytes` leaves out: images, sounds, films, files."""
+    @property
+    def max_output_tokens(self) -> int | None:
+        """The least of `max_tokens`, `max_completion_tokens` and `max_output_tokens`, of each choice.
+
+        None without one, or with nonsense only: it is a number from 1 to 100 million.
+        """
+    @property
+    def choices(self) -> int:
+        """How many answers are asked for: `n`, from 1 to 128."""
+    @property
+    def user(self) -> str | None:
+        """Whom the client names as its user: at most 128 bytes of what prints, and never empty.
+
+        `user`, of a Responses body else `safety_identifier`, of a Messages body `metadata.user_id` (of Claude
+        Code's the account or the device, without the session). A longer one is `sha256:` and 32 digits.
+        """
     def lost_turns(self, route: Route) -> int:
         """How many assistant messages have no `reasoning_content` (absent, null or empty).
 
@@ -315,6 +341,21 @@ class CompletionRequest:
     def model(self) -> str: ...
     @property
     def stream(self) -> bool: ...
+    @property
+    def text_bytes(self) -> int:
+        """As `ChatRequest.text_bytes`: all prompts, and `suffix`. A token that comes as a number counts 4."""
+    @property
+    def images(self) -> int:
+        """Always 0: prompts are text."""
+    @property
+    def max_output_tokens(self) -> int | None:
+        """As `ChatRequest.max_output_tokens`, but 0 is believed."""
+    @property
+    def choices(self) -> int:
+        """How many answers are asked for: of each prompt `n` or `best_of`, from 1 to 128."""
+    @property
+    def user(self) -> str | None:
+        """As `ChatRequest.user`."""
     def rewrite(self, route: Route) -> PreparedRequest:
         """The body for the upstream, which gets it at `/completions`.
 
@@ -330,6 +371,21 @@ class EmbeddingRequest:
         """`body`: whole, or the pieces in which it came. It is copied. Raises RequestError."""
     @property
     def model(self) -> str: ...
+    @property
+    def text_bytes(self) -> int:
+        """As `ChatRequest.text_bytes`: all inputs. A token that comes as a number counts 4."""
+    @property
+    def images(self) -> int:
+        """How many inputs are media."""
+    @property
+    def max_output_tokens(self) -> int | None:
+        """Always None: nothing is written."""
+    @property
+    def choices(self) -> int:
+        """Always 1."""
+    @property
+    def user(self) -> str | None:
+        """As `ChatRequest.user`."""
     def rewrite(self, route: Route) -> PreparedRequest:
         """The body for the upstream, which gets it at `/embeddings`. Its answer is always `plain`.
 
@@ -345,6 +401,21 @@ class RerankRequest:
         """`body`: whole, or the pieces in which it came. It is copied. Raises RequestError."""
     @property
     def model(self) -> str: ...
+    @property
+    def text_bytes(self) -> int:
+        """As `ChatRequest.text_bytes`: query, documents and instruction."""
+    @property
+    def images(self) -> int:
+        """How many of them are media."""
+    @property
+    def max_output_tokens(self) -> int | None:
+        """Always None: nothing is written."""
+    @property
+    def choices(self) -> int:
+        """Always 1."""
+    @property
+    def user(self) -> str | None:
+        """As `ChatRequest.user`."""
     def rewrite(self, route: Route) -> PreparedRequest:
         """The body for the upstream, which gets it at `/rerank`, or at its `rerank_url`. Always `plain`.
 
@@ -513,13 +584,27 @@ class ExchangeReport:
     def finish_reason(self) -> str | None:
         """None for embeddings and rerank: nothing is generated."""
     @property
-    def prompt_tokens(self) -> int | None: ...
+    def prompt_tokens(self) -> int | None:
+        """With what came from a cache and what was written to one, whether or not the upstream adds those."""
     @property
-    def completion_tokens(self) -> int | None: ...
+    def completion_tokens(self) -> int | None:
+        """With the reasoning, once, whether or not the upstream adds that. Clients see what it said."""
     @property
-    def reasoning_tokens(self) -> int | None: ...
+    def reasoning_tokens(self) -> int | None:
+        """A part of `completion_tokens`."""
     @property
-    def cached_tokens(self) -> int | None: ...
+    def cached_tokens(self) -> int | None:
+        """A part of `prompt_tokens`: read from a cache."""
+    @property
+    def cache_write_tokens(self) -> int | None:
+        """A part of `prompt_tokens`: written to a cache. None where the upstream does not say."""
+    @property
+    def output_bytes(self) -> int:
+        """How much text came so far: content, reasoning, refusals, names and arguments of calls.
+
+        Bytes of UTF-8, escapes read, of all choices; also of an answer that broke off, or was cancelled. 0
+        for embeddings and rerank, and where a body was to come whole (`plain`) and did not.
+        """
     @property
     def usage_source(self) -> _UsageSource:
         """`upstream` (of a whole answer), `partial` (usage seen, then the answer broke off) or `none`."""

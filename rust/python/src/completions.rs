@@ -34,6 +34,31 @@ impl CompletionRequest {
         self.request.stream
     }
 
+    #[getter]
+    fn text_bytes(&self) -> usize {
+        self.request.facts.text_bytes
+    }
+
+    #[getter]
+    fn images(&self) -> usize {
+        self.request.facts.images
+    }
+
+    #[getter]
+    fn max_output_tokens(&self) -> Option<u64> {
+        self.request.facts.max_output_tokens
+    }
+
+    #[getter]
+    fn choices(&self) -> u64 {
+        self.request.facts.choices()
+    }
+
+    #[getter]
+    fn user(&self) -> Option<&str> {
+        self.request.facts.user.as_deref()
+    }
+
     fn rewrite(&self, py: Python<'_>, route: &Route) -> PyResult<PreparedRequest> {
         guard(|| {
             let body = &self.body;

@@ -343,6 +343,31 @@ impl ChatRequest {
         self.body.len()
     }
 
+    #[getter]
+    fn text_bytes(&self) -> usize {
+        self.request.facts.text_bytes
+    }
+
+    #[getter]
+    fn images(&self) -> usize {
+        self.request.facts.images
+    }
+
+    #[getter]
+    fn max_output_tokens(&self) -> Option<u64> {
+        self.request.facts.max_output_tokens
+    }
+
+    #[getter]
+    fn choices(&self) -> u64 {
+        self.request.facts.choices()
+    }
+
+    #[getter]
+    fn user(&self) -> Option<&str> {
+        self.request.facts.user.as_deref()
+    }
+
     fn lost_turns(&self, route: &Route) -> usize {
         self.request.lost_turns(&self.body, &route.core)
     }
@@ -435,7 +460,7 @@ impl ChatRequest {
             let size = pieces.iter().map(|piece| piece.len()).sum();
             let converted = without_gil_if_large(py, size, || {
                 let own = without_mark(joined_body(&pieces));
-                let Converted { chat, reply, dropped, media, kept_items } =
+                let Converted { chat, reply, dropped, media, user, kept_items } =
                     convert(&own, seal.map(|seal| &seal.0))?;
                 let mut request = core::ChatRequest::scan(&chat)?;
                 // A client is told of places in its own body.
@@ -444,6 +469,7 @@ impl ChatRequest {
                         place.clone_from(own);
                     }
                 }
+                request.facts.user = request.facts.user.or(user);
                 let own = Some((api, own));
                 Ok(Self { body: chat.into(), request, reply, dropped: dropped.into(), own, kept_items })
             });

@@ -115,7 +115,7 @@ impl Shared {
         let mut answer = lock(&self.answer);
         let mut slot = self.slot();
         slot.account(&summary);
-        answer.machine = Machine::Whole(summary, None);
+        answer.machine = Machine::Whole(Box::new(summary), None);
         slot.end(Ok(body));
     }
 

@@ -100,6 +100,8 @@ pub struct Delta {
     pub says_more: bool,
     /// Whether one that stands in for content does: `refusal`, `audio`, `function_call`.
     pub replaces_content: bool,
+    /// How much text is in those that are text: `refusal`, `function_call`.
+    pub other_bytes: usize,
 }
 
 /// What a choice keeps its text in.
@@ -394,6 +396,9 @@ impl Delta {
         }
         self.says_more |= says;
         self.replaces_content |= says && matches!(key, b"refusal" | b"audio" | b"function_call");
+        if says && matches!(key, b"refusal" | b"function_call") {
+            self.other_bytes += text_bytes(input, member.value);
+        }
     }
 
     /// Take reasoning under another name: of several, the first that says something.
@@ -432,6 +437,14 @@ fn unless_other(member: Member, kind: Kind) -> Result<Member, ChunkError> {
     } else {
         Err(ChunkError::NotAChunk)
     }
+}
+
+/// How much text is in the strings of a value that has been scanned before.
+pub(crate) fn text_bytes(input: &[u8], value: Value) -> usize {
+    let mut scanner = Scanner::of(input, value);
+    // So it can't fail now.
+    let _ = scanner.value();
+    scanner.text_bytes()
 }
 
 /// The value of a member, where it is a string that says something.

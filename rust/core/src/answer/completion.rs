@@ -44,8 +44,11 @@ pub fn clean(body: &[u8], context: &AnswerContext) -> Result<Cleaned, StreamErro
     let inline = context.reasoning_tags == ReasoningTags::Think;
     let rules = WholeRules { name: ChatChoice::NAME, object: "chat.completion", holder: Holder::Message };
     clean_with(&rules, body, context, |chunk, (position, choice), edits, summary| {
-        let reason = clean_choice(chunk, choice, position, body, context, edits)?;
+        let (reason, shown_bytes) = clean_choice(chunk, choice, position, body, context, edits)?;
         let reasoning = reasoning_of(choice, inline, body);
+        let said_bytes = [shown_bytes, choice.delta.other_bytes, Text::new(&reasoning).decoded_bytes()];
+        let called = choice.tool_calls(chunk).iter().map(|call| call_bytes(call, body));
+        summary.output_bytes += said_bytes.into_iter().chain(called).sum::<usize>() as u64;
         summary.reasoning_seen |= !reasoning.is_empty();
         if context.keep_reasoning && !reasoning.is_empty() {
             let index = choice.index.and_then(|index| index.value.as_u64(body)).unwrap_or(position as u64);
@@ -169,7 +172,12 @@ fn first_call(call: &ToolCall, choice: (u64, &str), input: &[u8]) -> FirstCall {
     }
 }
 
-/// Collect the edits of one choice; returns the finish reason that the client sees.
+/// How much text a call is: its name and its arguments.
+fn call_bytes(call: &ToolCall, input: &[u8]) -> usize {
+    text_of(call.name.as_ref(), input).map_or(0, Text::decoded_bytes) + call.argument_bytes(input)
+}
+
+/// Collect the edits of one choice; returns the finish reason that the client sees, and how much content that is.
 fn clean_choice(
     chunk: &Chunk,
     choice: &Choice,
@@ -177,7 +185,7 @@ fn clean_choice(
     input: &[u8],
     context: &AnswerContext,
     edits: &mut Edits,
-) -> Result<String, StreamError> {
+) -> Result<(String, usize), StreamError> {
     let holder = choice.delta_member.filter(|holder| holder.value.kind == Kind::Object);
     let Some(holder) = holder else { return Err(StreamError::new(StreamErrorKind::InvalidEvent)) };
     let calls = choice.tool_calls(chunk);
@@ -199,7 +207,7 @@ fn clean_choice(
         remove_more(More::read(input, choice.as_value()), input, edits, &mut around);
     }
     let ending = Ending { position, called: called(calls, input) };
-    clean_ending(choice, &ending, input, edits, around)
+    Ok((clean_ending(choice, &ending, input, edits, around)?, Text::new(&shown).decoded_bytes()))
 }
 
 /// Reasoning never comes out of an answer that is not streamed, wherever it is.

@@ -14,6 +14,11 @@ pub struct Summary {
     pub finish_reason: Option<String>,
     /// The last usage seen (cumulative ones replace each other).
     pub usage: Option<Usage>,
+    /// How much text came, in bytes of UTF-8 with the escapes read: content, reasoning, refusals, names and arguments of tool
+    /// calls, each once; of all choices, also of an answer that broke off. Arguments that come as an object count as the
+    /// JSON that they are. Tags around inline reasoning do not count. 0 for embeddings and rerank, and for a body that was
+    /// to come whole and did not.
+    pub output_bytes: u64,
     /// Whether any reasoning text came.
     pub reasoning_seen: bool,
     /// Frames that went to the client (a whole answer counts as one).

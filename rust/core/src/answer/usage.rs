@@ -10,12 +10,26 @@ use crate::named_enum;
 pub struct Usage {
     /// `prompt_tokens`, cached ones included.
     pub prompt_tokens: Option<u64>,
-    /// `completion_tokens`, reasoning included.
+    /// `completion_tokens`, with the reasoning in them unless that is apart: see [`Usage::output_tokens`].
     pub completion_tokens: Option<u64>,
     /// `completion_tokens_details.reasoning_tokens`, else `reasoning_tokens` (Moonshot, Azure).
     pub reasoning_tokens: Option<u64>,
     /// `prompt_tokens_details.cached_tokens`, else `cached_tokens` (Moonshot), else `prompt_cache_hit_tokens` (DeepSeek).
     pub cached_tokens: Option<u64>,
+    /// What of the prompt was written to a cache: `cache_creation_input_tokens` (Anthropic, and `DashScope` in
+    /// `prompt_tokens_details`), else `prompt_tokens_details.cache_write_tokens` (`OpenRouter`).
+    pub cache_write_tokens: Option<u64>,
+    /// The completion tokens leave the reasoning out, as xAI's do: the total is that of prompt, completion and reasoning.
+    pub reasoning_apart: bool,
+}
+
+impl Usage {
+    /// What was generated, reasoning included, once. A client is shown [`Usage::completion_tokens`], as they came.
+    #[must_use]
+    pub fn output_tokens(&self) -> Option<u64> {
+        let apart = self.reasoning_tokens.filter(|_| self.reasoning_apart).unwrap_or(0);
+        self.completion_tokens.map(|completion| completion.saturating_add(apart))
+    }
 }
 
 named_enum! {
@@ -33,18 +47,22 @@ named_enum! {
 
 /// Counts under several names: the first that is not 0 wins, for some gateways fill in both sets and one of them with
 /// zeros.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Count(Option<u64>);
 
 impl Count {
     fn or(self, other: Self) -> Self {
-        if self.0.is_none_or(|count| count == 0) && other.0.is_some() { other } else { self }
+        if self.says_nothing() && other.0.is_some() { other } else { self }
+    }
+
+    fn says_nothing(self) -> bool {
+        self.0.is_none_or(|count| count == 0)
     }
 }
 
 /// What a `usage` object says, by its members' names.
-#[derive(Default)]
-struct Names {
+#[derive(Debug, Default)]
+pub(crate) struct Names {
     prompt: Count,
     completion: Count,
     reasoning: Count,
@@ -56,6 +74,9 @@ struct Names {
     cache_hit: Count,
     cache_read: Count,
     cache_written: Count,
+    /// In the details of the prompt.
+    cache_written_inside: Count,
+    total: Count,
 }
 
 /// Token counts from a `usage` object.
@@ -63,18 +84,10 @@ struct Names {
 /// OpenAI's chat API says `prompt_tokens` and `completion_tokens`; its newer one and Anthropic's `input_tokens` and
 /// `output_tokens`. OpenAI nests `reasoning_tokens` and `cached_tokens` in details, Moonshot and Azure have them at the
 /// top, DeepSeek says `prompt_cache_hit_tokens`. Anthropic's `input_tokens` leaves out what it read from the cache and
-/// wrote to it, so these are added.
+/// wrote to it, so these are added; in the details of OpenAI's names, both are parts of the prompt.
 #[must_use]
 pub fn read_usage(input: &[u8], usage: Value) -> Usage {
-    let mut names = Names::default();
-    let mut scanner = Scanner::of(input, usage);
-    // It has been scanned before, so it can't fail now.
-    let _ = scanner.object(|scanner, key| {
-        let value = scanner.member(&key)?.value;
-        names.read(&key.text.key(), input, value);
-        Ok::<_, JsonError>(())
-    });
-    names.usage()
+    Names::of(input, usage).usage()
 }
 
 /// The usage with OpenAI's names added, where it has only another API's; none where it has them.
@@ -106,6 +119,44 @@ pub(crate) fn with_openai_names(input: &[u8], usage: Value) -> Option<Vec<u8>> {
 }
 
 impl Names {
+    /// Those of a `usage` object that has been scanned before.
+    pub(crate) fn of(input: &[u8], usage: Value) -> Self {
+        let mut names = Self::default();
+        // So it can't fail now.
+        let _ = Scanner::of(input, usage).object(|scanner, key| {
+            let value = scanner.member(&key)?.value;
+            names.read(&key.text.key(), input, value);
+            Ok::<_, JsonError>(())
+        });
+        names
+    }
+
+    /// Usage that comes in several objects (Anthropic's streams): under each name the later count wins, unless it is 0, for
+    /// some say 0 first and some last.
+    pub(crate) fn go_on(&mut self, mut later: Self) {
+        for (earlier, later) in self.counts().into_iter().zip(later.counts()) {
+            *earlier = if later.says_nothing() { earlier.or(*later) } else { *later };
+        }
+    }
+
+    const fn counts(&mut self) -> [&mut Count; 13] {
+        [
+            &mut self.prompt,
+            &mut self.completion,
+            &mut self.reasoning,
+            &mut self.cached,
+            &mut self.input,
+            &mut self.output,
+            &mut self.reasoning_at_top,
+            &mut self.cached_at_top,
+            &mut self.cache_hit,
+            &mut self.cache_read,
+            &mut self.cache_written,
+            &mut self.cache_written_inside,
+            &mut self.total,
+        ]
+    }
+
     fn read(&mut self, name: &[u8], input: &[u8], value: Value) {
         let slot = match name {
             b"prompt_tokens" => &mut self.prompt,
@@ -123,23 +174,40 @@ impl Names {
             }
             b"prompt_tokens_details" | b"input_tokens_details" => {
                 self.cached = self.cached.or(read_count(input, value, "cached_tokens"));
+                for name in ["cache_creation_input_tokens", "cache_write_tokens"] {
+                    self.cache_written_inside = self.cache_written_inside.or(read_count(input, value, name));
+                }
                 return;
             }
+            b"total_tokens" => &mut self.total,
             _ => return,
         };
         *slot = Count(whole(input, value));
     }
 
-    fn usage(self) -> Usage {
+    pub(crate) fn usage(&self) -> Usage {
         let from_cache = self.cache_read.0.unwrap_or(0).saturating_add(self.cache_written.0.unwrap_or(0));
         let input = Count(self.input.0.map(|input| input.saturating_add(from_cache)));
         let cached = [self.cached_at_top, self.cache_hit, self.cache_read];
-        Usage {
+        let mut usage = Usage {
             prompt_tokens: self.prompt.or(input).0,
             completion_tokens: self.completion.or(self.output).0,
             reasoning_tokens: self.reasoning.or(self.reasoning_at_top).0,
             cached_tokens: cached.into_iter().fold(self.cached, Count::or).0,
-        }
+            cache_write_tokens: self.cache_written.or(self.cache_written_inside).0,
+            reasoning_apart: false,
+        };
+        usage.reasoning_apart = self.is_reasoning_apart(&usage);
+        usage
+    }
+
+    /// Whether the total is right only with the reasoning beside the completion.
+    fn is_reasoning_apart(&self, usage: &Usage) -> bool {
+        let sum = || {
+            let reasoning = usage.reasoning_tokens.filter(|&reasoning| reasoning > 0)?;
+            usage.prompt_tokens?.checked_add(usage.completion_tokens?)?.checked_add(reasoning)
+        };
+        self.total.0.is_some_and(|total| Some(total) == sum())
     }
 }
 
@@ -158,7 +226,7 @@ fn read_count(input: &[u8], object: Value, name: &str) -> Count {
 }
 
 /// A count: an integer, however it is spelled (`12.0`, `1.2e1`).
-fn whole(input: &[u8], value: Value) -> Option<u64> {
+pub(crate) fn whole(input: &[u8], value: Value) -> Option<u64> {
     /// Up to here a float tells every integer from its neighbours.
     const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
     value.as_u64(input).or_else(|| {
@@ -247,8 +315,13 @@ mod tests {
                 completion_tokens: completion,
                 reasoning_tokens: reasoning,
                 cached_tokens: cached,
+                ..Usage::default()
             };
-            assert_eq!(read_usage(usage.as_bytes(), value), expected, "{name}");
+            assert_eq!(
+                Usage { cache_write_tokens: None, ..read_usage(usage.as_bytes(), value) },
+                expected,
+                "{name}"
+            );
         }
     }
 

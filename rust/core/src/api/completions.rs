@@ -18,8 +18,9 @@ use crate::answer::context::{AnswerContext, AnswerMode};
 use crate::answer::error::StreamError;
 use crate::answer::stream::{ChoiceRules, Course, Finish};
 use crate::json::edit::{Edits, MemberChanges};
-use crate::json::{Kind, Value};
+use crate::json::{Kind, Text, Value};
 use crate::request::error::RequestError;
+use crate::request::facts::Facts;
 use crate::request::rewrite::Plan;
 use crate::request::scan::{Field, scan};
 use crate::request::{ChatRequest, Rewrite, Route, TopLevel};
@@ -46,6 +47,8 @@ pub struct CompletionRequest {
     pub stream: bool,
     /// Whether the client wants the usage chunk at the end of the stream.
     pub include_usage: bool,
+    /// What limits and prices need to know of it.
+    pub facts: Facts,
     top: TopLevel,
 }
 
@@ -55,9 +58,9 @@ impl CompletionRequest {
     /// # Errors
     /// The first rule that it breaks: those of [`crate::request`], for the fields of this API.
     pub fn scan(body: &[u8]) -> Result<Self, RequestError> {
-        let ChatRequest { model, stream, include_usage, top, .. } =
+        let ChatRequest { model, stream, include_usage, facts, top, .. } =
             scan(body, &FIELDS, &[Field::Model, Field::Prompt])?;
-        Ok(Self { model, stream, include_usage, top })
+        Ok(Self { model, stream, include_usage, facts, top })
     }
 
     /// The body for the upstream of `route`, in pieces. `body` is the one that was scanned.
@@ -85,11 +88,12 @@ const OBJECT: &str = "text_completion";
 pub struct TextChoice {
     course: Course,
     said: bool,
+    output_bytes: usize,
 }
 
 impl Indexed for TextChoice {
     fn at(index: u64) -> Self {
-        Self { course: Course::new(index), said: false }
+        Self { course: Course::new(index), said: false, output_bytes: 0 }
     }
 
     fn index(&self) -> u64 {
@@ -111,6 +115,10 @@ impl ChoiceRules for TextChoice {
         self.said
     }
 
+    fn output_bytes(&self) -> usize {
+        self.output_bytes
+    }
+
     fn shape(
         &mut self,
         _chunk: &Chunk,
@@ -121,7 +129,8 @@ impl ChoiceRules for TextChoice {
     ) -> Finish {
         let mut changes = MemberChanges::new();
         self.course.begin(choice, input, edits, &mut changes);
-        self.said = text_of(choice.delta_member.as_ref(), input).is_some();
+        let text = text_of(choice.delta_member.as_ref(), input);
+        (self.said, self.output_bytes) = (text.is_some(), text.map_or(0, Text::decoded_bytes));
         set_text(choice, edits, &mut changes);
         if self.said {
             self.course.go_on();
@@ -147,7 +156,9 @@ fn set_text(choice: &Choice, edits: &mut Edits, changes: &mut MemberChanges) {
 /// Where it is an error, or not a text completion.
 pub fn clean(body: &[u8], context: &AnswerContext) -> Result<Cleaned, StreamError> {
     let rules = WholeRules { name: NAME, object: OBJECT, holder: Holder::Text };
-    clean_with(&rules, body, context, |_, (position, choice), edits, _| {
+    clean_with(&rules, body, context, |_, (position, choice), edits, summary| {
+        let text = text_of(choice.delta_member.as_ref(), body);
+        summary.output_bytes += text.map_or(0, Text::decoded_bytes) as u64;
         if choice.delta_member.is_none() {
             return Err(StreamError::not_a(NAME));
         }

@@ -13,6 +13,7 @@ use crate::answer::completion::Cleaned;
 use crate::answer::context::{AnswerContext, AnswerMode, Vectors};
 use crate::answer::error::StreamError;
 use crate::request::error::RequestError;
+use crate::request::facts::Facts;
 use crate::request::refused::Refused;
 use crate::request::rewrite::Plan;
 use crate::request::scan::{Field, scan};
@@ -32,6 +33,8 @@ pub struct EmbeddingRequest {
     pub model: String,
     /// The form in which the client wants its vectors.
     pub vectors: Vectors,
+    /// What limits and prices need to know of it.
+    pub facts: Facts,
     top: TopLevel,
 }
 
@@ -41,14 +44,14 @@ impl EmbeddingRequest {
     /// # Errors
     /// The first rule that it breaks: those of [`crate::request`], for the fields of this API.
     pub fn scan(body: &[u8]) -> Result<Self, RequestError> {
-        let ChatRequest { model, top, .. } = scan(body, &FIELDS, &[Field::Model, Field::Input])?;
+        let ChatRequest { model, facts, top, .. } = scan(body, &FIELDS, &[Field::Model, Field::Input])?;
         let format = top.field(Field::EncodingFormat).and_then(|member| member.value.as_text(body));
         let vectors = match format {
             Some(format) if format.is(BASE64) => Vectors::Base64,
             Some(format) if format.is(FLOAT) => Vectors::Floats,
             _ => Vectors::AsTheyCome,
         };
-        Ok(Self { model, vectors, top })
+        Ok(Self { model, vectors, facts: facts.of_no_answer(), top })
     }
 
     /// The body for the upstream of `route`, in pieces. `body` is the one that was scanned.

@@ -106,7 +106,7 @@ impl Api {
                 Machine::Completions(Box::new(Transformer::with_rules(context, include_usage, limits)))
             }
             (Self::Embeddings | Self::Rerank | Self::CountTokens, _) | (_, AnswerMode::Plain) => {
-                Machine::Whole(Summary::default(), None)
+                Machine::Whole(Box::default(), None)
             }
             (Self::Native(api), AnswerMode::Stream { .. }) => {
                 Machine::Native(Box::new(Relay::new(api, context, limits)))
@@ -168,7 +168,7 @@ pub enum Machine {
     /// Events into one body, which comes out at the end.
     Merged(Box<Merger>),
     /// The account of a body that is complete, or that failed. It takes no events.
-    Whole(Summary, Option<StreamError>),
+    Whole(Box<Summary>, Option<StreamError>),
 }
 
 impl Machine {
@@ -208,7 +208,7 @@ impl Machine {
 
     /// Put out the merged body and free the merger.
     fn complete(&mut self, output: &mut Vec<u8>) -> StreamState {
-        let Self::Merged(merger) = std::mem::replace(self, Self::Whole(Summary::default(), None)) else {
+        let Self::Merged(merger) = std::mem::replace(self, Self::Whole(Box::default(), None)) else {
             return StreamState::Done;
         };
         let mut summary = merger.summary().clone();
@@ -223,7 +223,7 @@ impl Machine {
                 (StreamState::Failed, Some(error))
             }
         };
-        *self = Self::Whole(summary, error);
+        *self = Self::Whole(Box::new(summary), error);
         state
     }
 

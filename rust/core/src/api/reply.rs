@@ -40,6 +40,8 @@ pub struct Converted {
     /// What its content parts hold beside text, and where in the client's own body the first of each kind is. Of a kind that
     /// is not listed, the place in the chat body is the best that is known.
     pub media: Vec<(Modality, String)>,
+    /// The user whom the body names, where the chat body does not: see [`crate::request::facts::Facts::user`].
+    pub user: Option<String>,
     /// Where the conversation is kept: its items so far, as JSON with commas between them. The answer's come behind them.
     pub kept_items: Option<Vec<u8>>,
 }

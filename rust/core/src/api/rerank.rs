@@ -8,6 +8,7 @@ use crate::answer::completion::Cleaned;
 use crate::answer::context::{AnswerContext, AnswerMode};
 use crate::answer::error::StreamError;
 use crate::request::error::RequestError;
+use crate::request::facts::Facts;
 use crate::request::rewrite::Plan;
 use crate::request::scan::{Field, scan};
 use crate::request::{ChatRequest, Rewrite, Route, TopLevel};
@@ -21,6 +22,8 @@ const FIELDS: [Field; 4] = [Field::Model, Field::Query, Field::Documents, Field:
 pub struct RerankRequest {
     /// The model that the client asks for.
     pub model: String,
+    /// What limits and prices need to know of it.
+    pub facts: Facts,
     top: TopLevel,
 }
 
@@ -31,8 +34,8 @@ impl RerankRequest {
     /// The first rule that it breaks: those of [`crate::request`], for the fields of this API.
     pub fn scan(body: &[u8]) -> Result<Self, RequestError> {
         let required = [Field::Model, Field::Query, Field::Documents];
-        let ChatRequest { model, top, .. } = scan(body, &FIELDS, &required)?;
-        Ok(Self { model, top })
+        let ChatRequest { model, facts, top, .. } = scan(body, &FIELDS, &required)?;
+        Ok(Self { model, facts: facts.of_no_answer(), top })
     }
 
     /// The body for the upstream of `route`, in pieces. `body` is the one that was scanned.

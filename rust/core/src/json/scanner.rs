@@ -29,25 +29,29 @@ pub struct Scanner<'a> {
     input: &'a [u8],
     position: usize,
     depth: usize,
+    /// How long the strings among the values so far are, their escapes read.
+    text_bytes: usize,
+    /// How much longer all escapes so far are than what they stand for.
+    escape_bytes: usize,
 }
 
 impl<'a> Scanner<'a> {
     /// At the start of the input. Does not check UTF-8: see [`check_utf8`].
     #[must_use]
     pub const fn new(input: &'a [u8]) -> Self {
-        Self { input, position: 0, depth: 0 }
+        Self::at_offset(input, 0)
     }
 
     /// At an offset at which a value begins.
     #[must_use]
     pub(crate) const fn at_offset(input: &'a [u8], position: usize) -> Self {
-        Self { input, position, depth: 0 }
+        Self { input, position, depth: 0, text_bytes: 0, escape_bytes: 0 }
     }
 
     /// At the start of a value that has been scanned before.
     #[must_use]
     pub const fn of(input: &'a [u8], value: Value) -> Self {
-        Self { input, position: value.span.start, depth: 0 }
+        Self::at_offset(input, value.span.start)
     }
 
     /// Consume the next value as if it were in one container more: so deep it comes to be.
@@ -68,6 +72,18 @@ impl<'a> Scanner<'a> {
     #[must_use]
     pub const fn position(&self) -> usize {
         self.position
+    }
+
+    /// How many bytes of text the values have that were consumed: what is in their strings, keys apart, as UTF-8 with the
+    /// escapes read. Half a surrogate pair counts two.
+    #[must_use]
+    pub const fn text_bytes(&self) -> usize {
+        self.text_bytes
+    }
+
+    /// Count on from so many bytes of text: what was consumed since then is no text to the caller.
+    pub(crate) const fn count_on_from(&mut self, text_bytes: usize) {
+        self.text_bytes = text_bytes;
     }
 
     const fn error<T>(&self, kind: JsonErrorKind) -> Result<T, JsonError> {
@@ -101,7 +117,9 @@ impl<'a> Scanner<'a> {
         let start = self.position;
         match kind {
             Kind::String => {
-                self.string()?;
+                let escape_bytes = self.escape_bytes;
+                let text = self.string()?;
+                self.text_bytes += text.raw().len() - (self.escape_bytes - escape_bytes);
             }
             Kind::Number => self.number()?,
             Kind::Object => {
@@ -341,10 +359,12 @@ impl<'a> Scanner<'a> {
         match self.input.get(self.position) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
                 self.position += 1;
+                self.escape_bytes += 1;
                 Ok(())
             }
             Some(b'u') => {
                 self.position += 1;
+                let digits = self.position;
                 for _ in 0..4 {
                     match self.input.get(self.position) {
                         Some(byte) if byte.is_ascii_hexdigit() => self.position += 1,
@@ -352,6 +372,7 @@ impl<'a> Scanner<'a> {
                         None => return self.error(JsonErrorKind::UnexpectedEnd),
                     }
                 }
+                self.escape_bytes += text::UNIT_ESCAPE_BYTES - text::unit_bytes(&self.input[digits..]);
                 Ok(())
             }
             Some(_) => self.error(JsonErrorKind::InvalidEscape),

@@ -45,6 +45,23 @@ impl<'a> Text<'a> {
         Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
     }
 
+    /// How long the text is in UTF-8, its escapes read. Half a surrogate pair counts two, whether or not its other half is
+    /// there: so a text has as many bytes as its pieces, wherever it is cut.
+    #[must_use]
+    #[inline]
+    pub fn decoded_bytes(self) -> usize {
+        let mut bytes = self.raw.len();
+        let mut rest = self.raw;
+        while let Some(at) = memchr::memchr(b'\\', rest) {
+            let unit = rest.get(at + 2..at + UNIT_ESCAPE_BYTES).filter(|_| rest[at + 1] == b'u');
+            let (length, saved) =
+                unit.map_or((2, 1), |digits| (UNIT_ESCAPE_BYTES, UNIT_ESCAPE_BYTES - unit_bytes(digits)));
+            bytes = bytes.saturating_sub(saved);
+            rest = &rest[rest.len().min(at + length)..];
+        }
+        bytes
+    }
+
     /// Whether the text, its escapes read, is `other`.
     #[must_use]
     #[inline]
@@ -110,6 +127,19 @@ fn decode_escape(escape: &[u8]) -> (char, usize) {
         }
         Some(&byte) => (char::from(byte), 2),
         None => (REPLACEMENT, 1),
+    }
+}
+
+/// The length of an escape such as `\u4f60`.
+pub(super) const UNIT_ESCAPE_BYTES: usize = 6;
+
+/// How many bytes of UTF-8 a UTF-16 unit stands for, by its hexadecimal digits. Half a surrogate pair has half of the
+/// pair's.
+pub(super) const fn unit_bytes(digits: &[u8]) -> usize {
+    match digits {
+        [b'0', b'0', b'0'..=b'7', ..] => 1,
+        [b'0', b'0'..=b'7', ..] | [b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..] => 2,
+        _ => 3,
     }
 }
 
@@ -260,6 +290,26 @@ mod tests {
             ("a high surrogate, then an escape", r"\ud83d\n", "\u{fffd}\n"),
         ] {
             assert_eq!(Text::new(raw.as_bytes()).decode(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn decoded_bytes_are_those_of_the_decoded_text() {
+        let bytes = |raw: &str| Text::new(raw.as_bytes()).decoded_bytes();
+        for raw in [
+            "",
+            "abc",
+            "é你😀",
+            r#"\"\\\/\b\f\n\r\t"#,
+            r"\u0000\u007F\u0080\u07ff\u0800\uFFFF你\n",
+            r"\ud83d\uDE00!",
+        ] {
+            assert_eq!(bytes(raw), Text::new(raw.as_bytes()).decode().len(), "{raw}");
+        }
+        assert_eq!(bytes(r"\ud83d") + bytes(r"\ude00"), "😀".len(), "a pair that is cut");
+        assert_eq!(bytes(r"\\u0041"), 6, "an escaped backslash, and no unit behind it");
+        for odd in [r"\", r"\u", r"\u12", "\\é"] {
+            assert!(bytes(odd) <= odd.len(), "{odd}: no string of JSON, and no panic");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Content parts: which of them are text, and which hold something that not every model takes.
 
-use crate::json::{Key, Kind, Scanner, Span, Value};
+use crate::json::{Key, Kind, Scanner, Span, Text, Value};
 use crate::named_enum;
 
 use super::ChatRequest;
@@ -41,6 +41,11 @@ const BY_TYPE: [(&str, Modality); 7] = [
     ("file", Modality::File),
     ("input_file", Modality::File),
 ];
+
+/// Whether something under this name is no text, wherever inputs are objects (Jina, DashScope).
+pub(super) fn is_media(key: Text<'_>) -> bool {
+    BY_MEMBER.iter().chain(&BY_TYPE).any(|(name, _)| key.is(name))
+}
 
 /// The members of a part that matter.
 #[derive(Default)]
@@ -95,18 +100,30 @@ impl ChatRequest {
         let input = scanner.input();
         let place = || format!("messages[{message}].content[{index}]");
         let mut part = Part::default();
+        let before = scanner.text_bytes();
+        let (mut text_bytes, mut type_bytes) = (0, 0);
         scanner.object(|scanner, key| {
+            let before = scanner.text_bytes();
             let value = scanner.value()?;
             let Some((name, slot)) = part.slot(&key) else { return Ok(()) };
+            match name {
+                "text" => text_bytes = scanner.text_bytes() - before,
+                "type" => type_bytes = scanner.text_bytes() - before,
+                _ => {}
+            }
             match slot.replace(value) {
                 Some(_) => Err(Refusal::duplicate(format!("{}.{name}", place()), key.start)),
                 None => Ok(()),
             }
         })?;
-        if let Some(modality) = part.modality(input)
-            && !self.media.iter().any(|(known, _)| *known == modality)
-        {
-            self.media.push((modality, place()));
+        if let Some(modality) = part.modality(input) {
+            self.facts.images += 1;
+            scanner.count_on_from(before + text_bytes);
+            if !self.media.iter().any(|(known, _)| *known == modality) {
+                self.media.push((modality, place()));
+            }
+        } else {
+            scanner.count_on_from(scanner.text_bytes() - type_bytes);
         }
         let text = part.text(input);
         if text.is_some_and(Span::is_empty) {

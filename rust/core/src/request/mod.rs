@@ -31,6 +31,7 @@
 mod directive;
 mod effort;
 pub mod error;
+pub mod facts;
 mod foreign;
 mod lost;
 pub mod media;
@@ -39,6 +40,7 @@ pub mod refused;
 mod respell;
 pub(crate) mod rewrite;
 pub(crate) mod scan;
+pub(crate) mod user;
 
 use crate::answer::context::AnswerMode;
 use crate::dialect::Dialect;
@@ -48,6 +50,7 @@ use crate::named_enum;
 
 use self::directive::Place;
 use self::effort::Effort;
+use self::facts::Facts;
 use self::foreign::Foreign;
 use self::lost::Answers;
 use self::media::Modality;
@@ -72,6 +75,8 @@ pub struct ChatRequest {
     /// What its content parts hold beside text, in the order of appearance, and where the first of each kind is, such as
     /// `messages[2].content[1]`.
     pub media: Vec<(Modality, String)>,
+    /// What limits and prices need to know of it.
+    pub facts: Facts,
     /// Whether the client wants the usage chunk at the end of the stream.
     pub(crate) include_usage: bool,
     /// Its fields.

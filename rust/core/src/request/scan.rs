@@ -6,6 +6,7 @@ use crate::json::{self, JsonError, JsonErrorKind, Key, Kind, MAX_DEPTH, Member, 
 use super::directive::Place;
 use super::effort::{Effort, reasoning_is_off};
 use super::error::{RequestError, RequestErrorCode};
+use super::facts::{Facts, is_read};
 use super::foreign::Foreign;
 use super::refused::{Refused, Refuses};
 use super::{Answers, ChatRequest, Object, TopLevel};
@@ -243,6 +244,7 @@ impl ChatRequest {
             reasoning_off: false,
             refusable: Refuses::NOTHING,
             media: Vec::new(),
+            facts: Facts::NOTHING,
             foreign: None,
             include_usage: false,
             top: TopLevel {
@@ -305,8 +307,9 @@ impl ChatRequest {
 
     /// Consume a field that this API does not know.
     fn read_unknown(&mut self, scanner: &mut Scanner<'_>, key: &Key<'_>) -> Result<(), Refusal> {
-        let foreign = Foreign::named(&key.text.key());
-        if scanner.value()?.kind != Kind::Null
+        let name = key.text.key();
+        let foreign = Foreign::named(&name);
+        if self.facts.read_other(&name, scanner)?.kind != Kind::Null
             && let Some(foreign) = foreign
             && self.foreign.is_none_or(|(known, _)| foreign.is_certain && !known.is_certain)
         {
@@ -327,21 +330,29 @@ impl ChatRequest {
             Field::Messages => self.read_messages(scanner, kind)?,
             Field::Prompt => {
                 let fits = matches!(kind, Kind::String | Kind::Array);
-                expect(scanner, name, fits, "a string or an array")?;
+                check(scanner, name, fits, "a string or an array")?;
+                self.facts.read_prompt(scanner)?;
             }
             // A list of tokens, of texts, of lists of tokens; objects are pictures and texts (Jina, DashScope).
             Field::Input => {
                 let fits = matches!(kind, Kind::String | Kind::Array | Kind::Object);
-                expect(scanner, name, fits, "a string, an array or an object")?;
+                check(scanner, name, fits, "a string, an array or an object")?;
+                self.facts.read_texts(scanner)?;
             }
             Field::EncodingFormat => {
                 expect(scanner, name, kind == Kind::String, "a string")?;
             }
             Field::Query => {
                 let fits = matches!(kind, Kind::String | Kind::Object);
-                expect(scanner, name, fits, "a string or an object")?;
+                check(scanner, name, fits, "a string or an object")?;
+                self.facts.read_texts(scanner)?;
             }
-            Field::MaxTokens | Field::MaxCompletionTokens | Field::Temperature | Field::TopP => {
+            Field::MaxTokens | Field::MaxCompletionTokens => {
+                let value = expect(scanner, name, kind == Kind::Number, "a number")?;
+                // Text completions of no length are asked for, to have the prompt's probabilities.
+                self.facts.limit(value, input, self.top.known.contains(&Field::Prompt));
+            }
+            Field::Temperature | Field::TopP => {
                 expect(scanner, name, kind == Kind::Number, "a number")?;
             }
             Field::Seed => {
@@ -364,8 +375,13 @@ impl ChatRequest {
                 }
                 self.top.stream_options = Some(object);
             }
-            Field::Tools | Field::Documents => {
-                expect(scanner, name, kind == Kind::Array, "an array")?;
+            Field::Tools => {
+                let tools = expect(scanner, name, kind == Kind::Array, "an array")?;
+                self.facts.as_json(tools);
+            }
+            Field::Documents => {
+                check(scanner, name, kind == Kind::Array, "an array")?;
+                self.facts.read_texts(scanner)?;
             }
             Field::ToolChoice => {
                 expect(scanner, name, matches!(kind, Kind::String | Kind::Object), "a string or an object")?;
@@ -374,7 +390,9 @@ impl ChatRequest {
                 const EXPECTED: &str = "an object with a string `type`";
                 let object = object_with(scanner, field, kind, "type", EXPECTED)?;
                 match object.member.map(|member| member.value) {
-                    Some(Value { kind: Kind::String, .. }) => {}
+                    Some(Value { kind: Kind::String, .. }) => {
+                        self.facts.as_json(Value { kind, span: object.span });
+                    }
                     None | Some(Value { kind: Kind::Null, .. }) => {
                         return Err(Refusal::invalid_type(name, EXPECTED, object.span.start));
                     }
@@ -410,10 +428,12 @@ impl ChatRequest {
             return Err(Refusal::invalid_type(Field::Messages.name(), EXPECTED, start));
         }
         let mut empty = true;
+        let before = scanner.text_bytes();
         scanner.array(|scanner, index| {
             empty = false;
             self.read_message(scanner, index)
         })?;
+        self.facts.text_bytes += scanner.text_bytes() - before;
         if empty { Err(Refusal::invalid_type(Field::Messages.name(), EXPECTED, start)) } else { Ok(()) }
     }
 
@@ -426,8 +446,11 @@ impl ChatRequest {
         let mut members = 0;
         let span = scanner.object(|scanner, key| {
             members += 1;
+            let text_bytes = scanner.text_bytes();
             let (name, twice) = if key.text.is("role") {
-                ("role", role.replace(scanner.value()?).is_some())
+                let value = scanner.value()?;
+                scanner.count_on_from(text_bytes);
+                ("role", role.replace(value).is_some())
             } else if key.text.is("content") {
                 ("content", content.replace(self.read_content(scanner, index)?).is_some())
             } else if key.text.is("tool_calls") {
@@ -437,6 +460,9 @@ impl ChatRequest {
             } else {
                 if scanner.value()?.kind == Kind::Null {
                     self.refusable.add(Refused::Nulls);
+                }
+                if !is_read(key.text) {
+                    scanner.count_on_from(text_bytes);
                 }
                 return Ok(());
             };
@@ -525,7 +551,13 @@ pub(super) const fn inside(string: Value) -> Span {
 
 /// Consume the value of `param`, if it has a type that fits.
 fn expect(scanner: &mut Scanner<'_>, param: &str, fits: bool, expected: &str) -> Result<Value, Refusal> {
-    if fits { Ok(scanner.value()?) } else { Err(Refusal::invalid_type(param, expected, scanner.position())) }
+    check(scanner, param, fits, expected)?;
+    Ok(scanner.value()?)
+}
+
+/// Whether the value of `param`, which is next, has a type that fits.
+fn check(scanner: &Scanner<'_>, param: &str, fits: bool, expected: &str) -> Result<(), Refusal> {
+    if fits { Ok(()) } else { Err(Refusal::invalid_type(param, expected, scanner.position())) }
 }
 
 fn boolean(scanner: &mut Scanner<'_>, param: &str, kind: Kind) -> Result<Option<bool>, Refusal> {

@@ -321,7 +321,7 @@ impl ExchangeReport {
 
     #[getter]
     fn completion_tokens(&self) -> Option<u64> {
-        self.0.summary.usage?.completion_tokens
+        self.0.summary.usage?.output_tokens()
     }
 
     #[getter]
@@ -332,6 +332,16 @@ impl ExchangeReport {
     #[getter]
     fn cached_tokens(&self) -> Option<u64> {
         self.0.summary.usage?.cached_tokens
+    }
+
+    #[getter]
+    fn cache_write_tokens(&self) -> Option<u64> {
+        self.0.summary.usage?.cache_write_tokens
+    }
+
+    #[getter]
+    fn output_bytes(&self) -> u64 {
+        self.0.summary.output_bytes
     }
 
     #[getter]

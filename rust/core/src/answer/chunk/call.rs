@@ -1,7 +1,7 @@
 //! One entry of `tool_calls`, read as spans.
 
 use super::{ChunkError, Known, text_of};
-use crate::json::{JsonError, Kind, Member, Scanner, Span, Value};
+use crate::json::{JsonError, Kind, Member, Scanner, Span, Text, Value};
 
 /// One of `tool_calls`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -102,6 +102,15 @@ impl ToolCall {
     #[must_use]
     pub fn is_named(&self, input: &[u8]) -> bool {
         text_of(self.name.as_ref(), input).is_some() || self.is_foreign(input)
+    }
+
+    /// How much text its arguments are: those of a string, else as much as their own JSON.
+    #[must_use]
+    pub(crate) fn argument_bytes(&self, input: &[u8]) -> usize {
+        match self.arguments.map(|arguments| arguments.value) {
+            None | Some(Value { kind: Kind::Null, .. }) => 0,
+            Some(value) => value.as_text(input).map_or(value.span.len(), Text::decoded_bytes),
+        }
     }
 
     /// Whether it is of a kind without a rule here: an object is under the name of its `type`, as OpenAI's kinds have it.

@@ -295,6 +295,7 @@ fn the_summary_says_what_was_seen() {
     let expected = Summary {
         finish_reason: Some("stop".into()),
         usage: Some(usage),
+        output_bytes: 3,
         reasoning_seen: true,
         frames: 1,
         complete: true,

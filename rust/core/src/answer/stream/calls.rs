@@ -43,6 +43,8 @@ pub(super) struct CallStates {
     sent: usize,
     /// How many there were before this delta.
     before: usize,
+    /// How much text this delta says of them: arguments, and each name once.
+    said_bytes: usize,
 }
 
 /// One call, as far as it has come.
@@ -101,6 +103,12 @@ impl CallStates {
     /// Another delta begins.
     pub(super) const fn begin_delta(&mut self) {
         self.before = self.calls.len();
+        self.said_bytes = 0;
+    }
+
+    /// How much text the delta said, its names and arguments.
+    pub(super) const fn said_bytes(&self) -> usize {
+        self.said_bytes
     }
 
     /// Collect the edits that one entry of `tool_calls` needs. `choice` is the choice's index and the request's id, of
@@ -126,12 +134,14 @@ impl CallStates {
         let call = &mut self.calls[place];
         let bytes_before = call.bytes();
         call.arguments.go_on(entry, input);
+        self.said_bytes += entry.argument_bytes(input);
         let fate = if let Some(number) = call.number {
             call.further(number, &clues, entry, input, edits);
             Fate::ComesOut
         } else if entry.is_named(input) {
             call.number = Some(self.sent);
             self.sent += 1;
+            self.said_bytes += clues.name.map_or(0, |name| Text::new(name).decoded_bytes());
             call.first(self.sent - 1, &clues, entry, input, choice, edits);
             Fate::ComesOut
         } else {

@@ -20,7 +20,7 @@ mod shape;
 use self::ending::{Content, Ending, Endings, write_head};
 use crate::answer::bounds::{Calls, Excess, MAX_HELD_REASON_BYTES, MAX_REPLACED_BYTES, MAX_USAGE_BYTES};
 use crate::answer::choices::Choices;
-use crate::answer::chunk::{Choice, Chunk, Holder};
+use crate::answer::chunk::{Choice, Chunk, Holder, text_bytes};
 use crate::answer::context::AnswerContext;
 use crate::answer::error::{StreamError, StreamErrorKind};
 use crate::answer::keeper::Keeper;
@@ -30,7 +30,7 @@ use crate::answer::think::may_hold_tag;
 use crate::answer::usage::{read_usage, with_openai_names};
 use crate::json::edit::Edits;
 use crate::json::text::write_string;
-use crate::json::{Kind, Scanner, Value};
+use crate::json::{Kind, Scanner, Text, Value};
 use crate::refusal::{ERROR_STATUSES, Refusal};
 use crate::spare;
 use crate::sse::{Event, Item, Parser, SseLimits};
@@ -235,6 +235,7 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         {
             self.template.write(string, output);
             self.summary.frames += 1;
+            self.summary.output_bytes += Text::new(string).decoded_bytes() as u64;
             if let Some(keeper) = &mut self.keeper {
                 keeper.same_but(string);
             }
@@ -289,6 +290,7 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
 
         self.edits.clear();
         let before = self.choices.len();
+        let bytes_before = self.summary.output_bytes;
         let mut says_something = chunk.choices.is_empty();
         let mut holds_back = false;
         let mut has_content = false;
@@ -333,6 +335,7 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
             && !holds_back
             && choice.finish_reason.is_none_or(|reason| reason.value.kind == Kind::Null)
             && let Some(string) = Rules::only_text(choice, payload)
+            && text_bytes(payload, string) as u64 == self.summary.output_bytes - bytes_before
             && let Some(moved) = self.edits.moved(string.span)
         {
             self.template.remember(payload, string, &output[start..], FRAME_HEAD.len() + moved);
@@ -355,6 +358,7 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         let state = &mut self.choices[place];
         let (was_finished, calls) = (state.course().is_finished(), state.calls());
         let finish = state.shape(chunk, choice, payload, &self.context, &mut self.edits);
+        self.summary.output_bytes += state.output_bytes() as u64;
         self.calls.replace(calls, state.calls())?;
         self.summary.reasoning_seen |= state.reasoning_seen();
         self.has_inline |= state.has_inline();

@@ -36,6 +36,9 @@ pub trait ChoiceRules: Indexed + Debug {
     /// Whether the last chunk, as the client sees it, said anything.
     fn said(&self) -> bool;
 
+    /// How much text the last chunk said, in bytes: see [`crate::answer::summary::Summary::output_bytes`].
+    fn output_bytes(&self) -> usize;
+
     /// Whether all that the last chunk said is held back, and nothing is left of it.
     fn is_emptied(&self) -> bool {
         false
@@ -99,6 +102,8 @@ pub struct ChatChoice {
     in_field: bool,
     reasoning_seen: bool,
     said: Said,
+    /// How much text the last chunk said.
+    output_bytes: usize,
 }
 
 /// Whether a choice's content has reasoning inside.
@@ -247,6 +252,7 @@ impl Indexed for ChatChoice {
             in_field: false,
             reasoning_seen: false,
             said: Said::Nothing,
+            output_bytes: 0,
         }
     }
 
@@ -268,6 +274,10 @@ impl ChoiceRules for ChatChoice {
     /// The role apart.
     fn said(&self) -> bool {
         self.said == Said::Something
+    }
+
+    fn output_bytes(&self) -> usize {
+        self.output_bytes
     }
 
     fn is_emptied(&self) -> bool {
@@ -300,7 +310,7 @@ impl ChoiceRules for ChatChoice {
         edits: &mut Edits,
     ) -> Finish {
         let mut changes = MemberChanges::new();
-        self.said = Said::Nothing;
+        (self.said, self.output_bytes) = (Said::Nothing, 0);
         self.course.begin(choice, input, edits, &mut changes);
         match choice.delta_member {
             Some(delta) if delta.value.kind == Kind::Object => {
@@ -330,6 +340,12 @@ impl ChatChoice {
         }
     }
 
+    /// Some text, still escaped.
+    fn say_text(&mut self, text: &[u8]) {
+        self.say(!text.is_empty());
+        self.output_bytes += Text::new(text).decoded_bytes();
+    }
+
     /// The delta of a choice that came without one.
     fn new_delta(&mut self, ends: bool) -> Vec<u8> {
         let mut members = Vec::new();
@@ -341,7 +357,8 @@ impl ChatChoice {
         if ends {
             self.splitter.finish(&mut split);
         }
-        self.say(!split.content.is_empty() || !split.reasoning.is_empty());
+        self.say_text(&split.content);
+        self.say_text(&split.reasoning);
         for (name, text) in
             [(&b"\"content\":"[..], split.content), (b"\"reasoning_content\":", split.reasoning)]
         {
@@ -374,6 +391,7 @@ impl ChatChoice {
         self.role_sent = true;
         let details = delta.reasoning_details.filter(|details| !details.value.is_blank(input));
         self.say(delta.says_more || details.is_some());
+        self.output_bytes += delta.other_bytes;
         if context.reasoning_tags == ReasoningTags::Think {
             self.inline = Inline::Yes;
         }
@@ -407,6 +425,7 @@ impl ChatChoice {
             }
         }
         self.say(held.len() < calls.len());
+        self.output_bytes += self.calls.said_bytes();
         let all_came = held.is_empty();
         if member.value.kind == Kind::Null || !all_came && held.len() == calls.len() {
             changes.remove(member);
@@ -446,7 +465,7 @@ impl ChatChoice {
             if let Some(list) = list {
                 edits.replace(list.value.span, quoted(told));
             }
-            self.say(!told.is_empty());
+            self.say_text(told);
             return self.reason(&reasoning, edits, changes);
         }
         if let Some(content) = delta.content.filter(|_| list.is_none() && !told.is_empty())
@@ -461,7 +480,7 @@ impl ChatChoice {
             if let Some(blank) = reasoning.blank {
                 changes.remove(blank);
             }
-            self.say(true);
+            self.say_text(told);
             self.reasoning_seen = true;
             return;
         }
@@ -473,7 +492,7 @@ impl ChatChoice {
         if list.is_some() || split.content != told {
             changes.set(edits, delta.content, "content", quoted(&split.content));
         }
-        self.say(!split.content.is_empty());
+        self.say_text(&split.content);
         reasoning.more.extend_from_slice(&self.echo.say(Way::Inline, &split.reasoning));
         self.reason(&reasoning, edits, changes);
     }
@@ -492,7 +511,8 @@ impl ChatChoice {
         let text = reasoning.fresh.as_deref().unwrap_or(reasoning.text);
         let reasoned = !text.is_empty() || !reasoning.more.is_empty();
         self.reasoning_seen |= reasoned;
-        self.say(reasoned);
+        self.say_text(text);
+        self.say_text(&reasoning.more);
         match reasoning.named {
             Some(named) if reasoning.fresh.is_some() || !reasoning.more.is_empty() => {
                 edits.replace(named.value.span, quoted(&[text, &reasoning.more].concat()));

@@ -2,7 +2,7 @@
 
 use crate::answer::finish::{Reason, translate};
 use crate::answer::summary::Summary;
-use crate::answer::usage::{Usage, read_usage};
+use crate::answer::usage::Names;
 use crate::json::{JsonError, Kind, Scanner, Text, Value};
 
 use super::kept::Kept;
@@ -70,6 +70,7 @@ pub(super) fn items(
 pub(super) struct Account {
     pub(super) summary: Summary,
     pub(super) kept: Kept,
+    usage: Names,
     /// Whether the turn is wanted.
     pub(super) keeps: bool,
 }
@@ -92,18 +93,16 @@ impl Account {
         }
     }
 
-    /// A later count wins, unless it is 0: some say 0 first and some last.
+    /// More of the answer's text, whatever it is: see [`Summary::output_bytes`].
+    pub(super) fn said(&mut self, text: Option<Text<'_>>) {
+        self.summary.output_bytes += text.map_or(0, Text::decoded_bytes) as u64;
+    }
+
+    /// Of usage that comes in several events, later counts win.
     pub(super) fn usage(&mut self, input: &[u8], usage: Option<Value>) {
         let Some(usage) = usage.filter(|usage| usage.kind == Kind::Object) else { return };
-        let told = read_usage(input, usage);
-        let earlier = self.summary.usage.unwrap_or_default();
-        let later = |told: Option<u64>, earlier: Option<u64>| told.filter(|&it| it > 0).or(earlier).or(told);
-        self.summary.usage = Some(Usage {
-            prompt_tokens: later(told.prompt_tokens, earlier.prompt_tokens),
-            completion_tokens: later(told.completion_tokens, earlier.completion_tokens),
-            reasoning_tokens: later(told.reasoning_tokens, earlier.reasoning_tokens),
-            cached_tokens: later(told.cached_tokens, earlier.cached_tokens),
-        });
+        self.usage.go_on(Names::of(input, usage));
+        self.summary.usage = Some(self.usage.usage());
     }
 
     /// The upstream's reason, in chat's words.

@@ -72,6 +72,9 @@ impl Reader {
         account: &mut Account,
     ) -> Result<(), JsonError> {
         let [thinking, said, arguments] = members(data, delta, ["thinking", "text", "partial_json"])?;
+        for text in [thinking, said, arguments] {
+            account.said(self::text(data, text));
+        }
         if let Some(thinking) = text(data, thinking) {
             account.reason(thinking.raw());
         }
@@ -87,11 +90,17 @@ impl Reader {
     }
 }
 
+/// What the types of calls end with: `tool_use`, `server_tool_use`, `mcp_tool_use`.
+const CALL: &str = "tool_use";
+
 /// What a block says as it begins, or as a whole. Whether it is the first call.
 fn block(data: &[u8], block: Value, account: &mut Account) -> Result<bool, JsonError> {
     let names = ["type", "thinking", "text", "id", "name"];
     let [kind, thinking, said, id, name] = members(data, block, names)?;
     let kind = text(data, kind).map(Text::decode).unwrap_or_default();
+    for value in [thinking, said, name.filter(|_| kind.ends_with(CALL))] {
+        account.said(text(data, value));
+    }
     if let Some(thinking) = text(data, thinking) {
         account.reason(thinking.raw());
     }
@@ -117,9 +126,13 @@ pub(super) fn whole(body: &[u8], keeps: bool) -> Option<Summary> {
         return None;
     }
     let read = items(body, content, |each| {
-        if block(body, each, &mut account)?
-            && let [Some(input)] = members(body, each, ["input"])?
+        let is_first_call = block(body, each, &mut account)?;
+        if let [Some(input)] = members(body, each, ["input"])?
+            && input.kind == Kind::Object
         {
+            account.summary.output_bytes += input.span.len() as u64;
+        }
+        if is_first_call && let [Some(input)] = members(body, each, ["input"])? {
             // It is an object, where chat has it as a text.
             let mut arguments = Vec::new();
             write_escaped(input.span.of(body), &mut arguments);

@@ -15,6 +15,10 @@ pub(super) struct Reader {
     pub(super) named: Option<(Vec<u8>, Vec<u8>)>,
     /// The last `sequence_number` that went out.
     pub(super) number: Option<u64>,
+    /// How much text has come in deltas, the names of calls among it.
+    delta_bytes: u64,
+    /// How much has come in items as a whole.
+    item_bytes: u64,
 }
 
 /// A response's id or model that is longer is not repeated in an event of ours.
@@ -42,22 +46,36 @@ impl Reader {
                 }
                 return Ok(Some(Step::Opening));
             }
-            "response.reasoning_text.delta" | "response.reasoning_summary_text.delta" => {
-                account.summary.reasoning_seen |= text(data, delta).is_some();
+            "response.output_item.added" => {
+                let [name] = item.map_or(Ok([None]), |item| members(data, item, ["name"]))?;
+                self.delta_bytes += text(data, name).map_or(0, Text::decoded_bytes) as u64;
+            }
+            kind if is_text_delta(kind) => {
+                let said = text(data, delta);
+                self.delta_bytes += said.map_or(0, Text::decoded_bytes) as u64;
+                account.summary.reasoning_seen |= said.is_some()
+                    && matches!(
+                        kind,
+                        "response.reasoning_text.delta" | "response.reasoning_summary_text.delta"
+                    );
             }
             "response.output_item.done" => {
                 if let Some(item) = item {
                     self.has_items = true;
-                    self::item(data, item, account)?;
+                    self.item_bytes += self::item(data, item, account)?;
                 }
             }
             "response.completed" | "response.incomplete" => {
                 if let Some(response) = response {
                     let [output] = members(data, response, ["output"])?;
                     let output = output.filter(|_| !self.has_items);
-                    items(data, output, |item| self::item(data, item, account))?;
+                    items(data, output, |item| {
+                        self.item_bytes += self::item(data, item, account)?;
+                        Ok(())
+                    })?;
                     end(data, response, account)?;
                 }
+                self.count(account);
                 return Ok(Some(Step::Last));
             }
             kind if is_failure(kind) => {
@@ -69,7 +87,13 @@ impl Reader {
             }
             _ => {}
         }
+        self.count(account);
         Ok(Some(Step::Good))
+    }
+
+    /// An item repeats what its deltas have said; there are upstreams without deltas.
+    fn count(&self, account: &mut Account) {
+        account.summary.output_bytes = self.delta_bytes.max(self.item_bytes);
     }
 
     fn name(&mut self, data: &[u8], response: Value) -> Result<(), JsonError> {
@@ -85,25 +109,48 @@ impl Reader {
     }
 }
 
+/// A piece of any text: content, reasoning, a refusal, arguments, code.
+fn is_text_delta(kind: &str) -> bool {
+    kind.strip_suffix("delta").is_some_and(|whose| whose.ends_with('.') && !whose.ends_with("audio."))
+}
+
 fn is_failure(kind: &str) -> bool {
     matches!(kind, "response.failed" | "response.cancelled" | "error")
 }
 
-/// What an item says as a whole.
-fn item(data: &[u8], item: Value, account: &mut Account) -> Result<(), JsonError> {
-    let names = ["type", "content", "summary", "call_id", "name", "arguments", "input"];
-    let [kind, content, summary, id, name, arguments, raw_input] = members(data, item, names)?;
+/// What an item says as a whole; how much text that is.
+fn item(data: &[u8], item: Value, account: &mut Account) -> Result<u64, JsonError> {
+    let names = ["type", "content", "summary", "call_id", "name", "arguments", "input", "code"];
+    let [kind, content, summary, id, name, arguments, raw_input, code] = members(data, item, names)?;
     let kind = text(data, kind).map(Text::decode).unwrap_or_default();
+    let mut bytes = 0;
+    for said in [name, arguments, raw_input, code] {
+        bytes += text(data, said).map_or(0, Text::decoded_bytes);
+    }
     match &*kind {
         "reasoning" => {
             let mut thought = false;
             texts(data, content, |text| {
                 thought = true;
-                account.reason(text);
+                bytes += text.decoded_bytes();
+                account.reason(text.raw());
             })?;
-            texts(data, summary.filter(|_| !thought), |text| account.reason(text))?;
+            texts(data, summary.filter(|_| !thought), |text| {
+                bytes += text.decoded_bytes();
+                account.reason(text.raw());
+            })?;
         }
-        "message" => texts(data, content, |text| account.text(text))?,
+        "message" => {
+            texts(data, content, |text| {
+                bytes += text.decoded_bytes();
+                account.text(text.raw());
+            })?;
+            items(data, content, |part| {
+                let [refusal] = members(data, part, ["refusal"])?;
+                bytes += text(data, refusal).map_or(0, Text::decoded_bytes);
+                Ok(())
+            })?;
+        }
         "function_call" | "custom_tool_call" | "local_shell_call" => {
             if account.kept.call(text(data, id), text(data, name))
                 && let Some(arguments) = text(data, arguments).or_else(|| text(data, raw_input))
@@ -113,15 +160,15 @@ fn item(data: &[u8], item: Value, account: &mut Account) -> Result<(), JsonError
         }
         _ => {}
     }
-    Ok(())
+    Ok(bytes as u64)
 }
 
 /// The texts of parts, those that say something.
-fn texts(data: &[u8], parts: Option<Value>, mut take: impl FnMut(&[u8])) -> Result<(), JsonError> {
+fn texts(data: &[u8], parts: Option<Value>, mut take: impl FnMut(Text<'_>)) -> Result<(), JsonError> {
     items(data, parts, |part| {
         let [said] = members(data, part, ["text"])?;
         if let Some(text) = text(data, said) {
-            take(text.raw());
+            take(text);
         }
         Ok(())
     })
@@ -163,7 +210,13 @@ pub(super) fn whole(body: &[u8], keeps: bool) -> Option<Whole> {
         return None;
     }
     let mut account = Account::new(keeps);
-    items(body, output, |each| item(body, each, &mut account)).ok()?;
+    let mut bytes = 0;
+    let read = items(body, output, |each| {
+        bytes += item(body, each, &mut account)?;
+        Ok(())
+    });
+    read.ok()?;
+    account.summary.output_bytes = bytes;
     end(body, response, &mut account).ok()?;
     account.summary.frames = 1;
     account.complete();

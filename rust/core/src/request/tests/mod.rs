@@ -1,5 +1,6 @@
 //! Tests of the scan and of the rewrite, rule by rule, and the properties that hold for every body.
 
+mod facts;
 mod keys;
 mod lost;
 mod messages;

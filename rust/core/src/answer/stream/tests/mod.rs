@@ -369,7 +369,9 @@ fn the_summary_says_what_was_seen() {
             completion_tokens: Some(20),
             reasoning_tokens: Some(5),
             cached_tokens: Some(3),
+            ..crate::answer::usage::Usage::default()
         }),
+        output_bytes: 2,
         reasoning_seen: true,
         frames: 3,
         complete: true,

@@ -103,6 +103,7 @@ fn read(body: &[u8], options: Options<'_>) -> Result<Converted, Refusal> {
         reply: Reply::Messages(Arc::new(reply)),
         dropped: turns.dropped.into_kinds(),
         media: turns.media,
+        user: None,
         kept_items: None,
     })
 }

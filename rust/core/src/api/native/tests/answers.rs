@@ -111,11 +111,13 @@ fn what_is_read_on_the_side() {
         completion_tokens: Some(7),
         reasoning_tokens: None,
         cached_tokens: Some(5),
+        ..Usage::default()
     };
     let turn = Turn { said: call("t:0", "t", "{\"a\":1}"), reasoning: Some("h\\u006d 嗯".into()) };
     let expected = Summary {
         finish_reason: Some("tool_calls".to_owned()),
         usage: Some(usage),
+        output_bytes: "hm 嗯".len() as u64 + r#"t{"a":1}"#.len() as u64,
         reasoning_seen: true,
         frames: 11,
         complete: true,
@@ -129,9 +131,11 @@ fn what_is_read_on_the_side() {
         completion_tokens: Some(3),
         reasoning_tokens: Some(2),
         cached_tokens: Some(4),
+        ..Usage::default()
     };
     let turn = Turn { said: call("call_0123456789", "f", ""), reasoning: Some("hm".into()) };
-    let expected = Summary { usage: Some(usage), frames: 4, turns: vec![turn], ..expected };
+    let output_bytes = "hm".len() as u64 + "f{}".len() as u64;
+    let expected = Summary { usage: Some(usage), output_bytes, frames: 4, turns: vec![turn], ..expected };
     assert_eq!(response, expected);
 }
 

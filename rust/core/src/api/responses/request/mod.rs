@@ -34,6 +34,7 @@ use crate::json::Value;
 use crate::json::path::path_at;
 use crate::request::error::{RequestError, RequestErrorCode};
 use crate::request::scan::Refusal;
+use crate::request::user::user_name;
 use crate::seal::Seal;
 
 use self::going_on::items_of;
@@ -105,6 +106,7 @@ fn converted(body: &[u8], seal: Option<&Seal>, keeping: Keeping<'_>) -> Result<C
         reply: Reply::Responses(Arc::new(reply)),
         dropped: dropped.into_kinds(),
         media: media.into_iter().filter_map(place).collect(),
+        user: top.own(Own::SafetyIdentifier).and_then(|name| user_name(name.as_text(body)?)),
         kept_items: top.own(Own::Input).filter(|_| keeps).map(|input| items_of(body, input)),
     })
 }

@@ -152,6 +152,7 @@ fn write_usage(usage: Option<Usage>, output: &mut Vec<u8>) {
         completion_tokens: Some(answer),
         reasoning_tokens,
         cached_tokens,
+        ..
     }) = usage
     else {
         return output.extend_from_slice(b"null");
