@@ -141,7 +141,7 @@ wheel: $(DEV_PACKAGES) check-toolchain ## a release wheel in dist/, its version 
 lock: $(DEV_PACKAGES) ## resolves the locked Python packages anew from pyproject.toml (LOCK_OPTIONS= keeps what still fits)
 	$(say) 'requirements.lock, requirements-dev.lock, requirements-llama.lock'
 	@$(LOCK) --group build --extra admin --output-file requirements.lock
-	@$(LOCK) --group checks --extra admin --extra completion --extra redis --constraint requirements.lock $(LOCK_WHEELS) --output-file requirements-dev.lock
+	@$(LOCK) --group checks --extra admin --extra completion --extra prices --extra redis --constraint requirements.lock $(LOCK_WHEELS) --output-file requirements-dev.lock
 	@$(LOCK_GROUP) llama --output-file requirements-llama.lock
 
 lock-clients: $(DEV_PACKAGES) ## resolves the locked clients anew; then make client-table

@@ -249,6 +249,12 @@ RUNNING = f"[server]\nworkers = 2\n{with_upstream('')}"
             RUNNING.replace("workers", "drain_timeout_s = 1\nmax_in_flight_requests = 9\nworkers"),
             [],
         ),
+        ("prices", f'[prices]\nunpriced = "allow"\nexchange = {{USD = 7.1}}\n{RUNNING}', []),
+        (
+            "what windows are made of",
+            f'[prices]\ncurrency = "USD"\ntimezone = "UTC"\n{RUNNING}',
+            ["prices.currency", "prices.timezone"],
+        ),
         ("workers", RUNNING.replace("= 2", "= 3"), ["server.workers"]),
         (
             "all that can't",

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from llmgw.config.faults import EXAMPLES, Fault, one_of, path_of
+from llmgw.config.money import CURRENCY
+from llmgw.config.prices import DEFAULT_CURRENCY
 from llmgw.config.tables import ServerConfig
 
 _MAX_INTEGER: Final = 2**63 - 1
@@ -42,6 +44,8 @@ def cross_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
     upstreams = data.get("upstreams")
     names = list(upstreams) if isinstance(upstreams, dict) else []
     models = data.get("models")
+    currencies = _Currencies(data.get("prices"))
+    yield from currencies.faults()
     first_at: dict[str, int] = {}
     for index, model in enumerate(models if isinstance(models, list) else []):
         if not isinstance(model, dict):
@@ -49,6 +53,7 @@ def cross_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
         path = f"models[{index}]"
         yield from _target_faults(path, model, names)
         yield from _protocol_faults(path, model, upstreams if isinstance(upstreams, dict) else {})
+        yield from _price_faults(path, model, currencies)
         model_id = model.get("id")
         if isinstance(model_id, str):
             if not model_id or any(c.isspace() or not c.isprintable() for c in model_id):
@@ -106,6 +111,56 @@ def _protocol_faults(path: str, model: Mapping[str, Any], upstreams: Mapping[str
             if protocol in protocols and isinstance(upstream, dict) and key not in upstream:
                 problem = f"names {protocol}, but upstreams.{table['upstream']} has no {key}"
                 yield Fault(f"{at}.protocols", problem, f"add {key} there, or leave {protocol} out")
+
+
+class _Currencies:
+    """Which currencies can be counted in that of `[prices]`."""
+
+    def __init__(self, prices: object) -> None:
+        table = prices if isinstance(prices, dict) else {}
+        self.own = table.get("currency", DEFAULT_CURRENCY)
+        exchange = table.get("exchange")
+        self.exchange = exchange if isinstance(exchange, dict) else {}
+
+    def faults(self) -> Iterator[Fault]:
+        """Faults of `[prices]` itself."""
+        if isinstance(self.own, str) and self.own in self.exchange:
+            problem = "is the currency of prices.currency itself"
+            yield Fault(f"prices.exchange.{self.own}", problem, "leave it out")
+
+    def unknown(self, currency: object) -> bool:
+        """True if there is no exchange rate for it. What is no currency at all, pydantic reports."""
+        is_code = isinstance(currency, str) and CURRENCY.fullmatch(currency) is not None
+        return is_code and currency != self.own and currency not in self.exchange
+
+
+def _price_faults(path: str, model: Mapping[str, Any], currencies: _Currencies) -> Iterator[Fault]:
+    targets = model.get("targets")
+    tables = [(f"{path}.targets[{i}]", t) for i, t in enumerate(targets if isinstance(targets, list) else [])]
+    for at, table in [(path, model), *tables]:
+        price = table.get("price") if isinstance(table, dict) else None
+        if not isinstance(price, dict):
+            continue
+        if "output" not in price and model.get("kind", "chat") == "chat":
+            remedy = "write what a million tokens of output cost, or 0 if they are free"
+            yield Fault(f"{at}.price.output", "is missing", remedy)
+        currency = price.get("currency")
+        if currencies.unknown(currency):
+            remedy = f"write {currency} = … below [prices.exchange]: what one is worth in {currencies.own}"
+            yield Fault(f"{at}.price.currency", f"there is no exchange rate for {currency!r}", remedy)
+        yield from _tier_faults(f"{at}.price.tiers", price.get("tiers"))
+
+
+def _tier_faults(path: str, tiers: object) -> Iterator[Fault]:
+    above = 0
+    for index, tier in enumerate(tiers if isinstance(tiers, list) else []):
+        begins = tier.get("above_input_tokens") if isinstance(tier, dict) else None
+        if not isinstance(begins, int):
+            continue
+        if index and begins <= above:
+            problem = f"is not above the tier before ({above})"
+            yield Fault(f"{path}[{index}].above_input_tokens", problem, "write tiers in ascending order")
+        above = begins
 
 
 def _drop_faults(path: str, table: Mapping[str, Any]) -> Iterator[Fault]:

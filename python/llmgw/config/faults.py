@@ -7,6 +7,8 @@ from typing import Final, NamedTuple
 
 from pydantic_core import ErrorDetails
 
+from llmgw.config.prices import PriceConfig, PricesConfig, TierConfig, TimeConfig
+from llmgw.config.table import FAULT, Table
 from llmgw.config.tables import (
     CacheConfig,
     Config,
@@ -16,7 +18,6 @@ from llmgw.config.tables import (
     RoutingConfig,
     ServerConfig,
     StoreConfig,
-    Table,
     TargetConfig,
     UpstreamConfig,
 )
@@ -64,8 +65,16 @@ _TABLES: Final[dict[str, type[Table]]] = {
     "cache": CacheConfig,
     "responses": ResponsesConfig,
     "upstreams": UpstreamConfig,
+    "prices": PricesConfig,
     "models": ModelConfig,
 }
+_INNER: Final[dict[str, type[Table]]] = {
+    "targets": TargetConfig,
+    "price": PriceConfig,
+    "tiers": TierConfig,
+    "times": TimeConfig,
+}
+"""Tables inside those of `models`, by the key that holds them."""
 
 
 def is_echo(details: ErrorDetails) -> bool:
@@ -81,9 +90,12 @@ def fault_of(details: ErrorDetails) -> Fault:  # noqa: PLR0911  (one return for 
     match details["type"]:
         case "extra_forbidden":
             table = _TABLES.get(str(location[0]), Config) if len(location) > 1 else Config
-            if location[0] == "models" and "targets" in location[:-1]:
-                table = TargetConfig
+            if location[0] == "models":
+                for key in location[:-1]:
+                    table = _INNER.get(str(key), table)
             return Fault(path, "is not a known key", one_of(str(location[-1]), list(table.model_fields)))
+        case kind if kind == FAULT:
+            return Fault(path, context["problem"], context["remedy"])
         case "missing":
             return Fault(path, "is missing", EXAMPLES.get(str(location[-1]), "add it"))
         case "too_short" if path in EXAMPLES:

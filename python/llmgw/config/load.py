@@ -169,18 +169,22 @@ def secret_faults(config: Config, environ: Mapping[str, str] = os.environ) -> li
 
 
 _RELOADABLE_TABLES: Final = frozenset({"routing", "upstreams", "models"})
-_NEEDS_RESTART: Final = frozenset({"host", "port", "workers", "http2", "head_timeout_s"})
-"""Keys of `[server]`."""
+_NEEDS_RESTART: Final[dict[str, tuple[str, ...]]] = {
+    "server": ("host", "port", "workers", "http2", "head_timeout_s"),
+    "prices": ("currency", "timezone"),
+}
+"""Keys of tables that are reloadable but for these."""
 
 
 def restart_faults(running: Config, new: Config) -> list[Fault]:
     """The differences between two configs that need a restart."""
-    tables = set(Config.model_fields) - _RELOADABLE_TABLES - {"server"}
+    tables = set(Config.model_fields) - _RELOADABLE_TABLES - set(_NEEDS_RESTART)
     changed = [name for name in sorted(tables) if getattr(running, name) != getattr(new, name)]
     changed += [
-        f"server.{name}"
-        for name in sorted(_NEEDS_RESTART)
-        if getattr(running.server, name) != getattr(new.server, name)
+        f"{table}.{name}"
+        for table, names in _NEEDS_RESTART.items()
+        for name in names
+        if getattr(getattr(running, table), name) != getattr(getattr(new, table), name)
     ]
     problem, remedy = "can't change while the gateway runs", "restart the gateway, or undo this change"
     return [Fault(path, problem, remedy) for path in sorted(changed, key=file_order)]

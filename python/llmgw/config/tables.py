@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, Strict
+from pydantic import Field, PrivateAttr, SecretStr, Strict
 
 from llmgw.config.families import (
     BOTH_MODES,
@@ -15,6 +15,8 @@ from llmgw.config.families import (
     reasons_inline,
     thinking_modes,
 )
+from llmgw.config.prices import PriceConfig, PricesConfig
+from llmgw.config.table import Table
 
 CONFIG_ENV: Final = "LLMGW_CONFIG"
 DEFAULT_CONFIG: Final = "llmgw.toml"
@@ -47,12 +49,6 @@ Modes = Annotated[tuple[ThinkingMode, ...], Strict(strict=False), Field(min_leng
 Refusals = Annotated[tuple[Refused, ...], Strict(strict=False)]
 Protocols = Annotated[tuple[Protocol, ...], Strict(strict=False), Field(min_length=1)]
 Modalities = Annotated[tuple[Modality, ...], Strict(strict=False), Field(min_length=1)]
-
-
-class Table(BaseModel):
-    """The base of all tables: no unknown keys, no conversions, no changes."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class ServerConfig(Table):
@@ -240,6 +236,7 @@ class TargetConfig(Table):
     refuses: Refusals | None = None
     developer_role: DeveloperRole | None = None
     protocols: Protocols | None = None
+    price: PriceConfig | None = None
 
     @property
     def inline_reasoning(self) -> Literal["think"] | None:
@@ -251,7 +248,7 @@ class TargetConfig(Table):
 
 _INHERITED: Final = (
     "upstream_model", "thinking", "upstream_stream", "drop", "reasoning_tags", "thinking_modes",
-    "restore_reasoning", "refuses", "developer_role", "protocols",
+    "restore_reasoning", "refuses", "developer_role", "protocols", "price",
 )  # fmt: skip
 """The values that a target takes from its model."""
 
@@ -301,12 +298,14 @@ class ModelConfig(Table):
     """Of all keys together. None: no limit."""
     tokens_per_minute: int | None = Field(default=None, ge=1, le=MAX_PER_MINUTE)
     concurrent_requests: int | None = Field(default=None, ge=1, le=MAX_PER_MINUTE)
+    price: PriceConfig | None = None
+    """None: its requests have no cost that is known."""
 
     def model_post_init(self, _context: object, /) -> None:
         """Fill in defaults before the frozen object is used."""
         inherited = {name: getattr(self, name) for name in _INHERITED}
         inherited["upstream_model"] = self.upstream_model or self.id
-        written = [target.model_dump(exclude_unset=True) for target in self.targets]
+        written = [{name: getattr(each, name) for name in each.model_fields_set} for each in self.targets]
         if self.upstream is not None:
             written = [{"upstream": self.upstream}]
         targets = tuple(TargetConfig.model_construct(**inherited | target) for target in written)
@@ -363,6 +362,7 @@ class Config(Table):
     cache: CacheConfig = CacheConfig()
     responses: ResponsesConfig = ResponsesConfig()
     limits: LimitsConfig = LimitsConfig()
+    prices: PricesConfig = PricesConfig()
     admin: AdminConfig = AdminConfig()
     alerts: AlertsConfig = AlertsConfig()
     upstreams: dict[str, UpstreamConfig] = Field(min_length=1)

@@ -1,6 +1,6 @@
 """Which targets serve a model id, and how is a request rewritten for each of them?"""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -13,12 +13,14 @@ from llmgw.config import (
     Modality,
     ModelConfig,
     ModelKind,
+    PriceConfig,
     TargetConfig,
     ThinkingMode,
     UpstreamConfig,
 )
 from llmgw.errors import ApiError
 from llmgw.limits.admission import Slots
+from llmgw.prices.price import Price
 from llmgw.routing.health import CoolDown, Health
 from llmgw.routing.suggest import SHOWN_LENGTH, Suggestions
 from llmgw.routing.targets import Target, Targets
@@ -123,6 +125,7 @@ class Router:
         self._observe = observe
         self._health: dict[tuple[str, str], Health] = {}
         self._with_alternative: list[Health] = []
+        self._prices: dict[PriceConfig, Price] = {}
         self.upstreams: dict[str, OpenUpstream] = {}
         for name, table in config.upstreams.items():
             old = previous.upstreams.get(name) if previous else None
@@ -164,6 +167,11 @@ class Router:
     def models(self) -> Mapping[str, Model]:
         """All models by id, in the order of the config."""
         return self._models
+
+    @property
+    def prices(self) -> Collection[Price]:
+        """The prices of all targets that have one."""
+        return self._prices.values()
 
     def resolve(self, model_id: str, key: Key) -> Model:
         """The model that a key asks for. Raises ApiError: `model_not_found`, `model_not_allowed`."""
@@ -225,7 +233,14 @@ class Router:
             weight=target.weight,
             priority=target.priority,
             total_timeout_s=upstream.table.total_timeout_s,
+            price=None if target.price is None else self._price(target.price),
         )
+
+    def _price(self, table: PriceConfig) -> Price:
+        """Targets with the same price share it."""
+        if table not in self._prices:
+            self._prices[table] = Price(table, self._config.prices)
+        return self._prices[table]
 
     def _known_health(self, target: TargetConfig) -> Health | None:
         """The previous router's health of a target, if upstream and routing did not change."""

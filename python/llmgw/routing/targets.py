@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from llmgw import _core
     from llmgw.limits.admission import Slots
+    from llmgw.prices.price import Price
     from llmgw.routing.health import Health
 
 
@@ -26,6 +27,8 @@ class Target:
     weight: int = 1
     priority: int = 1
     """Lower is better."""
+    price: "Price | None" = None
+    """Its own, else its model's. None: it has none."""
 
     @property
     def name(self) -> str:
