@@ -145,7 +145,7 @@ class Price:
         fees = self.per_request + images * self.per_image
         # Rounded up, as a whole.
         cost = -(-(tokens + fees * _MILLION) * scale // (by * _MILLION))
-        return min(cost, MAX_PART)
+        return min(cost, len(FREE) * MAX_PART)
 
     def _scale(self, at_s: float) -> tuple[int, int]:
         """Factor and exchange rate together, as a fraction with an even denominator."""
