@@ -68,6 +68,7 @@ ERRORS: Final[dict[str, ErrorSpec]] = {
     "invalid_api_key": ErrorSpec(401, "authentication_error", retriable=False),
     "expired_api_key": ErrorSpec(401, "authentication_error", retriable=False),
     "model_not_allowed": ErrorSpec(403, "permission_error", retriable=False),
+    "unpriced_model": ErrorSpec(403, "permission_error", retriable=False),
     "wrong_key_kind": ErrorSpec(403, "permission_error", retriable=False),
     "read_only_key": ErrorSpec(403, "permission_error", retriable=False),
     "capture_disabled": ErrorSpec(403, "permission_error", retriable=False),
@@ -82,6 +83,7 @@ ERRORS: Final[dict[str, ErrorSpec]] = {
     "websocket_unsupported": ErrorSpec(426, "invalid_request_error", retriable=False),
     "head_too_large": ErrorSpec(431, "invalid_request_error", retriable=False),
     "rate_limit_exceeded": ErrorSpec(429, "rate_limit_error", retriable=True),
+    "insufficient_quota": ErrorSpec(429, "insufficient_quota", retriable=False),
     "upstream_rate_limited": ErrorSpec(429, "rate_limit_error", retriable=True),
     "internal_error": ErrorSpec(500, "server_error", retriable=True),
     "upstream_error": ErrorSpec(502, "upstream_error", retriable=True),
@@ -118,10 +120,12 @@ class ApiError(LlmgwError):
         retry_after_s: float | None = None,
         retriable: bool | None = None,
         faults: Sequence[InputFault] = (),
+        headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         """`status` and `retriable` default to what the table says for `code`.
 
-        `faults`: all that is wrong at once, where the admin API checks input.
+        `faults`: all that is wrong at once, where the admin API checks input. `headers`: what this answer
+        carries besides those that follow from the rest.
         """
         super().__init__(message)
         spec = ERRORS[code]
@@ -133,6 +137,7 @@ class ApiError(LlmgwError):
         self.retry_after_s = retry_after_s
         self.retriable = spec.retriable if retriable is None else retriable
         self.faults = tuple(faults)
+        self.headers = tuple(headers)
 
 
 def render_body(error: ApiError, request_id: str = "") -> bytes:  # noqa: ARG001  (see ErrorShape)
@@ -224,4 +229,5 @@ def render_headers(error: ApiError) -> list[tuple[bytes, bytes]]:
     if error.retry_after_s is not None and math.isfinite(error.retry_after_s):
         seconds = min(max(math.ceil(error.retry_after_s), 0), RETRY_AFTER_CAP_S)
         headers.append((b"retry-after", b"%d" % seconds))
+    headers += error.headers
     return headers

@@ -47,7 +47,7 @@ CONTRACT = {
         "previous_response_not_found",
     },
     401: {"missing_api_key", "invalid_api_key", "expired_api_key"},
-    403: {"model_not_allowed", "wrong_key_kind", "read_only_key", "capture_disabled"},
+    403: {"model_not_allowed", "unpriced_model", "wrong_key_kind", "read_only_key", "capture_disabled"},
     404: {"model_not_found", "not_found"},
     405: {"method_not_allowed"},
     408: {"request_timeout"},
@@ -56,7 +56,7 @@ CONTRACT = {
     415: {"unsupported_encoding"},
     426: {"websocket_unsupported"},
     431: {"head_too_large"},
-    429: {"rate_limit_exceeded", "upstream_rate_limited"},
+    429: {"rate_limit_exceeded", "insufficient_quota", "upstream_rate_limited"},
     500: {"internal_error"},
     502: {"upstream_error", "upstream_unreachable"},
     503: {"overloaded"},
@@ -84,6 +84,9 @@ def test_type_and_retry_follow_the_status(code: str) -> None:
         503: "upstream_error",
         504: "upstream_error",
     }
+    if code == "insufficient_quota":  # as OpenAI has it, whose clients give up on it
+        assert spec == (429, "insufficient_quota", False)
+        return
     assert spec.type == types.get(spec.status, "invalid_request_error")
     assert spec.retriable == (spec.status in {408, 429} or spec.status >= 500)
 
@@ -205,6 +208,10 @@ def test_body_survives_a_lone_surrogate() -> None:
         (ApiError("overloaded", "", retry_after_s=math.inf), {}),
         (ApiError("overloaded", "", retry_after_s=math.nan), {}),
         (ApiError("upstream_error", "", retriable=False), {b"x-should-retry": b"false"}),
+        (
+            ApiError("insufficient_quota", "", headers=[(b"x-more", b"1")]),
+            {b"x-should-retry": b"false", b"x-more": b"1"},
+        ),
     ],
 )
 def test_headers(error: ApiError, expected: dict[bytes, bytes]) -> None:
