@@ -17,7 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXTENSION := python/llmgw/_core.abi3.so
 EXTENSION_SOURCES := Cargo.toml $(wildcard Cargo.lock) pyproject.toml \
-  $(shell find rust/core rust/upstream rust/python \( -path '*/src/*.rs' -o -name Cargo.toml \) 2>/dev/null)
+  $(shell find rust/core rust/limits rust/upstream rust/python \( -path '*/src/*.rs' -o -name Cargo.toml \) 2>/dev/null)
 
 # The stamps say what the virtual environment holds.
 RUN_PACKAGES := $(VENV)/.run-packages

@@ -17,9 +17,13 @@ __all__ = [
     "Exchange",
     "ExchangeReport",
     "Forward",
+    "LimitPlan",
+    "LimitTable",
     "PreparedRequest",
+    "Refusal",
     "RequestError",
     "RerankRequest",
+    "Reservation",
     "Route",
     "Seal",
     "Upstream",
@@ -619,6 +623,168 @@ class ExchangeReport:
     @property
     def first_event_s(self) -> float | None:
         """From the start to the first good event; None before it, and for plain answers."""
+
+# Who may use how much: rates, concurrency and budgets, exact over all workers of a machine (rust/limits).
+#
+# Times are `now_ns`, nanoseconds of the machine's monotonic clock: `time.monotonic_ns()`.
+
+_RateUnit: TypeAlias = Literal["requests", "tokens"]
+_HoldUnit: TypeAlias = Literal["requests", "tokens", "nano"]
+_Rate: TypeAlias = tuple[str, _RateUnit, int]
+"""Descriptor, unit, limit per minute. A limit of 0 refuses all."""
+_Hold: TypeAlias = tuple[str, _HoldUnit, int] | tuple[str, _HoldUnit, int, int | None]
+"""Descriptor, unit and limit: `requests` at once, or a budget of `tokens` or of money in 10⁻⁹ of the currency
+unit (`nano`). The limit of a budget is compared with its base and all holds. Fourth, of a budget:
+`keep_until_ns`, see `LimitTable.raise_base`."""
+_Family: TypeAlias = tuple[int, int, float] | None
+"""Limit, remaining, and seconds until the whole limit is there again; None where no rate has that unit."""
+_HeaderFamily: TypeAlias = Literal["openai", "anthropic"]
+
+@final
+class LimitTable:
+    """One worker's face of the memory that all workers of a machine share. One per process; thread-safe.
+
+    It and all that is made of it belong to the process that opened it: in a forked child every call raises
+    RuntimeError, and nothing is given back twice.
+    """
+
+    @staticmethod
+    def open(folder: str, *, entries: int = 65536, slots: int = 64) -> LimitTable:
+        """The table of this machine in `folder`, made if need be, and a free slot in it.
+
+        A table that is there keeps its shape. Raises OSError where the folder can't be used, all slots belong
+        to live workers, or the table is damaged or of another version and live workers use it (if none do, it
+        is made anew); ValueError where no table can have that shape.
+        """
+    @staticmethod
+    def in_memory(*, entries: int = 4096, slots: int = 4) -> LimitTable:
+        """A table of this process alone, for tests and simulations."""
+    def another_slot(self) -> LimitTable:
+        """A second worker's face of the same memory.
+
+        Raises OSError unless it is `in_memory` and has a free slot.
+        """
+    def abandon(self) -> None:
+        """Leave everything as a killed worker leaves it, for tests and simulations.
+
+        What this slot has stays until another slot's `sweep`. Later calls here raise RuntimeError.
+        """
+    @property
+    def slot(self) -> int: ...
+    @property
+    def slots(self) -> int: ...
+    @property
+    def entries(self) -> int: ...
+    @property
+    def entries_used(self) -> int: ...
+    @property
+    def overflowed(self) -> int:
+        """How often a descriptor found no room, and got an entry that it shares with others: it gets less."""
+    def sweep(self, now_ns: int | None = None) -> int:
+        """Free the slots of dead workers, with all that these had; how many. To be called every second or so.
+
+        With `now_ns` it also frees entries: those of rates and concurrency that nobody has used for an hour,
+        those of budgets after their `keep_until_ns`; each call looks at a few thousand.
+
+        Raises OSError.
+        """
+    def raise_base(self, descriptor: str, base: int, *, keep_until_ns: int | None = None) -> None:
+        """What a budget has cost, as the database has it. Only ever raised: a lower number changes nothing.
+
+        `keep_until_ns`: until when its entry, and so its base, is kept at least; None: for ever. To be the
+        end of its window and some, lest ended windows fill the table. The latest time that was said counts.
+
+        Raises OSError where the table can't be locked.
+        """
+    def usage(self, descriptor: str, now_ns: int) -> tuple[int, int, int] | None:
+        """`(base, held, tat_ns)`: a budget's base, what all workers hold, when a rate's bucket will be empty.
+
+        0 where there is none of it, or the bucket is empty. None: no entry.
+        """
+
+@final
+class LimitPlan:
+    """All limits of one kind of request (a key, a model, a user), compiled. Made once and cached."""
+
+    def __new__(cls, table: LimitTable, rates: Sequence[_Rate], holds: Sequence[_Hold]) -> LimitPlan:
+        """Raises ValueError for an unknown unit, OverflowError for a number below 0 or too large."""
+    def reserve(
+        self, now_ns: int, *, input_tokens: int, output_tokens: int, cost_nano: int
+    ) -> Reservation | Refusal:
+        """Take what a request needs of every limit, or nothing of any.
+
+        Tokens are those of input and output together. Output that is larger than a whole rate is cut to what
+        fits, for a rate alone: a budget has to have it all.
+        """
+    def strictest(self, now_ns: int) -> tuple[_Family, _Family]:
+        """Of requests and of tokens, what the rate leaves that leaves the least."""
+    def headers(self, now_ns: int, family: _HeaderFamily, now_unix_s: float) -> list[tuple[bytes, bytes]]:
+        """The same as headers; see `Reservation.headers`."""
+
+@final
+class Reservation:
+    """What a request has taken. Settle or cancel it; after settling, `stored`. Each of them from any thread.
+
+    Dropped before that, it gives everything back, as `cancel` does.
+    """
+
+    @property
+    def strictest(self) -> tuple[_Family, _Family]:
+        """As `LimitPlan.strictest`, at the moment of the reservation. Made when asked for."""
+    def headers(self, family: _HeaderFamily, now_unix_s: float) -> list[tuple[bytes, bytes]]:
+        """The same as headers, of those units that have a rate. `now_unix_s`: `time.time()`.
+
+        `openai`: `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, resets as Go writes durations
+        (`120ms`, `6m0s`). `anthropic`: `anthropic-ratelimit-{requests,tokens}-{limit,remaining,reset}`,
+        resets as times of RFC 3339.
+        """
+    def settle(self, now_ns: int, *, tokens: int, cost_nano: int) -> None:
+        """The request has ended, and this is what it used.
+
+        Rates: what was reserved too much is given back, as far as it has not drained from the bucket since;
+        what was used beyond the reservation is a debt, which later requests wait for (an hour at most).
+        Concurrency is given back. Budgets hold what was used, until `stored`. Only the first call counts, of
+        this or `cancel`.
+        """
+    def cancel(self, now_ns: int | None = None) -> None:
+        """The request has ended and used nothing: as `settle` with 0, and nothing is left to be stored.
+
+        The request itself stays counted. `now_ns` is by default the latest that any call here was given.
+        """
+    def stored(self) -> None:
+        """The database has it, and `raise_base` was called before: the budgets' holds are given back.
+
+        A second call changes nothing. Raises RuntimeError before `settle`.
+        """
+
+@final
+class Refusal:
+    """Some limit says no, and nothing has been taken of any.
+
+    Of several, it is the one that will say so for the longest.
+    """
+
+    @property
+    def index(self) -> int:
+        """Which one: the plan's rates come first, then its holds."""
+    @property
+    def is_rate(self) -> bool: ...
+    @property
+    def retry_after_s(self) -> float | None:
+        """None where waiting does not help: a budget (until its window ends), or more than a whole limit.
+
+        1.0 for concurrency: nobody knows when a request will end.
+        """
+    @property
+    def limit(self) -> int: ...
+    @property
+    def remaining(self) -> int:
+        """What that limit would still let through."""
+    @property
+    def strictest(self) -> tuple[_Family, _Family]:
+        """As `Reservation.strictest`, at the moment of the refusal."""
+    def headers(self, family: _HeaderFamily, now_unix_s: float) -> list[tuple[bytes, bytes]]:
+        """See `Reservation.headers`."""
 
 # For tests, benches and people who want the bytes without a socket.
 

@@ -11,6 +11,7 @@ RUST = re.compile(r"^\s*(?:pub(?:\([a-z]+\))? )?const (MAX_[A-Z0-9_]+): [^=]+= (
 PYTHON = re.compile(r"^_?(MAX_[A-Z0-9_]+): Final(?:\[[^\]]+\])? = (.+?)(?:  #.*)?$", re.MULTILINE)
 SOURCES = {
     "rust/core/src": RUST,
+    "rust/limits/src": RUST,
     "rust/upstream/src": RUST,
     "rust/python/src": RUST,
     "python/llmgw": PYTHON,

@@ -5,6 +5,7 @@
 //!   and answers without a socket.
 //! * `exchange`: an upstream, an exchange with it, and the awaitable for its next block. In it `forward`: all its
 //!   blocks, from there into the server's `send`; `bridge`: how a tokio task wakes an asyncio loop.
+//! * `limits`: who may use how much.
 //! * `gil`: when to let other Python threads run. `process`: what must not outlive a fork.
 //! * `errors`: every Python exception is made there, and panics become one.
 
@@ -13,6 +14,7 @@ mod embeddings;
 mod errors;
 mod exchange;
 mod gil;
+mod limits;
 mod offline;
 mod process;
 mod request;
@@ -40,6 +42,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<exchange::Exchange>()?;
     module.add_class::<exchange::ExchangeReport>()?;
     module.add_class::<exchange::forward::Forward>()?;
+    module.add_class::<limits::LimitTable>()?;
+    module.add_class::<limits::LimitPlan>()?;
+    module.add_class::<limits::Reservation>()?;
+    module.add_class::<limits::Refusal>()?;
     module.add_function(wrap_pyfunction!(exchange::root_certificates, module)?)?;
     module.add_function(wrap_pyfunction!(request::dialect_for, module)?)?;
     module.add_function(wrap_pyfunction!(request::is_about_the_request, module)?)?;

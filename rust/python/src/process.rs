@@ -59,6 +59,11 @@ impl<T> OfProcess<T> {
     pub(crate) fn get(&self) -> Option<&T> {
         self.value.as_ref().filter(|_| self.pid == process())
     }
+
+    /// The same, to be changed.
+    pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
+        self.value.as_mut().filter(|_| self.pid == process())
+    }
 }
 
 impl<T> Drop for OfProcess<T> {

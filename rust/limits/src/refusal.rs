@@ -1,0 +1,59 @@
+//! Which limit said no, and when it will not.
+
+use crate::gcra;
+use crate::plan::{HoldUnit, Plan};
+use crate::strictest::Strictest;
+
+/// When to ask again for a place among those at once: nobody knows when one of them will end.
+const PLACE_RETRY_NS: u64 = 1_000_000_000;
+
+/// A limit that says no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Which: the rates of the plan come first, then its holds.
+    pub index: usize,
+    /// A rate, not a hold.
+    pub is_rate: bool,
+    /// When to ask again; None where waiting does not help: a budget (until its window ends), a request that is larger
+    /// than the limit, a limit of 0.
+    pub retry_after_ns: Option<u64>,
+    /// Its number.
+    pub limit: u64,
+    /// What it would still let through.
+    pub remaining: u64,
+}
+
+/// Nothing was taken of any limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Of several that say no, the one that will do so for the longest.
+    pub verdict: Verdict,
+    /// Of each unit, what the strictest rate leaves.
+    pub strictest: Strictest,
+}
+
+impl Verdict {
+    pub(crate) fn of_rate(plan: &Plan, index: usize, level: u64, cost: u64) -> Self {
+        let limit = plan.rates[index].limit;
+        let remaining = gcra::remaining(level, limit);
+        Self { index, is_rate: true, retry_after_ns: gcra::wait_ns(level, cost), limit, remaining }
+    }
+
+    pub(crate) fn of_hold(plan: &Plan, index: usize, used: u64) -> Self {
+        let hold = &plan.holds[index];
+        let is_place = hold.unit == HoldUnit::Requests && hold.limit > 0;
+        Self {
+            index: plan.rates.len() + index,
+            is_rate: false,
+            retry_after_ns: is_place.then_some(PLACE_RETRY_NS),
+            limit: hold.limit,
+            remaining: hold.limit.saturating_sub(used),
+        }
+    }
+
+    /// The one that says no for longer; of equal ones the first.
+    pub(crate) fn stricter(self, other: Self) -> Self {
+        let forever = |verdict: &Self| verdict.retry_after_ns.unwrap_or(u64::MAX);
+        if forever(&other) > forever(&self) { other } else { self }
+    }
+}

@@ -1,0 +1,357 @@
+//! `LimitTable`, `LimitPlan`, `Reservation`, `Refusal`: who may use how much.
+//!
+//! A table and what was made of it belong to the process that opened it: a forked child has the same memory mapped, and would
+//! give back a second time what its parent gives back.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use llmgw_limits as core;
+use llmgw_limits::headers::{HeaderFamily, headers};
+use pyo3::exceptions::PyOSError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::errors::{guard, runtime_error, value_error};
+use crate::process::{OfProcess, lock};
+
+/// A second, in nanoseconds.
+const NS_PER_S: f64 = 1e9;
+
+const ELSEWHERE: &str = "it belongs to the process that opened the table";
+const ABANDONED: &str = "the table was abandoned";
+
+/// `(limit, remaining, reset_s)`.
+type Family = Option<(u64, u64, f64)>;
+
+/// Names and values, as ASGI wants them.
+type Headers<'py> = Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>;
+
+/// A descriptor, a unit and a number.
+type RateArgument = (String, String, u64);
+
+/// The same; of a budget perhaps also until when its entry is kept.
+struct HoldArgument {
+    descriptor: String,
+    unit: String,
+    limit: u64,
+    keep_until_ns: Option<u64>,
+}
+
+impl<'py> FromPyObject<'_, 'py> for HoldArgument {
+    type Error = PyErr;
+
+    fn extract(argument: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let (descriptor, unit, limit, keep_until_ns) = if argument.len()? == 3 {
+            let (descriptor, unit, limit) = argument.extract()?;
+            (descriptor, unit, limit, None)
+        } else {
+            argument.extract()?
+        };
+        Ok(Self { descriptor, unit, limit, keep_until_ns })
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a span of time, which is far below 2^53 microseconds")]
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / NS_PER_S
+}
+
+fn triple(family: Option<core::Family>) -> Family {
+    family.map(|family| (family.limit, family.remaining, seconds(family.reset_ns)))
+}
+
+fn pair(strictest: &core::Strictest) -> (Family, Family) {
+    (triple(strictest.requests), triple(strictest.tokens))
+}
+
+fn header_pairs<'py>(
+    py: Python<'py>,
+    strictest: &core::Strictest,
+    family: &str,
+    now_unix_s: f64,
+) -> PyResult<Headers<'py>> {
+    let family = match family {
+        "openai" => HeaderFamily::OpenAi,
+        "anthropic" => HeaderFamily::Anthropic,
+        other => return Err(value_error(format!("no family of headers {other:?}"))),
+    };
+    let pair = |(name, value): (&'static str, String)| {
+        (PyBytes::new(py, name.as_bytes()), PyBytes::new(py, value.as_bytes()))
+    };
+    Ok(headers(strictest, family, now_unix_s).into_iter().map(pair).collect())
+}
+
+fn os_error(error: &core::OpenError) -> PyErr {
+    match error {
+        core::OpenError::Shape => value_error(error.to_string()),
+        // With errno, so that Python chooses PermissionError and the like.
+        core::OpenError::Io { path, source } => source.raw_os_error().map_or_else(
+            || PyOSError::new_err(error.to_string()),
+            |errno| PyOSError::new_err((errno, source.to_string(), path.clone())),
+        ),
+        _ => PyOSError::new_err(error.to_string()),
+    }
+}
+
+/// One worker's face of the shared memory.
+#[pyclass(frozen, module = "llmgw._core")]
+pub(crate) struct LimitTable {
+    table: OfProcess<Arc<core::Table>>,
+}
+
+impl LimitTable {
+    fn new(table: core::Table) -> Self {
+        Self { table: OfProcess::new(Arc::new(table)) }
+    }
+
+    fn table(&self) -> PyResult<&Arc<core::Table>> {
+        let table = self.table.get().ok_or_else(|| runtime_error(ELSEWHERE))?;
+        if table.is_abandoned() { Err(runtime_error(ABANDONED)) } else { Ok(table) }
+    }
+}
+
+#[pymethods]
+impl LimitTable {
+    #[staticmethod]
+    #[allow(clippy::needless_pass_by_value, reason = "PyO3 has no borrowed path")]
+    #[pyo3(signature = (folder, *, entries=65536, slots=64))]
+    fn open(py: Python<'_>, folder: PathBuf, entries: usize, slots: usize) -> PyResult<Self> {
+        guard(|| {
+            let opened = py.detach(|| core::Table::open(&folder, entries, slots));
+            opened.map(Self::new).map_err(|error| os_error(&error))
+        })
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (*, entries=4096, slots=4))]
+    fn in_memory(entries: usize, slots: usize) -> PyResult<Self> {
+        guard(|| core::Table::in_memory(entries, slots).map(Self::new).map_err(|error| os_error(&error)))
+    }
+
+    fn another_slot(&self) -> PyResult<Self> {
+        guard(|| self.table()?.another_slot().map(Self::new).map_err(|error| os_error(&error)))
+    }
+
+    fn abandon(&self) -> PyResult<()> {
+        guard(|| {
+            self.table()?.abandon();
+            Ok(())
+        })
+    }
+
+    #[getter]
+    fn slot(&self) -> PyResult<usize> {
+        Ok(self.table()?.slot())
+    }
+
+    #[getter]
+    fn slots(&self) -> PyResult<usize> {
+        Ok(self.table()?.slots())
+    }
+
+    #[getter]
+    fn entries(&self) -> PyResult<usize> {
+        Ok(self.table()?.entries())
+    }
+
+    #[getter]
+    fn entries_used(&self) -> PyResult<u64> {
+        Ok(self.table()?.entries_used())
+    }
+
+    #[getter]
+    fn overflowed(&self) -> PyResult<u64> {
+        Ok(self.table()?.overflowed())
+    }
+
+    #[pyo3(signature = (now_ns=None))]
+    fn sweep(&self, py: Python<'_>, now_ns: Option<u64>) -> PyResult<usize> {
+        guard(|| {
+            let table = self.table()?;
+            py.detach(|| table.sweep(now_ns)).map_err(|error| os_error(&error))
+        })
+    }
+
+    #[pyo3(signature = (descriptor, base, *, keep_until_ns=None))]
+    fn raise_base(&self, descriptor: &str, base: u64, keep_until_ns: Option<u64>) -> PyResult<()> {
+        guard(|| Ok(self.table()?.raise_base(descriptor, base, keep_until_ns)?))
+    }
+
+    fn usage(&self, descriptor: &str, now_ns: u64) -> PyResult<Option<(u64, u64, u64)>> {
+        guard(|| {
+            let usage = self.table()?.usage(descriptor);
+            let at = |empty: u64| if empty > now_ns { empty } else { 0 };
+            Ok(usage.map(|usage| (usage.base, usage.held, at(usage.empty_at_ns))))
+        })
+    }
+}
+
+/// The limits of one kind of request.
+#[pyclass(frozen, module = "llmgw._core")]
+pub(crate) struct LimitPlan {
+    plan: OfProcess<Arc<core::Plan>>,
+}
+
+impl LimitPlan {
+    fn plan(&self) -> PyResult<&Arc<core::Plan>> {
+        let plan = self.plan.get().ok_or_else(|| runtime_error(ELSEWHERE))?;
+        if plan.is_abandoned() { Err(runtime_error(ABANDONED)) } else { Ok(plan) }
+    }
+}
+
+fn rate((descriptor, unit, limit_per_minute): RateArgument) -> PyResult<core::Rate> {
+    let unit = match &*unit {
+        "requests" => core::RateUnit::Requests,
+        "tokens" => core::RateUnit::Tokens,
+        other => return Err(value_error(format!("a rate has no unit {other:?}"))),
+    };
+    Ok(core::Rate { descriptor, unit, limit_per_minute })
+}
+
+fn hold(argument: HoldArgument) -> PyResult<core::Hold> {
+    let HoldArgument { descriptor, unit, limit, keep_until_ns } = argument;
+    let unit = match &*unit {
+        "requests" => core::HoldUnit::Requests,
+        "tokens" => core::HoldUnit::Tokens,
+        "nano" => core::HoldUnit::Nano,
+        other => return Err(value_error(format!("a hold has no unit {other:?}"))),
+    };
+    Ok(core::Hold { descriptor, unit, limit, keep_until_ns })
+}
+
+#[pymethods]
+impl LimitPlan {
+    #[new]
+    fn new(table: &LimitTable, rates: Vec<RateArgument>, holds: Vec<HoldArgument>) -> PyResult<Self> {
+        guard(|| {
+            let rates = rates.into_iter().map(rate).collect::<PyResult<Vec<_>>>()?;
+            let holds = holds.into_iter().map(hold).collect::<PyResult<Vec<_>>>()?;
+            let plan = core::Plan::new(Arc::clone(table.table()?), &rates, &holds);
+            Ok(Self { plan: OfProcess::new(Arc::new(plan)) })
+        })
+    }
+
+    #[pyo3(signature = (now_ns, *, input_tokens, output_tokens, cost_nano))]
+    fn reserve(
+        &self,
+        py: Python<'_>,
+        now_ns: u64,
+        input_tokens: u64,
+        output_tokens: u64,
+        cost_nano: u64,
+    ) -> PyResult<Py<PyAny>> {
+        guard(|| {
+            let estimate = core::Estimate { input_tokens, output_tokens, cost_nano };
+            match self.plan()?.reserve(now_ns, &estimate) {
+                core::Decision::Granted(granted) => {
+                    let reservation = Mutex::new(OfProcess::new(granted));
+                    Ok(Py::new(py, Reservation { reservation })?.into_any())
+                }
+                core::Decision::Refused(refusal) => Ok(Py::new(py, Refusal { refusal })?.into_any()),
+            }
+        })
+    }
+
+    fn strictest(&self, now_ns: u64) -> PyResult<(Family, Family)> {
+        guard(|| Ok(pair(&self.plan()?.strictest(now_ns))))
+    }
+
+    fn headers<'py>(
+        &self,
+        py: Python<'py>,
+        now_ns: u64,
+        family: &str,
+        now_unix_s: f64,
+    ) -> PyResult<Headers<'py>> {
+        guard(|| header_pairs(py, &self.plan()?.strictest(now_ns), family, now_unix_s))
+    }
+}
+
+/// What a request has taken.
+#[pyclass(frozen, module = "llmgw._core")]
+pub(crate) struct Reservation {
+    reservation: Mutex<OfProcess<core::Reservation>>,
+}
+
+impl Reservation {
+    fn with<T>(&self, work: impl FnOnce(&mut core::Reservation) -> T) -> PyResult<T> {
+        let mut reservation = lock(&self.reservation);
+        reservation.get_mut().map(work).ok_or_else(|| runtime_error(ELSEWHERE))
+    }
+}
+
+#[pymethods]
+impl Reservation {
+    #[getter]
+    fn strictest(&self) -> PyResult<(Family, Family)> {
+        guard(|| self.with(|reservation| pair(&reservation.strictest())))
+    }
+
+    fn headers<'py>(&self, py: Python<'py>, family: &str, now_unix_s: f64) -> PyResult<Headers<'py>> {
+        guard(|| {
+            let strictest = self.with(|reservation| reservation.strictest())?;
+            header_pairs(py, &strictest, family, now_unix_s)
+        })
+    }
+
+    #[pyo3(signature = (now_ns, *, tokens, cost_nano))]
+    fn settle(&self, now_ns: u64, tokens: u64, cost_nano: u64) -> PyResult<()> {
+        guard(|| self.with(|reservation| reservation.settle(now_ns, tokens, cost_nano)))
+    }
+
+    #[pyo3(signature = (now_ns=None))]
+    fn cancel(&self, now_ns: Option<u64>) -> PyResult<()> {
+        guard(|| self.with(|reservation| reservation.cancel(now_ns)))
+    }
+
+    fn stored(&self) -> PyResult<()> {
+        guard(|| {
+            let stored = self.with(core::Reservation::stored)?;
+            stored.map_err(|core::NotSettled| runtime_error("settle the reservation first"))
+        })
+    }
+}
+
+/// Which limit says no.
+#[pyclass(frozen, module = "llmgw._core")]
+pub(crate) struct Refusal {
+    refusal: core::Refusal,
+}
+
+#[pymethods]
+impl Refusal {
+    #[getter]
+    fn index(&self) -> usize {
+        self.refusal.verdict.index
+    }
+
+    #[getter]
+    fn is_rate(&self) -> bool {
+        self.refusal.verdict.is_rate
+    }
+
+    #[getter]
+    fn retry_after_s(&self) -> Option<f64> {
+        self.refusal.verdict.retry_after_ns.map(seconds)
+    }
+
+    #[getter]
+    fn limit(&self) -> u64 {
+        self.refusal.verdict.limit
+    }
+
+    #[getter]
+    fn remaining(&self) -> u64 {
+        self.refusal.verdict.remaining
+    }
+
+    #[getter]
+    fn strictest(&self) -> (Family, Family) {
+        pair(&self.refusal.strictest)
+    }
+
+    fn headers<'py>(&self, py: Python<'py>, family: &str, now_unix_s: f64) -> PyResult<Headers<'py>> {
+        guard(|| header_pairs(py, &self.refusal.strictest, family, now_unix_s))
+    }
+}
