@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
-from llmgw.access.bearer import find_key
+from llmgw.access.bearer import check_calls_models, find_key
 from llmgw.access.key import Key
 from llmgw.asgi.client import AnswerWatch
 from llmgw.asgi.request import Fields, check_host, check_size, read_fields
@@ -185,10 +185,12 @@ class App:
     async def _authenticate(self, gateway: Gateway, fields: Fields) -> Key:
         try:
             found = find_key(fields, gateway.keyring)
-            return found if isinstance(found, Key) else await found
+            key = found if isinstance(found, Key) else await found
+            check_calls_models(key)
         except ApiError as error:
             gateway.metrics.auth_failed(error.code)
             raise
+        return key
 
 
 def _allow(scope: Scope, *methods: str) -> None:

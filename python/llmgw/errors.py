@@ -10,6 +10,12 @@ into bytes with `render_headers` and an `ErrorShape`: `OPENAI`, or `ANTHROPIC` f
      │    ├── ApiError                 an answer other than success
      │    ├── ClientGone               the client left before its answer began
      │    ├── CommandError             a command line verb can't do its work
+     │    ├── AccessError              access: a key or a project can't be found or changed
+     │    │    ├── NotFoundError       nothing is known by that reference
+     │    │    ├── AmbiguousError      several are
+     │    │    ├── NameTakenError      a project has that name
+     │    │    ├── StateError          a revoked key, a blocked project
+     │    │    └── BadValueError       values that can't be; it has all of them
      │    ├── ConfigError              config: the config file can't be used
      │    ├── FileError                config: a file that it names can't be read
      │    ├── StoreError               store: the database can't be opened
@@ -67,6 +73,7 @@ ERRORS: Final[dict[str, ErrorSpec]] = {
     "missing_api_key": ErrorSpec(401, "authentication_error", retriable=False),
     "invalid_api_key": ErrorSpec(401, "authentication_error", retriable=False),
     "expired_api_key": ErrorSpec(401, "authentication_error", retriable=False),
+    "blocked_api_key": ErrorSpec(403, "permission_error", retriable=False),
     "model_not_allowed": ErrorSpec(403, "permission_error", retriable=False),
     "unpriced_model": ErrorSpec(403, "permission_error", retriable=False),
     "wrong_key_kind": ErrorSpec(403, "permission_error", retriable=False),

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import httpx
 
-from llmgw.access.admin import create_key, revoke_keys
+from llmgw.access.keys import create_key, revoke_key
 from llmgw.simulator import MODELS, PROVIDERS
 from llmgw.store import open_store
 from tests.support.processes import Process, free_port, wait_until
@@ -166,11 +166,11 @@ class Gateway:
 
     def new_key(self, *, models: Sequence[str] | None = None, expires_at: datetime | None = None) -> str:
         """A key that is in force."""
-        return create_key(self._store, name="test", models=models, expires_at=expires_at).token
+        return create_key(self._store, actor="test", name="test", models=models, expires_at=expires_at).token
 
     def revoke(self, key: str) -> None:
         """End a key."""
-        revoke_keys(self._store, key)
+        revoke_key(self._store, key, actor="test")
 
     def workers(self) -> list[int]:
         """Their process ids. Linux only."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from llmgw import _core
-from llmgw.access.admin import create_key
+from llmgw.access.keys import create_key
 from llmgw.app import App
 from llmgw.asgi.request_id import RequestIds
 from llmgw.asgi.types import Message
@@ -84,7 +84,7 @@ def test_one_request_fails_and_the_next_is_served(
 
     async def run() -> None:
         app._gateway = await asyncio.to_thread(Gateway.open, config)
-        token = create_key(app._gateway.store, name="test").token
+        token = create_key(app._gateway.store, actor="test", name="test").token
         with monkeypatch.context() as patch:
             patch.setattr(chat, "ChatRequest", defect)
             answered, error = await ask(token)

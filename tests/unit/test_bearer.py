@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from llmgw.access.admin import create_key, revoke_keys
 from llmgw.access.bearer import api_key, bearer_token, find_key
 from llmgw.access.key import Key
 from llmgw.access.keyring import KeyRing
+from llmgw.access.keys import create_key, revoke_key
 from llmgw.asgi.request import Fields, read_fields
 from llmgw.errors import ApiError
 from llmgw.store import Store, open_store
@@ -133,31 +133,31 @@ def ask(store: Store, token: str) -> int | str:
 
 
 def test_a_known_key_is_found_without_a_coroutine(store: Store) -> None:
-    new = create_key(store, name="a")
+    new = create_key(store, actor="test", name="a")
     assert find_key(header(new.token), KeyRing(store)) == new.key
-    expired = create_key(store, name="expired", expires_at=datetime.now(UTC))
+    expired = create_key(store, actor="test", name="expired", expires_at=datetime.now(UTC))
     with pytest.raises(ApiError) as caught:
         find_key(header(expired.token), KeyRing(store))
     assert caught.value.code == "expired_api_key"
 
 
 def test_a_key_in_force(store: Store) -> None:
-    new = create_key(store, name="a", expires_at=datetime.now(UTC) + timedelta(hours=1))
+    new = create_key(store, actor="test", name="a", expires_at=datetime.now(UTC) + timedelta(hours=1))
     assert ask(store, new.token) == new.key.id
 
 
 def test_a_key_made_after_the_gateway_began(store: Store) -> None:
     keyring = KeyRing(store)
-    new = create_key(store, name="a")
+    new = create_key(store, actor="test", name="a")
     assert asyncio.run(found(new.token, keyring)) == new.key
 
 
 def test_refusals(store: Store) -> None:
-    revoked = create_key(store, name="revoked")
-    revoke_keys(store, str(revoked.key.id))
-    expired = create_key(store, name="expired", expires_at=datetime.now(UTC))
-    both = create_key(store, name="both", expires_at=datetime.now(UTC))
-    revoke_keys(store, str(both.key.id))
+    revoked = create_key(store, actor="test", name="revoked")
+    revoke_key(store, str(revoked.key.id), actor="test")
+    expired = create_key(store, actor="test", name="expired", expires_at=datetime.now(UTC))
+    both = create_key(store, actor="test", name="both", expires_at=datetime.now(UTC))
+    revoke_key(store, str(both.key.id), actor="test")
     assert ask(store, "sk-gtw-unknown") == "invalid_api_key"
     assert ask(store, revoked.token) == "invalid_api_key"
     assert ask(store, expired.token) == "expired_api_key"
@@ -165,7 +165,7 @@ def test_refusals(store: Store) -> None:
 
 
 def test_while_the_keys_can_t_be_checked_nobody_is_admitted(store: Store, tmp_path: Path) -> None:
-    new = create_key(store, name="a")
+    new = create_key(store, actor="test", name="a")
     assert ask(store, new.token) == new.key.id
     next(tmp_path.glob("*.db")).rename(tmp_path / "away")
     for token in (new.token, "sk-gtw-unknown"):
@@ -173,7 +173,7 @@ def test_while_the_keys_can_t_be_checked_nobody_is_admitted(store: Store, tmp_pa
 
 
 def test_a_defect_lets_nobody_in(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    new = create_key(store, name="a")
+    new = create_key(store, actor="test", name="a")
 
     def fail(_ring: KeyRing, _token: str) -> None:
         raise ZeroDivisionError

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from llmgw.access.admin import list_keys
 from llmgw.access.keyring import KeyRing
+from llmgw.access.keys import list_keys
 from llmgw.cli.demo import demo_config
 from llmgw.cli.keys import parse_duration
 from llmgw.cli.main import VERBS

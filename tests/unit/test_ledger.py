@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from llmgw.access.admin import create_key
+from llmgw.access.keys import create_key
 from llmgw.ledger.entry import LedgerEntry, LedgerState
 from llmgw.ledger.usage import UsageBy, UsageSum, sum_usage
 from llmgw.ledger.writer import Ledger
@@ -230,7 +230,7 @@ SUMS: dict[UsageBy, list[UsageSum]] = {
 
 @pytest.mark.parametrize("by", SUMS)
 def test_sums(store: Store, by: UsageBy) -> None:
-    key = create_key(store, name="ci").key
+    key = create_key(store, actor="test", name="ci").key
     ledger = Ledger(store)
     ledger.record(
         entry(

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, text
 
-from llmgw.access.admin import create_key
+from llmgw.access.keys import create_key
 from llmgw.ledger.entry import LedgerEntry, LedgerState, NotDurableError
 from llmgw.ledger.journal import Journal, pending
 from llmgw.ledger.usage import UsageSum, sum_usage
@@ -403,5 +403,5 @@ def test_killed_at_any_moment_no_answered_row_is_lost_or_doubled(file: Path, loc
 def test_a_key_is_not_made_in_a_file_that_is_gone(store: Store, file: Path) -> None:
     file.unlink()
     with pytest.raises(StoreGoneError, match="is gone"):
-        create_key(store, name="n")
+        create_key(store, actor="test", name="n")
     assert not file.exists()

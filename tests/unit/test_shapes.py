@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llmgw import app as application
-from llmgw.access.admin import create_key
+from llmgw.access.keys import create_key
 from llmgw.app import App
 from llmgw.asgi.types import Message
 from llmgw.config import load_config
@@ -121,7 +121,10 @@ def test_every_failure_of_messages_is_told_as_anthropic_does(
     async def run() -> list[Message]:
         app = App(config)
         gateway = app._gateway = await asyncio.to_thread(Gateway.open, config)
-        key = asked.get("key") or create_key(gateway.store, name="k", models=asked.get("models")).token
+        key = (
+            asked.get("key")
+            or create_key(gateway.store, actor="test", name="k", models=asked.get("models")).token
+        )
         asked.get("prepare", lambda _: None)(gateway)
         sent: list[Message] = []
 

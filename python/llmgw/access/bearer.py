@@ -14,6 +14,7 @@ from llmgw.errors import ApiError
 
 _STALE_RETRY_AFTER_S: Final = 10
 _HOW: Final = "Send it as 'Authorization: Bearer sk-gtw-...'."
+_WHOM_TO_ASK: Final = "Ask the operator of the gateway."
 _BARE: Final = (b"api-key", b"x-api-key")
 """Headers that hold a key and nothing else."""
 _NO_CREDENTIALS: Final = frozenset({b"", b"bearer"})
@@ -73,7 +74,8 @@ def find_key(fields: Fields, keyring: KeyRing) -> Key | Awaitable[Key]:
 
     An unknown key may have been made a moment ago. A known one, the usual case, costs no coroutine. The call
     and the second look raise ApiError: `missing_api_key`, `invalid_api_key` (unknown or revoked),
-    `expired_api_key`, `overloaded` (the keys can't be read, and were not for too long).
+    `expired_api_key`, `blocked_api_key`, `overloaded` (the keys can't be read, and were not for too long).
+    The caller then asks `check_calls_models` or `check_administers`.
     """
     token = api_key(fields)
     key = keyring.lookup(token)
@@ -88,10 +90,37 @@ async def _look_again(token: str, keyring: KeyRing) -> Key:
     if keyring.stale:
         message = "The gateway can't check API keys at the moment. Try again later."
         raise ApiError("overloaded", message, retry_after_s=_STALE_RETRY_AFTER_S)
+    if keyring.was_replaced(token):
+        message = "The API key was rotated, and this is its old secret, which is no longer accepted."
+        raise ApiError("expired_api_key", message)
     raise ApiError("invalid_api_key", "The API key is unknown or was revoked.")
 
 
 def _in_force(key: Key) -> Key:
+    if key.blocked_at is not None:
+        raise ApiError("blocked_api_key", f"The API key is blocked. {_WHOM_TO_ASK}")
+    if key.project_blocked_at is not None:
+        raise ApiError("blocked_api_key", f"The project of the API key is blocked. {_WHOM_TO_ASK}")
     if key.expired():
         raise ApiError("expired_api_key", "The API key has expired.")
     return key
+
+
+def check_calls_models(key: Key) -> None:
+    """Raises ApiError (`wrong_key_kind`) for an admin key, which calls no model."""
+    if key.kind != "model":
+        message = "This is an admin key, which calls no model. Use a key made without --admin."
+        raise ApiError("wrong_key_kind", message)
+
+
+def check_administers(key: Key, *, changes: bool) -> None:
+    """Raises ApiError unless the key may look below `/admin`, or change something there.
+
+    `wrong_key_kind`: it calls models. `read_only_key`: it may only look.
+    """
+    if key.kind == "model":
+        message = "This key is for models. The admin API takes admin keys: llmgw keys create --admin."
+        raise ApiError("wrong_key_kind", message)
+    if changes and key.kind == "admin_read":
+        message = "This admin key may only look. Changes need one made with llmgw keys create --admin."
+        raise ApiError("read_only_key", message)

@@ -1,27 +1,22 @@
 """What an API key is to the gateway.
 
-A key is `sk-gtw-` and 192 random bits. Its text is shown once, at creation; the database has only its SHA-256
-and its first characters. `admin` changes keys in the database, `keyring` holds the active ones in memory,
-`bearer` finds the key of a request.
+A key is `sk-gtw-` and 192 random bits; an admin's begins with `sk-gtw-admin-`. Its text is shown once, when
+it is made or rotated; the database has only its SHA-256 and its first characters. `keys` changes keys in the
+database, `keyring` holds those in force in memory, `bearer` finds the key of a request.
 """
 
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal, Self, cast
+from typing import Final, Literal
 
-from llmgw.store import ApiKey
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from llmgw.budgets.budget import Budget
-    from llmgw.limits.rules import LimitRule
+from llmgw.access.project import DEFAULT_PROJECT_ID
+from llmgw.budgets.budget import Budget
+from llmgw.limits.rules import LimitRule
 
 KEY_PREFIX: Final = "sk-gtw-"
 ADMIN_PREFIX: Final = "sk-gtw-admin-"
 """Of the keys that may work below `/admin`. They call no model."""
-DEFAULT_PROJECT_ID: Final = 1
 
 KeyKind = Literal["model", "admin", "admin_read"]
 
@@ -35,7 +30,10 @@ class Key:
     prefix: str
     """Its first characters."""
     digest: bytes
-    """SHA-256, 32 bytes."""
+    """SHA-256 of its first secret, 32 bytes.
+
+    What is kept or sealed for the key is found by this, so a rotation does not change it.
+    """
     models: frozenset[str] | None
     """Ids of the models that it may use; None: all."""
     created_at: datetime
@@ -46,46 +44,34 @@ class Key:
     """The project's name."""
     kind: KeyKind = "model"
     owner: str | None = None
+    """Who answers for it."""
     trusts_user_header: bool = False
+    """True: its clients may name the user behind a request in a header."""
     blocked_at: datetime | None = None
-    """Also if its project is blocked."""
+    """Since when it is not accepted; None: it is, if its project is."""
+    project_blocked_at: datetime | None = None
     rotated_at: datetime | None = None
     previous_expires_at: datetime | None = None
     """Until when the secret before the last rotation is accepted."""
-    limits: "tuple[LimitRule, ...]" = ()
+    limits: tuple[LimitRule, ...] = ()
     """Its own and its project's."""
-    budgets: "tuple[Budget, ...]" = ()
+    budgets: tuple[Budget, ...] = ()
     """The same."""
 
-    @classmethod
-    def of(
-        cls,
-        row: ApiKey,
-        project: str = "default",
-        limits: "Sequence[LimitRule]" = (),
-        budgets: "Sequence[Budget]" = (),
-    ) -> Self:
-        """From its row in the database, and what belongs to it in other tables."""
-        return cls(
-            id=row.id,
-            name=row.name,
-            prefix=row.prefix,
-            digest=row.digest,
-            models=None if row.models is None else frozenset(row.models),
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            revoked_at=row.revoked_at,
-            project_id=row.project_id,
-            project=project,
-            kind=cast("KeyKind", row.kind),
-            owner=row.owner,
-            trusts_user_header=row.trusts_user_header,
-            blocked_at=row.blocked_at,
-            rotated_at=row.rotated_at,
-            previous_expires_at=row.previous_expires_at,
-            limits=tuple(limits),
-            budgets=tuple(budgets),
-        )
+    @property
+    def is_admin(self) -> bool:
+        """It may work below `/admin`, and calls no model."""
+        return self.kind != "model"
+
+    @property
+    def own_limits(self) -> tuple[LimitRule, ...]:
+        """Without its project's."""
+        return tuple(rule for rule in self.limits if rule.scope == "key")
+
+    @property
+    def own_budgets(self) -> tuple[Budget, ...]:
+        """Without its project's."""
+        return tuple(budget for budget in self.budgets if budget.scope == "key")
 
     def may_use(self, model_id: str) -> bool:
         """False if the key has a list of models and this one is not on it."""
@@ -94,6 +80,17 @@ class Key:
     def expired(self, now: datetime | None = None) -> bool:
         """True from `expires_at` on."""
         return self.expires_at is not None and self.expires_at <= (now or datetime.now(UTC))
+
+    @property
+    def state(self) -> str:
+        """`active`, or why it is not accepted: `revoked`, `blocked`, `project_blocked`, `expired`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.blocked_at is not None:
+            return "blocked"
+        if self.project_blocked_at is not None:
+            return "project_blocked"
+        return "expired" if self.expired() else "active"
 
 
 def digest_of(token: str) -> bytes:

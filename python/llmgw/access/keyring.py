@@ -4,12 +4,14 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 
 from sqlalchemy import select
 
 from llmgw.access.key import KEY_PREFIX, Key, digest_of
+from llmgw.access.load import load
 from llmgw.store import ApiKey, KeyEpoch, Secret, Store
 
 logger = logging.getLogger(__name__)
@@ -29,8 +31,35 @@ STALE_KEYS_S: Final = 86_400.0
 _MAX_TOKEN_LENGTH: Final = 128
 
 
+class _Replaced(NamedTuple):
+    """The secret before a rotation."""
+
+    key: Key
+    expires_at: datetime
+    deadline_s: float
+    """The same on the monotonic clock."""
+
+    @property
+    def is_accepted(self) -> bool:
+        """As long as neither clock says otherwise.
+
+        The clock of the wall may be set back, which must not bring a secret back that has ended.
+        """
+        return time.monotonic() < self.deadline_s and datetime.now(UTC) < self.expires_at
+
+
+class _Snapshot(NamedTuple):
+    """What one read has found. It is replaced as a whole."""
+
+    by_digest: Mapping[bytes, Key]
+    replaced: Mapping[bytes, _Replaced]
+
+
+_NOTHING: Final = _Snapshot({}, {})
+
+
 class KeyRing:
-    """The keys that are in force, in memory.
+    """The keys that were not revoked, in memory, with all that is said about them and their projects.
 
     A thread polls the database. While the database fails, the last known keys stay in force and `healthy` is
     False; after `stale_keys_s` no key is in force any more.
@@ -57,11 +86,13 @@ class KeyRing:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._epoch: tuple[int, int] | None = None
-        self._by_digest: dict[bytes, Key] = {}
+        self._snapshot = _NOTHING
         self._gate = asyncio.Lock()
         self._next_look: asyncio.Task[None] | None = None
         self._last_look_s = float("-inf")
         self._read_s = float("-inf")
+        self.generation = 0
+        """Grows with every snapshot: with each change of a key, a project, a limit or a budget."""
         self.seal_secret: bytes | None = None
         """Under which reasoning is sealed; None until it could be read."""
         self.healthy = True
@@ -71,14 +102,24 @@ class KeyRing:
         self.refresh()
 
     def lookup(self, token: str) -> Key | None:
-        """The key with this text; None if it is unknown or was revoked. The caller checks expiry.
+        """The key with this text; None if it is unknown, was revoked, or was replaced and its grace is over.
 
-        The time that this takes reveals nothing: only digests are compared, and a guess with a chosen digest
-        can't be made.
+        The caller checks whether it is blocked or has expired. The time that this takes reveals nothing: only
+        digests are compared, and a guess with a chosen digest can't be made.
         """
         if not token.startswith(KEY_PREFIX) or len(token) > _MAX_TOKEN_LENGTH:
             return None
-        return self._by_digest.get(digest_of(token))
+        snapshot, digest = self._snapshot, digest_of(token)
+        key = snapshot.by_digest.get(digest)
+        if key is None:
+            replaced = snapshot.replaced.get(digest)
+            if replaced is not None and replaced.is_accepted:
+                return replaced.key
+        return key
+
+    def was_replaced(self, token: str) -> bool:
+        """True if this was the text of a key before its last rotation."""
+        return digest_of(token) in self._snapshot.replaced
 
     def refresh(self) -> None:
         """Reload the keys if they have changed. Blocking; never raises."""
@@ -103,7 +144,7 @@ class KeyRing:
                 return
             logger.error("the last known keys are older than %g s; no key is in force", self._stale_keys_s)
             self.stale = True
-            self._by_digest = {}
+            self._snapshot = _NOTHING
             self._epoch = None
 
     async def refresh_after_miss(self) -> None:
@@ -134,13 +175,28 @@ class KeyRing:
             if epoch == self._epoch:
                 self._read_s = time.monotonic()
                 return
-            rows = session.scalars(select(ApiKey).where(ApiKey.revoked_at.is_(None)))
-            self._by_digest = {row.digest: Key.of(row) for row in rows}
+            access = load(session, ApiKey.revoked_at.is_(None))
+            replaced: dict[bytes, _Replaced] = {}
+            for key, row in zip(access.keys, access.rows, strict=True):
+                if row.previous_digest is not None and row.previous_expires_at is not None:
+                    replaced[row.previous_digest] = self._replaced(
+                        row.previous_digest, key, row.previous_expires_at
+                    )
+            by_digest = {row.digest: key for key, row in zip(access.keys, access.rows, strict=True)}
             self.seal_secret = session.scalars(
                 select(Secret.value).where(Secret.name == "seal")
             ).one_or_none()
+            self._snapshot = _Snapshot(by_digest, replaced)
+            self.generation += 1
             self._epoch = epoch
             self._read_s = time.monotonic()
+
+    def _replaced(self, digest: bytes, key: Key, expires_at: datetime) -> _Replaced:
+        deadline_s = time.monotonic() + (expires_at - datetime.now(UTC)).total_seconds()
+        known = self._snapshot.replaced.get(digest)
+        if known is not None and known.expires_at == expires_at:
+            deadline_s = min(deadline_s, known.deadline_s)
+        return _Replaced(key, expires_at, deadline_s)
 
     def _poll(self) -> None:
         while not self._stop.wait(self._poll_interval_s):

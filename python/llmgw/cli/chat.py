@@ -123,17 +123,18 @@ def _key(options: argparse.Namespace, config: Config | None) -> Iterator[str]:
 @contextmanager
 def _own_key(config: Config) -> Iterator[str]:
     """A key that is revoked at the end."""
-    from llmgw.access.admin import create_key, revoke_keys
+    from llmgw.access.keys import create_key, revoke_key
+    from llmgw.cli.common import actor
     from llmgw.store.open import opened_store
 
     try:
         with opened_store(config) as store:
             expires_at = datetime.now(UTC) + _OWN_KEY_LASTS
-            token = create_key(store, name=_OWN_KEY, expires_at=expires_at).token
+            token = create_key(store, actor=actor(), name=_OWN_KEY, expires_at=expires_at).token
             try:
                 yield token
             finally:
-                revoke_keys(store, token)
+                revoke_key(store, token, actor=actor())
     except CommandError as error:
         raise CommandError(f"{error}; or set ${API_KEY_ENV}") from error
 

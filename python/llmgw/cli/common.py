@@ -1,6 +1,9 @@
 """How verbs read the config and open the database."""
 
 import argparse
+import getpass
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -38,6 +41,15 @@ def configured_store(option: str | None) -> Iterator[tuple["Store", Config]]:
     config = read_config(option, secrets=False)
     with opened_store(config) as store:
         yield store, config
+
+
+def actor() -> str:
+    """Who changes something by the command line, for the audit."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in a container
+        user = str(os.geteuid())
+    return f"cli {user}@{socket.gethostname()}"
 
 
 def format_time(time: datetime | None) -> str:

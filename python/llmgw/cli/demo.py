@@ -14,7 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from llmgw.access.admin import create_key
+from llmgw.access.keys import create_key
+from llmgw.cli.common import actor
 from llmgw.config import load_config
 from llmgw.errors import CommandError
 from llmgw.serving.ports import claim_port
@@ -91,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
         file.write_text(demo_config(simulator_port), "utf-8")
         config = load_config(file)
         with opened_store(config) as store:
-            token = create_key(store, name="demo").token
+            token = create_key(store, actor=actor(), name="demo").token
 
         def welcome(url: str) -> None:
             models = ", ".join(model.id for model in config.models)

@@ -1,17 +1,17 @@
 """`llmgw keys create|list|revoke`: makes, shows and revokes API keys."""
 
 import argparse
-import difflib
 import re
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from llmgw.access.admin import create_key, list_keys, revoke_keys
+from llmgw.access.checks import Known
 from llmgw.access.key import Key
-from llmgw.cli.common import add_config_option, configured_store, format_time
+from llmgw.access.keys import create_key, list_keys, revoke_key
+from llmgw.access.refusals import AccessError
+from llmgw.cli.common import actor, add_config_option, configured_store, format_time
 from llmgw.cli.table import add_json_option, print_json, print_table
-from llmgw.config import Config
 from llmgw.errors import CommandError
 
 EPILOG: Final = """\
@@ -85,9 +85,18 @@ def _list(text: str) -> list[str]:
 
 def _create(options: argparse.Namespace) -> int:
     with configured_store(options.config) as (store, config):
-        _check_models(options.models or [], config)
         expires_at = None if options.expires_in is None else datetime.now(UTC) + options.expires_in
-        new = create_key(store, name=options.name, models=options.models, expires_at=expires_at)
+        try:
+            new = create_key(
+                store,
+                actor=actor(),
+                known=Known.of(config),
+                name=options.name,
+                models=options.models,
+                expires_at=expires_at,
+            )
+        except AccessError as error:
+            raise CommandError(str(error)) from error
     if options.json:
         print_json({**_object(new.key), "key": new.token})
         return 0
@@ -95,15 +104,6 @@ def _create(options: argparse.Namespace) -> int:
     until = f" It expires at {format_time(expires_at)}." if expires_at else ""
     print(f"Key {new.key.id} was made. Keep it now, it is not shown again.{until}", file=sys.stderr)
     return 0
-
-
-def _check_models(names: list[str], config: Config) -> None:
-    known = [model.id for model in config.models]
-    for name in names:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"the config has {', '.join(known)}"
-            raise CommandError(f"there is no model {name!r}: {hint}")
 
 
 def _list_all(options: argparse.Namespace) -> int:
@@ -153,11 +153,9 @@ def _iso(time: datetime | None) -> str | None:
 
 def _revoke(options: argparse.Namespace) -> int:
     with configured_store(options.config) as (store, _config):
-        keys = revoke_keys(store, options.key)
-    if not keys:
-        raise CommandError("no key is known by that; llmgw keys list shows them all")
-    if len(keys) > 1:
-        ids = ", ".join(str(key.id) for key in keys)
-        raise CommandError(f"several keys are known by that (ids {ids}); revoke one by its id")
-    print(f"Key {keys[0].id} ({keys[0].prefix}…) is revoked.")
+        try:
+            key = revoke_key(store, options.key, actor=actor())
+        except AccessError as error:
+            raise CommandError(f"{error}; llmgw keys list shows them all") from error
+    print(f"Key {key.id} ({key.prefix}…) is revoked.")
     return 0

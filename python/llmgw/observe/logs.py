@@ -14,7 +14,7 @@ from typing import Any, Final
 MIN_SECRET_LENGTH: Final = 8
 """Shorter ones are placeholders, such as `x` for a server without keys; hiding them would garble the log."""
 _HIDDEN: Final = "[redacted]"
-_CLIENT_KEY: Final = re.compile(r"(sk-gtw-[\w-]{4})[\w-]+")
+_CLIENT_KEY: Final = re.compile(r"(sk-gtw-(?:admin-)?[\w-]{4})[\w-]+")
 """The first characters may be shown: `llmgw keys list` shows the same."""
 
 _BEGINNING: Final = re.compile(r"\d{4}-\d\d-\d\d\s")

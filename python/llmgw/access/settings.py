@@ -1,0 +1,169 @@
+"""Limits and budgets as they are set for a project or a key: what may be set, and how the rows change.
+
+`keys` and `projects` set them, in the transaction of the change that they are part of.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, Literal, NamedTuple, get_args
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from llmgw.access.amounts import check_amount
+from llmgw.access.checks import Known
+from llmgw.budgets.budget import TOKENS, Period
+from llmgw.config.tables import MAX_PER_MINUTE
+from llmgw.errors import InputFault
+from llmgw.limits.rules import Scope
+from llmgw.store import BudgetRow, LimitRow
+
+LimitName = Literal["requests_per_minute", "tokens_per_minute", "concurrent_requests"]
+LIMIT_NAMES: Final[tuple[LimitName, ...]] = get_args(LimitName)
+PERIODS: Final[tuple[Period, ...]] = get_args(Period)
+MAX_RULES: Final = 200
+"""Rows of limits, and as many budgets, of one project or key. A request looks at all that apply to it."""
+_PERMILLE: Final = 1000
+
+
+class LimitChange(NamedTuple):
+    """Limits that are to be set or taken away."""
+
+    changes: Mapping[LimitName, int | None]
+    """None: no limit of that kind from now on. Those that are not named stay."""
+    model: str | None = None
+    """Of this model only; None: of all together."""
+    per_user: bool = False
+    """True: for each user behind the key, one by one."""
+
+
+class BudgetSetting(NamedTuple):
+    """A budget that is to be there."""
+
+    amount: int
+    """Tokens, or 10⁻⁹ of the currency's unit."""
+    unit: str
+    """`tokens`, or the currency."""
+    period: Period
+    model: str | None = None
+    """As in `LimitChange`."""
+    per_user: bool = False
+    warn_at_permille: int | None = None
+    """A soft limit at this share of the amount; None: there is none."""
+
+    @property
+    def identity(self) -> "Identity":
+        """What it counts. Another amount for the same is a change of the same budget, and keeps its spend."""
+        return self.model, self.per_user, self.unit, self.period
+
+
+Identity = tuple[str | None, bool, str, Period]
+
+
+def limit_faults(limits: Sequence[LimitChange], known: Known) -> list[InputFault]:
+    """All that is wrong with them."""
+    if len(limits) > MAX_RULES:
+        return [InputFault("limits", f"must be at most {MAX_RULES}, not {len(limits)}")]
+    faults = []
+    for change in limits:
+        for name, value in change.changes.items():
+            if value is not None and not 1 <= value <= MAX_PER_MINUTE:
+                faults.append(
+                    InputFault(f"limits.{name}", f"must be from 1 to {MAX_PER_MINUTE}, not {value}")
+                )
+        if change.model is not None:
+            faults += known.model_faults(change.model, "limits.model")
+    return faults
+
+
+def budget_faults(budgets: Sequence[BudgetSetting], known: Known) -> list[InputFault]:
+    """All that is wrong with them."""
+    if len(budgets) > MAX_RULES:
+        return [InputFault("budgets", f"must be at most {MAX_RULES}, not {len(budgets)}")]
+    faults = []
+    for index, budget in enumerate(budgets):
+        param = f"budgets[{index}]"
+        if budget.unit != TOKENS and known.currency not in (None, budget.unit):
+            expected = f"must be {TOKENS!r} or the configured currency, {known.currency!r}"
+            faults.append(InputFault(f"{param}.unit", f"{expected}, not {budget.unit!r}"))
+        try:
+            check_amount(budget.amount, budget.unit)
+        except ValueError as error:
+            faults.append(InputFault(f"{param}.amount", str(error)))
+        if budget.period not in PERIODS:
+            faults.append(InputFault(f"{param}.period", f"must be one of {', '.join(PERIODS)}"))
+        if budget.warn_at_permille is not None and not 1 <= budget.warn_at_permille <= _PERMILLE:
+            faults.append(InputFault(f"{param}.warn_at", "must be a share from 0.001 to 1"))
+        if budget.model is not None:
+            faults += known.model_faults(budget.model, f"{param}.model")
+    twice = [
+        identity for identity, number in Counter(each.identity for each in budgets).items() if number > 1
+    ]
+    for model, per_user, unit, period in twice:
+        of_whom = f"{'each user' if per_user else 'all users'}, {model or 'all models'}"
+        faults.append(InputFault("budgets", f"has two in {unit} per {period} for {of_whom}"))
+    return faults
+
+
+def change_limits(session: Session, scope: Scope, scope_id: int, limits: Sequence[LimitChange]) -> None:
+    """Set those that are named; the others stay. The caller has checked them."""
+    query = select(LimitRow).where(LimitRow.scope == scope, LimitRow.scope_id == scope_id)
+    rows = {(row.model, row.per_user): row for row in session.scalars(query)}
+    for change in limits:
+        place = change.model or "", change.per_user
+        row = rows.get(place)
+        if row is None:
+            row = rows[place] = LimitRow(scope=scope, scope_id=scope_id, model=place[0], per_user=place[1])
+        for name, value in change.changes.items():
+            setattr(row, name, value)
+    for row in rows.values():
+        is_empty = all(getattr(row, name) is None for name in LIMIT_NAMES)
+        if not is_empty:
+            session.add(row)
+        elif row.id is not None:
+            session.delete(row)
+    session.flush()
+
+
+def set_budgets(
+    session: Session, scope: Scope, scope_id: int, budgets: Sequence[BudgetSetting], known: Known
+) -> None:
+    """Let there be these and no others. The caller has checked them.
+
+    One that counts the same as one that is there is that one, with another amount: what was spent stays. The
+    row of one that is removed stays, so that its windows still tell what was spent.
+    """
+    now = datetime.now(UTC)
+    query = select(BudgetRow).where(
+        BudgetRow.scope == scope, BudgetRow.scope_id == scope_id, BudgetRow.removed_at.is_(None)
+    )
+    rows = {(row.model or None, row.per_user, row.unit, row.period): row for row in session.scalars(query)}
+    for budget in budgets:
+        row = rows.pop(budget.identity, None)
+        if row is not None:
+            row.amount, row.warn_at_permille = budget.amount, budget.warn_at_permille
+            continue
+        row = BudgetRow(
+            scope=scope,
+            scope_id=scope_id,
+            model=budget.model or "",
+            per_user=budget.per_user,
+            unit=budget.unit,
+            amount=budget.amount,
+            period=budget.period,
+            warn_at_permille=budget.warn_at_permille,
+            created_at=now,
+            removed_at=None,
+        )
+        session.add(row)
+        session.flush()
+        _begin(session, row, known)
+    for row in rows.values():
+        row.removed_at = now
+    session.flush()
+
+
+def _begin(session: Session, row: BudgetRow, known: Known) -> None:
+    """Let the current window of a new budget begin with what was spent in it so far."""
+    del session, row, known  # not yet: `budgets.spend` will know
