@@ -42,7 +42,9 @@ from tests.support.processes import ROOT
 README = "README.md"
 PAGES = sorted(str(page.relative_to(ROOT)) for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 TRANSLATIONS = [(page.replace(".zh-CN", ""), page) for page in PAGES if page.endswith(".zh-CN.md")]
-READMES, _, API_PAGES, CONFIG_PAGES, _, _, PROVIDER_PAGES = TRANSLATIONS  # and agents, contract, operations
+READMES, _, API_PAGES, CONFIG_PAGES, _, _, PROVIDER_PAGES, TEAM_PAGES = (
+    TRANSLATIONS  # and agents, contract, operations
+)
 PROVIDERS = re.compile(
     r"https://(?:dashscope(?:-intl)?\.aliyuncs\.com|api\.deepseek\.com|open\.bigmodel\.cn|api\.moonshot\.cn"
     r"|api\.minimaxi\.com|api\.siliconflow\.cn|ark\.cn-beijing\.volces\.com|openrouter\.ai)/"
@@ -140,7 +142,7 @@ def secrets(example: str) -> dict[str, str]:
     return dict.fromkeys(re.findall(r'"env:(\w+)"', example), "sk-1")
 
 
-@pytest.mark.parametrize("page", [*READMES, *CONFIG_PAGES, *PROVIDER_PAGES])
+@pytest.mark.parametrize("page", [*READMES, *CONFIG_PAGES, *PROVIDER_PAGES, *TEAM_PAGES])
 def test_toml_examples_load_and_name_no_strangers_address(page: str) -> None:
     examples = [block.text for block in blocks(page) if block.language == "toml"]
     assert examples
