@@ -5,6 +5,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 from llmgw._core import Seal
 from llmgw.access.keyring import KeyRing
@@ -64,7 +65,8 @@ class Gateway:
         self.keyring = KeyRing(store, stale_keys_s=config.store.stale_keys_s, observe=self.metrics.keys_state)
         limit_bytes = config.ledger.journal_max_bytes
         journal = Journal(config.journal_folder, max_bytes=limit_bytes) if limit_bytes else None
-        self.ledger = Ledger(store, journal=journal, observe=self.metrics.ledger_state)
+        zone = ZoneInfo(config.prices.timezone)
+        self.ledger = Ledger(store, journal=journal, observe=self.metrics.ledger_state, zone=zone)
         self.strict = config.ledger.durability == "strict"
         """An answer's row must be on disk before the answer ends."""
         self.exchanges: set[Exchange] = set()

@@ -19,6 +19,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import OperationalError, StatementError
 
+from llmgw.ledger.entry import LedgerEntry
+from llmgw.ledger.writer import Ledger
 from llmgw.store import ApiKey, Base, KeyEpoch, Secret, Store, StoreError, StoreGoneError, open_store
 from llmgw.store.engine import _MIGRATIONS
 
@@ -271,6 +273,33 @@ def test_an_older_database_is_migrated_with_its_rows(url: str) -> None:
         assert connection.execute("SELECT request_id, api FROM ledger").fetchall() == [("req_1", None)]
         indexes = connection.execute("SELECT name FROM pragma_index_list('ledger') WHERE \"unique\"")
         assert indexes.fetchall() == [("ux_ledger_request_id",)]
+
+
+def test_rows_that_are_older_than_the_sums_are_summed(url: str) -> None:
+    """As the ledger sums them now, but for the project, which nobody knows: by hours of UTC."""
+    noon_s = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
+    counts = {"prompt_tokens": 10, "completion_tokens": 3, "reasoning_tokens": 2, "cached_tokens": 1}
+    entries = [
+        LedgerEntry(noon_s, "1", 200, 0.1, key_id=7, model="m", upstream="u", api="chat", **counts),
+        LedgerEntry(noon_s + 3599.9, "2", 200, 0.11, key_id=7, model="m", upstream="u", api="chat", **counts),
+        LedgerEntry(noon_s + 3600, "3", 200, 61.0, key_id=7, model="m", first_event_s=60.0, error_kind="x"),
+        LedgerEntry(noon_s + 3600, "4", 404, 0.0),
+        LedgerEntry(noon_s + 3600, "5", 200, 2.0, completion_tokens=1, first_event_s=0.0),
+    ]
+    store = open_store(url)
+    ledger = Ledger(store)
+    for entry in entries:
+        ledger.record(entry)
+    ledger.close_blocking()
+    store.close()
+    file = url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(file)) as connection:
+        kept = connection.execute("SELECT * FROM usage_hours").fetchall()
+    _downgrade(url, "0005")
+    open_store(url).close()
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT * FROM usage_hours").fetchall() == kept
+    assert len(kept) == 3
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o660, 0o604])

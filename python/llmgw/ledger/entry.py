@@ -12,6 +12,12 @@ TOKEN_COUNTS: Final = (
 """The fields that count tokens."""
 MAX_TOKENS: Final = 2**40
 """More than any answer has. A larger number from an upstream would make the sums overflow."""
+COSTS: Final = (
+    "cost", "cost_input", "cost_cached_input", "cost_cache_write", "cost_output", "cost_other",
+)  # fmt: skip
+"""The fields that are money."""
+MAX_COST: Final = 5 * 10**15
+"""Five parts of a million units each, for the same reason."""
 
 
 class LedgerEntry(NamedTuple):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Dialect
 from sqlalchemy.dialects.sqlite import insert
 
-from llmgw.ledger.entry import MAX_TOKENS, TOKEN_COUNTS, LedgerEntry
+from llmgw.ledger.entry import COSTS, MAX_COST, MAX_TOKENS, TOKEN_COUNTS, LedgerEntry
 from llmgw.store import LedgerRow
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ class Insertion:
         self.sql = str(statement)
         self._pick: Callable[[LedgerEntry], tuple[Any, ...]] = itemgetter(*map(columns.index, order))
         self._time_at = order.index("time")
-        self._counts_at = tuple(map(order.index, TOKEN_COUNTS))
+        capped = [*((name, MAX_TOKENS) for name in TOKEN_COUNTS), *((name, MAX_COST) for name in COSTS)]
+        self._capped = tuple((order.index(name), cap) for name, cap in capped)
         time_text = LedgerRow.__table__.c.time.type.dialect_impl(dialect).bind_processor(dialect)
         self._time_text: Callable[[datetime], str] = time_text or str
         self._second = -1
@@ -41,9 +42,10 @@ class Insertion:
         """The entry's values, in the order of the statement's placeholders."""
         row = list(self._pick(entry))
         row[self._time_at] = self._time(entry.time_s)
-        for at in self._counts_at:
-            if row[at] is not None and row[at] > MAX_TOKENS:
-                row[at] = MAX_TOKENS
+        for at, cap in self._capped:
+            value = row[at]
+            if value is not None and not 0 <= value <= cap:
+                row[at] = cap if value > cap else 0
         return tuple(row)
 
     def _time(self, time_s: float) -> str:

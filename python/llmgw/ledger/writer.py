@@ -4,6 +4,9 @@
 database fails, rows go to the journal (`ledger.journal`), and from there into the database when it works
 again. If the journal fails too, rows stay in the queue, which is bounded; rows beyond it are counted and
 logged as lost.
+
+The transaction that inserts rows also adds them to the hourly sums and to what budgets have spent
+(`ledger.sums`, `budgets.spend`).
 """
 
 import asyncio
@@ -11,8 +14,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, tzinfo
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy.exc import (
@@ -25,9 +29,10 @@ from sqlalchemy.exc import (
     StatementError,
 )
 
+from llmgw.budgets.spend import Spent
 from llmgw.ledger.entry import LedgerEntry, LedgerState, NotDurableError, is_entry
 from llmgw.ledger.journal import Journal
-from llmgw.ledger.rows import insertion
+from llmgw.ledger.sums import Books
 from llmgw.store import Store
 
 logger = logging.getLogger(__name__)
@@ -68,10 +73,13 @@ class _Commit(NamedTuple):
     durable: asyncio.Future[bool]
 
 
+OnStored = Callable[[Sequence[str], Sequence[Spent]], None]
+
+
 class Ledger:
     """Takes entries on the event loop and writes them on a thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each is of another caller)
         self,
         store: Store,
         *,
@@ -81,10 +89,15 @@ class Ledger:
         capacity_rows: int = CAPACITY_ROWS,
         close_timeout_s: float = CLOSE_TIMEOUT_S,
         observe: Callable[[LedgerState], None] | None = None,
+        zone: tzinfo = UTC,
+        on_stored: OnStored | None = None,
     ) -> None:
         """`journal` None: rows stay in memory while the database fails.
 
-        `observe` is called by the thread after each round.
+        `observe` is called by the thread after each round. `zone`: whose hours and days are summed.
+        `on_stored` is called by the thread after each transaction, with the request ids that the database now
+        has and what the budgets came to that they changed; also with those of rows that are lost, since
+        nothing will come of them. Rows in the journal are told when they leave it.
         """
         self._store = store
         self._journal = journal
@@ -93,6 +106,8 @@ class Ledger:
         self._capacity_rows = capacity_rows
         self._close_timeout_s = close_timeout_s
         self._observe = observe
+        self._books = Books(zone)
+        self._on_stored = on_stored
         self._queue: deque[LedgerEntry] = deque()
         self._commits: deque[_Commit] = deque()
         self._batch: list[LedgerEntry] = []  # taken from the queue, neither committed nor in the journal yet
@@ -106,6 +121,7 @@ class Ledger:
         self._retry_at_s = float("-inf")
         self._adopt_at_s = float("-inf")
         self._overflowed = 0  # counted on the event loop
+        self._dropped_ids: deque[str] = deque(maxlen=capacity_rows)  # of those, not told yet
         self._lost = 0  # counted by the thread
         self._refused: set[str] = set()  # ids of the rows just written that the database will never take
 
@@ -152,6 +168,7 @@ class Ledger:
             if self._overflowed == 0:
                 logger.error("the ledger's queue is full (%d rows); entries are lost", self._capacity_rows)
             self._overflowed += 1
+            self._dropped_ids.append(entry.request_id)
             return
         self._queue.append(entry)
         if len(self._queue) >= self._batch_rows:
@@ -195,8 +212,10 @@ class Ledger:
         if self.queued:
             logger.error("the database can't be written; %d ledger entries are lost", self.queued)
             self._lost += self.queued
+            self._tell([entry.request_id for entry in (*self._queue, *self._batch)])
             self._queue.clear()
             self._batch = []
+        self._tell_dropped()
         if self._journal is not None:
             if self._journal.rows:
                 logger.warning("%d ledger entries wait in the journal for the next start", self._journal.rows)
@@ -219,8 +238,22 @@ class Ledger:
         if self._observe is not None:
             self._observe(self.state)
 
+    def _tell(self, request_ids: Sequence[str], spents: Sequence[Spent] = ()) -> None:
+        """Rows are stored or lost. What the listener does can't make the writer fail."""
+        if self._on_stored is None or not request_ids:
+            return
+        try:
+            self._on_stored(request_ids, spents)
+        except Exception:
+            logger.exception("a defect in what follows the ledger")
+
+    def _tell_dropped(self) -> None:
+        if self._dropped_ids:
+            self._tell([self._dropped_ids.popleft() for _ in range(len(self._dropped_ids))])
+
     def _guarded_round(self) -> bool:
         try:
+            self._tell_dropped()
             more = self._round()
         except Exception:
             # The thread must survive, or the queue would only grow.
@@ -238,6 +271,7 @@ class Ledger:
         if self._batch and self._defects >= defects:
             logger.error("%d ledger entries can't be stored, they are lost", len(self._batch))
             self._lost += len(self._batch)
+            self._tell([entry.request_id for entry in self._batch])
             self._batch = []
 
     def _round(self) -> bool:
@@ -311,6 +345,7 @@ class Ledger:
                 refused.add(entry.request_id)
         self._lost += len(refused)
         self._refused |= refused
+        self._tell(list(refused))
         return True
 
     def _fail(self, error: Exception) -> None:
@@ -323,11 +358,12 @@ class Ledger:
 
     def _write(self, batch: list[LedgerEntry]) -> None:
         busy_timeout_s = BUSY_TIMEOUT_S if self._healthy else _RETRY_BUSY_TIMEOUT_S
+        spents: Sequence[Spent] = ()
         with self._store.write(busy_timeout_s=busy_timeout_s) as session:
             connection = session.connection()
-            statement = insertion(connection.dialect)
             if batch:
-                connection.exec_driver_sql(statement.sql, [statement.row(entry) for entry in batch])
+                spents = self._books.add(connection, batch, self._store.generation)
+        self._tell([entry.request_id for entry in batch], spents)
 
     def _append(self, rows: list[LedgerEntry]) -> bool:
         """Write rows into the journal. False if that fails too."""

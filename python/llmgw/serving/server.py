@@ -11,14 +11,18 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
+from datetime import UTC, datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
 from granian.server.common import AbstractServer
+from sqlalchemy.exc import SQLAlchemyError
 
 from llmgw.asgi.request import MAX_HEAD_BYTES
+from llmgw.budgets.spend import open_current
 from llmgw.config import MULTIPROC_ENV, Config
 from llmgw.config.address import local_host, url_of
 from llmgw.config.files import make_private
@@ -31,7 +35,10 @@ from llmgw.serving.processes import Server, kill_timeout_s
 from llmgw.serving.reloader import SERVER_SIGNALS, Reloader
 from llmgw.serving.run_folder import RUN_FOLDER_ENV, RunFolder
 from llmgw.serving.worker import load_app
+from llmgw.store import Store
 from llmgw.store.open import opened_store
+
+logger = logging.getLogger(__name__)
 
 BACKLOG: Final = 4096
 MAX_STREAMS: Final = 32
@@ -54,8 +61,9 @@ def run_gateway(
     check_file_limit(workers)
     with ExitStack() as stack:
         address = stack.enter_context(closing(claim(host, port)))
-        with opened_store(config):
-            pass  # a bad database stops the start; a good one is closed, because it must not cross a fork
+        with opened_store(config) as store:  # a bad one stops the start
+            _open_windows(store, config)
+        # It is closed, because it must not cross a fork.
         # `Reloader` waits for them. A worker inherits the mask, so a signal during its start stays pending
         # until its handlers are set.
         signal.pthread_sigmask(signal.SIG_BLOCK, SERVER_SIGNALS)
@@ -88,6 +96,14 @@ def run_gateway(
             server.serve(target_loader=functools.partial(load_app, bulletin.board), wrap_loader=False)
         if server.failure:
             raise CommandError(server.failure)
+
+
+def _open_windows(store: Store, config: Config) -> None:
+    """So that budgets know what they spent, if the time zone has changed. The ledger would do it later."""
+    try:
+        open_current(store, ZoneInfo(config.prices.timezone), datetime.now(UTC))
+    except SQLAlchemyError as error:
+        logger.warning("what the budgets have spent can't be summed yet: %s", error)
 
 
 def _server(config: Config, host: str, port: int, workers: int) -> Server:

@@ -32,6 +32,7 @@ def upgrade() -> None:
     _keys()
     _limits()
     _ledger()
+    _sum_up()
     _records()
 
 
@@ -131,6 +132,38 @@ def _ledger() -> None:
     )
 
 
+def _sum_up() -> None:
+    """Make the hourly sums of the rows that there are.
+
+    The configured time zone isn't known here, so these are hours of UTC. They lie within the days of every
+    zone whose offset is whole hours; elsewhere, an hour at the edge of a day belongs to the day it began in.
+    """
+    unpriced = "coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0) > 0"
+    tokens = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
+    sums = [
+        "count(*)",
+        "sum(error_kind IS NOT NULL OR status >= 400)",
+        f"sum({unpriced})",
+        *(f"coalesce(sum(max({name}, 0)), 0)" for name in tokens),
+        *("0", "0"),
+        *_histogram("first_event_s"),
+        *_histogram("total_s"),
+    ]
+    hour = "strftime('%Y-%m-%d %H:00:00.000000', time)"
+    common = [hour, "coalesce(key_id, 0)", "0", "''", *(f"coalesce({name}, '')" for name in _TEXTS), "''"]
+    op.execute(
+        f"INSERT INTO usage_hours SELECT {', '.join([*common, *sums])} FROM ledger"  # noqa: S608
+        " GROUP BY 1, 2, 5, 6, 7"
+    )
+
+
+def _histogram(column: str) -> list[str]:
+    bounds = ("0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "30.0", "60.0")
+    edges = zip(("-1.0e308", *bounds), (*bounds, "1.0e308"), strict=True)
+    return [f"coalesce(sum({column} > {low} AND {column} <= {high}), 0)" for low, high in edges]
+
+
+_TEXTS = ("model", "upstream", "api")
 _PARTS = ("cost_input", "cost_cached_input", "cost_cache_write", "cost_output", "cost_other")
 
 

@@ -1,0 +1,153 @@
+"""Hourly sums of the ledger's rows, kept by its writer: which rows of a batch are new, and what they add."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Dialect, func, literal_column
+from sqlalchemy.dialects.sqlite import insert
+
+from llmgw.budgets.spend import MAX_SPENT, Spending, Spent, Usage
+from llmgw.budgets.windows import BEGINNING, hour_of
+from llmgw.ledger.entry import MAX_COST, MAX_TOKENS, LedgerEntry
+from llmgw.ledger.rows import insertion
+from llmgw.store import LATENCY_BOUNDS_S, UsageHour
+
+FIRST_ERROR_STATUS: Final = 400
+_MINUTE_US: Final = 60_000_000
+_CACHED_MINUTES: Final = 4096
+_TABLE: Final = UsageHour.__table__
+_KEYS: Final = tuple(column.name for column in _TABLE.primary_key)
+_COUNTERS: Final = tuple(column.name for column in _TABLE.columns if not column.primary_key)
+_FIRST_EVENT: Final = _COUNTERS.index("first_event_100ms")
+_TOTAL: Final = _COUNTERS.index("total_100ms")
+_NOTHING: Final = (0,) * len(_COUNTERS)
+
+
+class Group(NamedTuple):
+    """What the rows have in common that are summed together; the table's primary key."""
+
+    hour: datetime
+    key_id: int
+    project_id: int
+    user: str
+    model: str
+    upstream: str
+    api: str
+    currency: str
+
+
+class Books:
+    """Writes rows, their hourly sums, and what they cost the budgets. For one thread."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        """`zone`: whose hours and days they are."""
+        self._spending = Spending(zone)
+        self._hours = Hours(zone)
+        self._upsert: tuple[str, Callable[[datetime], str]] | None = None
+
+    def add(self, connection: Connection, batch: Sequence[LedgerEntry], generation: int) -> list[Spent]:
+        """Write a batch within one transaction; rows that are there already change nothing.
+
+        `generation`: the store's. Returns what the budgets came to that it changed. Raises SQLAlchemyError,
+        or whatever an entry with values of other types leads to.
+        """
+        groups = self._hours.sums(_insert(connection, batch))
+        if not groups:
+            return []
+        sql, text = self._upsert = self._upsert or _upsertion(connection.dialect)
+        connection.exec_driver_sql(
+            sql, [(text(group[0]), *group[1:], *sums) for group, sums in groups.items()]
+        )
+        return self._spending.add(connection, map(_usage, groups.items()), generation)
+
+
+class Hours:
+    """Sums entries by the hour of a zone in which they arrived."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        """`zone`: whose hours."""
+        self._zone = zone
+        self._hour_of_minute: dict[int, datetime] = {}
+
+    def sums(self, entries: Iterable[LedgerEntry]) -> dict[Group, list[int]]:
+        """The counters of each group, in the order of the table's columns."""
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for entry in entries:
+            at = (
+                self._hour(entry.time_s), entry.key_id or 0, entry.project_id or 0, entry.user or "",
+                entry.model or "", entry.upstream or "", entry.api or "", entry.currency or "",
+            )  # fmt: skip
+            sums = groups.get(at)
+            if sums is None:
+                sums = groups[at] = list(_NOTHING)
+            prompt, completion = _count(entry.prompt_tokens), _count(entry.completion_tokens)
+            sums[0] += 1
+            sums[1] += entry.error_kind is not None or entry.status >= FIRST_ERROR_STATUS
+            sums[2] += entry.cost is None and prompt + completion > 0
+            sums[3] += prompt
+            sums[4] += completion
+            sums[5] += _count(entry.reasoning_tokens)
+            sums[6] += _count(entry.cached_tokens)
+            sums[7] += _count(entry.cache_write_tokens)
+            if entry.cost:
+                sums[8] = min(sums[8] + min(max(entry.cost, 0), MAX_COST), MAX_SPENT)
+            if entry.first_event_s is not None:
+                sums[_FIRST_EVENT + bisect_left(LATENCY_BOUNDS_S, entry.first_event_s)] += 1
+            sums[_TOTAL + bisect_left(LATENCY_BOUNDS_S, entry.total_s)] += 1
+        return {Group(*at): sums for at, sums in groups.items()}
+
+    def _hour(self, time_s: float) -> datetime:
+        """Of the time as the row has it, which is rounded to microseconds."""
+        minute = round(time_s * 1_000_000) // _MINUTE_US
+        hour = self._hour_of_minute.get(minute)
+        if hour is None:
+            if len(self._hour_of_minute) >= _CACHED_MINUTES:
+                self._hour_of_minute.clear()
+            hour = hour_of(BEGINNING + timedelta(minutes=minute), self._zone)
+            self._hour_of_minute[minute] = hour
+        return hour
+
+
+def _insert(connection: Connection, batch: Sequence[LedgerEntry]) -> Sequence[LedgerEntry]:
+    """Insert the rows that are not there yet, and return those."""
+    last_id = connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM ledger").scalar_one()
+    statement = insertion(connection.dialect)
+    inserted = connection.exec_driver_sql(statement.sql, [statement.row(entry) for entry in batch])
+    if inserted.rowcount == len(batch):
+        return batch
+    # A journal is replayed after a crash. Ids only grow, and nobody else writes during this transaction.
+    new = set(connection.exec_driver_sql("SELECT request_id FROM ledger WHERE id > ?", (last_id,)).scalars())
+    fresh = []
+    for entry in batch:
+        if entry.request_id in new:
+            new.remove(entry.request_id)  # if it is twice in the batch, the first one was stored
+            fresh.append(entry)
+    return fresh
+
+
+def _upsertion(dialect: Dialect) -> tuple[str, Callable[[datetime], str]]:
+    """The statement that adds to the sums, and how it takes a time."""
+    statement = insert(UsageHour).values(dict.fromkeys((*_KEYS, *_COUNTERS)))
+    grown = {name: _TABLE.c[name] + statement.excluded[name] for name in _COUNTERS}
+    grown["cost"] = func.min(grown["cost"], literal_column(str(MAX_SPENT)))
+    compiled = statement.on_conflict_do_update(index_elements=_KEYS, set_=grown).compile(dialect=dialect)
+    if compiled.positiontup != [*_KEYS, *_COUNTERS]:
+        message = "the columns of usage_hours are bound in another order"
+        raise TypeError(message)
+    processor = _TABLE.c.hour.type.dialect_impl(dialect).bind_processor(dialect)
+    return str(compiled), processor or str
+
+
+def _count(tokens: int | None) -> int:
+    """As the row has it."""
+    return min(max(tokens, 0), MAX_TOKENS) if tokens else 0
+
+
+def _usage(summed: tuple[Group, list[int]]) -> Usage:
+    group, sums = summed
+    tokens = sums[3] + sums[4]
+    return Usage(
+        group.hour, group.key_id, group.project_id, group.user, group.model, group.currency, tokens, sums[8]
+    )
