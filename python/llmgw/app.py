@@ -12,6 +12,9 @@ from typing import Final, TypeAlias
 
 from llmgw.access.bearer import check_calls_models, find_key
 from llmgw.access.key import Key
+from llmgw.access.keyring import KeyRing
+from llmgw.admin.context import Context
+from llmgw.admin.guard import Guard
 from llmgw.asgi.client import AnswerWatch
 from llmgw.asgi.request import Fields, check_host, check_size, read_fields
 from llmgw.asgi.request_id import RequestIds
@@ -27,11 +30,12 @@ from llmgw.endpoints.messages import MESSAGES, MESSAGES_PATH
 from llmgw.endpoints.operations import OPERATIONS
 from llmgw.endpoints.rerank import RERANK, RERANK_PATH
 from llmgw.endpoints.responses import RESPONSES, RESPONSES_PATH
-from llmgw.endpoints.shapes import error_shape
+from llmgw.endpoints.shapes import error_shape, is_below
 from llmgw.errors import ApiError
 from llmgw.gateway import Gateway
 from llmgw.pipeline.body import Endpoint
 from llmgw.pipeline.request import Request
+from llmgw.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -60,13 +64,22 @@ def create_app() -> "App":
     return App(load_config(find_config(None)))
 
 
+AdminContext: TypeAlias = Callable[[Store, KeyRing, Callable[[], Config]], Context]
+"""Makes what the admin API works on, of the gateway's database, its keys and the config in force."""
+_ADMIN_PATHS: Final = ("/admin", "/v1/organization")
+
+
 class App:
     """ASGI: HTTP requests and the lifespan, whose startup comes before the first request."""
 
-    def __init__(self, config: Config, upkeep: Sequence[Upkeep] = ()) -> None:
-        """Opens nothing yet: the lifespan does."""
+    def __init__(
+        self, config: Config, upkeep: Sequence[Upkeep] = (), admin_context: AdminContext | None = None
+    ) -> None:
+        """Opens nothing yet: the lifespan does. `admin_context` None: there is no admin API."""
         self._config = config
         self._upkeep = upkeep
+        self._admin_context = admin_context
+        self._admin: Guard | None = None
         self._gateway: Gateway | None = None
         self._request_ids = RequestIds()
 
@@ -90,6 +103,7 @@ class App:
             logger.exception("the gateway can't start")
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
+        self._admin = self._open_admin(gateway)
         # What exists now stays for good; no collection needs to look at it again.
         gc.collect()
         gc.freeze()
@@ -101,6 +115,19 @@ class App:
         upkeep.cancel()
         await gateway.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _open_admin(self, gateway: Gateway) -> Guard | None:
+        """None where it is off, or has a process of its own."""
+        table = self._config.admin
+        if self._admin_context is None or not table.enabled or table.port is not None:
+            return None
+        # FastAPI is an extra, and half a second of the start.
+        from llmgw.admin.api import make_api  # noqa: PLC0415
+
+        context = self._admin_context(gateway.store, gateway.keyring, lambda: gateway.config)
+        return Guard(
+            make_api(context), gateway.keyring, body_timeout_s=lambda: gateway.config.server.body_timeout_s
+        )
 
     async def _keep_up(self, gateway: Gateway) -> None:
         while True:
@@ -154,6 +181,10 @@ class App:
             _allow(scope, *_READ)
             with AnswerWatch(gateway.clients, scope, responder):
                 await operation(gateway, scope, responder)
+            return
+        if self._admin is not None and any(is_below(path, root) for root in _ADMIN_PATHS):
+            with AnswerWatch(gateway.clients, scope, responder):
+                await self._admin.serve(scope, fields, receive, responder)
             return
         key = await self._authenticate(gateway, fields)
         endpoint = ENDPOINTS.get(path)

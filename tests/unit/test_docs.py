@@ -17,6 +17,7 @@ from llmgw.cli.demo import CLAUDE_CODE, CODEX, MODEL
 from llmgw.cli.main import VERBS
 from llmgw.config import (
     DIALECTS,
+    AdminConfig,
     CacheConfig,
     Capability,
     ConfigError,
@@ -58,6 +59,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "[routing]": RoutingConfig,
     "[cache]": CacheConfig,
     "[responses]": ResponsesConfig,
+    "[admin]": AdminConfig,
     "[limits]": LimitsConfig,
     "[upstreams.NAME]": UpstreamConfig,
     "[[models]]": ModelConfig,

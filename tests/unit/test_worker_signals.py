@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import uvloop
 
-from llmgw.serving.worker import STOP_SIGNALS, _set_loop_signals
+from llmgw.serving.worker import STOP_SIGNALS, set_loop_signals
 
 SOON_S = 5.0
 
@@ -26,7 +26,7 @@ def test_a_signal_between_two_runs_of_the_loop_is_heard(number: signal.Signals) 
     """The loop runs for the lifespan's startup, and then again to serve. uvloop's own handlers lose it."""
     loop = uvloop.new_event_loop()
     heard = asyncio.Event()
-    _set_loop_signals(loop, on_stop=heard.set)
+    set_loop_signals(loop, on_stop=heard.set)
     loop.run_until_complete(asyncio.sleep(0))
     os.kill(os.getpid(), number)
     loop.run_until_complete(asyncio.wait_for(heard.wait(), SOON_S))
@@ -44,7 +44,7 @@ def test_further_signals_change_nothing() -> None:
                 os.kill(os.getpid(), number)
                 await asyncio.sleep(0.01)
 
-    _set_loop_signals(loop, on_stop=lambda: stops.append(None))
+    set_loop_signals(loop, on_stop=lambda: stops.append(None))
     loop.run_until_complete(signalled())
     loop.close()
     assert stops == [None]

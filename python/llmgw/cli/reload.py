@@ -2,12 +2,12 @@
 
 import argparse
 import sys
-import time
 from typing import Final
 
 from llmgw.cli.common import add_config_option
 from llmgw.config import Config, ConfigError, find_config, load_config
 from llmgw.errors import CommandError
+from llmgw.serving.asking import TIMEOUT_S, ask_to_reload
 from llmgw.serving.run_folder import RunFolder
 
 EPILOG: Final = """\
@@ -25,14 +25,16 @@ examples:
   llmgw reload
   llmgw reload --config /etc/llmgw.toml
 """
-_POLL_INTERVAL_S: Final = 0.02
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     add_config_option(parser)
     parser.add_argument(
-        "--timeout-s", type=float, default=15.0, help="how long to wait for the result (default: %(default)g)"
+        "--timeout-s",
+        type=float,
+        default=TIMEOUT_S,
+        help="how long to wait for the result (default: %(default)g)",
     )
 
 
@@ -49,52 +51,21 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(
             f"no gateway runs with the database {config.store.url}; llmgw serve starts one with {file}"
         )
-    done = [_reload(folder, config, time.monotonic() + options.timeout_s) for folder in folders]
+    done = [_reload(folder, config, options.timeout_s) for folder in folders]
     return 0 if all(done) else 1
 
 
-def _reload(folder: RunFolder, config: Config, deadline_s: float) -> bool:
-    try:
-        return _ask(folder, config, deadline_s)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CommandError(f"the gateway in {folder.path} can't be asked: {error}") from error
-
-
-def _ask(folder: RunFolder, config: Config, deadline_s: float) -> bool:
-    pid = folder.pid
-    request = folder.ask(config.source)
-    while (result := folder.result(request)) is None:
-        _wait(f"the gateway with process id {pid} does not answer", deadline_s)
-    if result.faults:
-        _refused(ConfigError(config.source, result.faults))
+def _reload(folder: RunFolder, config: Config, timeout_s: float) -> bool:
+    done = ask_to_reload(folder, config.source, timeout_s)
+    if done.faults:
+        _refused(ConfigError(config.source, list(done.faults)))
         return False
-    problems = [
-        f"worker {worker}: {problem}"
-        for worker in result.workers
-        if (problem := _problem(folder, worker, result.generation, deadline_s)) is not None
-    ]
-    for problem in problems:
+    for problem in done.problems:
         print(f"llmgw: {problem}", file=sys.stderr)
-    if not problems:
-        workers = "1 worker" if len(result.workers) == 1 else f"{len(result.workers)} workers"
-        print(f"{config.source} is in force in {workers} (process {pid}, generation {result.generation})")
-    return not problems
-
-
-def _problem(folder: RunFolder, pid: int, generation: int, deadline_s: float) -> str | None:
-    """Wait for a worker. None: it uses the config, or it has ended and its successor uses it."""
-    while (report := folder.worker_state(pid)) is None or report.generation < generation:
-        if pid not in folder.workers():
-            return None
-        _wait(f"worker {pid} has not taken the config over yet", deadline_s)
-    return report.problem
-
-
-def _wait(what: str, deadline_s: float) -> None:
-    """Sleep before the next poll. Raises CommandError after the deadline."""
-    if time.monotonic() > deadline_s:
-        raise CommandError(f"{what}; its log may say why")
-    time.sleep(_POLL_INTERVAL_S)
+    if not done.problems:
+        workers = "1 worker" if len(done.workers) == 1 else f"{len(done.workers)} workers"
+        print(f"{config.source} is in force in {workers} (process {done.pid}, generation {done.generation})")
+    return not done.problems
 
 
 def _refused(error: ConfigError) -> None:

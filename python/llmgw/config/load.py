@@ -172,6 +172,7 @@ _RELOADABLE_TABLES: Final = frozenset({"routing", "upstreams", "models"})
 _NEEDS_RESTART: Final[dict[str, tuple[str, ...]]] = {
     "server": ("host", "port", "workers", "http2", "head_timeout_s"),
     "prices": ("currency", "timezone"),
+    "admin": ("enabled", "host", "port"),
 }
 """Keys of tables that are reloadable but for these."""
 

@@ -54,6 +54,10 @@ class Resolver:
         cache = resolved.get("cache")
         if isinstance(cache, dict) and isinstance(url := cache.get("url"), str):
             resolved["cache"] = cache | {"url": self._cache_url(url)}
+        admin = resolved.get("admin")
+        if isinstance(admin, dict) and admin.get("enabled") is True and not _has("fastapi"):
+            remedy = "install llmgw[admin], or leave the line out"
+            self._fault("admin.enabled", "the package fastapi is not installed", remedy)
         upstreams = resolved.get("upstreams")
         if isinstance(upstreams, dict):
             resolved["upstreams"] = {
@@ -79,7 +83,7 @@ class Resolver:
 
     def _cache_url(self, reference: str) -> SecretStr | None:
         path = "cache.url"
-        if importlib.util.find_spec("redis") is None:
+        if not _has("redis"):
             problem = "the package redis is not installed"
             self._fault(path, problem, "install llmgw[redis], or leave the line out")
         if self._environ is None:
@@ -205,6 +209,10 @@ class Resolver:
         if not secret:
             self._fault(path, f"the file {shown} is empty", "put the key into it")
         return secret or None
+
+
+def _has(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 _UNSHOWN: Final = "that it names"

@@ -4,6 +4,7 @@ And `GET /api/hello`, with which Claude Code finds out whether it is connected, 
 """
 
 import json
+import os
 from typing import Final
 
 from llmgw.asgi.responder import JSON, Responder
@@ -36,7 +37,7 @@ async def readyz(gateway: Gateway, scope: Scope, responder: Responder) -> None:
     warnings += gateway.notices
     verbose = _asks_for(scope["query_string"], b"verbose")
     # A target that cools down is not a reason to be unready: other models may be well.
-    upstreams = {"upstreams": gateway.upstream_report()} if verbose else {}
+    upstreams = {"worker": os.getpid(), "upstreams": gateway.upstream_report()} if verbose else {}
     await _report(responder, problems=problems, warnings=warnings, **upstreams)
 
 

@@ -29,7 +29,7 @@ class Catalog:
         for model in config.models:
             self._models[model.id] = _json(_model_object(model, config.created_s))
             self._anthropic[model.id] = _json(_anthropic_object(model, config.created_s))
-            self._entries[model.id] = _json(_entry(model, dialects[model.id]))
+            self._entries[model.id] = _json(entry_of(model, dialects[model.id]))
         self._ids = tuple(self._models)
         self._all_models = _list(self._models.values())
         self._all_entries = _list(self._entries.values())
@@ -99,7 +99,8 @@ def _anthropic_object(model: ModelConfig, created_s: int) -> dict[str, Any]:
     }
 
 
-def _entry(model: ModelConfig, dialect: str) -> dict[str, Any]:
+def entry_of(model: ModelConfig, dialect: str) -> dict[str, Any]:
+    """What the catalog says of a model."""
     family = model.family
     modes = model.modes
     reasons = family.always_reasons is not None and family.always_reasons.search(model.upstream_model)

@@ -10,6 +10,7 @@ FIRST_GENERATION: Final = 1
 SECRETS: Final = "secrets"
 """A topic of notices, and the next too."""
 RESTARTS: Final = "restarts"
+ADMIN: Final = "admin"
 
 
 class Bulletin:

@@ -10,7 +10,8 @@ from typing import Any, Final
 from granian import Granian
 
 from llmgw.config import Config
-from llmgw.serving.bulletin import RESTARTS, Bulletin
+from llmgw.serving.admin_process import AdminProcess
+from llmgw.serving.bulletin import ADMIN, RESTARTS, Bulletin
 from llmgw.serving.metrics_files import with_files
 from llmgw.serving.restarts import Restarts
 from llmgw.serving.run_folder import RunFolder
@@ -30,6 +31,8 @@ class Server(Granian):  # type: ignore[misc, valid-type]  # which class this is 
     """True once a worker has served a request: from then on, nothing but a stop ends the gateway."""
     failure: str | None = None
     """Why the gateway could not start."""
+    admin: AdminProcess | None = None
+    """The process of the admin API, where it has one."""
 
     def watch(self, folder: RunFolder, bulletin: Bulletin, *, on_restart: Callable[[], None]) -> None:
         """Where to tell of the workers; `on_restart` is called after one was started again."""
@@ -53,6 +56,19 @@ class Server(Granian):  # type: ignore[misc, valid-type]  # which class this is 
         self.workers_kill_timeout = kill_timeout_s(config)
         logging.getLogger("llmgw").setLevel(config.server.log_level.upper())
 
+    def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:  # noqa: ANN401  (granian's)
+        if self.admin is not None:
+            self.admin.start()
+        super()._spawn_workers(spawn_target, target_loader)
+
+    def _stop_workers(self) -> None:
+        if self.admin is None:
+            super()._stop_workers()
+            return
+        self.admin.begin_stop()
+        super()._stop_workers()
+        self.admin.stop()
+
     def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:  # noqa: ANN401  (granian's)
         restarts = Restarts(range(self.workers), time.monotonic())
         self._tell_pids()
@@ -65,6 +81,8 @@ class Server(Granian):  # type: ignore[misc, valid-type]  # which class this is 
                 self.failure = "the workers die as they start; the log says why"
             elif not self.interrupt_signal:
                 self._restart(restarts, spawn_target, target_loader)
+                if self.admin is not None:
+                    self.admin.tick(functools.partial(self._bulletin.notice, ADMIN))
 
     def _restart(self, restarts: Restarts, spawn_target: Any, target_loader: Any) -> None:  # noqa: ANN401  (as above)
         for index in restarts.due(time.monotonic()):

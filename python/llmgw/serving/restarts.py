@@ -32,8 +32,9 @@ class _Worker:
 class Restarts:
     """The workers of one gateway, by their index. `now_s` is monotonic."""
 
-    def __init__(self, workers: Iterable[int], now_s: float) -> None:
-        """All `workers` have just been started."""
+    def __init__(self, workers: Iterable[int], now_s: float, *, name: str | None = None) -> None:
+        """All `workers` have just been started. `name`: what the only one is called, if it is no worker."""
+        self._name = name
         self._workers = {index: _Worker(now_s) for index in workers}
 
     def died(self, index: int, now_s: float) -> None:
@@ -44,7 +45,8 @@ class Restarts:
         worker.deaths += 1
         pause_s = _pause_s(worker.deaths)
         worker.due_s = now_s + pause_s
-        logger.warning("worker %d died; it is started again in %g s", index + 1, pause_s)
+        name = self._name or f"worker {index + 1}"
+        logger.warning("%s died; it is started again in %g s", name, pause_s)
 
     def started(self, index: int, now_s: float) -> None:
         """A worker was started again."""
@@ -73,7 +75,13 @@ class Restarts:
         if not failing:
             return None
         deaths = max(worker.deaths for worker in failing)
-        which = "a worker keeps" if len(failing) == 1 else f"{len(failing)} workers keep"
+        which = (
+            f"{self._name} keeps"
+            if self._name
+            else "a worker keeps"
+            if len(failing) == 1
+            else f"{len(failing)} workers keep"
+        )
         return f"{which} dying ({deaths} times in a row); the gateway's log may say why"
 
 

@@ -29,6 +29,8 @@ from llmgw.config.files import make_private
 from llmgw.errors import CommandError
 from llmgw.limits.files import check_file_limit, possible_connections, raise_file_limit
 from llmgw.observe.logs import log_config
+from llmgw.serving.admin_context import GATEWAY_URL_ENV
+from llmgw.serving.admin_process import AdminProcess
 from llmgw.serving.bulletin import Bulletin
 from llmgw.serving.ports import claim
 from llmgw.serving.processes import Server, kill_timeout_s
@@ -76,7 +78,13 @@ def run_gateway(
             os.environ[MULTIPROC_ENV] = stack.enter_context(metrics)
         bulletin = Bulletin(config)
         stack.callback(bulletin.board.close)
+        os.environ[GATEWAY_URL_ENV] = url_of(local_host(host), address.port)
         server = _server(config, host, address.port, workers)
+        if config.admin.enabled and config.admin.port is not None:
+            admin_host = config.admin.host or host
+            admin = stack.enter_context(closing(claim(admin_host, config.admin.port)))
+            server.admin = AdminProcess(config, bulletin.board, host=admin_host, port=admin.port)
+            logger.info("the admin API listens on %s", url_of(admin_host, admin.port))
         reloader = Reloader(
             folder, bulletin, workers=server.pids, on_config=server.take_over, on_stop=server.stop_soon
         )

@@ -33,14 +33,16 @@ def load_app(board: Board, predecessors: Sequence[int] = ()) -> Any:  # noqa: AN
     _use_batch_scheduling()
     # Imported here, because prometheus_client reads its environment at the import.
     from llmgw.app import App
+    from llmgw.serving.admin_context import admin_context
     from llmgw.serving.config_watch import ConfigWatch
     from llmgw.serving.door import Door
 
     in_force = board.read()
     config_watch = ConfigWatch(RunFolder.of_worker(), board, in_force)
     end_with_parent(lambda: config_watch.config.server.drain_timeout_s + KILL_GRACE_S)
-    app = App(in_force.config, upkeep=(config_watch, memory.TrimWhenIdle(), Door(in_force.config.server)))
-    _signals.set_loop_signals = functools.partial(_set_loop_signals, on_stop=app.drain)
+    upkeep = (config_watch, memory.TrimWhenIdle(), Door(in_force.config.server))
+    app = App(in_force.config, upkeep=upkeep, admin_context=admin_context)
+    _signals.set_loop_signals = functools.partial(set_loop_signals, on_stop=app.drain)
     return app
 
 
@@ -58,7 +60,7 @@ def _use_batch_scheduling() -> None:
                 os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
-def _set_loop_signals(loop: asyncio.AbstractEventLoop, *, on_stop: Callable[[], None]) -> WorkerSignal:
+def set_loop_signals(loop: asyncio.AbstractEventLoop, *, on_stop: Callable[[], None]) -> WorkerSignal:
     """Replaces granian's function of this name, which can lose a signal or hang at a second one (2.8.7).
 
     granian runs the loop once for the lifespan's startup and once more to serve. A handler set by uvloop's

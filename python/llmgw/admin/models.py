@@ -1,0 +1,158 @@
+"""`models` and `upstreams`: the config's, with what the workers and the ledger know of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import func, select
+
+from llmgw._core import dialect_for
+from llmgw.admin.context import WorkerReport
+from llmgw.admin.schemas.system import (
+    Latency,
+    LimitsSchema,
+    ModelSchema,
+    State,
+    TargetHealth,
+    TargetSchema,
+    UpstreamSchema,
+    WorkerHealth,
+)
+from llmgw.config import Config, ModelConfig, TargetConfig, UpstreamConfig
+from llmgw.routing.catalog import entry_of
+from llmgw.store import LATENCY_BOUNDS_S, Store, UsageHour
+
+_WORST: Final[tuple[State, ...]] = ("cooling", "probing", "up")
+_STEPS: Final = ("100ms", "250ms", "500ms", "1s", "2500ms", "5s", "10s", "30s", "60s", "more")
+_RECENT: Final = timedelta(hours=24)
+
+
+class HealthBook:
+    """What the workers reported, by upstream and model there."""
+
+    def __init__(self, reports: Sequence[WorkerReport]) -> None:
+        self.workers = sorted(report.worker for report in reports)
+        self._known: dict[tuple[str, str], list[WorkerHealth]] = {}
+        for report in sorted(reports, key=lambda report: report.worker):
+            for entry in report.upstreams:
+                place = entry["upstream"], entry["upstream_model"]
+                self._known.setdefault(place, []).append(_health(report.worker, entry))
+
+    def of(self, upstream: str, upstream_model: str) -> list[WorkerHealth]:
+        """Each worker's view."""
+        return self._known.get((upstream, upstream_model), [])
+
+    def state(self, upstream: str, upstream_model: str) -> State | None:
+        """The worst; None: no worker has told."""
+        states = {each.state for each in self.of(upstream, upstream_model)}
+        return next((state for state in _WORST if state in states), None)
+
+
+def _health(worker: int, entry: Mapping[str, Any]) -> WorkerHealth:
+    members = {name: entry[name] for name in WorkerHealth.model_fields if name in entry}
+    return WorkerHealth(**members | {"worker": worker})
+
+
+def model_of(model: ModelConfig, book: HealthBook) -> ModelSchema:
+    """A model of the config."""
+    dialect = model.thinking or dialect_for(model.upstream_model)
+    return ModelSchema(
+        id=model.id,
+        catalog=entry_of(model, dialect),
+        limits=LimitsSchema(**{name: getattr(model, name) for name in LimitsSchema.model_fields}),
+        price=None,
+        targets=[_target(target, book) for target in model.targets],
+    )
+
+
+def _target(target: TargetConfig, book: HealthBook) -> TargetSchema:
+    return TargetSchema(
+        upstream=target.upstream,
+        upstream_model=target.upstream_model,
+        weight=target.weight,
+        priority=target.priority,
+        state=book.state(target.upstream, target.upstream_model),
+    )
+
+
+def upstreams_of(
+    config: Config, book: HealthBook, store: Store, names: Iterable[str]
+) -> list[UpstreamSchema]:
+    """These upstreams of the config. Raises SQLAlchemyError."""
+    latencies = _latencies(store)
+    return [
+        _upstream(config, name, config.upstreams[name], book, latencies.get(name, _NO_LATENCY))
+        for name in names
+    ]
+
+
+def _upstream(
+    config: Config, name: str, table: UpstreamConfig, book: HealthBook, latency: Latency
+) -> UpstreamSchema:
+    asked = dict.fromkeys(
+        target.upstream_model
+        for model in config.models
+        for target in model.targets
+        if target.upstream == name
+    )
+    targets = [
+        TargetHealth(
+            upstream_model=asked_model,
+            state=book.state(name, asked_model),
+            in_flight=sum(each.in_flight for each in book.of(name, asked_model)),
+            workers=book.of(name, asked_model),
+        )
+        for asked_model in asked
+    ]
+    return UpstreamSchema(
+        name=name,
+        base_url=table.base_url,
+        apis=["chat", *table.native],
+        requests_per_minute=table.requests_per_minute,
+        tokens_per_minute=table.tokens_per_minute,
+        max_in_flight=table.max_in_flight,
+        wait_s=table.wait_s,
+        targets=targets,
+        latency=latency,
+    )
+
+
+_NO_LATENCY: Final = Latency(
+    requests=0, first_event_p50_s=None, first_event_p95_s=None, total_p50_s=None, total_p95_s=None
+)
+
+
+def _latencies(store: Store) -> dict[str, Latency]:
+    """By upstream, of the last 24 hours."""
+    columns = [
+        func.sum(getattr(UsageHour, f"{kind}_{step}")) for kind in ("first_event", "total") for step in _STEPS
+    ]
+    query = (
+        select(UsageHour.upstream, func.sum(UsageHour.requests), *columns)
+        .where(UsageHour.hour > datetime.now(UTC) - _RECENT)
+        .group_by(UsageHour.upstream)
+    )
+    with store.read() as session:
+        return {name: _latency(requests, counts) for name, requests, *counts in session.execute(query)}
+
+
+def _latency(requests: int, counts: Sequence[int]) -> Latency:
+    first, total = counts[: len(_STEPS)], counts[len(_STEPS) :]
+    return Latency(
+        requests=requests,
+        first_event_p50_s=quantile_s(first, 0.5),
+        first_event_p95_s=quantile_s(first, 0.95),
+        total_p50_s=quantile_s(total, 0.5),
+        total_p95_s=quantile_s(total, 0.95),
+    )
+
+
+def quantile_s(counts: Sequence[int], share: float) -> float | None:
+    """The upper bound of the step in which it lies. None: there are none, or it is above the last bound."""
+    wanted = sum(counts) * share
+    seen = 0
+    for bound_s, count in zip(LATENCY_BOUNDS_S, counts, strict=False):
+        seen += count
+        if seen and seen >= wanted:
+            return bound_s
+    return None

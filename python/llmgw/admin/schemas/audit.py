@@ -1,0 +1,50 @@
+"""`audit`: who changed what."""
+
+from typing import Any
+
+from pydantic import Field
+
+from llmgw.admin.schemas.base import Id, Page, PageQuery, Schema, Time
+
+_MAX_FILTER_CHARS = 200
+
+
+class AuditEntry(Schema):
+    """One change."""
+
+    id: Id
+    time: Time
+    actor: str = Field(description="`key 7 (ops)`, or `cli user@host`.")
+    action: str = Field(description="Such as `key.create`.")
+    target: str = Field(description="Such as `key 12`.")
+    before: dict[str, Any] | None = Field(description="What was there before, as far as it changed.")
+    after: dict[str, Any] | None = Field(description="What is there now, as far as it changed.")
+
+
+class AuditPage(Page[AuditEntry]):
+    """Changes, newest first."""
+
+
+class AuditQuery(PageQuery):
+    """Which changes are wanted."""
+
+    action: str | None = Field(
+        default=None, max_length=_MAX_FILTER_CHARS, description="Such as `key.create`."
+    )
+    target: str | None = Field(default=None, max_length=_MAX_FILTER_CHARS, description="Such as `key 12`.")
+
+
+EXAMPLE = {
+    "data": [
+        {
+            "id": 41,
+            "time": "2026-11-26T08:00:00Z",
+            "actor": "key 7 (ops)",
+            "action": "key.block",
+            "target": "key 12",
+            "before": {"blocked_at": None},
+            "after": {"blocked_at": "2026-11-26T08:00:00Z"},
+        }
+    ],
+    "next_cursor": None,
+}

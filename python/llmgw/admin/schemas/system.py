@@ -1,0 +1,182 @@
+"""`models`, `upstreams`, `config`, `reload`: what the config file says, and what the workers make of it."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from llmgw.admin.schemas.base import Count, Page, PageQuery, Schema, Time
+
+State = Literal["up", "probing", "cooling"]
+
+
+class WorkerHealth(Schema):
+    """What one worker knows about a model at an upstream."""
+
+    worker: int = Field(description="Its process id.")
+    state: State = Field(description="`probing`: the next request finds out whether it is up again.")
+    consecutive_failures: Count
+    cooling_s: float
+    in_flight: Count = Field(description="Requests that run there.")
+    last_failure: str | None = None
+    last_failure_s: float | None = Field(default=None, description="How long ago that was.")
+
+
+class Latency(Schema):
+    """Of the last 24 hours; each is the upper bound of the step of the histogram in which it lies."""
+
+    requests: Count
+    first_event_p50_s: float | None = Field(description="Null: no request, or more than 60 s.")
+    first_event_p95_s: float | None
+    total_p50_s: float | None
+    total_p95_s: float | None
+
+
+class TargetHealth(Schema):
+    """A model at an upstream, over all workers that could be asked."""
+
+    upstream_model: str
+    state: State | None = Field(description="The worst of the workers'; null: none could be asked.")
+    in_flight: Count
+    workers: list[WorkerHealth]
+
+
+class UpstreamSchema(Schema):
+    """`[upstreams.NAME]` of the config, its health and its latency."""
+
+    name: str
+    base_url: str
+    apis: list[Literal["chat", "messages", "responses"]]
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    max_in_flight: int | None = Field(description="Of one worker.")
+    wait_s: float
+    targets: list[TargetHealth]
+    latency: Latency
+
+
+class UpstreamPage(Page[UpstreamSchema]):
+    """All upstreams. Health is each worker's own: `workers` says whose."""
+
+    workers: list[int] = Field(description="The workers that could be asked.")
+
+
+class TargetSchema(Schema):
+    """Where a model is asked."""
+
+    upstream: str
+    upstream_model: str
+    weight: int
+    priority: int
+    state: State | None
+
+
+class LimitsSchema(Schema):
+    """Limits; null: none of that kind."""
+
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    concurrent_requests: int | None
+
+
+class ModelSchema(Schema):
+    """`[[models]]` of the config."""
+
+    id: str
+    catalog: dict[str, Any] = Field(description="As in `GET /v1/model-catalog`.")
+    limits: LimitsSchema
+    price: dict[str, Any] | None = Field(
+        description="As in the config, numbers as text, per million tokens; null: the model has no price."
+    )
+    targets: list[TargetSchema]
+
+
+class ModelPage(Page[ModelSchema]):
+    """All models, in the order of the config."""
+
+
+class ListQuery(PageQuery):
+    """Which part of a list is wanted."""
+
+
+class ConfigSchema(Schema):
+    """The config in force. Secrets are blanked."""
+
+    source: str = Field(description="The file that it was read from.")
+    changed_at: Time = Field(description="When that file was last changed, as it was read.")
+    config: dict[str, Any] = Field(description="All tables, with their defaults; secrets are `**********`.")
+
+
+class ReloadSchema(Schema):
+    """A changed config that is in force now."""
+
+    generation: int
+    workers: list[int] = Field(description="The process ids of those that use it.")
+    problems: list[str] = Field(description="Of single workers that could not take it over.")
+
+
+MODEL = {
+    "id": "qwen3.6-plus",
+    "catalog": {
+        "id": "qwen3.6-plus",
+        "object": "model_catalog_entry",
+        "kind": "chat",
+        "family": "qwen",
+        "owned_by": "alibaba",
+        "modalities": {"input": ["text"], "output": ["text"]},
+        "context_window": 1000000,
+        "max_output_tokens": None,
+        "capabilities": {
+            "streaming": True,
+            "tools": None,
+            "vision": False,
+            "reasoning": None,
+            "json_mode": None,
+        },
+        "thinking": {"dialect": "enable_thinking", "switch_effective": True, "modes": ["on", "off"]},
+    },
+    "limits": {"requests_per_minute": None, "tokens_per_minute": 2000000, "concurrent_requests": None},
+    "price": {"input": "2", "output": "12"},
+    "targets": [
+        {
+            "upstream": "dashscope",
+            "upstream_model": "qwen3.6-plus",
+            "weight": 1,
+            "priority": 1,
+            "state": "up",
+        }
+    ],
+}
+UPSTREAM = {
+    "name": "dashscope",
+    "base_url": "https://dashscope.aliyuncs.com/compatible-mode/v1",
+    "apis": ["chat"],
+    "requests_per_minute": 600,
+    "tokens_per_minute": None,
+    "max_in_flight": None,
+    "wait_s": 0.0,
+    "targets": [
+        {
+            "upstream_model": "qwen3.6-plus",
+            "state": "cooling",
+            "in_flight": 3,
+            "workers": [
+                {
+                    "worker": 4711,
+                    "state": "cooling",
+                    "consecutive_failures": 5,
+                    "cooling_s": 0.8,
+                    "in_flight": 3,
+                    "last_failure": "status 503",
+                    "last_failure_s": 0.2,
+                }
+            ],
+        }
+    ],
+    "latency": {
+        "requests": 1804,
+        "first_event_p50_s": 0.5,
+        "first_event_p95_s": 2.5,
+        "total_p50_s": 5.0,
+        "total_p95_s": 30.0,
+    },
+}

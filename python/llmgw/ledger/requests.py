@@ -1,0 +1,102 @@
+"""Which requests were there? The ledger's rows in pages, newest first, for admin API and command line.
+
+A page is bounded in work, not only in length: filters look at no more than `SCANNED_ROWS` rows, so that a
+search for what is rare ends early with a short page, and goes on with the next one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, or_, select
+
+from llmgw.store import LedgerRow, Store
+
+SCANNED_ROWS: Final = 100_000
+FIRST_ERROR_STATUS: Final = 400
+_NEWEST_FIRST: Final = (LedgerRow.time.desc(), LedgerRow.id.desc())
+
+
+class Position(NamedTuple):
+    """A place between two rows, in the order of the list."""
+
+    time: datetime
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFilter:
+    """Only rows that are like this. None: any."""
+
+    model: str | None = None
+    key_id: int | None = None
+    project_id: int | None = None
+    user: str | None = None
+    status: int | None = None
+    error_kind: str | None = None
+    api: str | None = None
+    request_id: str | None = None
+    failed: bool | None = None
+    """True: an error status, or an answer that broke off; False: neither."""
+    since: datetime | None = None
+    until: datetime | None = None
+    """Rows before it."""
+
+
+class RequestPage(NamedTuple):
+    """Rows, newest first."""
+
+    rows: Sequence[LedgerRow]
+    next: Position | None
+    """Where to go on; None: there are no more. There may be more even behind a short page."""
+
+
+def list_requests(
+    store: Store, wanted: RequestFilter, *, limit: int, after: Position | None = None
+) -> RequestPage:
+    """At most `limit` rows behind a position. Raises SQLAlchemyError."""
+    with store.read() as session:
+        span = _span(wanted, after)
+        places = select(LedgerRow.time, LedgerRow.id).where(*span).order_by(*_NEWEST_FIRST)
+        last = session.execute(places.offset(SCANNED_ROWS - 1).limit(1)).first()
+        end = None if last is None else Position(*last)
+        scanned = [] if end is None else _not_behind(end)
+        query = select(LedgerRow).where(*span, *scanned, *_conditions(wanted)).order_by(*_NEWEST_FIRST)
+        rows = session.scalars(query.limit(limit + 1)).all()
+        session.expunge_all()
+    if len(rows) > limit:
+        rows = rows[:limit]
+        return RequestPage(rows, Position(rows[-1].time, rows[-1].id))
+    return RequestPage(rows, end)
+
+
+def _not_behind(end: Position) -> list[ColumnElement[bool]]:
+    return [LedgerRow.time >= end.time, or_(LedgerRow.time > end.time, LedgerRow.id >= end.id)]
+
+
+def _span(wanted: RequestFilter, after: Position | None) -> list[ColumnElement[bool]]:
+    """What bounds the walk along the index of times."""
+    span: list[ColumnElement[bool]] = []
+    if wanted.since is not None:
+        span.append(LedgerRow.time >= wanted.since)
+    if wanted.until is not None:
+        span.append(LedgerRow.time < wanted.until)
+    if wanted.request_id is not None:
+        span.append(LedgerRow.request_id == wanted.request_id)
+    if after is not None:
+        span.append(LedgerRow.time <= after.time)
+        span.append(or_(LedgerRow.time < after.time, LedgerRow.id < after.id))
+    return span
+
+
+def _conditions(wanted: RequestFilter) -> list[ColumnElement[bool]]:
+    equal = ("model", "key_id", "project_id", "user", "status", "error_kind", "api")
+    conditions: list[ColumnElement[bool]] = [
+        getattr(LedgerRow, name) == value for name in equal if (value := getattr(wanted, name)) is not None
+    ]
+    if wanted.failed is not None:
+        failed = or_(LedgerRow.error_kind.is_not(None), LedgerRow.status >= FIRST_ERROR_STATUS)
+        worked = and_(LedgerRow.error_kind.is_(None), LedgerRow.status < FIRST_ERROR_STATUS)
+        conditions.append(failed if wanted.failed else worked)
+    return conditions

@@ -1,0 +1,28 @@
+"""What the admin API is given by the processes that serve: a way to reload, and to the workers' health."""
+
+import os
+from collections.abc import Callable
+from typing import Final
+
+from llmgw.access.keyring import KeyRing
+from llmgw.admin.context import Context
+from llmgw.admin.health import ask_workers
+from llmgw.config import Config
+from llmgw.serving.asking import ask_to_reload
+from llmgw.serving.run_folder import RunFolder
+from llmgw.store import Store
+
+GATEWAY_URL_ENV: Final = "LLMGW_GATEWAY_URL"
+"""Tells a process of the gateway where its workers listen. Set by the parent process."""
+
+
+def admin_context(store: Store, keyring: KeyRing, config: Callable[[], Config]) -> Context:
+    """For a worker or the admin process. Raises KeyError in others."""
+    folder, url = RunFolder.of_worker(), os.environ[GATEWAY_URL_ENV]
+    return Context(
+        store=store,
+        keyring=keyring,
+        config=config,
+        reload=lambda: ask_to_reload(folder, config().source),
+        health=lambda: ask_workers(url, folder.workers()),
+    )

@@ -1,0 +1,87 @@
+"""The admin API of a gateway under test, in its workers or in a process of its own."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from tests.support.gateway import TIMEOUT_S, Gateway
+from tests.support.processes import free_port, wait_until
+
+ADMIN = "[admin]\nenabled = true\n"
+SOON_S = 10.0
+
+
+class Admin:
+    """A client with an admin key."""
+
+    def __init__(self, gateway: Gateway, port: int) -> None:
+        """`port`: where the API is."""
+        self.gateway = gateway
+        self.url = f"http://127.0.0.1:{port}"
+        self.key = self.new_key("admin")
+        self.client = httpx.Client(base_url=self.url, trust_env=False, timeout=TIMEOUT_S)
+        wait_until(self.answers, "the admin API", timeout_s=SOON_S)
+
+    def answers(self) -> bool:
+        """True if it takes the key."""
+        try:
+            return self.get("/admin/v1/models").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
+
+    def new_key(self, kind: str) -> str:
+        """A key of this kind."""
+        key = self.gateway.new_key()
+        with closing(sqlite3.connect(self.gateway.database, timeout=TIMEOUT_S)) as database, database:
+            [(last,)] = database.execute("SELECT max(id) FROM api_keys")
+            database.execute("UPDATE api_keys SET kind = ?, name = ? WHERE id = ?", (kind, kind, last))
+            database.execute("UPDATE key_epoch SET epoch = epoch + 1")
+        return key
+
+    def headers(self, key: str | None = None) -> dict[str, str]:
+        """Of a request with the first admin key, or with another one."""
+        return {"authorization": f"Bearer {self.key if key is None else key}"}
+
+    def get(
+        self, path: str, query: Mapping[str, str | int] | None = None, *, key: str | None = None
+    ) -> httpx.Response:
+        """GET."""
+        return self.client.get(path, params=query, headers=self.headers(key))
+
+    def send(self, method: str, path: str, body: object = None, *, key: str | None = None) -> httpx.Response:
+        """Another method, with a JSON body."""
+        return self.client.request(method, path, json=body, headers=self.headers(key))
+
+    def all_of(self, path: str, query: Mapping[str, str | int] | None = None) -> Iterator[dict[str, Any]]:
+        """All entries of a list, page by page."""
+        query = dict(query or {})
+        while True:
+            page = self.get(path, query).json()
+            yield from page["data"]
+            if page["next_cursor"] is None:
+                return
+            query["cursor"] = page["next_cursor"]
+
+    def __enter__(self) -> Self:
+        """Already there."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the client."""
+        self.client.close()
+
+
+@contextmanager
+def admin_gateway(folder: Path, config: str, *, own_process: bool, more: str = "") -> Iterator[Admin]:
+    """A gateway with its admin API on. `more`: further lines of `[admin]`."""
+    port = free_port()
+    table = ADMIN + (f"port = {port}\n" if own_process else "") + more
+    with (
+        Gateway(folder, f"{config}\n{table}") as gateway,
+        Admin(gateway, port if own_process else gateway.port) as admin,
+    ):
+        yield admin
