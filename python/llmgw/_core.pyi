@@ -595,13 +595,13 @@ class ExchangeReport:
         """With the reasoning, once, whether or not the upstream adds that. Clients see what it said."""
     @property
     def reasoning_tokens(self) -> int | None:
-        """A part of `completion_tokens`."""
+        """A part of `completion_tokens`, never more."""
     @property
     def cached_tokens(self) -> int | None:
-        """A part of `prompt_tokens`: read from a cache."""
+        """A part of `prompt_tokens`, never more: what a cache had."""
     @property
     def cache_write_tokens(self) -> int | None:
-        """A part of `prompt_tokens`: written to a cache. None where the upstream does not say."""
+        """Another part of it: what a cache got. None where the upstream does not say."""
     @property
     def output_bytes(self) -> int:
         """How much text came so far: content, reasoning, refusals, names and arguments of calls.

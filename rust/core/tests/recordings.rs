@@ -4,13 +4,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use llmgw_core::answer::context::AnswerMode;
+use llmgw_core::answer::context::{AnswerContext, AnswerMode};
 use llmgw_core::answer::stream::StreamState;
-use llmgw_core::api::messages::ShownThinking;
+use llmgw_core::answer::summary::Summary;
+use llmgw_core::api::Api;
+use llmgw_core::api::messages::{MessagesReply, ShownThinking};
+use llmgw_core::api::reply::Reply;
+use llmgw_core::sse::SseLimits;
 use llmgw_oracles::messages_answer;
-use llmgw_oracles::rules::{check_rules, cuts, merge, pieces, transform};
+use llmgw_oracles::rules::{check_rules, context, cuts, merge, pieces, transform};
 use serde_json::Value;
 
 fn recordings() -> Vec<(String, Vec<u8>)> {
@@ -141,4 +147,125 @@ fn field_02_every_recording_comes_out_as_a_message() {
             assert_eq!(answer(&pieces(&stream, most, seed)), whole, "{name} in pieces up to {most}");
         }
     }
+}
+
+/// The account of a stream from these pieces.
+fn account<'a>(mode: AnswerMode, reply: Reply, pieces: impl IntoIterator<Item = &'a [u8]>) -> Summary {
+    let context = AnswerContext { reply, ..context() };
+    let mut machine = Api::Chat.machine(mode, context, SseLimits::default());
+    let mut output = Vec::new();
+    for piece in pieces.into_iter().map(Some).chain([None]) {
+        machine.feed(piece, &mut output);
+    }
+    machine.summary().clone()
+}
+
+/// How much text a recording holds: read independently of the code under test.
+fn bytes_said(stream: &[u8]) -> u64 {
+    let events = String::from_utf8_lossy(stream);
+    let payloads = events.lines().filter_map(|line| line.strip_prefix("data:"));
+    let chunks = payloads.filter_map(|data| serde_json::from_str::<Value>(data).ok());
+    let mut names = HashMap::new();
+    let mut bytes = 0;
+    for choice in chunks.flat_map(|chunk| chunk["choices"].as_array().cloned().unwrap_or_default()) {
+        let delta = &choice["delta"];
+        let length = |value: &Value| value.as_str().map_or(0, str::len);
+        bytes += length(&delta["content"]);
+        for part in delta["content"].as_array().into_iter().flatten() {
+            bytes += length(&part["text"]);
+            bytes += part["thinking"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|it| length(&it["text"]))
+                .sum::<usize>();
+        }
+        // The same reasoning may come under more than one name.
+        let details = delta["reasoning_details"].as_array().into_iter().flatten();
+        let details = details.map(|detail| length(&detail["text"])).sum();
+        let reasoning = [length(&delta["reasoning_content"]), length(&delta["reasoning"]), details];
+        bytes += reasoning.into_iter().find(|&length| length > 0).unwrap_or_default();
+        for call in delta["tool_calls"].as_array().into_iter().flatten() {
+            bytes += length(&call["function"]["arguments"]);
+            let known = names.entry((call["index"].to_string(), call["id"].to_string())).or_insert(0);
+            let name = length(&call["function"]["name"]);
+            if *known == 0 && name > 0 {
+                (*known, bytes) = (name, bytes + name);
+            }
+        }
+    }
+    bytes as u64
+}
+
+#[test]
+fn every_recording_is_counted_by_its_own_text() {
+    for (name, stream) in recordings() {
+        assert_eq!(transform([&stream[..]], true).summary.output_bytes, bytes_said(&stream), "{name}");
+    }
+}
+
+#[test]
+fn every_recording_has_one_account_whatever_is_made_of_it() {
+    let reply = MessagesReply {
+        model: "m".into(),
+        input_tokens: 1,
+        thinking: ShownThinking::Hidden,
+        seal: None,
+        stop_sequences: Vec::new(),
+    };
+    let messages = Reply::Messages(Arc::new(reply));
+    for (name, stream) in recordings() {
+        let said = |summary: &Summary| (summary.output_bytes, summary.usage, summary.complete);
+        let whole = said(&transform([&stream[..]], true).summary);
+        for mode in [AnswerMode::Stream { include_usage: false }, AnswerMode::Merged] {
+            for reply in [Reply::AsAsked, messages.clone()] {
+                let account = account(mode, reply, pieces(&stream, 500, 1));
+                assert_eq!(said(&account), whole, "{name}: {}", mode.as_str());
+            }
+        }
+    }
+}
+
+/// Failure B.2 of the field: a stream that broke, and was paid for in full or not at all.
+#[test]
+fn field_b2_a_stream_that_breaks_is_counted_up_to_its_break() {
+    for (name, stream) in recordings() {
+        let mut before = 0;
+        for cut in cuts(stream.len()).step_by(8).chain([stream.len()]) {
+            let counted = transform([&stream[..cut]], false).summary.output_bytes;
+            // An event is whole or it is nothing; the last one may lack its blank line.
+            let events = stream[..cut].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+            assert!(counted >= bytes_said(&stream[..events]), "{name} cut at {cut}");
+            assert!(counted >= before && counted <= bytes_said(&stream), "{name} cut at {cut}");
+            before = counted;
+        }
+        assert!(before > 0 || bytes_said(&stream) == 0, "{name}");
+    }
+}
+
+/// Reasoning is a part of what is generated, once: also where the provider (xAI) tells it apart.
+#[test]
+fn field_b3_every_recording_counts_its_reasoning_once() {
+    let mut apart = Vec::new();
+    for (name, stream) in recordings() {
+        let Some(told) = transform([&stream[..]], true).summary.usage else { continue };
+        let usage = told.in_parts();
+        let (Some(prompt), Some(output)) = (usage.prompt_tokens, usage.completion_tokens) else { continue };
+        let text = String::from_utf8_lossy(&stream);
+        let totals = text.rsplit("\"total_tokens\":").take(text.matches("\"total_tokens\":").count());
+        let total = totals.into_iter().next().map(|rest| {
+            rest.trim_start()
+                .chars()
+                .take_while(char::is_ascii_digit)
+                .collect::<String>()
+                .parse::<u64>()
+                .unwrap()
+        });
+        assert_eq!(total, Some(prompt + output), "{name}");
+        assert!(usage.reasoning_tokens.unwrap_or_default() <= output, "{name}");
+        assert!(usage.cached_tokens.unwrap_or_default() <= prompt, "{name}");
+        apart.extend(told.reasoning_apart.then_some(name));
+    }
+    assert!(apart.iter().all(|name| name.contains("xai")), "{apart:?}");
+    assert!(apart.len() == 4 || recordings().is_empty(), "{apart:?}");
 }

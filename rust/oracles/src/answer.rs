@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::completions::events;
 use crate::raw::is_ambiguous;
 use crate::rules::{Outcome, check_rules, context, merge_for, payloads, transform_for};
-use crate::{Choices, arrivals};
+use crate::{Choices, arrivals, counts};
 
 fn contexts() -> [AnswerContext; 2] {
     [ReasoningTags::None, ReasoningTags::Think]
@@ -30,6 +30,7 @@ pub fn stream(input: &[u8]) {
         }
         if clear {
             check_rules(&whole, include_usage);
+            counts::stream(&whole, &payloads(&whole.output), "delta", input);
             if whole.state == StreamState::Done {
                 let again = transform_for(self::context(), [&whole.output[..]], true);
                 assert_eq!(text(&again.output), text(&whole.output), "put right once, and again");
@@ -212,6 +213,8 @@ fn check_merged(merged: &[u8], said: &BTreeMap<u64, Said>, streamed: &Outcome) {
     assert_eq!(completion.get("usage"), usage.as_ref());
     // It is what an answer that came whole would have to be.
     let again = completion::clean(merged, &context()).unwrap();
+    let shown = choices.iter().map(|choice| counts::message(&choice["message"])).sum::<u64>();
+    assert_eq!(again.summary.output_bytes, shown);
     assert_eq!(again.body.as_deref().map(text), None, "{}", text(merged));
 }
 

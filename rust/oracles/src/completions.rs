@@ -16,7 +16,7 @@ use crate::answer::is_any_event_ambiguous;
 use crate::raw::{Members, depth, is_ambiguous, is_json, items};
 use crate::request::{kind, object_holds, readable};
 use crate::rules::{Outcome, context, payloads, read};
-use crate::{Choices, arrivals};
+use crate::{Choices, arrivals, counts, facts};
 
 /// Any bytes, from a client and from a provider: what is taken is what the contract allows, what goes out keeps it, and
 /// no text is lost.
@@ -47,6 +47,7 @@ fn request(body: &[u8]) {
     let Some(before) = readable(text) else { return };
     assert!(!is_refused(&before), "taken in spite of it");
     assert_eq!(request.stream, before.given("stream") == Some("true"));
+    facts::completion(&request.facts, &before);
     let mut choices = Choices::of(body);
     let route = Route {
         upstream_model: choices.one_of(&["m", "other \"model\""]).to_owned(),
@@ -149,6 +150,7 @@ fn stream(input: &[u8]) {
         return;
     }
     check_frames(&whole, include_usage);
+    counts::stream(&whole, &payloads(&whole.output), "text", input);
     if whole.state == StreamState::Done {
         let again = transform([&whole.output[..]], true);
         assert_eq!(

@@ -19,7 +19,9 @@
 mod answer;
 mod completions;
 mod cost;
+mod counts;
 mod deltas;
+mod facts;
 pub mod messages_answer;
 mod messages_request;
 pub mod raw;

@@ -13,8 +13,8 @@ use llmgw_core::request::{
 
 use serde_json::Value;
 
-use crate::Choices;
 use crate::raw::{Members, depth, is_json, items};
+use crate::{Choices, facts};
 
 /// Any bytes: the scan takes what `serde_json` takes and the contract allows, and reads the same values out of it.
 pub fn request(body: &[u8]) {
@@ -35,6 +35,7 @@ pub fn request(body: &[u8]) {
                 assert_eq!(request.model, model);
             }
             assert_eq!(request.media, media(members.given("messages").unwrap()));
+            facts::chat(&request.facts, &members);
         }
         Err(error) => {
             assert!(error.offset <= body.len());
@@ -197,7 +198,7 @@ fn media(messages: &str) -> Vec<(Modality, String)> {
     found
 }
 
-fn modality(part: &Members) -> Option<Modality> {
+pub(crate) fn modality(part: &Members) -> Option<Modality> {
     const MEMBERS: [(&str, Modality); 4] = [
         ("image_url", Modality::Image),
         ("video_url", Modality::Video),

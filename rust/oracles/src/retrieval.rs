@@ -6,21 +6,23 @@ use llmgw_core::api::embeddings::{self, EmbeddingRequest};
 use llmgw_core::api::rerank::{self, RerankRequest};
 use llmgw_core::dialect::Dialect;
 use llmgw_core::request::error::{RequestError, RequestErrorCode};
+use llmgw_core::request::facts::Facts;
 use llmgw_core::request::refused::{Refused, Refuses};
 use llmgw_core::request::{Rewrite, Route, ThinkingModes, UpstreamStream};
 
-use crate::Choices;
 use crate::raw::{Members, depth, is_ambiguous, is_json, items};
 use crate::request::{kind, readable};
 use crate::rules::context;
+use crate::{Choices, facts};
 
 /// Any bytes, from a client and from a provider: what is taken is what the contract allows, nothing but what it names is
 /// changed, and each vector is in the form that was asked for, the same floats in both.
 pub fn retrieval(input: &[u8]) {
     let route = route(input);
-    let embeddings = EmbeddingRequest::scan(input).map(|request| request.splice(input, &route));
+    let embeddings =
+        EmbeddingRequest::scan(input).map(|request| (request.splice(input, &route), request.facts));
     request(input, &route, &["input"], embeddings);
-    let reranked = RerankRequest::scan(input).map(|request| request.splice(input, &route));
+    let reranked = RerankRequest::scan(input).map(|request| (request.splice(input, &route), request.facts));
     request(input, &route, &["query", "documents"], reranked);
     for vectors in [Vectors::AsTheyCome, Vectors::Floats, Vectors::Base64] {
         answer(input, "data", vectors, embeddings::clean);
@@ -46,11 +48,11 @@ fn route(input: &[u8]) -> Route {
     }
 }
 
-fn request(body: &[u8], route: &Route, required: &[&str], taken: Result<Rewrite, RequestError>) {
+fn request(body: &[u8], route: &Route, required: &[&str], taken: Result<(Rewrite, Facts), RequestError>) {
     let text = std::str::from_utf8(body).unwrap_or_default();
     let is_embedding = required == ["input"];
-    let rewrite = match taken {
-        Ok(rewrite) => rewrite,
+    let (rewrite, facts) = match taken {
+        Ok(taken) => taken,
         Err(error) => {
             match error.code {
                 RequestErrorCode::InvalidJson => {
@@ -67,6 +69,7 @@ fn request(body: &[u8], route: &Route, required: &[&str], taken: Result<Rewrite,
     };
     let Some(before) = readable(text) else { return };
     assert!(!is_refused(&before, required), "taken in spite of it");
+    facts::retrieval(&facts, &before, required);
     let output = rewrite.body.map_or_else(
         || body.to_vec(),
         |pieces| pieces.iter().map(|piece| piece.bytes(body)).collect::<Vec<_>>().concat(),

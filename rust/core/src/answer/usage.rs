@@ -10,7 +10,7 @@ use crate::named_enum;
 pub struct Usage {
     /// `prompt_tokens`, cached ones included.
     pub prompt_tokens: Option<u64>,
-    /// `completion_tokens`, with the reasoning in them unless that is apart: see [`Usage::output_tokens`].
+    /// `completion_tokens`, with the reasoning in them unless that is apart: see [`Usage::in_parts`].
     pub completion_tokens: Option<u64>,
     /// `completion_tokens_details.reasoning_tokens`, else `reasoning_tokens` (Moonshot, Azure).
     pub reasoning_tokens: Option<u64>,
@@ -24,11 +24,24 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// What was generated, reasoning included, once. A client is shown [`Usage::completion_tokens`], as they came.
+    /// The same for an account, where reasoning is a part of the completion, and what a cache had or got is one of the
+    /// prompt. Upstreams tell of larger parts than wholes (`OpenRouter` of reasoning, Mistral of what was cached): there the
+    /// whole is right, for it is what is billed. A client is shown the counts as they came.
     #[must_use]
-    pub fn output_tokens(&self) -> Option<u64> {
+    pub fn in_parts(self) -> Self {
         let apart = self.reasoning_tokens.filter(|_| self.reasoning_apart).unwrap_or(0);
-        self.completion_tokens.map(|completion| completion.saturating_add(apart))
+        let completion_tokens = self.completion_tokens.map(|completion| completion.saturating_add(apart));
+        let within = |part: Option<u64>, whole: Option<u64>| part.map(|part| part.min(whole.unwrap_or(part)));
+        let cached_tokens = within(self.cached_tokens, self.prompt_tokens);
+        let uncached = self.prompt_tokens.map(|prompt| prompt - cached_tokens.unwrap_or(0));
+        Self {
+            prompt_tokens: self.prompt_tokens,
+            completion_tokens,
+            reasoning_tokens: within(self.reasoning_tokens, completion_tokens),
+            cached_tokens,
+            cache_write_tokens: within(self.cache_write_tokens, uncached),
+            reasoning_apart: false,
+        }
     }
 }
 
@@ -237,117 +250,4 @@ pub(crate) fn whole(input: &[u8], value: Value) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_are_read_under_every_name() {
-        for (name, usage, prompt, completion, reasoning, cached) in [
-            (
-                "OpenAI",
-                r#"{"prompt_tokens":10,"completion_tokens":20,"prompt_tokens_details":{"cached_tokens":3},"completion_tokens_details":{"reasoning_tokens":5}}"#,
-                Some(10),
-                Some(20),
-                Some(5),
-                Some(3),
-            ),
-            (
-                "Responses",
-                r#"{"input_tokens":10,"output_tokens":20,"input_tokens_details":{"cached_tokens":3},"output_tokens_details":{"reasoning_tokens":5}}"#,
-                Some(10),
-                Some(20),
-                Some(5),
-                Some(3),
-            ),
-            (
-                "Anthropic: the cache apart",
-                r#"{"input_tokens":10,"cache_read_input_tokens":3,"cache_creation_input_tokens":4,"output_tokens":20}"#,
-                Some(17),
-                Some(20),
-                None,
-                Some(3),
-            ),
-            (
-                "Anthropic's beside OpenAI's",
-                r#"{"prompt_tokens":17,"completion_tokens":20,"input_tokens":10,"cache_read_input_tokens":3}"#,
-                Some(17),
-                Some(20),
-                None,
-                Some(3),
-            ),
-            (
-                "both sets, one of zeros",
-                r#"{"prompt_tokens":10,"completion_tokens":20,"input_tokens":0,"output_tokens":0}"#,
-                Some(10),
-                Some(20),
-                None,
-                None,
-            ),
-            (
-                "the other one of zeros",
-                r#"{"prompt_tokens":0,"completion_tokens":0,"input_tokens":10,"output_tokens":20}"#,
-                Some(10),
-                Some(20),
-                None,
-                None,
-            ),
-            (
-                "floats that are whole",
-                r#"{"prompt_tokens":10.0,"completion_tokens":2e1,"completion_tokens_details":{"reasoning_tokens":5.00}}"#,
-                Some(10),
-                Some(20),
-                Some(5),
-                None,
-            ),
-            (
-                "no counts",
-                r#"{"prompt_tokens":10.5,"completion_tokens":-1,"reasoning_tokens":"5","cached_tokens":1e300}"#,
-                None,
-                None,
-                None,
-                None,
-            ),
-            ("an escaped name", r#"{"prompt_tokens":10}"#, Some(10), None, None, None),
-        ] {
-            let value = Scanner::new(usage.as_bytes()).value().unwrap();
-            let expected = Usage {
-                prompt_tokens: prompt,
-                completion_tokens: completion,
-                reasoning_tokens: reasoning,
-                cached_tokens: cached,
-                ..Usage::default()
-            };
-            assert_eq!(
-                Usage { cache_write_tokens: None, ..read_usage(usage.as_bytes(), value) },
-                expected,
-                "{name}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_client_finds_openai_s_names() {
-        for (usage, expected) in [
-            (
-                r#"{"input_tokens":1,"output_tokens":2}"#,
-                Some(
-                    r#"{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3,"input_tokens":1,"output_tokens":2}"#,
-                ),
-            ),
-            (
-                r#"{ "input_tokens":1,"output_tokens":2.0,"total_tokens":3 }"#,
-                Some(
-                    r#"{"prompt_tokens":1,"completion_tokens":2, "input_tokens":1,"output_tokens":2.0,"total_tokens":3 }"#,
-                ),
-            ),
-            (r#"{"prompt_tokens":1,"output_tokens":2}"#, None),
-            (r#"{"input_tokens":1}"#, None),
-            (r#"{"input_tokens":"1","output_tokens":2}"#, None),
-        ] {
-            let value = Scanner::new(usage.as_bytes()).value().unwrap();
-            let found =
-                with_openai_names(usage.as_bytes(), value).map(|text| String::from_utf8(text).unwrap());
-            assert_eq!(found.as_deref(), expected, "{usage}");
-        }
-    }
-}
+mod tests;

@@ -81,7 +81,7 @@ impl Facts {
             }
             b"max_output_tokens" => self.limit(value, input, false),
             b"suffix" | b"instruct" | b"instruction" => self.text_bytes += scanner.text_bytes() - before,
-            b"functions" => self.as_json(value),
+            b"functions" if value.kind != Kind::Null => self.as_json(value),
             _ => {}
         }
         Ok(value)

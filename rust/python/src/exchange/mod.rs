@@ -316,27 +316,27 @@ impl ExchangeReport {
 
     #[getter]
     fn prompt_tokens(&self) -> Option<u64> {
-        self.0.summary.usage?.prompt_tokens
+        self.0.summary.usage?.in_parts().prompt_tokens
     }
 
     #[getter]
     fn completion_tokens(&self) -> Option<u64> {
-        self.0.summary.usage?.output_tokens()
+        self.0.summary.usage?.in_parts().completion_tokens
     }
 
     #[getter]
     fn reasoning_tokens(&self) -> Option<u64> {
-        self.0.summary.usage?.reasoning_tokens
+        self.0.summary.usage?.in_parts().reasoning_tokens
     }
 
     #[getter]
     fn cached_tokens(&self) -> Option<u64> {
-        self.0.summary.usage?.cached_tokens
+        self.0.summary.usage?.in_parts().cached_tokens
     }
 
     #[getter]
     fn cache_write_tokens(&self) -> Option<u64> {
-        self.0.summary.usage?.cache_write_tokens
+        self.0.summary.usage?.in_parts().cache_write_tokens
     }
 
     #[getter]

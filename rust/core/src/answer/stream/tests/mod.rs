@@ -1,6 +1,7 @@
 //! Rows of frames: what an upstream sends ⇒ what the client gets. Each input is also cut at every byte.
 
 mod calls;
+mod counts;
 mod ends;
 mod inline;
 
