@@ -636,6 +636,8 @@ _Hold: TypeAlias = tuple[str, _HoldUnit, int] | tuple[str, _HoldUnit, int, int |
 """Descriptor, unit and limit: `requests` at once, or a budget of `tokens` or of money in 10⁻⁹ of the currency
 unit (`nano`). The limit of a budget is compared with its base and all holds. Fourth, of a budget:
 `keep_until_ns`, see `LimitTable.raise_base`."""
+_Base: TypeAlias = tuple[str, int] | tuple[str, int, int | None]
+"""Descriptor, what it has cost as the database has it, `keep_until_ns`."""
 _Family: TypeAlias = tuple[int, int, float] | None
 """Limit, remaining, and seconds until the whole limit is there again; None where no rate has that unit."""
 _HeaderFamily: TypeAlias = Literal["openai", "anthropic"]
@@ -696,6 +698,14 @@ class LimitTable:
 
         Raises OSError where the table can't be locked.
         """
+    def stored(self, bases: Sequence[_Base], reservations: Sequence[Reservation]) -> None:
+        """The database has what these requests used, and this is what each budget has cost with it.
+
+        The same as `raise_base` for each of the bases, then `Reservation.stored` for each reservation, but so
+        that at no moment anything counts twice and a budget refuses for money that nobody spent. Raises
+        RuntimeError where one has not been settled, OSError where the table can't be locked; then nothing has
+        changed.
+        """
     def usage(self, descriptor: str, now_ns: int) -> tuple[int, int, int] | None:
         """`(base, held, tat_ns)`: a budget's base, what all workers hold, when a rate's bucket will be empty.
 
@@ -754,6 +764,7 @@ class Reservation:
     def stored(self) -> None:
         """The database has it, and `raise_base` was called before: the budgets' holds are given back.
 
+        Better `LimitTable.stored`: in between what was used counts twice, and a budget may refuse for it.
         A second call changes nothing. Raises RuntimeError before `settle`.
         """
 
@@ -780,6 +791,9 @@ class Refusal:
     @property
     def remaining(self) -> int:
         """What that limit would still let through."""
+    @property
+    def spent(self) -> int:
+        """Of a budget: its base. The rest of what is in use is held by requests that are still under way."""
     @property
     def strictest(self) -> tuple[_Family, _Family]:
         """As `Reservation.strictest`, at the moment of the refusal."""

@@ -98,6 +98,27 @@ def test_concurrency_is_given_back_when_the_request_ends_and_a_budget_when_it_is
     assert refused(plan, cost=21).remaining == 20, "a base is only ever raised"
 
 
+def test_field_b2_what_is_stored_never_counts_twice() -> None:
+    table = LimitTable.in_memory()
+    plan = LimitPlan(table, [], [("budget:1:0", "nano", 100), ("budget:2:0", "tokens", 100)])
+    kept = [granted(plan, tokens=10, cost=10) for _ in range(5)]
+    with pytest.raises(RuntimeError, match="settle"):
+        table.stored([("budget:1:0", 50)], kept)
+    assert table.usage("budget:1:0", NOW) == (0, 50, 0)
+    for reservation in kept:
+        reservation.settle(NOW, tokens=8, cost_nano=12)
+    table.stored([("budget:1:0", 60), ("budget:2:0", 40, NOW)], [*kept, kept[0]])
+    table.stored([], kept)
+    assert table.usage("budget:1:0", NOW) == (60, 0, 0)
+    assert table.usage("budget:2:0", NOW) == (40, 0, 0)
+    held = granted(plan, cost=30)
+    refusal = refused(plan, cost=20)
+    assert (refusal.spent, refusal.remaining) == (60, 10)
+    held.settle(NOW, tokens=0, cost_nano=3)
+    table.stored([("budget:1:0", 50)], [held])
+    assert table.usage("budget:1:0", NOW) == (60, 0, 0), "a base is only ever raised"
+
+
 def test_cancelled_and_dropped_reservations_give_back_all_but_the_request() -> None:
     table = LimitTable.in_memory()
     rates = [("rpm:key:1", "requests", 10), ("tpm:key:1", "tokens", 100)]

@@ -13,7 +13,10 @@
 //!    one is served;
 //! 5. else take it: raise our `held`, then clear our `pending`.
 //!
-//! To give back: lower `held`. To move a hold into the base: raise `base`, then lower `held`.
+//! To give back: lower `held`. To move a hold into the base: set `pending` to [`MOVING`], raise `base`, lower `held`, clear
+//! `pending`. In between it counts twice; who would refuse because of it sees the mark, and waits for the nanoseconds that
+//! this takes. (The base is what the database has, so it may also have what another worker has committed and not moved
+//! yet. That counts twice until it has: a budget may refuse for that long, it never lets too much in.)
 //!
 //! # Never too much
 //! All accesses are sequentially consistent, so they are in one order. Look at any moment, at the holds that exist then, and
@@ -23,6 +26,10 @@
 //! missed Y. So X counted all of them and itself, and found that they fit.
 //!
 //! What comes on top: use beyond a reservation, known only when the answer has ended ([`adjust`]).
+//!
+//! # Never refused for nothing
+//! A refusal needs two readings in a row that find the same, and no hold on its way into the base. A single reading may count
+//! twice what is given back in a slot that it has read, and taken in one that it has not.
 //!
 //! # Never stuck
 //! Of those who wait for each other the lowest slot only waits for others to withdraw, and those do. Whoever is killed in
@@ -41,6 +48,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 
 use crate::layout::Row;
+
+/// In a slot's `pending`: one of its holds is on its way into the base.
+const MOVING: u64 = u64::MAX;
 
 /// What is to be taken, by whom, and of how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,9 +71,7 @@ pub(crate) enum Step {
     Wait,
     Granted,
     /// So much is in use.
-    Refused {
-        used: u64,
-    },
+    Refused(Used),
     /// The row is another descriptor's by now. Nothing has changed.
     Moved,
 }
@@ -75,7 +83,7 @@ pub(crate) struct Acquire {
     at: At,
     scan: Scan,
     /// What the last reading found in use, if that was too much.
-    found: Option<u64>,
+    found: Option<Used>,
 }
 
 /// The next access.
@@ -102,6 +110,8 @@ struct Scan {
     /// What others are about to take, and the first of them.
     others: u64,
     lowest: Option<usize>,
+    /// Something was on its way into the base, and may have been counted twice.
+    moving: bool,
 }
 
 impl Acquire {
@@ -131,7 +141,9 @@ impl Acquire {
             At::Pending(slot) => {
                 if slot != own {
                     let pending = row.pending(slot).load(SeqCst);
-                    if pending > 0 {
+                    if pending == MOVING {
+                        self.scan.moving = true;
+                    } else if pending > 0 {
                         self.scan.others = self.scan.others.saturating_add(pending);
                         self.scan.lowest.get_or_insert(slot);
                     }
@@ -167,12 +179,16 @@ impl Acquire {
     }
 
     fn decide(&mut self, base: u64) -> Step {
-        let used = self.scan.held.saturating_add(base);
-        let wanted = used.saturating_add(self.ask.amount);
+        let used = Used { base, held: self.scan.held, moving: false };
+        let wanted = used.all().saturating_add(self.ask.amount);
         if wanted > self.ask.limit {
-            // Whatever was given back in one slot and taken in another meanwhile was read twice: once more.
+            if self.scan.moving {
+                self.found = None;
+                self.at = At::Slots;
+                return Step::Wait;
+            }
             let again = self.found.replace(used) != Some(used);
-            self.at = if again { At::Slots } else { At::Withdraw(Step::Refused { used }) };
+            self.at = if again { At::Slots } else { At::Withdraw(Step::Refused(used)) };
             return Step::Next;
         }
         self.found = None;
@@ -194,6 +210,35 @@ impl Acquire {
     }
 }
 
+/// Moving what a slot holds into the base. Call [`Move::step`] until it says that it is done; nothing may be taken in that
+/// slot and row meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Move {
+    slot: usize,
+    amount: u64,
+    base: u64,
+    at: u8,
+}
+
+impl Move {
+    /// `amount` of what the slot holds. `base`: the base with it; one that is lower than what is there changes nothing.
+    pub(crate) fn new(slot: usize, amount: u64, base: u64) -> Self {
+        Self { slot, amount, base, at: 0 }
+    }
+
+    /// One access to the memory. Whether it was the last one.
+    pub(crate) fn step(&mut self, row: Row<'_>) -> bool {
+        match self.at {
+            0 => row.pending(self.slot).store(MOVING, SeqCst),
+            1 => _ = row.base().fetch_max(self.base, SeqCst),
+            2 => _ = row.held(self.slot).fetch_sub(self.amount, SeqCst),
+            _ => row.pending(self.slot).store(0, SeqCst),
+        }
+        self.at += 1;
+        self.at > 3
+    }
+}
+
 /// Change what a slot holds by what was really used: more, even beyond the limit, or less.
 pub(crate) fn adjust(row: Row<'_>, slot: usize, from: u64, to: u64) {
     if to >= from {
@@ -203,11 +248,31 @@ pub(crate) fn adjust(row: Row<'_>, slot: usize, from: u64, to: u64) {
     }
 }
 
-/// What is in use now: `(base, held)`. While others take and give back, some of it may be counted twice, nothing is missed.
-pub(crate) fn used(row: Row<'_>, slots_high: &AtomicU64) -> (u64, u64) {
+/// What is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Used {
+    pub(crate) base: u64,
+    pub(crate) held: u64,
+    /// Something is on its way into the base, and may be in both.
+    pub(crate) moving: bool,
+}
+
+impl Used {
+    pub(crate) fn all(self) -> u64 {
+        self.base.saturating_add(self.held)
+    }
+}
+
+/// What is in use now. While others take and give back, some of it may be counted twice, nothing is missed.
+pub(crate) fn used(row: Row<'_>, slots_high: &AtomicU64) -> Used {
     let slots = usize::try_from(slots_high.load(SeqCst)).unwrap_or(0).min(row.slots());
-    let held = (0..slots).fold(0_u64, |sum, slot| sum.saturating_add(row.held(slot).load(SeqCst)));
-    (row.base().load(SeqCst), held)
+    let mut used = Used::default();
+    for slot in 0..slots {
+        used.moving |= row.pending(slot).load(SeqCst) == MOVING;
+        used.held = used.held.saturating_add(row.held(slot).load(SeqCst));
+    }
+    used.base = row.base().load(SeqCst);
+    used
 }
 
 /// Forget what a slot has and was about to take: its worker is dead.

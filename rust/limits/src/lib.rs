@@ -41,4 +41,4 @@ pub use plan::{Decision, Estimate, Hold, HoldUnit, Plan, Rate, RateUnit};
 pub use refusal::{Refusal, Verdict};
 pub use reservation::{NotSettled, Reservation};
 pub use strictest::{Family, Strictest};
-pub use table::{Table, Usage};
+pub use table::{Base, StoreError, Table, Usage};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::descriptor::Descriptor;
 use crate::gcra;
-use crate::hold::{self, Acquire, Ask, Step};
+use crate::hold::{self, Acquire, Ask, Step, Used};
 use crate::layout::{Header, OVERFLOW_ROWS, Row};
 use crate::rate::{self, Charge};
 use crate::refusal::{Refusal, Verdict};
@@ -23,8 +23,6 @@ const KEEP_NS: u64 = 3_600_000_000_000;
 const PATIENCE: Duration = Duration::from_millis(5);
 /// How often to look again before the system may run somebody else.
 const SPINS: u32 = 64;
-/// How often to read anew what changes while it is read.
-const READINGS: u32 = 8;
 
 /// What a rate counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,31 +228,19 @@ impl PlannedHold {
         }
     }
 
-    /// Whether so much does not fit, without taking it: how much is in use then.
-    fn refuses(&self, table: &Table, now: u64, amount: u64) -> Option<u64> {
+    /// Whether so much surely does not fit, without taking it: what is in use then.
+    fn refuses(&self, table: &Table, now: u64, amount: u64) -> Option<Used> {
         let row = self.place.current(table, self.keep_until(now));
-        let read = || {
-            let (base, held) = hold::used(row, table.header(Header::SlotsHigh));
-            base.saturating_add(held)
-        };
-        let fits = |used: u64| used.checked_add(amount).is_some_and(|wanted| wanted <= self.limit);
-        let mut used = read();
-        for _ in 0..READINGS {
-            if fits(used) {
-                return None;
-            }
-            // Whatever moves from one slot to another, or into the base, meanwhile is read twice.
-            let again = read();
-            if again == used {
-                break;
-            }
-            used = again;
-        }
-        Some(used)
+        let read = || hold::used(row, table.header(Header::SlotsHigh));
+        let used = read();
+        let fits = used.all().checked_add(amount).is_some_and(|wanted| wanted <= self.limit);
+        // What changes while it is read is for `acquire` to find out.
+        let is_sure = !fits && !used.moving && read() == used;
+        is_sure.then_some(used)
     }
 
-    /// Take so much. `Err`: how much is in use.
-    fn acquire(&self, table: &Table, now: u64, amount: u64) -> Result<usize, u64> {
+    /// Take so much: the number of the row. `Err`: what is in use.
+    fn acquire(&self, table: &Table, now: u64, amount: u64) -> Result<usize, Used> {
         let keep_until = self.keep_until(now);
         let mut at = self.place.at(table, keep_until);
         loop {
@@ -268,10 +254,10 @@ impl PlannedHold {
                     }
                     return Ok(at.number);
                 }
-                Step::Refused { used } => return Err(used),
+                Step::Refused(used) => return Err(used),
                 Step::Moved => at = self.place.look_up(table, keep_until),
                 // Patience has ended: somebody is about to take it, and does not run.
-                Step::Next | Step::Wait => return Err(self.limit),
+                Step::Next | Step::Wait => return Err(Used { held: self.limit, ..Used::default() }),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Which limit said no, and when it will not.
 
 use crate::gcra;
+use crate::hold::Used;
 use crate::plan::{HoldUnit, Plan};
 use crate::strictest::Strictest;
 
@@ -21,6 +22,9 @@ pub struct Verdict {
     pub limit: u64,
     /// What it would still let through.
     pub remaining: u64,
+    /// Of a budget: its base, what has been spent for good. The rest of what is in use is held by requests that are under
+    /// way, and may yet come back in part.
+    pub spent: u64,
 }
 
 /// Nothing was taken of any limit.
@@ -36,10 +40,10 @@ impl Verdict {
     pub(crate) fn of_rate(plan: &Plan, index: usize, level: u64, cost: u64) -> Self {
         let limit = plan.rates[index].limit;
         let remaining = gcra::remaining(level, limit);
-        Self { index, is_rate: true, retry_after_ns: gcra::wait_ns(level, cost), limit, remaining }
+        Self { index, is_rate: true, retry_after_ns: gcra::wait_ns(level, cost), limit, remaining, spent: 0 }
     }
 
-    pub(crate) fn of_hold(plan: &Plan, index: usize, used: u64) -> Self {
+    pub(crate) fn of_hold(plan: &Plan, index: usize, used: Used) -> Self {
         let hold = &plan.holds[index];
         let is_place = hold.unit == HoldUnit::Requests && hold.limit > 0;
         Self {
@@ -47,7 +51,8 @@ impl Verdict {
             is_rate: false,
             retry_after_ns: is_place.then_some(PLACE_RETRY_NS),
             limit: hold.limit,
-            remaining: hold.limit.saturating_sub(used),
+            remaining: hold.limit.saturating_sub(used.all()),
+            spent: used.base,
         }
     }
 

@@ -7,6 +7,7 @@ use crate::hold;
 use crate::plan::{HoldUnit, Plan, RateUnit};
 use crate::rate;
 use crate::strictest::Strictest;
+use crate::table::Table;
 
 /// What a request has taken of each limit of its plan: open, then settled (or cancelled), then stored.
 ///
@@ -111,6 +112,29 @@ impl Reservation {
         }
         self.state = State::Closed;
         Ok(())
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// What it still holds of each row of a table.
+    pub(crate) fn held_in(&self, table: &Table) -> impl Iterator<Item = (usize, u64)> {
+        let parts: &[Part] = if self.is_of(table) { &self.holds } else { &[] };
+        parts.iter().filter(|part| part.amount > 0).map(|part| (part.row, part.amount))
+    }
+
+    /// What it held of a table has been given back; what it held elsewhere is given back now.
+    pub(crate) fn was_moved_in(&mut self, table: &Table) {
+        if self.is_of(table) {
+            self.holds.clear();
+        }
+        self.release_holds();
+        self.state = State::Closed;
+    }
+
+    fn is_of(&self, table: &Table) -> bool {
+        std::ptr::eq(&raw const *self.plan.table, table)
     }
 
     /// Some limit has said no after all: as if nothing had been taken, the request neither.

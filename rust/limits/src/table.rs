@@ -1,5 +1,6 @@
 //! One worker's face of the shared memory: its slot, the directory, and what happens to the slots of dead workers.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -10,10 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::descriptor::Descriptor;
 use crate::directory::Directory;
 use crate::folder::{Folder, OpenError};
-use crate::hold;
+use crate::hold::{self, Move};
 use crate::layout::{Header, OVERFLOW_ROWS, Row, Shape};
 use crate::mapped::Words;
 use crate::rate;
+use crate::reservation::Reservation;
 
 /// What a slot's word says. In a file a lock says more: a live worker holds it.
 const FREE: u64 = 0;
@@ -47,6 +49,32 @@ enum Backing {
     Memory {
         directory: Arc<Mutex<()>>,
     },
+}
+
+/// What a budget has cost, as the database has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Base<'a> {
+    /// Of which budget.
+    pub descriptor: &'a str,
+    /// How much.
+    pub spent: u64,
+    /// See [`Table::raise_base`].
+    pub keep_until_ns: Option<u64>,
+}
+
+/// Why [`Table::store`] has changed nothing.
+#[derive(Debug)]
+pub enum StoreError {
+    /// A reservation is open.
+    NotSettled,
+    /// The directory can't be locked.
+    Io(io::Error),
+}
+
+impl From<io::Error> for StoreError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 /// What is known of a descriptor.
@@ -203,14 +231,47 @@ impl Table {
         })
     }
 
+    /// The database has what these requests used: raise the bases to what it says, and give the budgets' holds back, so that
+    /// at no moment anything counts twice. Instead of [`Table::raise_base`] and [`Reservation::stored`].
+    ///
+    /// # Errors
+    /// The directory can't be locked, or a reservation has not been settled; nothing has changed.
+    pub fn store(&self, bases: &[Base<'_>], reservations: &mut [&mut Reservation]) -> Result<(), StoreError> {
+        if reservations.iter().any(|reservation| reservation.is_open()) {
+            return Err(StoreError::NotSettled);
+        }
+        let mut held = HashMap::<usize, u64>::new();
+        for (row, amount) in reservations.iter().flat_map(|reservation| reservation.held_in(self)) {
+            *held.entry(row).or_default() += amount;
+        }
+        let turn = self.acquiring();
+        self.directory(|directory| {
+            for base in bases {
+                let name = Descriptor::of_hold(base.descriptor);
+                let keep = base.keep_until_ns.unwrap_or(u64::MAX);
+                let row = directory.find_or_make(name.key, keep, name.is_user).unwrap_or(name.overflow);
+                let mut step = Move::new(self.slot, held.remove(&row).unwrap_or(0), base.spent);
+                while !step.step(self.row(row)) {}
+            }
+        })?;
+        drop(turn);
+        for (row, amount) in held {
+            hold::adjust(self.row(row), self.slot, amount, 0);
+        }
+        for reservation in reservations {
+            reservation.was_moved_in(self);
+        }
+        Ok(())
+    }
+
     /// What is known of a descriptor; None if it has no entry.
     #[must_use]
     pub fn usage(&self, descriptor: &str) -> Option<Usage> {
         let key = Descriptor::of_hold(descriptor).key;
         let found = self.directory(|directory| directory.find(key)).ok().flatten()?;
         let row = self.row(found);
-        let (base, held) = hold::used(row, self.header(Header::SlotsHigh));
-        Some(Usage { base, held, empty_at_ns: rate::empty_at(row) })
+        let used = hold::used(row, self.header(Header::SlotsHigh));
+        Some(Usage { base: used.base, held: used.held, empty_at_ns: rate::empty_at(row) })
     }
 
     /// Leave everything as a killed worker leaves it: what we have stays until another worker sweeps. For tests and

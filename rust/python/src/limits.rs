@@ -3,6 +3,7 @@
 //! A table and what was made of it belong to the process that opened it: a forked child has the same memory mapped, and would
 //! give back a second time what its parent gives back.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -19,6 +20,7 @@ use crate::process::{OfProcess, lock};
 const NS_PER_S: f64 = 1e9;
 
 const ELSEWHERE: &str = "it belongs to the process that opened the table";
+const NOT_SETTLED: &str = "settle the reservation first";
 const ABANDONED: &str = "the table was abandoned";
 
 /// `(limit, remaining, reset_s)`.
@@ -36,6 +38,34 @@ struct HoldArgument {
     unit: String,
     limit: u64,
     keep_until_ns: Option<u64>,
+}
+
+/// A descriptor, a base, and perhaps until when its entry is kept.
+struct BaseArgument {
+    descriptor: String,
+    spent: u64,
+    keep_until_ns: Option<u64>,
+}
+
+impl BaseArgument {
+    fn base(&self) -> core::Base<'_> {
+        let Self { descriptor, spent, keep_until_ns } = self;
+        core::Base { descriptor, spent: *spent, keep_until_ns: *keep_until_ns }
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for BaseArgument {
+    type Error = PyErr;
+
+    fn extract(argument: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let (descriptor, spent, keep_until_ns) = if argument.len()? == 2 {
+            let (descriptor, spent) = argument.extract()?;
+            (descriptor, spent, None)
+        } else {
+            argument.extract()?
+        };
+        Ok(Self { descriptor, spent, keep_until_ns })
+    }
 }
 
 impl<'py> FromPyObject<'_, 'py> for HoldArgument {
@@ -178,6 +208,29 @@ impl LimitTable {
         guard(|| Ok(self.table()?.raise_base(descriptor, base, keep_until_ns)?))
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "PyO3 makes these lists for the call")]
+    fn stored(&self, bases: Vec<BaseArgument>, reservations: Vec<Py<Reservation>>) -> PyResult<()> {
+        guard(|| {
+            let table = self.table()?;
+            let bases: Vec<_> = bases.iter().map(BaseArgument::base).collect();
+            // A reservation that is named twice would be locked twice.
+            let mut named = HashSet::new();
+            let mut locked: Vec<_> = reservations
+                .iter()
+                .filter(|reservation| named.insert(reservation.as_ptr()))
+                .map(|reservation| lock(&reservation.get().reservation))
+                .collect();
+            let mut ours = Vec::with_capacity(locked.len());
+            for reservation in &mut locked {
+                ours.push(reservation.get_mut().ok_or_else(|| runtime_error(ELSEWHERE))?);
+            }
+            table.store(&bases, &mut ours).map_err(|error| match error {
+                core::StoreError::NotSettled => runtime_error(NOT_SETTLED),
+                core::StoreError::Io(error) => error.into(),
+            })
+        })
+    }
+
     fn usage(&self, descriptor: &str, now_ns: u64) -> PyResult<Option<(u64, u64, u64)>> {
         guard(|| {
             let usage = self.table()?.usage(descriptor);
@@ -308,7 +361,7 @@ impl Reservation {
     fn stored(&self) -> PyResult<()> {
         guard(|| {
             let stored = self.with(core::Reservation::stored)?;
-            stored.map_err(|core::NotSettled| runtime_error("settle the reservation first"))
+            stored.map_err(|core::NotSettled| runtime_error(NOT_SETTLED))
         })
     }
 }
@@ -344,6 +397,11 @@ impl Refusal {
     #[getter]
     fn remaining(&self) -> u64 {
         self.refusal.verdict.remaining
+    }
+
+    #[getter]
+    fn spent(&self) -> u64 {
+        self.refusal.verdict.spent
     }
 
     #[getter]
