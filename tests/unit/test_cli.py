@@ -14,8 +14,8 @@ import pytest
 from llmgw.access.keyring import KeyRing
 from llmgw.access.keys import list_keys
 from llmgw.cli.demo import demo_config
-from llmgw.cli.keys import parse_duration
 from llmgw.cli.main import VERBS
+from llmgw.cli.times import parse_duration
 from llmgw.config import load_config
 from llmgw.errors import CommandError
 from llmgw.ledger.entry import LedgerEntry
@@ -88,7 +88,7 @@ def test_the_config_may_be_named_before_the_verb(run: Run, config: Path) -> None
     ("line", "expected"),
     [
         ("llmgw ke", {"keys "}),
-        ("llmgw keys ", {"create", "list", "revoke"}),
+        ("llmgw keys ", {"block", "create", "list", "revoke", "rotate", "show", "unblock", "update"}),
         ("llmgw usage --by ", {"key", "model", "day", "api"}),
         ("llmgw completion ", {"bash", "zsh", "fish"}),
         ("llmgw check --tr", {"--try "}),
@@ -183,8 +183,10 @@ def test_a_key_s_life(run: Run, tmp_path: Path) -> None:
     assert status == 0
     assert token not in out
     [header, row] = out.splitlines()
-    assert header.split() == ["ID", "NAME", "KEY", "MODELS", "CREATED", "EXPIRES", "STATE"]
-    assert row.split()[:4] == ["1", "me", f"{key.prefix}…", "qwen3-max,vendor/glm-5"]
+    assert header.split() == [
+        "ID", "NAME", "PROJECT", "KEY", "MODELS", "LIMITS", "CREATED", "EXPIRES", "STATE",
+    ]  # fmt: skip
+    assert row.split()[:5] == ["1", "me", "default", f"{key.prefix}…", "qwen3-max,vendor/glm-5"]
     assert row.endswith("active")
 
     assert run("keys", "revoke", "1") == (0, f"Key 1 ({key.prefix}…) is revoked.\n", "")
@@ -210,10 +212,11 @@ def test_a_key_is_revoked_by_its_name_if_no_other_has_it(run: Run) -> None:
 def test_keys_as_json(run: Run) -> None:
     made = json.loads(run("keys", "create", "--name", "团队", "--models", "qwen3-max", "--json").out)
     assert made["key"].startswith("sk-gtw-")
+    assert made["secret"] == made["key"]
     run("keys", "create", "--json")
     run("keys", "revoke", "2")
     first, second = json.loads(run("keys", "list", "--json").out)
-    assert first == {name: value for name, value in made.items() if name != "key"}
+    assert first == {name: value for name, value in made.items() if name not in {"key", "secret"}}
     assert (first["name"], first["models"], first["state"]) == ("团队", ["qwen3-max"], "active")
     assert (second["state"], second["models"], second["expires_at"]) == ("revoked", None, None)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", second["revoked_at"])

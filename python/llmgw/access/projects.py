@@ -117,8 +117,7 @@ def find_project(session: Session, reference: str) -> ProjectRow:
         matches.append(ProjectRow.id == int(reference))
     row = session.scalars(select(ProjectRow).where(or_(*matches))).one_or_none()
     if row is None:
-        hint = f"llmgw projects create {reference!r} makes it" if is_text(reference) else "see the list"
-        raise NotFoundError(f"there is no project {reference!r}; {hint}", param="project")
+        raise NotFoundError(f"there is no project {reference!r}", param="project")
     return row
 
 

@@ -1,114 +1,185 @@
-"""`llmgw keys create|list|revoke`: makes, shows and revokes API keys."""
+"""`llmgw keys …`: makes, shows, changes and ends API keys."""
 
 import argparse
-import re
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from llmgw.access.checks import Known
-from llmgw.access.key import Key
-from llmgw.access.keys import create_key, list_keys, revoke_key
-from llmgw.access.refusals import AccessError
-from llmgw.cli.common import actor, add_config_option, configured_store, format_time
-from llmgw.cli.table import add_json_option, print_json, print_table
+from llmgw.access.documents import key_document
+from llmgw.access.key import Key, KeyKind
+from llmgw.access.keys import (
+    NewKey,
+    block_key,
+    create_key,
+    get_key,
+    list_keys,
+    revoke_key,
+    rotate_key,
+    unblock_key,
+    update_key,
+)
+from llmgw.cli.access import access, text_argument
+from llmgw.cli.common import actor, add_config_option, format_time
+from llmgw.cli.key_options import add_key_options, fields_of
+from llmgw.cli.rules import HOW, rule_texts, shortened
+from llmgw.cli.table import add_json_option, print_json, print_table, printable
+from llmgw.cli.times import parse_grace
 from llmgw.errors import CommandError
 
 EPILOG: Final = """\
 examples:
   llmgw keys create --name ci                        a key for every model, until it is revoked
-  llmgw keys create --models glm-5,kimi-k3 --expires-in 30d
+  llmgw keys create --name alice --model qwen3.6-plus --expires 30d
   KEY=$(llmgw keys create --name script)             only the key goes to stdout
   llmgw keys list
-  llmgw keys revoke 3                                or its name, its first characters, the key itself
-"""
+  llmgw keys block alice                             until llmgw keys unblock alice
+  llmgw keys rotate alice --grace 24h                a new secret; the old one is good for a day
+  llmgw keys revoke 3                                by its id, name, first characters, or the key itself
 
-_DURATION: Final = re.compile(r"(\d{1,6})([smhdw])")
-_MAX_LIFE: Final = timedelta(days=36_500)
-"""Longer ones are typing errors, and some would end after the last day that a date can have."""
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+  20 yuan a day on the large model, for a person:
+    llmgw keys create --name alice --budget qwen3-max=20/day
+  2 requests at once for the batch job:
+    llmgw keys create --name batch --concurrency 2
+  20 yuan a day for each of a team behind one key (Open WebUI names its users in a header):
+    llmgw keys create --name webui --trusts-user-header --per-user-budget 20/day
+  the whole department 3,000 a month:
+    llmgw projects create research --budget 3000/month
+    llmgw keys create --name alice --project research
+  a key for the admin API, and one that may only look:
+    llmgw keys create --name ops --admin
+    llmgw keys create --name dashboard --admin=read
+"""
+_REFERENCE: Final = "its id, its name, its first characters as listed, or the key itself"
+_GRACE: Final = timedelta(hours=24)
+_KINDS: Final[dict[KeyKind, str]] = {
+    "model": "for models",
+    "admin": "for the admin API",
+    "admin_read": "for the admin API, to look only",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = EPILOG
+    parser.epilog = f"{EPILOG}\n{HOW}"
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     create = verbs.add_parser("create", help="make a key; it is shown this once")
-    create.add_argument("--name", type=_name, default="", help="who or what it is for")
-    create.add_argument(
-        "--models", type=_list, metavar="A,B", help="ids of the models that it may use (default: all)"
-    )
-    create.add_argument(
-        "--expires-in", type=parse_duration, metavar="30d", help="a number and s, m, h, d or w"
-    )
+    create.add_argument("--name", type=text_argument, default="", help="who or what it is for")
+    add_key_options(create, changing=False)
     listing = verbs.add_parser("list", help="show all keys, never their secret part")
-    revoke = verbs.add_parser("revoke", help="end a key; running gateways refuse it within a second")
-    revoke.add_argument(
-        "key", metavar="KEY", help="its id, its name, its first characters as listed, or the key itself"
+    listing.add_argument("--project", type=text_argument, metavar="P", help="only those of this project")
+    more = {
+        "show": "show all about a key",
+        "update": "change a key; running gateways know within a second",
+        "block": "refuse a key until it is unblocked",
+        "unblock": "accept a blocked key again",
+        "rotate": "give a key a new secret, which is shown this once",
+        "revoke": "end a key; running gateways refuse it within a second",
+    }
+    made = {name: verbs.add_parser(name, help=summary) for name, summary in more.items()}
+    for verb in made.values():
+        verb.add_argument("key", type=text_argument, metavar="KEY", help=_REFERENCE)
+    made["update"].add_argument("--name", type=text_argument, help="who or what it is for")
+    add_key_options(made["update"], changing=True)
+    made["rotate"].add_argument(
+        "--grace",
+        type=parse_grace,
+        default=_GRACE,
+        metavar="24h",
+        help="how long the old one is good; 0: no longer",
     )
-    for verb in (create, listing):
+    for verb in (create, listing, *made.values()):
+        verb.formatter_class = argparse.RawDescriptionHelpFormatter
         add_json_option(verb)
-    for verb in (create, listing, revoke):
         add_config_option(verb)
+    for verb in (create, made["update"]):
+        verb.epilog = HOW
 
 
 def run(options: argparse.Namespace) -> int:
-    verbs = {"create": _create, "list": _list_all, "revoke": _revoke}
+    verbs = {
+        "create": _create,
+        "list": _list_all,
+        "show": _show,
+        "update": _update,
+        "block": _block,
+        "unblock": _unblock,
+        "rotate": _rotate,
+        "revoke": _revoke,
+    }
     return verbs[options.verb](options)
 
 
-def parse_duration(text: str) -> timedelta:
-    """`90s`, `45m`, `12h`, `30d`, `2w`. Raises ArgumentTypeError."""
-    match = _DURATION.fullmatch(text)
-    if match is None or int(match[1]) == 0:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a duration: write a number and s, m, h, d or w, such as 30d"
-        )
-    duration = timedelta(**{_UNITS[match[2]]: int(match[1])})
-    if duration > _MAX_LIFE:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is more than {_MAX_LIFE.days} days; without --expires-in, a key does not expire"
-        )
-    return duration
-
-
-def _name(text: str) -> str:
-    """What is not UTF-8 on the command line is replaced: no database takes it."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _list(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise argparse.ArgumentTypeError("name at least one model")
-    return names
-
-
 def _create(options: argparse.Namespace) -> int:
-    with configured_store(options.config) as (store, config):
-        expires_at = None if options.expires_in is None else datetime.now(UTC) + options.expires_in
-        try:
-            new = create_key(
-                store,
-                actor=actor(),
-                known=Known.of(config),
-                name=options.name,
-                models=options.models,
-                expires_at=expires_at,
-            )
-        except AccessError as error:
-            raise CommandError(str(error)) from error
+    with access(options) as (store, config):
+        fields = fields_of(options, config.prices)
+        new = create_key(store, actor=actor(), known=Known.of(config), **fields)
+    expires = f" It expires at {format_time(new.key.expires_at)}." if new.key.expires_at else ""
+    said = f"Key {new.key.id} was made. Keep it now, it is not shown again.{expires}"
+    return _print_secret(new, said, options)
+
+
+def _rotate(options: argparse.Namespace) -> int:
+    with access(options) as (store, _):
+        new = rotate_key(store, options.key, actor=actor(), grace=options.grace)
+    until = new.key.previous_expires_at
+    old = f"good until {format_time(until)}" if until else "no longer good"
+    said = f"Key {new.key.id} has a new secret. Keep it now, it is not shown again. The old one is {old}."
+    return _print_secret(new, said, options)
+
+
+def _print_secret(new: NewKey, said: str, options: argparse.Namespace) -> int:
     if options.json:
-        print_json({**_object(new.key), "key": new.token})
+        print_json({**_object(new.key), "key": new.token, "secret": new.token})
         return 0
     print(new.token)
-    until = f" It expires at {format_time(expires_at)}." if expires_at else ""
-    print(f"Key {new.key.id} was made. Keep it now, it is not shown again.{until}", file=sys.stderr)
+    print(said, file=sys.stderr)
+    return 0
+
+
+def _update(options: argparse.Namespace) -> int:
+    with access(options) as (store, config):
+        fields = fields_of(options, config.prices)
+        if fields == {"limits": []}:
+            raise CommandError("nothing is to be changed; llmgw keys update --help shows what can be")
+        key = update_key(store, options.key, actor=actor(), known=Known.of(config), **fields)
+    return _print_key(key, options)
+
+
+def _show(options: argparse.Namespace) -> int:
+    with access(options) as (store, _):
+        key = get_key(store, options.key)
+    return _print_key(key, options)
+
+
+def _block(options: argparse.Namespace) -> int:
+    with access(options) as (store, _):
+        key = block_key(store, options.key, actor=actor())
+    return _print_done(key, "is blocked", options)
+
+
+def _unblock(options: argparse.Namespace) -> int:
+    with access(options) as (store, _):
+        key = unblock_key(store, options.key, actor=actor())
+    return _print_done(key, "is not blocked", options)
+
+
+def _revoke(options: argparse.Namespace) -> int:
+    with access(options) as (store, _):
+        key = revoke_key(store, options.key, actor=actor())
+    return _print_done(key, "is revoked", options)
+
+
+def _print_done(key: Key, done: str, options: argparse.Namespace) -> int:
+    if options.json:
+        print_json(_object(key))
+    else:
+        print(f"Key {key.id} ({key.prefix}…) {done}.")
     return 0
 
 
 def _list_all(options: argparse.Namespace) -> int:
-    with configured_store(options.config) as (store, _config):
-        keys = list_keys(store)
+    with access(options) as (store, _):
+        keys = list_keys(store, project=options.project)
     if options.json:
         print_json([_object(key) for key in keys])
         return 0
@@ -116,46 +187,61 @@ def _list_all(options: argparse.Namespace) -> int:
         (
             str(key.id),
             key.name or "-",
+            key.project,
             f"{key.prefix}…",
-            "all" if key.models is None else ",".join(sorted(key.models)),
+            _models(key),
+            shortened(rule_texts(key.own_limits, key.own_budgets)),
             format_time(key.created_at),
             format_time(key.expires_at),
             _state(key),
         )
         for key in keys
     ]
-    print_table(("ID", "NAME", "KEY", "MODELS", "CREATED", "EXPIRES", "STATE"), rows, right=(0,))
+    header = ("ID", "NAME", "PROJECT", "KEY", "MODELS", "LIMITS", "CREATED", "EXPIRES", "STATE")
+    print_table(header, rows, right=(0,))
     return 0
+
+
+def _print_key(key: Key, options: argparse.Namespace) -> int:
+    if options.json:
+        print_json(_object(key))
+        return 0
+    own = rule_texts(key.own_limits, key.own_budgets)
+    of_all = rule_texts(key.limits, key.budgets)  # its own come first
+    lines = {
+        "key": f"{key.id} ({key.prefix}…)",
+        "name": key.name or "-",
+        "project": key.project,
+        "owner": key.owner or "-",
+        "kind": _KINDS[key.kind],
+        "models": _models(key),
+        "limits": "; ".join(own) or "-",
+        "of its project": "; ".join(of_all[len(own) :]) or "-",
+        "users": "may be named in a header" if key.trusts_user_header else "only in the body",
+        "created": format_time(key.created_at),
+        "expires": format_time(key.expires_at),
+        "rotated": format_time(key.rotated_at),
+        "old secret until": format_time(key.previous_expires_at),
+        "state": _state(key),
+    }
+    for name, value in lines.items():
+        print(f"{name:<18}{printable(value)}")
+    return 0
+
+
+def _models(key: Key) -> str:
+    if key.is_admin:
+        return "none"
+    return "all" if key.models is None else ",".join(sorted(key.models))
 
 
 def _state(key: Key) -> str:
     if key.revoked_at is not None:
         return f"revoked {format_time(key.revoked_at)}"
-    return "expired" if key.expired() else "active"
+    if key.blocked_at is not None:
+        return f"blocked {format_time(key.blocked_at)}"
+    return "project blocked" if key.state == "project_blocked" else key.state
 
 
 def _object(key: Key) -> dict[str, object]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "prefix": key.prefix,
-        "models": None if key.models is None else sorted(key.models),
-        "created_at": _iso(key.created_at),
-        "expires_at": _iso(key.expires_at),
-        "revoked_at": _iso(key.revoked_at),
-        "state": "revoked" if key.revoked_at is not None else _state(key),
-    }
-
-
-def _iso(time: datetime | None) -> str | None:
-    return None if time is None else time.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _revoke(options: argparse.Namespace) -> int:
-    with configured_store(options.config) as (store, _config):
-        try:
-            key = revoke_key(store, options.key, actor=actor())
-        except AccessError as error:
-            raise CommandError(f"{error}; llmgw keys list shows them all") from error
-    print(f"Key {key.id} ({key.prefix}…) is revoked.")
-    return 0
+    return {**key_document(key), "state": key.state}

@@ -1,0 +1,56 @@
+"""How `llmgw keys` and `llmgw projects` reach the database, and how they tell what can't be done."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from llmgw.access.refusals import AccessError, BadValueError, NotFoundError, StateError
+from llmgw.cli.common import configured_store
+from llmgw.config import Config
+from llmgw.errors import CommandError, InputFault
+
+if TYPE_CHECKING:
+    from llmgw.store import Store
+
+_OPTIONS: Final = {
+    "limits.requests_per_minute": "--rpm",
+    "limits.tokens_per_minute": "--tpm",
+    "limits.concurrent_requests": "--concurrency",
+    "expires_at": "--expires",
+    "kind": "--admin",
+}
+"""Where the option has another name than the member of the admin API."""
+
+
+@contextmanager
+def access(options: argparse.Namespace) -> Iterator[tuple["Store", Config]]:
+    """The database that the config names, and the config. An AccessError becomes a CommandError."""
+    with configured_store(options.config) as (store, config):
+        try:
+            yield store, config
+        except BadValueError as error:
+            raise CommandError("; ".join(map(_told, error.faults))) from error
+        except AccessError as error:
+            raise CommandError(f"{error}{_hint(error)}") from error
+
+
+def _told(fault: InputFault) -> str:
+    if fault.param is None:
+        return fault.message
+    return f"{_OPTIONS.get(fault.param, fault.param)}: {fault.message}"
+
+
+def text_argument(text: str) -> str:
+    """What is not UTF-8 on the command line is replaced: no database takes it."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _hint(error: AccessError) -> str:
+    if isinstance(error, NotFoundError):
+        listed = "llmgw keys list" if error.param is None else "llmgw projects list"
+        more = "" if error.param is None else ", llmgw projects create makes one"
+        return f"; {listed} shows them all{more}"
+    if isinstance(error, StateError) and error.param == "project":
+        return " (llmgw projects unblock)"
+    return ""
