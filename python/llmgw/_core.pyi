@@ -610,6 +610,12 @@ class ExchangeReport:
         for embeddings and rerank, and where a body was to come whole (`plain`) and did not.
         """
     @property
+    def unmetered_bytes(self) -> int:
+        """How much of that no usage counts: all of it without one, nothing of a whole answer with one.
+
+        Of an answer that broke off, what came after the last one: Anthropic's streams begin with one.
+        """
+    @property
     def usage_source(self) -> _UsageSource:
         """`upstream` (of a whole answer), `partial` (usage seen, then the answer broke off) or `none`."""
     @property
