@@ -35,8 +35,15 @@ def spent(store: Store) -> Windows:
         return {(row.budget_id, row.user, row.starts_at): row.spent for row in rows if row.spent}
 
 
-def due(store: Store, zone: tzinfo) -> Windows:
-    """By the rows of the ledger, one by one."""
+def opened(store: Store) -> set[tuple[int, datetime]]:
+    """The windows that are summed: from their first row on, or since the budget was made."""
+    with store.read() as session:
+        rows = session.scalars(select(BudgetWindow).where(BudgetWindow.user == ""))
+        return {(row.budget_id, row.starts_at) for row in rows}
+
+
+def due(store: Store, zone: tzinfo, only: set[tuple[int, datetime]] | None = None) -> Windows:
+    """By the rows of the ledger, one by one. `only`: those of these budgets and starts."""
     windows: Windows = {}
     with store.read() as session:
         budgets = session.scalars(select(BudgetRow).where(BudgetRow.removed_at.is_(None))).all()
@@ -53,6 +60,6 @@ def due(store: Store, zone: tzinfo) -> Windows:
                 else:
                     amount = (row.cost or 0) if row.currency == budget.unit else 0
                 at = budget.id, (row.user or "") if budget.per_user else "", window.starts_at
-                if amount:
+                if amount and (only is None or (budget.id, window.starts_at) in only):
                     windows[at] = windows.get(at, 0) + amount
     return windows

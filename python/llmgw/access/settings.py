@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from llmgw.access.amounts import check_amount
 from llmgw.access.checks import Known
 from llmgw.budgets.budget import TOKENS, Period
+from llmgw.budgets.spend import initial_spend
 from llmgw.config.tables import MAX_PER_MINUTE
 from llmgw.errors import InputFault
 from llmgw.limits.rules import Scope
@@ -158,12 +159,7 @@ def set_budgets(
         )
         session.add(row)
         session.flush()
-        _begin(session, row, known)
+        initial_spend(session, row, known.zone)
     for row in rows.values():
         row.removed_at = now
     session.flush()
-
-
-def _begin(session: Session, row: BudgetRow, known: Known) -> None:
-    """Let the current window of a new budget begin with what was spent in it so far."""
-    del session, row, known  # not yet: `budgets.spend` will know

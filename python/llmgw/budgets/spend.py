@@ -149,7 +149,7 @@ class Spending:
             if spent is not None:
                 spents.append(Spent(rule.id, user, window.starts_at, spent))
             elif user and _is_open(connection, rule, window):
-                _insert(connection, [Spent(rule.id, user, window.starts_at, amount)])
+                add_windows(connection, [Spent(rule.id, user, window.starts_at, amount)])
                 spents.append(Spent(rule.id, user, window.starts_at, amount))
             else:
                 found = open_windows(connection, self._rules, rule.period, window)
@@ -170,7 +170,7 @@ def open_windows(connection: Connection, rules: Rules, period: Period, window: W
     Returns what they came to.
     """
     spents = sums_of(connection, _not_open(connection, rules, period, window), window)
-    _insert(connection, spents)
+    add_windows(connection, spents)
     return spents
 
 
@@ -256,7 +256,9 @@ def _usages(connection: Connection, rules: Sequence[Rule], window: Window) -> It
         yield Usage(window.starts_at, key_id, project_id, user, model, currency, tokens, cost)
 
 
-def exact_sum(column: InstrumentedAttribute[int]) -> tuple[ColumnElement[int], ColumnElement[int]]:
+def exact_sum(
+    column: InstrumentedAttribute[int] | InstrumentedAttribute[int | None],
+) -> tuple[ColumnElement[int], ColumnElement[int]]:
     """The sums of the upper and of the lower half of its numbers: SQLite's own fails beyond 64 bits."""
     low = column.bitwise_and((1 << HALF_BITS) - 1)
     return func.coalesce(func.sum(column.bitwise_rshift(HALF_BITS)), 0), func.coalesce(func.sum(low), 0)
@@ -271,7 +273,8 @@ def _is_open(connection: Connection, rule: Rule, window: Window) -> bool:
     return connection.execute(query).first() is not None
 
 
-def _insert(connection: Connection, spents: Sequence[Spent]) -> None:
+def add_windows(connection: Connection, spents: Sequence[Spent]) -> None:
+    """Make rows of windows; those that are there stay, or come to more. Raises SQLAlchemyError."""
     if not spents:
         return
     statement = insert(BudgetWindow)

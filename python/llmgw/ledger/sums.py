@@ -1,20 +1,23 @@
 """Hourly sums of the ledger's rows, kept by its writer: which rows of a batch are new, and what they add."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
+from functools import cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Dialect, func, literal_column
+from sqlalchemy import Connection, Dialect, delete, func, literal_column, select
 from sqlalchemy.dialects.sqlite import insert
 
 from llmgw.budgets.spend import MAX_SPENT, Spending, Spent, Usage
 from llmgw.budgets.windows import BEGINNING, hour_of
 from llmgw.ledger.entry import MAX_COST, MAX_TOKENS, LedgerEntry
 from llmgw.ledger.rows import insertion
-from llmgw.store import LATENCY_BOUNDS_S, UsageHour
+from llmgw.store import LATENCY_BOUNDS_S, LedgerRow, UsageHour
 
 FIRST_ERROR_STATUS: Final = 400
+_LONGEST_HOUR: Final = timedelta(hours=2)
+"""More than the one and a half that an hour has where the clock is moved by half of one."""
 _MINUTE_US: Final = 60_000_000
 _CACHED_MINUTES: Final = 4096
 _TABLE: Final = UsageHour.__table__
@@ -45,7 +48,6 @@ class Books:
         """`zone`: whose hours and days they are."""
         self._spending = Spending(zone)
         self._hours = Hours(zone)
-        self._upsert: tuple[str, Callable[[datetime], str]] | None = None
 
     def add(self, connection: Connection, batch: Sequence[LedgerEntry], generation: int) -> list[Spent]:
         """Write a batch within one transaction; rows that are there already change nothing.
@@ -56,10 +58,7 @@ class Books:
         groups = self._hours.sums(_insert(connection, batch))
         if not groups:
             return []
-        sql, text = self._upsert = self._upsert or _upsertion(connection.dialect)
-        connection.exec_driver_sql(
-            sql, [(text(group[0]), *group[1:], *sums) for group, sums in groups.items()]
-        )
+        _upsert(connection, groups)
         return self._spending.add(connection, map(_usage, groups.items()), generation)
 
 
@@ -127,6 +126,24 @@ def _insert(connection: Connection, batch: Sequence[LedgerEntry]) -> Sequence[Le
     return fresh
 
 
+def resum(connection: Connection, hour: datetime, zone: tzinfo) -> None:
+    """Make the sums of an hour again from its rows. Raises SQLAlchemyError."""
+    columns = [LedgerRow.time, *(getattr(LedgerRow, name) for name in LedgerEntry._fields[1:])]
+    query = select(*columns).where(LedgerRow.time >= hour, LedgerRow.time < hour + _LONGEST_HOUR)
+    rows = (row for row in connection.execute(query) if hour_of(row[0], zone) == hour)
+    groups = Hours(zone).sums(LedgerEntry(row[0].timestamp(), *row[1:]) for row in rows)
+    connection.execute(delete(UsageHour).where(UsageHour.hour == hour))
+    if groups:
+        _upsert(connection, groups)
+
+
+def _upsert(connection: Connection, groups: Mapping[Group, list[int]]) -> None:
+    """Add to the sums."""
+    sql, text = _upsertion(connection.dialect)
+    connection.exec_driver_sql(sql, [(text(group[0]), *group[1:], *sums) for group, sums in groups.items()])
+
+
+@cache
 def _upsertion(dialect: Dialect) -> tuple[str, Callable[[datetime], str]]:
     """The statement that adds to the sums, and how it takes a time."""
     statement = insert(UsageHour).values(dict.fromkeys((*_KEYS, *_COUNTERS)))
