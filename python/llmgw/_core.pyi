@@ -610,6 +610,12 @@ class ExchangeReport:
         for embeddings and rerank, and where a body was to come whole (`plain`) and did not.
         """
     @property
+    def unmetered_bytes(self) -> int:
+        """How much of that no usage counts: all of it without one, nothing of a whole answer with one.
+
+        Of an answer that broke off, what came after the last one: Anthropic's streams begin with one.
+        """
+    @property
     def usage_source(self) -> _UsageSource:
         """`upstream` (of a whole answer), `partial` (usage seen, then the answer broke off) or `none`."""
     @property
@@ -735,7 +741,8 @@ class LimitPlan:
 class Reservation:
     """What a request has taken. Settle or cancel it; after settling, `stored`. Each of them from any thread.
 
-    Dropped before that, it gives everything back, as `cancel` does.
+    Dropped before that, it gives back its concurrency and what its budgets hold. What rates were charged
+    drains within a minute.
     """
 
     @property
@@ -759,7 +766,7 @@ class Reservation:
     def cancel(self, now_ns: int | None = None) -> None:
         """The request has ended and used nothing: as `settle` with 0, and nothing is left to be stored.
 
-        The request itself stays counted. `now_ns` is by default the latest that any call here was given.
+        The request itself stays counted. `now_ns` is by default `time.monotonic_ns()`.
         """
     def stored(self) -> None:
         """The database has it, and `raise_base` was called before: the budgets' holds are given back.

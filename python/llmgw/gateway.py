@@ -19,6 +19,7 @@ from llmgw.limits.files import possible_requests
 from llmgw.observe.logs import hide
 from llmgw.observe.metrics import Metrics
 from llmgw.observe.page import MetricsPage
+from llmgw.prices.book import PriceBook
 from llmgw.reasoning.responses import open_responses
 from llmgw.reasoning.turns import Reasoning, open_cache
 from llmgw.routing.catalog import Catalog
@@ -67,6 +68,7 @@ class Gateway:
         journal = Journal(config.journal_folder, max_bytes=limit_bytes) if limit_bytes else None
         zone = ZoneInfo(config.prices.timezone)
         self.ledger = Ledger(store, journal=journal, observe=self.metrics.ledger_state, zone=zone)
+        self.price_book = PriceBook(store, self.router.prices)
         self.strict = config.ledger.durability == "strict"
         """An answer's row must be on disk before the answer ends."""
         self.exchanges: set[Exchange] = set()
@@ -91,6 +93,7 @@ class Gateway:
         gateway = cls(config, store)
         gateway.keyring.start()
         gateway.ledger.start()
+        gateway.price_book.remember()
         return gateway
 
     def seal(self, key: "Key") -> Seal | None:
@@ -131,6 +134,7 @@ class Gateway:
         router.take_effect()
         self.router.retire_for(router)
         self.config, self.router, self.catalog = config, router, catalog
+        self.price_book.use(router.prices)
 
     def tick(self) -> None:
         """Periodic work, every half second: cut stalled clients, update gauges. Call it on the loop."""
@@ -138,6 +142,7 @@ class Gateway:
         self.clients.cut_stalled(asyncio.get_running_loop().time(), timeout_s)
         self.metrics.held(self.admission.bytes)
         self.metrics.fold()
+        self.price_book.tick()
 
     def drain(self) -> None:
         """Begin a stop: running requests get `drain_timeout_s` to finish. Call it on the loop."""
@@ -166,6 +171,7 @@ class Gateway:
         await self.reasoning.close()
         if self.responses is not None:
             await self.responses.close()
+        await self.price_book.close()
         await asyncio.to_thread(self.keyring.close)
         await asyncio.to_thread(self.store.close)
         logger.info("worker %d: stopped; the ledger is written", os.getpid())

@@ -3,6 +3,7 @@
 import gc
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Final
 
@@ -119,19 +120,18 @@ def test_field_b2_what_is_stored_never_counts_twice() -> None:
     assert table.usage("budget:1:0", NOW) == (60, 0, 0), "a base is only ever raised"
 
 
-def test_cancelled_and_dropped_reservations_give_back_all_but_the_request() -> None:
+def test_cancelled_reservations_give_back_all_but_the_request_and_dropped_ones_what_they_hold() -> None:
     table = LimitTable.in_memory()
     rates = [("rpm:key:1", "requests", 10), ("tpm:key:1", "tokens", 100)]
     plan = LimitPlan(table, rates, [("concurrent:key:1", "requests", 2), ("budget:1:0", "tokens", 100)])  # type: ignore[arg-type]
-    cancelled = granted(plan, tokens=50)
-    dropped = granted(plan, tokens=50)
+    cancelled = granted(plan, tokens=60)
+    dropped = granted(plan, tokens=40)
     cancelled.cancel(NOW)
-    cancelled.cancel()
     cancelled.settle(NOW, tokens=99, cost_nano=99)
     cancelled.stored()
     del dropped
     gc.collect()
-    assert plan.strictest(NOW) == ((10, 8, 12.0), (100, 100, 0.0))
+    assert plan.strictest(NOW) == ((10, 8, 12.0), (100, 60, 24.0))
     assert table.usage("concurrent:key:1", NOW) == (0, 0, 0)
     assert table.usage("budget:1:0", NOW) == (0, 0, 0)
 
@@ -241,3 +241,12 @@ def test_threads_share_a_slot() -> None:
     for thread in threads:
         thread.join()
     assert len(kept) == 5
+
+
+def test_the_clock_of_a_cancellation_is_the_monotonic_one_by_default() -> None:
+    plan = LimitPlan(LimitTable.in_memory(), [("tpm:key:1", "tokens", 100)], [])
+    now_ns = time.monotonic_ns()
+    granted(plan, now_ns, tokens=100).cancel()
+    _, tokens = plan.strictest(now_ns)
+    assert tokens is not None
+    assert tokens[1] >= 99

@@ -183,7 +183,7 @@ def _compare(one: Seen, row: Mapping[str, Any], attempts: Sequence[Exchange], ac
         faults.append(f"{name}: the client saw status {one.status}, the ledger says {row['status']}")
     billed = row["completion_tokens"]
     if not attempts:
-        if billed is not None:
+        if billed:
             faults.append(f"{name}: {billed} tokens billed of an answer that nobody gave")
         return
     answering = attempts[-1]

@@ -3,9 +3,7 @@
 import json
 import os
 import signal
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ import pytest
 
 from tests.support.admin import SOON_S, Admin, admin_gateway
 from tests.support.chat import body
-from tests.support.gateway import TIMEOUT_S, Gateway, config_text
+from tests.support.gateway import Gateway, config_text
 from tests.support.processes import wait_until
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
@@ -70,13 +68,7 @@ def test_a_stranger_learns_nothing(admin: Admin, path: str) -> None:
 
 
 def test_an_expired_admin_key_is_refused(admin: Admin) -> None:
-    key = admin.new_key("admin")
-    with closing(sqlite3.connect(admin.gateway.database, timeout=TIMEOUT_S)) as database, database:
-        past = (datetime.now(UTC) - timedelta(days=1)).replace(tzinfo=None).isoformat(" ")
-        database.execute(
-            "UPDATE api_keys SET expires_at = ? WHERE id = (SELECT max(id) FROM api_keys)", [past]
-        )
-        database.execute("UPDATE key_epoch SET epoch = epoch + 1")
+    key = admin.new_key("admin", expires_at=datetime.now(UTC) - timedelta(days=1))
     answer = admin.get(PATH, key=key)
     assert (answer.status_code, error_of(answer)["code"]) == (401, "expired_api_key")
 

@@ -153,7 +153,7 @@ def test_a_request_that_failed(gateway: Gateway, request_body: Any, status: int,
 def test_a_stream_that_broke(gateway: Gateway, fault: str, kinds: set[str]) -> None:
     answer = gateway.post(streamed("glm-5", simulate={fault: 4}))
     row = gateway.ledger(answer.headers["x-request-id"])
-    assert (row["status"], row["finish_reason"], row["usage_source"]) == (200, None, "none")
+    assert (row["status"], row["finish_reason"], row["usage_source"]) == (200, None, "estimated")
     assert row["error_kind"] in kinds
 
 
@@ -164,7 +164,7 @@ def test_a_client_that_left(gateway: Gateway, simulator: SimulatorProcess) -> No
         request_id = response.headers["x-request-id"]
     simulator.wait_for(marker, "client_left", timeout_s=SEEN_WITHIN_S)
     row = gateway.ledger(request_id)
-    assert (row["status"], row["error_kind"], row["usage_source"]) == (200, "client_gone", "none")
+    assert (row["status"], row["error_kind"], row["usage_source"]) == (200, "client_gone", "estimated")
     assert row["thinking_observed"] == 1
 
 

@@ -1,13 +1,15 @@
 """The admin API of a gateway under test, in its workers or in a process of its own."""
 
-import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 
+from llmgw.access.key import KeyKind
+from llmgw.access.keys import create_key
 from tests.support.gateway import TIMEOUT_S, Gateway
 from tests.support.processes import free_port, wait_until
 
@@ -33,14 +35,10 @@ class Admin:
         except httpx.TransportError:
             return False
 
-    def new_key(self, kind: str) -> str:
+    def new_key(self, kind: KeyKind, *, expires_at: datetime | None = None) -> str:
         """A key of this kind."""
-        key = self.gateway.new_key()
-        with closing(sqlite3.connect(self.gateway.database, timeout=TIMEOUT_S)) as database, database:
-            [(last,)] = database.execute("SELECT max(id) FROM api_keys")
-            database.execute("UPDATE api_keys SET kind = ?, name = ? WHERE id = ?", (kind, kind, last))
-            database.execute("UPDATE key_epoch SET epoch = epoch + 1")
-        return key
+        store = self.gateway.store
+        return create_key(store, actor="test", name=kind, kind=kind, expires_at=expires_at).token
 
     def headers(self, key: str | None = None) -> dict[str, str]:
         """Of a request with the first admin key, or with another one."""

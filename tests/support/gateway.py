@@ -153,7 +153,7 @@ class Gateway:
         self.config = folder / "llmgw.toml"
         self.config.write_text(config, "utf-8")
         self.database = folder / "gateway.db"
-        self._store = open_store(f"sqlite:///{self.database}")
+        self.store = open_store(f"sqlite:///{self.database}")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         arguments = ("serve", "--config", str(self.config), "--port", str(self.port))
@@ -166,11 +166,11 @@ class Gateway:
 
     def new_key(self, *, models: Sequence[str] | None = None, expires_at: datetime | None = None) -> str:
         """A key that is in force."""
-        return create_key(self._store, actor="test", name="test", models=models, expires_at=expires_at).token
+        return create_key(self.store, actor="test", name="test", models=models, expires_at=expires_at).token
 
     def revoke(self, key: str) -> None:
         """End a key."""
-        revoke_key(self._store, key, actor="test")
+        revoke_key(self.store, key, actor="test")
 
     def workers(self) -> list[int]:
         """Their process ids. Linux only."""
@@ -269,5 +269,5 @@ class Gateway:
     ) -> None:
         """End it."""
         self.client.close()
-        self._store.close()
+        self.store.close()
         self.process.kill()

@@ -4,8 +4,9 @@ Each change leaves a row in the audit and raises the epoch, in its own transacti
 so running gateways see a change within a second. Command line and admin API work through these functions, and
 every rule about keys is here.
 
-A `reference` is a key's id, its name, its first characters as they are shown, or its text. `actor` says who
-makes the change: `key 7 (ops)` or `cli user@host`. All functions raise SQLAlchemyError and AccessError.
+A `reference` is a key's id, its name, its first characters as they are shown, or its text; a number, not as
+text, is the id. `actor` says who makes the change: `key 7 (ops)` or `cli user@host`. All functions raise
+SQLAlchemyError and AccessError.
 """
 
 import secrets
@@ -110,14 +111,14 @@ def list_keys(store: Store, *, project: str | None = None) -> list[Key]:
         return list(load(session, which).keys)
 
 
-def get_key(store: Store, reference: str) -> Key:
+def get_key(store: Store, reference: str | int) -> Key:
     """One key."""
     with store.read() as session:
         return _key(session, _find(session, reference).id)
 
 
 def update_key(
-    store: Store, reference: str, *, actor: str, known: Known = _ANY, **fields: Unpack[KeyFields]
+    store: Store, reference: str | int, *, actor: str, known: Known = _ANY, **fields: Unpack[KeyFields]
 ) -> Key:
     """Change what is named. Not of a revoked key."""
 
@@ -130,7 +131,7 @@ def update_key(
     return _change(store, reference, change, actor=actor, action="key.update")
 
 
-def block_key(store: Store, reference: str, *, actor: str) -> Key:
+def block_key(store: Store, reference: str | int, *, actor: str) -> Key:
     """Let a key not be accepted until it is unblocked. A blocked one keeps the time of the first block."""
 
     def change(_: Session, row: ApiKey) -> None:
@@ -139,7 +140,7 @@ def block_key(store: Store, reference: str, *, actor: str) -> Key:
     return _change(store, reference, change, actor=actor, action="key.block")
 
 
-def unblock_key(store: Store, reference: str, *, actor: str) -> Key:
+def unblock_key(store: Store, reference: str | int, *, actor: str) -> Key:
     """Let a blocked key be accepted again."""
 
     def change(_: Session, row: ApiKey) -> None:
@@ -148,7 +149,7 @@ def unblock_key(store: Store, reference: str, *, actor: str) -> Key:
     return _change(store, reference, change, actor=actor, action="key.unblock")
 
 
-def rotate_key(store: Store, reference: str, *, actor: str, grace: timedelta) -> NewKey:
+def rotate_key(store: Store, reference: str | int, *, actor: str, grace: timedelta) -> NewKey:
     """Give a key a new secret. The old one is accepted for `grace`, an even older one no longer."""
     if not timedelta(0) <= grace <= MAX_GRACE:
         raise BadValueError([InputFault("grace", f"must be from 0 to {MAX_GRACE.days} days")])
@@ -166,7 +167,7 @@ def rotate_key(store: Store, reference: str, *, actor: str, grace: timedelta) ->
     return NewKey(key, tokens[0])
 
 
-def revoke_key(store: Store, reference: str, *, actor: str) -> Key:
+def revoke_key(store: Store, reference: str | int, *, actor: str) -> Key:
     """End a key for good. A revoked one keeps the time of its revocation."""
 
     def change(_: Session, row: ApiKey) -> None:
@@ -177,7 +178,7 @@ def revoke_key(store: Store, reference: str, *, actor: str) -> Key:
 
 def _change(
     store: Store,
-    reference: str,
+    reference: str | int,
     change: Callable[[Session, ApiKey], None],
     *,
     actor: str,
@@ -200,8 +201,13 @@ def _change(
         return after
 
 
-def _find(session: Session, reference: str) -> ApiKey:
+def _find(session: Session, reference: str | int) -> ApiKey:
     """The key with this reference. One that was not revoked comes before those that were."""
+    if isinstance(reference, int):
+        row = session.get(ApiKey, reference)
+        if row is None:
+            raise NotFoundError(f"there is no key {reference}")
+        return row
     digest = digest_of(reference)
     matches = [ApiKey.digest == digest, ApiKey.previous_digest == digest]
     if reference and is_text(reference):

@@ -10,13 +10,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from llmgw.access.refusals import AccessError, BadValueError, NotFoundError
 from llmgw.admin.context import Context
-from llmgw.admin.faults import input_error
-from llmgw.admin.routes import requests, system
-from llmgw.errors import ApiError
+from llmgw.admin.faults import input_error, refusal
+from llmgw.admin.routes import audit, keys, projects, requests, system
+from llmgw.errors import ApiError, InputFault
 
 OPENAPI_PATH: Final = "/admin/v1/openapi.json"
-_ROUTERS: Final = (requests.router, system.router)
+_ROUTERS: Final = (keys.router, projects.router, requests.router, audit.router, system.router)
 _DESCRIPTION: Final = """\
 The admin API of llmgw. Keys: `Authorization: Bearer sk-gtw-admin-...` (`llmgw keys create --admin`).
 Times are RFC 3339 in UTC, durations end in `_s`, sizes in `_bytes`; amounts of money are exact decimal
@@ -85,6 +86,7 @@ def _app() -> FastAPI:
         app.include_router(router)
     app.add_exception_handler(RequestValidationError, _refuse_input)
     app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(AccessError, _refuse_access)
     return app
 
 
@@ -97,6 +99,20 @@ async def _refuse_input(_request: Request, error: Exception) -> NoReturn:
     if not isinstance(error, RequestValidationError):
         raise error
     raise input_error(error.errors()) from None
+
+
+async def _refuse_access(_request: Request, error: Exception) -> NoReturn:
+    """What `access` does not do."""
+    if isinstance(error, BadValueError):
+        raise refusal(error.faults) from None
+    if not isinstance(error, AccessError):
+        raise error
+    message = f"{error}."
+    if error.param is not None:
+        # It is about a value in the body, not about the path.
+        code = "unsupported_value" if isinstance(error, NotFoundError) else "conflict"
+        raise refusal([InputFault(error.param, str(error))], code=code) from None
+    raise ApiError("not_found" if isinstance(error, NotFoundError) else "conflict", message) from None
 
 
 _BY_STATUS: Final = {

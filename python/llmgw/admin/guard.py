@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from llmgw.access.bearer import find_key
+from llmgw.access.bearer import check_administers, find_key
 from llmgw.access.key import Key
 from llmgw.access.keyring import KeyRing
 from llmgw.asgi.request import Fields, RequestBody
@@ -51,10 +51,9 @@ class Guard:
 
     async def serve(self, scope: Scope, fields: Fields, receive: Receive, responder: Responder) -> None:
         """Answer one request. Raises ApiError, and ClientGone where its client left early."""
-        key = await self._admin_key(fields)
-        if key.kind == "admin_read" and scope["method"] not in _LOOKS:
-            message = "This admin key may only look. Changes need one made with llmgw keys create --admin."
-            raise ApiError("read_only_key", message)
+        found = find_key({b"authorization": fields.get(b"authorization", [])}, self._keyring)
+        key = found if isinstance(found, Key) else await found
+        check_administers(key, changes=scope["method"] not in _LOOKS)
         body = await self._body(fields, receive)
         if self._present >= MAX_AT_ONCE + MAX_WAITING:
             message = "The admin API has too many requests at once. Try again later."
@@ -66,14 +65,6 @@ class Guard:
         finally:
             self._present -= 1
         await responder.whole(answer.status, answer.headers, b"".join(answer.pieces))
-
-    async def _admin_key(self, fields: Fields) -> Key:
-        found = find_key({b"authorization": fields.get(b"authorization", [])}, self._keyring)
-        key = found if isinstance(found, Key) else await found
-        if key.kind == "model":
-            message = "This key is for models. The admin API takes admin keys: llmgw keys create --admin."
-            raise ApiError("wrong_key_kind", message)
-        return key
 
     async def _body(self, fields: Fields, receive: Receive) -> bytes:
         if fields.get(b"content-encoding"):

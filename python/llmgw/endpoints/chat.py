@@ -34,14 +34,16 @@ class ChatBody:
         request = self._request
         model.check_media(request)
         model.check_thinking(request)
-        return self._with_reasoning(gateway, model, key) if model.wants_reasoning else Plan(request.rewrite)
+        if model.wants_reasoning:
+            return self._with_reasoning(gateway, model, key)
+        return Plan(request.rewrite, request)
 
     async def _with_reasoning(self, gateway: Gateway, model: Model, key: Key) -> Plan:
         is_large = self._request.size_bytes >= LARGE_BYTES
         reasoning = gateway.reasoning.of(
             self._request, model.routes, key, off_loop=off_loop if is_large else None
         )
-        return Plan(await reasoning.rewriter(), reasoning.keep)
+        return Plan(await reasoning.rewriter(), self._request, reasoning.keep)
 
 
 CHAT: Final = Endpoint("chat", ChatBody.read)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Final
 from llmgw.asgi.types import Headers
 from llmgw.errors import ApiError
 from llmgw.ledger.entry import LedgerEntry, NotDurableError
+from llmgw.prices.billing import Bill, bill
 
 if TYPE_CHECKING:
     from llmgw._core import ExchangeReport, PreparedRequest
+    from llmgw.access.key import Key
     from llmgw.asgi.client import ClientWatch
     from llmgw.gateway import Gateway
     from llmgw.routing.targets import Target
@@ -29,6 +31,7 @@ ATTEMPT_ERRORS_CHARS: Final = 2000
 _LEDGER_RETRY_AFTER_S: Final = 5
 MAX_DROPPED_CHARS: Final = 1024
 """Of `x-llmgw-dropped`. A client may send any number of things that have no counterpart."""
+_NO_COST: Final = (None, None, None, None, None)
 _NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -49,16 +52,24 @@ class Account:
     """What of the client's request was not sent to the last upstream, since its API has nothing like it."""
     error_kind: str | None = None
     """Why the request failed; an exchange's own kind of failure is in its report."""
+    user: str | None = None
+    """Who is behind the key, if it is known."""
+    input_estimate = 0
+    """About how many tokens the prompt has."""
+    images = 0
+    """Images and other media in the request."""
+    bill: Bill | None = None
+    """What it came to, once that is known."""
     _committed: LedgerEntry | None = None
 
     def __init__(
-        self, gateway: "Gateway", client: "ClientWatch", *, request_id: str, key_id: int, api: str
+        self, gateway: "Gateway", client: "ClientWatch", key: "Key", *, request_id: str, api: str
     ) -> None:
         """Counts the request as in flight until `close`."""
         self._gateway = gateway
         self._client = client
         self._request_id = request_id
-        self._key_id = key_id
+        self._key_id, self._project_id = key.id, key.project_id
         self._api = api
         self._time_s = time.time()
         self._started_s = time.perf_counter()
@@ -130,6 +141,16 @@ class Account:
         client = self._client
         lost = CLIENT_STALLED if client.stalled else CLIENT_GONE if client.gone else None
         first_event_s = report.first_event_s if report else None
+        target = self.target
+        self.bill = bill(
+            report,
+            input_estimate=self.input_estimate,
+            images=self.images,
+            price=target.price if target else None,
+            at_s=self._time_s,
+        )
+        usage, cost, price = self.bill
+        cost_input, cost_cached_input, cost_cache_write, cost_output, cost_other = cost or _NO_COST
         return LedgerEntry(
             time_s=self._time_s,
             request_id=self._request_id,
@@ -137,15 +158,15 @@ class Account:
             total_s=time.perf_counter() - self._started_s,
             key_id=self._key_id,
             model=self.model_id,
-            upstream=self.target.name if self.target else None,
+            upstream=target.name if target else None,
             stream=self.stream,
             finish_reason=report.finish_reason if report else None,
             error_kind=lost or self.error_kind or (report.error_kind if report else None),
-            prompt_tokens=report.prompt_tokens if report else None,
-            completion_tokens=report.completion_tokens if report else None,
-            reasoning_tokens=report.reasoning_tokens if report else None,
-            cached_tokens=report.cached_tokens if report else None,
-            usage_source=report.usage_source if report else "none",
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            cached_tokens=usage.cached_tokens,
+            usage_source=usage.source,
             thinking_asked=self.thinking_asked,
             thinking_sent=self.thinking_sent,
             thinking_observed=report.reasoning_seen if report else False,
@@ -153,6 +174,17 @@ class Account:
             attempts=self.attempts,
             attempt_errors=self._attempt_errors(),
             api=self._api,
+            project_id=self._project_id,
+            user=self.user,
+            cache_write_tokens=usage.cache_write_tokens,
+            cost=None if cost is None else cost.total,
+            cost_input=cost_input,
+            cost_cached_input=cost_cached_input,
+            cost_cache_write=cost_cache_write,
+            cost_output=cost_output,
+            cost_other=cost_other,
+            currency=price.currency if price else None,
+            price_digest=price.digest if price else None,
         )
 
     def _attempt_errors(self) -> str | None:

@@ -16,6 +16,7 @@ from llmgw.asgi.request import Fields
 from llmgw.config import ModelKind
 from llmgw.errors import ApiError, render_frame
 from llmgw.gateway import Gateway
+from llmgw.limits.estimates import Facts
 from llmgw.routing.router import Model
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ class Plan(NamedTuple):
 
     rewrite: Callable[[Route], PreparedRequest]
     """The body for a target's upstream. Called once per target that is asked."""
+    facts: Facts
+    """What the scan tells of its size."""
     keep_reasoning: KeepReasoning | None = None
     """Keeps the reasoning of an answer for later turns. Only for prepared requests that say so."""
     keep_answer: KeepAnswer | None = None

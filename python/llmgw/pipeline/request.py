@@ -27,6 +27,7 @@ from llmgw.pipeline.attempts import Answer, Attempts, Terms
 from llmgw.pipeline.body import Body, Endpoint, Plan
 from llmgw.pipeline.offload import LARGE_BYTES, off_loop
 from llmgw.pipeline.upload import uploaded
+from llmgw.prices.billing import estimated_tokens
 from llmgw.routing.verdict import upstream_error
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Request:
             on_loss=self._abort,
             on_slow_body=self._ticket.arriving,
         )
-        self._account = Account(gateway, self._client, request_id=request_id, key_id=key.id, api=endpoint.api)
+        self._account = Account(gateway, self._client, key, request_id=request_id, api=endpoint.api)
 
     async def run(self) -> None:
         """Serve the request, and settle its account whatever happens."""
@@ -130,6 +131,8 @@ class Request:
         plan = body.plan(gateway, model, self._key)
         if not isinstance(plan, Plan):
             plan = await plan
+        account.input_estimate = estimated_tokens(plan.facts.text_bytes)
+        account.images = plan.facts.images
         return Attempts(
             gateway,
             account,

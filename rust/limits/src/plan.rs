@@ -322,7 +322,6 @@ impl Plan {
     #[must_use]
     pub fn reserve(self: &Arc<Self>, now_ns: u64, estimate: &Estimate) -> Decision {
         let table = &*self.table;
-        table.saw(now_ns);
         if let Some(refusal) = self.refused(now_ns, estimate) {
             return Decision::Refused(refusal);
         }
@@ -359,7 +358,6 @@ impl Plan {
     /// Of each unit, what the strictest rate leaves now.
     #[must_use]
     pub fn strictest(&self, now_ns: u64) -> Strictest {
-        self.table.saw(now_ns);
         self.strictest_of(self.rates.iter().map(|rate| rate.level(&self.table, now_ns)))
     }
 

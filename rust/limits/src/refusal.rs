@@ -58,7 +58,33 @@ impl Verdict {
 
     /// The one that says no for longer; of equal ones the first.
     pub(crate) fn stricter(self, other: Self) -> Self {
-        let forever = |verdict: &Self| verdict.retry_after_ns.unwrap_or(u64::MAX);
+        let forever = |verdict: &Self| verdict.retry_after_ns.map_or(u128::MAX, u128::from);
         if forever(&other) > forever(&self) { other } else { self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_that_says_no_for_longest_is_told() {
+        let verdict = |index, retry_after_ns| Verdict {
+            index,
+            is_rate: true,
+            retry_after_ns,
+            limit: 1,
+            remaining: 0,
+            spent: 0,
+        };
+        for (name, waits, expected) in [
+            ("the longer wait", [Some(5), Some(7), Some(6)], 1),
+            ("of equal ones the first", [Some(5), Some(7), Some(7)], 1),
+            ("what no waiting helps", [Some(u64::MAX), None, Some(6)], 1),
+            ("of several such the first", [Some(1), None, None], 1),
+        ] {
+            let verdicts = waits.into_iter().enumerate().map(|(index, wait)| verdict(index, wait));
+            assert_eq!(verdicts.reduce(Verdict::stricter).unwrap().index, expected, "{name}");
+        }
     }
 }

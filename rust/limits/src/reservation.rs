@@ -11,7 +11,8 @@ use crate::table::Table;
 
 /// What a request has taken of each limit of its plan: open, then settled (or cancelled), then stored.
 ///
-/// Dropped in between, it gives everything back: nobody is left who could.
+/// Dropped in between, it gives back what it holds, since nobody is left who could. What rates were charged stays charged, and
+/// drains within a minute: to take it back, one has to know the time.
 #[derive(Debug)]
 pub struct Reservation {
     plan: Arc<Plan>,
@@ -69,7 +70,6 @@ impl Reservation {
         }
         self.state = State::Settled;
         let plan = Arc::clone(&self.plan);
-        plan.table.saw(now_ns);
         for (rate, part) in plan.rates.iter().zip(&self.rates) {
             if rate.unit == RateUnit::Tokens {
                 let cost = gcra::cost_ns(tokens, rate.limit);
@@ -91,10 +91,10 @@ impl Reservation {
     }
 
     /// The request has ended without using anything: tokens, money and its place are given back. It was a request all the
-    /// same, and stays counted as one. Without `now_ns`, the time is the latest that any call on this table was given.
-    pub fn cancel(&mut self, now_ns: Option<u64>) {
+    /// same, and stays counted as one.
+    pub fn cancel(&mut self, now_ns: u64) {
         if self.state == State::Open {
-            self.settle(now_ns.unwrap_or_else(|| self.plan.table.latest_ns()), 0, 0);
+            self.settle(now_ns, 0, 0);
             self.state = State::Closed;
         }
     }
@@ -167,10 +167,8 @@ impl Drop for Reservation {
         if self.plan.table.is_abandoned() {
             return;
         }
-        match self.state {
-            State::Open => self.cancel(None),
-            State::Settled => self.release_holds(),
-            State::Closed => {}
+        if self.state != State::Closed {
+            self.release_holds();
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -33,8 +33,6 @@ pub struct Table {
     /// Threads of one process share a slot, so only one at a time may take something.
     acquiring: Mutex<()>,
     abandoned: AtomicBool,
-    /// The latest time that any call was given.
-    latest_ns: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -141,8 +139,7 @@ impl Table {
 
     fn new(words: Arc<Words>, shape: Shape, slot: usize, backing: Backing) -> Self {
         let acquiring = Mutex::new(());
-        let (abandoned, latest_ns) = (AtomicBool::new(false), AtomicU64::new(0));
-        Self { words, shape, slot, backing, acquiring, abandoned, latest_ns }
+        Self { words, shape, slot, backing, acquiring, abandoned: AtomicBool::new(false) }
     }
 
     /// Our slot.
@@ -186,7 +183,6 @@ impl Table {
             freed += usize::from(self.sweep_slot(slot)?);
         }
         if let Some(now) = now_ns {
-            self.saw(now);
             let _ = self.directory(|directory| directory.free_idle(now));
         }
         Ok(freed)
@@ -305,16 +301,6 @@ impl Table {
     /// Only one thread at a time may take something.
     pub(crate) fn acquiring(&self) -> MutexGuard<'_, ()> {
         lock(&self.acquiring)
-    }
-
-    pub(crate) fn saw(&self, now: u64) {
-        if self.latest_ns.load(Relaxed) < now {
-            self.latest_ns.fetch_max(now, Relaxed);
-        }
-    }
-
-    pub(crate) fn latest_ns(&self) -> u64 {
-        self.latest_ns.load(Relaxed)
     }
 
     /// Work on the directory, under its lock.

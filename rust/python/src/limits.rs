@@ -11,6 +11,7 @@ use llmgw_limits as core;
 use llmgw_limits::headers::{HeaderFamily, headers};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
 
 use crate::errors::{guard, runtime_error, value_error};
@@ -85,6 +86,12 @@ impl<'py> FromPyObject<'_, 'py> for HoldArgument {
 #[allow(clippy::cast_precision_loss, reason = "a span of time, which is far below 2^53 microseconds")]
 fn seconds(ns: u64) -> f64 {
     ns as f64 / NS_PER_S
+}
+
+/// `time.monotonic_ns()`: the clock that all times here are of.
+fn monotonic_ns(py: Python<'_>) -> PyResult<u64> {
+    static MONOTONIC_NS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    MONOTONIC_NS.import(py, "time", "monotonic_ns")?.call0()?.extract()
 }
 
 fn triple(family: Option<core::Family>) -> Family {
@@ -354,8 +361,11 @@ impl Reservation {
     }
 
     #[pyo3(signature = (now_ns=None))]
-    fn cancel(&self, now_ns: Option<u64>) -> PyResult<()> {
-        guard(|| self.with(|reservation| reservation.cancel(now_ns)))
+    fn cancel(&self, py: Python<'_>, now_ns: Option<u64>) -> PyResult<()> {
+        guard(|| {
+            let now_ns = now_ns.map_or_else(|| monotonic_ns(py), Ok)?;
+            self.with(|reservation| reservation.cancel(now_ns))
+        })
     }
 
     fn stored(&self) -> PyResult<()> {

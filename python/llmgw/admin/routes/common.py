@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, TypeVar
 
 from fastapi import Depends, Request
 
@@ -48,7 +48,9 @@ _SAID: Final = {
         "This key is for models. The admin API takes admin keys: llmgw keys create --admin.",
         None,
     ),
-    "not_found": ("There is no key 12.", None),
+    "not_found": ("There is no such path in the admin API.", None),
+    "unknown_key": ("there is no key 12", None),
+    "unknown_project": ("there is no project '3'; see the list", None),
     "conflict": ("The name 'search' is taken.", "name"),
     "config_refused": (
         "models[0].upstream: there is no upstream 'glmm'; did you mean 'glm'?",
@@ -70,8 +72,7 @@ def told(
         status: {"content": {"application/json": {"example": as_text(example)}}}
     }
     for code in (*errors, "unsupported_value", *_ALWAYS):
-        spec = ERRORS[code]
-        responses.setdefault(spec.status, _error(code))
+        responses.setdefault(ERRORS[_code(code)].status, _error(code))
     return {
         "summary": summary,
         "description": description or None,
@@ -87,6 +88,7 @@ def as_text(example: object) -> str:
 
 def _error(code: str) -> dict[str, Any]:
     message, param = _SAID[code]
+    code = _code(code)
     error: dict[str, Any] = {"message": message, "type": ERRORS[code].type, "param": param, "code": code}
     if param is not None:
         error["faults"] = [{"param": param, "message": message.partition(": ")[2] or message}]
@@ -95,6 +97,11 @@ def _error(code: str) -> dict[str, Any]:
         "description": _STATUS[ERRORS[code].status],
         "content": {"application/json": {"example": as_text({"error": error})}},
     }
+
+
+def _code(name: str) -> str:
+    """Of a name in `_SAID`."""
+    return name if name in ERRORS else "not_found"
 
 
 _STATUS: Final = {
@@ -113,6 +120,27 @@ _STATUS: Final = {
 def example_page(*entries: object, **more: object) -> Mapping[str, object]:
     """A list, for the document."""
     return {"data": list(entries), "next_cursor": None, **more}
+
+
+def example_body(body: object) -> dict[str, Any]:
+    """The body of a request, for the document."""
+    return {"usual": {"summary": "As usual", "value": as_text(body)}}
+
+
+class _Numbered(Protocol):
+    @property
+    def id(self) -> int: ...
+
+
+N = TypeVar("N", bound=_Numbered)
+
+
+def page_after(items: Sequence[N], of: str, cursor: str | None, limit: int) -> tuple[list[N], str | None]:
+    """A page of a list by rising ids, and the cursor of the next. Raises ApiError."""
+    position = read_cursor(of, cursor, 1)
+    rest = items if position is None else [item for item in items if item.id > position[0]]
+    page = list(rest[:limit])
+    return page, make_cursor(of, [page[-1].id]) if len(rest) > limit else None
 
 
 def slice_of(items: Sequence[T], of: str, cursor: str | None, limit: int) -> tuple[list[T], str | None]:

@@ -9,7 +9,7 @@ from llmgw.admin.schemas.base import Id, Page, PageQuery, Schema, Time
 _MAX_FILTER_CHARS = 200
 
 
-class AuditEntry(Schema):
+class AuditEntrySchema(Schema):
     """One change."""
 
     id: Id
@@ -21,7 +21,7 @@ class AuditEntry(Schema):
     after: dict[str, Any] | None = Field(description="What is there now, as far as it changed.")
 
 
-class AuditPage(Page[AuditEntry]):
+class AuditPage(Page[AuditEntrySchema]):
     """Changes, newest first."""
 
 
@@ -32,6 +32,8 @@ class AuditQuery(PageQuery):
         default=None, max_length=_MAX_FILTER_CHARS, description="Such as `key.create`."
     )
     target: str | None = Field(default=None, max_length=_MAX_FILTER_CHARS, description="Such as `key 12`.")
+    since: Time | None = None
+    until: Time | None = Field(default=None, description="Changes before it.")
 
 
 EXAMPLE = {

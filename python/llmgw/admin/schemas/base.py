@@ -15,11 +15,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from llmgw.access.amounts import amount_text
+from llmgw.access.checks import MAX_NAME_LENGTH
 from llmgw.admin.paging import DEFAULT_LIMIT, MAX_CURSOR_CHARS, MAX_LIMIT
 
 T = TypeVar("T")
-MAX_NAME_CHARS: Final = 200
-"""Of a name, an owner or another word of the operator's."""
 MAX_ID: Final = 2**63 - 1
 FAULT: Final = "llmgw_input"
 """The type of pydantic errors whose message is the operator's already."""
@@ -68,41 +68,22 @@ Time = Annotated[
 
 def _visible(value: object) -> object:
     """A name goes into logs, headers and terminals."""
-    if isinstance(value, str):
-        if not value.isprintable():
-            raise fault("holds a line break or another character that can't be seen")
-        if not value.strip():
-            raise fault("is empty")
+    if isinstance(value, str) and not value.isprintable():
+        raise fault("holds a line break or another character that can't be seen")
     return value
 
 
-_NAME_PATTERN: Final = r"\S"
-Name = Annotated[
-    str,
-    StringConstraints(strict=True, min_length=1, max_length=MAX_NAME_CHARS),
-    BeforeValidator(_visible),
-    Field(json_schema_extra={"pattern": _NAME_PATTERN}),
-]
-"""One line of visible characters."""
+Text = Annotated[str, StringConstraints(strict=True, max_length=MAX_NAME_LENGTH), BeforeValidator(_visible)]
+"""One line of the operator's words, which may be empty."""
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 Count = Annotated[int, Field(ge=0)]
-Money = Annotated[str, StringConstraints(pattern=r"^-?[0-9]+(\.[0-9]{1,9})?$"), Field(examples=["10.00"])]
-"""An exact decimal number of the currency beside it, such as `10.00`."""
-NANO: Final = 10**9
-_CENTS: Final = 2
-
-
-def money(nano: int) -> str:
-    """10⁻⁹ of the currency's unit as a decimal number, exact, with at least two places."""
-    sign = "-" if nano < 0 else ""
-    units, rest = divmod(abs(nano), NANO)
-    places = f"{rest:09}".rstrip("0").ljust(_CENTS, "0")
-    return f"{sign}{units}.{places}"
+Money = Annotated[str, Field(examples=["10.00"])]
+"""An exact decimal number of the currency beside it."""
 
 
 def money_or_none(nano: int | None) -> str | None:
-    """The same; None stays."""
-    return None if nano is None else money(nano)
+    """10⁻⁹ of a currency's unit as a decimal number; None stays."""
+    return None if nano is None else amount_text(nano, "")
 
 
 class Page(Schema, Generic[T]):

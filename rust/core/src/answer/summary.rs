@@ -19,6 +19,8 @@ pub struct Summary {
     /// JSON that they are. Tags around inline reasoning do not count. 0 for embeddings and rerank, and for a body that was
     /// to come whole and did not.
     pub output_bytes: u64,
+    /// How much of it had come with or before the last usage, which therefore counts it.
+    pub metered_bytes: u64,
     /// Whether any reasoning text came.
     pub reasoning_seen: bool,
     /// Frames that went to the client (a whole answer counts as one).
@@ -37,6 +39,21 @@ impl Summary {
         if self.finish_reason.is_none() {
             cut(&mut reason, MAX_FINISH_REASON_BYTES);
             self.finish_reason = Some(reason);
+        }
+    }
+
+    /// A usage came, which counts all text so far.
+    pub(crate) const fn metered(&mut self) {
+        self.metered_bytes = self.output_bytes;
+    }
+
+    /// How much text no usage counts: of an answer that broke off, what came after the last one.
+    #[must_use]
+    pub fn unmetered_bytes(&self) -> u64 {
+        match self.usage_source() {
+            UsageSource::Upstream => 0,
+            UsageSource::Partial => self.output_bytes.saturating_sub(self.metered_bytes),
+            UsageSource::None => self.output_bytes,
         }
     }
 

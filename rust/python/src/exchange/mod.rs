@@ -345,6 +345,11 @@ impl ExchangeReport {
     }
 
     #[getter]
+    fn unmetered_bytes(&self) -> u64 {
+        self.0.summary.unmetered_bytes()
+    }
+
+    #[getter]
     fn usage_source(&self) -> &'static str {
         self.0.summary.usage_source().as_str()
     }

@@ -296,6 +296,7 @@ fn the_summary_says_what_was_seen() {
         finish_reason: Some("stop".into()),
         usage: Some(usage),
         output_bytes: 3,
+        metered_bytes: 0,
         reasoning_seen: true,
         frames: 1,
         complete: true,

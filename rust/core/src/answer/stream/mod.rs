@@ -275,6 +275,7 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         let usage = chunk.usage_value(payload);
         if let Some(usage) = usage {
             self.summary.usage = Some(read_usage(payload, usage));
+            self.summary.metered();
         }
         if let Some(refusal) = chunk.refusal(payload) {
             return self.refuse(refusal, output);
@@ -308,6 +309,7 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
             }
         }
         if usage.is_some() {
+            self.summary.metered();
             self.keep_usage_of(chunk, payload, usage);
             self.check_usage_chunk(output);
         }

@@ -103,6 +103,7 @@ impl Account {
         let Some(usage) = usage.filter(|usage| usage.kind == Kind::Object) else { return };
         self.usage.go_on(Names::of(input, usage));
         self.summary.usage = Some(self.usage.usage());
+        self.summary.metered();
     }
 
     /// The upstream's reason, in chat's words.

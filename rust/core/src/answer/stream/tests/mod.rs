@@ -373,6 +373,7 @@ fn the_summary_says_what_was_seen() {
             ..crate::answer::usage::Usage::default()
         }),
         output_bytes: 2,
+        metered_bytes: 2,
         reasoning_seen: true,
         frames: 3,
         complete: true,
@@ -389,6 +390,25 @@ fn the_summary_says_what_was_seen() {
         let input = [frame(FINISH), choices(&format!("[],\"usage\":{usage}")), DONE.to_owned()].concat();
         let read = run([input.as_bytes()], false).1.summary().usage.unwrap();
         assert_eq!((read.reasoning_tokens, read.cached_tokens), (reasoning, cached), "{name}");
+    }
+}
+
+#[test]
+fn what_no_usage_counts_is_what_came_after_the_last_one() {
+    let text = r#"{"content":"12345678"}"#;
+    let usage = r#","usage":{"prompt_tokens":10,"completion_tokens":2}"#;
+    let counted = choices(&format!(r#"[{{"index":0,"delta":{text},"finish_reason":null}}]{usage}"#));
+    let apart = choices(&format!("[]{usage}"));
+    for (name, frames, expected) in [
+        ("no usage", [delta(text), delta(text)].concat(), 16),
+        ("usage with the text", [counted.clone(), counted.clone()].concat(), 0),
+        ("text after it", [counted.clone(), delta(text)].concat(), 8),
+        ("usage before all text", [apart.clone(), delta(text), delta(text)].concat(), 16),
+        ("usage of its own behind the text", [delta(text), apart.clone()].concat(), 0),
+        ("a whole answer", [apart, delta(text), frame(FINISH), DONE.to_owned()].concat(), 0),
+    ] {
+        let (_, transformer) = run_every_way(&frames, false);
+        assert_eq!(transformer.summary().unmetered_bytes(), expected, "{name}");
     }
 }
 

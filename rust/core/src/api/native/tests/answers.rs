@@ -118,6 +118,7 @@ fn what_is_read_on_the_side() {
         finish_reason: Some("tool_calls".to_owned()),
         usage: Some(usage),
         output_bytes: "hm 嗯".len() as u64 + r#"t{"a":1}"#.len() as u64,
+        metered_bytes: "hm 嗯".len() as u64 + r#"t{"a":1}"#.len() as u64,
         reasoning_seen: true,
         frames: 11,
         complete: true,
@@ -135,8 +136,25 @@ fn what_is_read_on_the_side() {
     };
     let turn = Turn { said: call("call_0123456789", "f", ""), reasoning: Some("hm".into()) };
     let output_bytes = "hm".len() as u64 + "f{}".len() as u64;
-    let expected = Summary { usage: Some(usage), output_bytes, frames: 4, turns: vec![turn], ..expected };
+    let expected = Summary {
+        usage: Some(usage),
+        output_bytes,
+        metered_bytes: output_bytes,
+        frames: 4,
+        turns: vec![turn],
+        ..expected
+    };
     assert_eq!(response, expected);
+}
+
+#[test]
+fn a_first_usage_counts_none_of_the_text() {
+    let (before, _) = MESSAGE.split_once("event: message_delta").unwrap();
+    let (_, _, relay) = through(Native::Messages, &[before.as_bytes()], true);
+    let summary = relay.summary();
+    assert!(summary.usage.is_some());
+    assert_eq!(summary.unmetered_bytes(), summary.output_bytes);
+    assert_eq!(through(Native::Messages, &[MESSAGE.as_bytes()], true).2.summary().unmetered_bytes(), 0);
 }
 
 #[test]
