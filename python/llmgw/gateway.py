@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
-from llmgw._core import Seal
+from llmgw._core import LimitTable, Seal
 from llmgw.access.keyring import KeyRing
 from llmgw.asgi.client import Clients
 from llmgw.asgi.cors import Cors
@@ -16,6 +16,7 @@ from llmgw.ledger.journal import Journal
 from llmgw.ledger.writer import Ledger
 from llmgw.limits.admission import Admission
 from llmgw.limits.files import possible_requests
+from llmgw.limits.governor import Governor
 from llmgw.observe.logs import hide
 from llmgw.observe.metrics import Metrics
 from llmgw.observe.page import MetricsPage
@@ -42,8 +43,11 @@ _FINISH_INTERVAL_S: Final = 0.01
 class Gateway:
     """The parts that every request uses. Create it in the process that serves, after any fork."""
 
-    def __init__(self, config: Config, store: Store) -> None:
-        """Blocking: reads the keys. Raises ValueError (see `Router`)."""
+    def __init__(self, config: Config, store: Store, limit_table: LimitTable | None = None) -> None:
+        """Blocking: reads the keys. Raises ValueError (see `Router`).
+
+        `limit_table`: shared with the other workers; None: limits are counted by this worker alone.
+        """
         self.config = config
         hide_secrets(config)
         self.store = store
@@ -63,11 +67,27 @@ class Gateway:
         self.reasoning = Reasoning(open_cache(config.cache), self.metrics.reasoning)
         self.responses = open_responses(config.responses, config.cache)
         """The conversations that are kept; None: none are."""
-        self.keyring = KeyRing(store, stale_keys_s=config.store.stale_keys_s, observe=self.metrics.keys_state)
+        self.governor = Governor(
+            LimitTable.in_memory() if limit_table is None else limit_table,
+            config,
+            observe=self.metrics.limited,
+        )
+        self.keyring = KeyRing(
+            store,
+            stale_keys_s=config.store.stale_keys_s,
+            observe=self.metrics.keys_state,
+            on_load=self.governor.load,
+        )
         limit_bytes = config.ledger.journal_max_bytes
         journal = Journal(config.journal_folder, max_bytes=limit_bytes) if limit_bytes else None
         zone = ZoneInfo(config.prices.timezone)
-        self.ledger = Ledger(store, journal=journal, observe=self.metrics.ledger_state, zone=zone)
+        self.ledger = Ledger(
+            store,
+            journal=journal,
+            observe=self.metrics.ledger_state,
+            zone=zone,
+            on_stored=self.governor.stored,
+        )
         self.price_book = PriceBook(store, self.router.prices)
         self.strict = config.ledger.durability == "strict"
         """An answer's row must be on disk before the answer ends."""
@@ -77,6 +97,8 @@ class Gateway:
         """True after the start of an orderly stop; `/readyz` reports it."""
         self.notices: tuple[str, ...] = ()
         """Warnings of the parent process, for `/readyz`."""
+        self.limits_are_shared = limit_table is not None
+        """False: each worker grants the limits by itself, all of them together more than that."""
 
     @classmethod
     def open(cls, config: Config) -> "Gateway":
@@ -90,7 +112,7 @@ class Gateway:
             store.prepare()
         except StoreError as error:
             logger.error("%s; this worker waits for it", error)  # noqa: TRY400
-        gateway = cls(config, store)
+        gateway = cls(config, store, _limit_table(config))
         gateway.keyring.start()
         gateway.ledger.start()
         gateway.price_book.remember()
@@ -133,6 +155,7 @@ class Gateway:
             self.retry_budget = _retry_budget(config)
         router.take_effect()
         self.router.retire_for(router)
+        self.governor.use(config)
         self.config, self.router, self.catalog = config, router, catalog
         self.price_book.use(router.prices)
 
@@ -141,6 +164,7 @@ class Gateway:
         timeout_s = self.config.server.client_write_timeout_s
         self.clients.cut_stalled(asyncio.get_running_loop().time(), timeout_s)
         self.metrics.held(self.admission.bytes)
+        self.governor.tick()
         self.metrics.fold()
         self.price_book.tick()
 
@@ -175,6 +199,15 @@ class Gateway:
         await asyncio.to_thread(self.keyring.close)
         await asyncio.to_thread(self.store.close)
         logger.info("worker %d: stopped; the ledger is written", os.getpid())
+
+
+def _limit_table(config: Config) -> LimitTable | None:
+    """What all workers share. `llmgw serve` has tried before whether the folder can be used."""
+    try:
+        return LimitTable.open(str(config.limits_folder))
+    except OSError:
+        logger.exception("the limits can't be shared with the other workers")
+        return None
 
 
 def hide_secrets(config: Config) -> None:

@@ -40,5 +40,5 @@ def test_no_text_names_another_entry() -> None:
     ]
     made += [descriptors.of_model(kind, model) for kind, model in product(KINDS, AWKWARD)]
     made += [descriptors.of_upstream(kind, name) for kind, name in product(KINDS, AWKWARD)]
-    made += [descriptors.of_budget(7, START, user) for user in (None, *AWKWARD)]
+    made += [descriptors.of_budget(7, START, user) for user in AWKWARD]
     assert len(set(made)) == len(made)

@@ -20,6 +20,8 @@ class Facts(NamedTuple):
     text_bytes: int = 0
     images: int = 0
     max_output_tokens: int | None = None
+    choices: int = 1
+    user: str | None = None
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,7 @@ class Facts(NamedTuple):
         (Facts(400, images=2), Need(100 + 2 * IMAGE_TOKENS, START_OUTPUT_TOKENS)),
         (Facts(400, max_output_tokens=5), Need(100, 5)),
         (Facts(400, max_output_tokens=0), Need(100, 0)),
+        (Facts(400, max_output_tokens=5, choices=3), Need(100, 15)),
         (Facts(400, max_output_tokens=32_000), Need(100, START_OUTPUT_TOKENS)),
     ],
 )

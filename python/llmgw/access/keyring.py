@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from llmgw.access.key import KEY_PREFIX, Key, digest_of
 from llmgw.access.load import load
@@ -72,16 +73,18 @@ class KeyRing:
         poll_interval_s: float = POLL_INTERVAL_S,
         stale_keys_s: float = STALE_KEYS_S,
         observe: Callable[[bool], None] | None = None,
+        on_load: Callable[[Session], None] | None = None,
     ) -> None:
         """Loads the keys, blocking. If that fails, none is in force until they can be read.
 
         Make it in the process that uses it. `observe(healthy)` is called after each read, on the thread that
-        tried it.
+        tried it. `on_load` reads what must be known of the same moment before these keys are used.
         """
         self._store = store
         self._poll_interval_s = poll_interval_s
         self._stale_keys_s = stale_keys_s
         self._observe = observe
+        self._on_load = on_load
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -175,6 +178,8 @@ class KeyRing:
             if epoch == self._epoch:
                 self._read_s = time.monotonic()
                 return
+            if self._on_load is not None:
+                self._on_load(session)
             access = load(session, ApiKey.revoked_at.is_(None))
             replaced: dict[bytes, _Replaced] = {}
             for key, row in zip(access.keys, access.rows, strict=True):

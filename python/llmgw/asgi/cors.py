@@ -12,9 +12,13 @@ from llmgw.asgi.request import Fields
 from llmgw.asgi.types import Headers
 
 ANY: Final = "*"
+_LEFT: Final = ("limit", "remaining", "reset")
+_UNITS: Final = ("requests", "tokens")
 EXPOSED: Final = (
     "x-request-id", "request-id", "x-llmgw-attempts", "x-llmgw-thinking", "x-llmgw-dropped", "retry-after",
-    "x-should-retry",
+    "x-should-retry", "x-llmgw-budget-remaining",
+    *(f"x-ratelimit-{what}-{unit}" for what in _LEFT for unit in _UNITS),
+    *(f"anthropic-ratelimit-{unit}-{what}" for unit in _UNITS for what in _LEFT),
 )  # fmt: skip
 """What an answer's headers say beyond those that a page may read anyway."""
 _METHODS: Final = b"GET, HEAD, POST"

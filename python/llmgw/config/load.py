@@ -171,6 +171,7 @@ def secret_faults(config: Config, environ: Mapping[str, str] = os.environ) -> li
 _RELOADABLE_TABLES: Final = frozenset({"routing", "upstreams", "models"})
 _NEEDS_RESTART: Final[dict[str, tuple[str, ...]]] = {
     "server": ("host", "port", "workers", "http2", "head_timeout_s"),
+    "limits": ("machines",),
     "prices": ("currency", "timezone"),
     "admin": ("enabled", "host", "port"),
 }

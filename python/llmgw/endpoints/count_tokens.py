@@ -2,10 +2,12 @@
 
 The gateway estimates it, unless the model's target speaks Messages itself and counts: then that is the
 answer. Neither costs anything, and neither is a row of the ledger. Key, model and body are checked as for
-`POST /v1/messages`, and the body counts towards the same limits while it is held.
+`POST /v1/messages`. It is one of the requests a minute and at once that the key may make; it uses no tokens
+and no budget, and an exhausted budget does not refuse it.
 """
 
 import json
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
@@ -19,6 +21,7 @@ from llmgw.asgi.types import Receive, Scope
 from llmgw.endpoints.messages import MESSAGES
 from llmgw.errors import ClientGone
 from llmgw.gateway import Gateway
+from llmgw.limits.user import user_of
 from llmgw.pipeline.body import scan
 from llmgw.pipeline.counting import counted_at
 from llmgw.pipeline.offload import LARGE_BYTES, off_loop
@@ -51,14 +54,26 @@ async def count_tokens(
             request = await off_loop(partial(_read, pieces)) if is_large else _read(pieces)
             model = gateway.router.resolve(request.model, key)
             model.check_kind("chat")
-            tokens = await counted_at(
-                model.targets.first(),
-                request,
-                request_id=responder.request_id,
-                headers=MESSAGES.headers_of(fields),
+            grant = gateway.governor.count(
+                key,
+                model,
+                user=user_of(key, fields, request.user),
+                at_s=time.time(),
+                family=MESSAGES.limit_headers,
             )
+            try:
+                tokens = await counted_at(
+                    model.targets.first(),
+                    request,
+                    request_id=responder.request_id,
+                    headers=MESSAGES.headers_of(fields),
+                )
+            finally:
+                if grant is not None:
+                    grant.cancel()
         counted = {"input_tokens": request.input_tokens if tokens is None else tokens}
-        await responder.whole(200, [JSON], json.dumps(counted).encode())
+        headers = [JSON] if grant is None else [JSON, *grant.headers()]
+        await responder.whole(200, headers, json.dumps(counted).encode())
     except ClientGone:
         client.gone = True
     finally:

@@ -25,5 +25,9 @@ def read(pieces: Sequence[bytes], gateway: Gateway, key: Key) -> ChatBody:
 
 
 MESSAGES: Final = Endpoint(
-    "messages", read, anthropic_frame, passed_headers=(b"anthropic-version", b"anthropic-beta")
+    "messages",
+    read,
+    anthropic_frame,
+    limit_headers="anthropic",
+    passed_headers=(b"anthropic-version", b"anthropic-beta"),
 )

@@ -34,6 +34,8 @@ async def readyz(gateway: Gateway, scope: Scope, responder: Responder) -> None:
     elif not gateway.keyring.healthy:
         warnings.append("the keys can't be read; the last known stay in force")
     warnings += gateway.ledger.warnings
+    if not gateway.limits_are_shared:
+        warnings.append("limits and budgets are counted by each worker alone: their folder can't be used")
     warnings += gateway.notices
     verbose = _asks_for(scope["query_string"], b"verbose")
     # A target that cools down is not a reason to be unready: other models may be well.

@@ -42,9 +42,9 @@ def of_upstream(kind: LimitKind, upstream: str) -> str:
     return f"{_SHORT[kind]}:upstream:{_escaped(upstream)}"
 
 
-def of_budget(budget_id: int, starts_at: datetime, user: str | None = None) -> str:
-    """One window of a budget; `user` (may be empty) only where it counts each user by himself."""
-    return f"budget:{budget_id}:{int(starts_at.timestamp())}{_of_user(user)}"
+def of_budget(budget_id: int, starts_at: datetime, user: str = "") -> str:
+    """One window of a budget. `user` is empty unless it counts users one by one; then it is nobody named."""
+    return f"budget:{budget_id}:{int(starts_at.timestamp())}{_of_user(user or None)}"
 
 
 def _of_user(user: str | None) -> str:

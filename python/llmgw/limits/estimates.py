@@ -47,7 +47,15 @@ class Facts(Protocol):
 
     @property
     def max_output_tokens(self) -> int | None:
-        """As the client limits the answer; None: it does not."""
+        """As the client limits each answer; None: it does not."""
+
+    @property
+    def choices(self) -> int:
+        """How many answers it asks for."""
+
+    @property
+    def user(self) -> str | None:
+        """Whom the client names as its user."""
 
 
 class Need(NamedTuple):
@@ -82,7 +90,7 @@ class Estimates:
             return Need(text + facts.images * IMAGE_TOKENS, 0)
         most = facts.max_output_tokens
         output = self.usual if most is None or most > self.usual else most
-        return Need(text + facts.images * IMAGE_TOKENS, output)
+        return Need(text + facts.images * IMAGE_TOKENS, output * facts.choices)
 
     def saw_input(self, facts: Facts, prompt_tokens: int) -> None:
         """The provider's count for a request."""
@@ -96,7 +104,7 @@ class Estimates:
         self.correction = min(max(ratio, LEAST_CORRECTION), MOST_CORRECTION)
 
     def saw_output(self, completion_tokens: int) -> None:
-        """The length of a whole answer, reasoning included."""
+        """The length of one whole answer, reasoning included."""
         if completion_tokens <= 0:
             return
         step = math.ceil(math.log2(completion_tokens) * _STEPS_PER_DOUBLING)

@@ -1,6 +1,6 @@
 """Limits as they are set for projects and keys."""
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 Scope = Literal["project", "key"]
 
@@ -11,6 +11,9 @@ class Limits(NamedTuple):
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     concurrent_requests: int | None = None
+
+
+NO_LIMITS: Final = Limits()
 
 
 class LimitRule(NamedTuple):

@@ -90,6 +90,11 @@ _SHED: Final = _Spec(
     "Requests turned away because of a limit (requests, bytes, upstream, files).",
     ("reason",),
 )
+_LIMITED: Final = _Spec(
+    "llmgw_limited",
+    "Requests refused by a limit or a budget, by its kind and whose it is.",
+    ("limit", "scope"),
+)
 _IN_FLIGHT_BYTES: Final = _Spec("llmgw_in_flight_bytes", "Bytes of request bodies held.")
 _REASONING: Final = _Spec(
     "llmgw_reasoning_turns",
@@ -147,6 +152,7 @@ class Metrics:
         self._cooling = self._gauge(_COOLING)
         self._auth_failures = self._counter(_AUTH_FAILURES)
         self._shed = self._counter(_SHED)
+        self._limited = self._counter(_LIMITED)
         self._in_flight_bytes = self._gauge(_IN_FLIGHT_BYTES)
         self._reasoning = self._counter(_REASONING)
         self._ledger_queue = self._gauge(_LEDGER_QUEUE)
@@ -253,6 +259,10 @@ class Metrics:
     def shed(self, reason: str) -> None:
         """Count a request that was turned away."""
         self._shed.labels(reason).inc()
+
+    def limited(self, limit: str, scope: str) -> None:
+        """`Governor`'s `observe`."""
+        self._limited.labels(limit, scope).inc()
 
     def held(self, size: int) -> None:
         """Set the bytes of request bodies that are held now."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from llmgw.access.key import Key
     from llmgw.asgi.client import ClientWatch
     from llmgw.gateway import Gateway
+    from llmgw.limits.grant import Grant
     from llmgw.routing.targets import Target
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ class Account:
     """About how many tokens the prompt has."""
     images = 0
     """Images and other media in the request."""
+    grant: "Grant | None" = None
+    """What is reserved of limits and budgets; None: nothing is."""
     bill: Bill | None = None
     """What it came to, once that is known."""
     _committed: LedgerEntry | None = None
@@ -71,7 +74,8 @@ class Account:
         self._request_id = request_id
         self._key_id, self._project_id = key.id, key.project_id
         self._api = api
-        self._time_s = time.time()
+        self.time_s = time.time()
+        """When it arrived, in seconds since the epoch."""
         self._started_s = time.perf_counter()
         self._failures: list[tuple[str, str]] = []
         gateway.metrics.started()
@@ -88,16 +92,41 @@ class Account:
         self._failures.append((target.name, reason))
 
     def headers(self) -> Headers:
-        """Once an upstream was asked: how often, what the thinking switch came to, and what was left out."""
+        """What is left of limits and budgets.
+
+        Once an upstream was asked also how often, what the thinking switch came to, and what was left out.
+        """
+        headers = [] if self.grant is None else self.grant.headers()
         if not self.attempts:
-            return []
-        headers = [(b"x-llmgw-attempts", b"%d" % self.attempts)]
+            return headers
+        headers.append((b"x-llmgw-attempts", b"%d" % self.attempts))
         if self.thinking_asked is not None:
             thinking = f"{self.thinking_asked}; {self.thinking_sent}"
             headers.append((b"x-llmgw-thinking", thinking.encode("ascii")))
         if self.dropped:
             headers.append((b"x-llmgw-dropped", dropped_header(self.dropped)))
         return headers
+
+    def settle(self, report: "ExchangeReport | None") -> Bill:
+        """The answer has ended: what it came to. What was reserved beyond that is given back.
+
+        To be called before its end is told: the client's next request may come at once, to another worker.
+        `report`: of its last exchange, which is final; None: there was none.
+        """
+        known = self.bill
+        if known is not None:
+            return known
+        target = self.target
+        known = self.bill = bill(
+            report,
+            input_estimate=self.input_estimate,
+            images=self.images,
+            price=target.price if target else None,
+            at_s=self.time_s,
+        )
+        if self.grant is not None:
+            self.grant.settle(known.usage.total, 0 if known.cost is None else known.cost.total)
+        return known
 
     async def commit(self, report: "ExchangeReport") -> None:
         """Put the row of a complete answer on disk before its end is told. Raises ApiError: `overloaded`."""
@@ -142,17 +171,10 @@ class Account:
         lost = CLIENT_STALLED if client.stalled else CLIENT_GONE if client.gone else None
         first_event_s = report.first_event_s if report else None
         target = self.target
-        self.bill = bill(
-            report,
-            input_estimate=self.input_estimate,
-            images=self.images,
-            price=target.price if target else None,
-            at_s=self._time_s,
-        )
-        usage, cost, price = self.bill
+        usage, cost, price = self.settle(report)
         cost_input, cost_cached_input, cost_cache_write, cost_output, cost_other = cost or _NO_COST
         return LedgerEntry(
-            time_s=self._time_s,
+            time_s=self.time_s,
             request_id=self._request_id,
             status=status or CLIENT_CLOSED_REQUEST,
             total_s=time.perf_counter() - self._started_s,

@@ -152,6 +152,10 @@ class Attempts:
         if self._last is not None:
             self._last.exchange.abort()
 
+    def report(self) -> ExchangeReport | None:
+        """What the last exchange came to so far; None: there was none."""
+        return None if self._last is None else self._last.exchange.report()
+
     def close(self, *, client_lost: bool) -> ExchangeReport | None:
         """The request is over. Returns what its last exchange came to, None if there was none."""
         attempt = self._last

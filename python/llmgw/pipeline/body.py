@@ -17,6 +17,7 @@ from llmgw.config import ModelKind
 from llmgw.errors import ApiError, render_frame
 from llmgw.gateway import Gateway
 from llmgw.limits.estimates import Facts
+from llmgw.limits.grant import HeaderFamily
 from llmgw.routing.router import Model
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,8 @@ class Endpoint:
     """
     kind: ModelKind = "chat"
     """The kind of model that it is for."""
+    limit_headers: HeaderFamily = "openai"
+    """In whose words its answers tell what is left of limits."""
     passed_headers: tuple[bytes, ...] = ()
     """Which of the client's headers an upstream of the same API gets. `asgi.request` must read them."""
 

@@ -22,17 +22,20 @@ from llmgw.asgi.sdk import needs_bare_comments
 from llmgw.asgi.types import Headers, Receive, Scope
 from llmgw.errors import ApiError, ClientGone
 from llmgw.gateway import Gateway
+from llmgw.limits.user import user_of
 from llmgw.pipeline.account import Account
 from llmgw.pipeline.attempts import Answer, Attempts, Terms
 from llmgw.pipeline.body import Body, Endpoint, Plan
 from llmgw.pipeline.offload import LARGE_BYTES, off_loop
 from llmgw.pipeline.upload import uploaded
-from llmgw.prices.billing import estimated_tokens
 from llmgw.routing.verdict import upstream_error
 
 if TYPE_CHECKING:
+    from llmgw._core import Exchange
     from llmgw.access.key import Key
     from llmgw.limits.admission import Ticket
+    from llmgw.limits.estimates import Facts
+    from llmgw.routing.router import Model
 
 EVENT_STREAM: Final[Headers] = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -131,8 +134,7 @@ class Request:
         plan = body.plan(gateway, model, self._key)
         if not isinstance(plan, Plan):
             plan = await plan
-        account.input_estimate = estimated_tokens(plan.facts.text_bytes)
-        account.images = plan.facts.images
+        self._reserve(plan.facts, model)
         return Attempts(
             gateway,
             account,
@@ -143,6 +145,24 @@ class Request:
                 self._request_id, needs_bare_comments(self._fields), self._endpoint.headers_of(self._fields)
             ),
             is_large=self._is_large,
+        )
+
+    def _reserve(self, facts: "Facts", model: "Model") -> None:
+        """Reserve what the request will probably use of limits and budgets. Raises ApiError."""
+        governor, account = self._gateway.governor, self._account
+        account.user = user_of(self._key, self._fields, facts.user)
+        account.images = facts.images
+        need = governor.need(model, facts)
+        account.input_estimate = need.input_tokens
+        account.grant = governor.reserve(
+            self._key,
+            model,
+            need,
+            images=facts.images,
+            user=account.user,
+            at_s=account.time_s,
+            request_id=self._request_id,
+            family=self._endpoint.limit_headers,
         )
 
     async def _body(self, ticket: "Ticket") -> Body:
@@ -163,6 +183,7 @@ class Request:
             await self._account.commit(exchange.report())
         if not answer.is_stream:
             await answer.keep(block)
+            self._settle(exchange)
             headers.append(JSON)
             await responder.whole(200, headers, block or b"")
             return
@@ -182,10 +203,18 @@ class Request:
         # answer broke off, some clients send back what they got of it, and ask for the rest.
         if block is not None:
             await answer.keep(block)
+            self._settle(exchange)
         await responder.body(block or b"", more=False)
+
+    def _settle(self, exchange: "Exchange") -> None:
+        """See `Account.settle`. Where nothing is reserved, there is time for it after the answer."""
+        if self._account.grant is not None:
+            self._account.settle(exchange.report())
 
     async def _refuse(self, error: ApiError) -> None:
         self._account.error_kind = self._account.error_kind or error.code
+        if self._account.grant is not None:
+            self._account.settle(None if self._attempts is None else self._attempts.report())
         await self._responder.error(error, self._account.headers())
 
     def _abort(self) -> None:

@@ -20,6 +20,7 @@ from llmgw.config import (
 )
 from llmgw.errors import ApiError
 from llmgw.limits.admission import Slots
+from llmgw.limits.rules import NO_LIMITS, Limits
 from llmgw.prices.price import Price
 from llmgw.routing.health import CoolDown, Health
 from llmgw.routing.suggest import SHOWN_LENGTH, Suggestions
@@ -48,6 +49,20 @@ class Model:
     """True if any target needs the reasoning of earlier tool calls in the request."""
 
     kind: ModelKind = "chat"
+    limits: Limits = NO_LIMITS
+    """Of all keys together."""
+    max_output_tokens: int | None = None
+    """What it can answer at most, as far as the config says."""
+
+    @property
+    def writes(self) -> bool:
+        """False for embeddings and rerank: their answers have no tokens."""
+        return self.kind == "chat"
+
+    @property
+    def prices(self) -> Collection[Price | None]:
+        """Those of its targets, each once; None: at least one has no price."""
+        return {target.price for target in self.targets.all}
 
     @property
     def routes(self) -> list[_core.Route]:
@@ -201,6 +216,8 @@ class Router:
             kind=model.kind,
             thinking_modes=_modes_to_ask_for(model, targets),
             wants_reasoning=any(target.route.restore_reasoning for target in targets),
+            limits=Limits(model.requests_per_minute, model.tokens_per_minute, model.concurrent_requests),
+            max_output_tokens=model.max_output_tokens,
         )
 
     def _target(self, model: ModelConfig, target: TargetConfig) -> Target:

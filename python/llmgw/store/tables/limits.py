@@ -65,10 +65,10 @@ class BudgetWindow(Base):
     )
 
     budget_id: Mapped[int] = mapped_column(ForeignKey("budgets.id"), primary_key=True)
+    starts_at: Mapped[datetime] = mapped_column(primary_key=True)
+    """1970-01-01 where the period is `total`. Before the user: it is what windows are looked for by."""
     user: Mapped[str] = mapped_column(String(128), primary_key=True)
     """Empty: not of one user."""
-    starts_at: Mapped[datetime] = mapped_column(primary_key=True)
-    """1970-01-01 where the period is `total`."""
     spent: Mapped[int] = mapped_column(BigInteger)
     """Tokens or 10⁻⁹ of the currency's unit. It only grows."""
     lifted: Mapped[int] = mapped_column(BigInteger)

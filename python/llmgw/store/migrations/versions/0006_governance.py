@@ -83,14 +83,14 @@ def _limits() -> None:
     op.create_table(
         "budget_windows",
         sa.Column("budget_id", sa.Integer(), sa.ForeignKey("budgets.id"), nullable=False),
-        sa.Column("user", sa.String(128), nullable=False),
         sa.Column("starts_at", sa.DateTime(), nullable=False),
+        sa.Column("user", sa.String(128), nullable=False),
         sa.Column("spent", sa.BigInteger(), nullable=False),
         sa.Column("lifted", sa.BigInteger(), nullable=False),
         sa.Column("forgiven", sa.BigInteger(), nullable=False),
         sa.Column("warned_at", sa.DateTime()),
         sa.Column("exhausted_at", sa.DateTime()),
-        sa.PrimaryKeyConstraint("budget_id", "user", "starts_at"),
+        sa.PrimaryKeyConstraint("budget_id", "starts_at", "user"),
     )
     op.create_index(
         "ix_budget_windows_extra",

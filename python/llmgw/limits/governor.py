@@ -1,0 +1,232 @@
+"""May this request be served, by what it will probably use? A worker's one object for limits and budgets.
+
+    reserve ──► Grant ──► settle ──► stored
+       │ no        │ what was used     the row is in the database, which now says what is spent
+       ▼           ▼
+    ApiError     cancel, if nothing was used
+
+Reservations are in memory that all workers share (`_core.LimitTable`): the limits are exact over all of them,
+and what a killed worker has reserved is given back by the others.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from llmgw._core import LimitPlan, LimitTable, Refusal, Reservation
+from llmgw.budgets.spend import Spent
+from llmgw.budgets.windows import window_of
+from llmgw.config import Config
+from llmgw.errors import ApiError
+from llmgw.limits import descriptors, refusals
+from llmgw.limits.bases import NO_BASES, read_bases
+from llmgw.limits.compiled import Compiled, LimitedModel, keep_until_ns
+from llmgw.limits.estimates import Estimates, Facts, Need
+from llmgw.limits.grant import Grant, HeaderFamily
+from llmgw.limits.plans import BudgetHere, LimitedKey, rules_for
+from llmgw.limits.rules import Limits
+
+logger = logging.getLogger(__name__)
+
+MAX_PLANS: Final = 16_384
+"""Compiled plans that a worker keeps, one for each key, model and user that it has met."""
+_SWEEP_INTERVAL_S: Final = 1.0
+
+
+class Governor:
+    """For the event loop's thread, except where a method says otherwise."""
+
+    def __init__(
+        self,
+        table: LimitTable,
+        config: Config,
+        *,
+        observe: Callable[[str, str], None] = lambda _limit, _scope: None,
+    ) -> None:
+        """`observe`: told of each refusal, which kind of limit it was and whose (`plans.Subject.label`)."""
+        self.table = table
+        self._observe = observe
+        self._bases = NO_BASES
+        self._plans: dict[tuple[int, str] | tuple[int, str, str], Compiled] = {}
+        self._estimates: dict[str, Estimates] = {}
+        self._unstored: dict[str, Reservation] = {}
+        """By request: what has ended, and is not in the database yet."""
+        self._refused = 0
+        self._sweep_at_s = 0.0
+        self.use(config)
+
+    def use(self, config: Config) -> None:
+        """Use this config from now on."""
+        limits = config.limits
+        self._defaults = Limits(
+            limits.requests_per_minute, limits.tokens_per_minute, limits.concurrent_requests
+        )
+        self._zone = ZoneInfo(config.prices.timezone)
+        self._currency = config.prices.currency
+        self._may_be_unpriced = config.prices.unpriced == "allow"
+        self._plans.clear()
+
+    def load(self, session: Session) -> None:
+        """Read what the budgets have come to. On any thread, before the keys of the same snapshot are used.
+
+        Raises SQLAlchemyError.
+        """
+        self._bases = read_bases(session)
+
+    def need(self, model: LimitedModel, facts: Facts) -> Need:
+        """What a request will probably use."""
+        return self.estimates(model).need(facts, answers=model.writes)
+
+    def estimates(self, model: LimitedModel) -> Estimates:
+        """What was seen of a model."""
+        found = self._estimates.get(model.id)
+        if found is None:
+            found = self._estimates[model.id] = Estimates(model.max_output_tokens)
+        return found
+
+    def reserve(
+        self,
+        key: LimitedKey,
+        model: LimitedModel,
+        need: Need,
+        *,
+        images: int,
+        user: str | None,
+        at_s: float,
+        request_id: str,
+        family: HeaderFamily,
+    ) -> Grant | None:
+        """Reserve what a request will probably use of everything that binds it; None: nothing does.
+
+        `images`: its media, which are in `need` already. `at_s`: when it arrived, in seconds since the epoch.
+        Raises ApiError: `rate_limit_exceeded`, `insufficient_quota`, `unpriced_model`. Nothing is reserved
+        then.
+        """
+        compiled = self._compiled(key, model, user, at_s)
+        engine = compiled.engine
+        if engine is None:
+            return None
+        if compiled.is_unpriced is not None and not self._may_be_unpriced:
+            raise refusals.unpriced(model.id, compiled.is_unpriced, self._currency)
+        cost = 0
+        for price in compiled.prices:
+            cost = max(cost, price.estimate(need.input_tokens, need.output_tokens, images, at_s))
+        decision = engine.reserve(
+            time.monotonic_ns(),
+            input_tokens=need.input_tokens,
+            output_tokens=need.output_tokens,
+            cost_nano=cost,
+        )
+        if isinstance(decision, Refusal):
+            raise self._refusal(compiled, engine, decision, need, family)
+        return Grant(self, compiled, decision, request_id=request_id, family=family)
+
+    def count(
+        self, key: LimitedKey, model: LimitedModel, *, user: str | None, at_s: float, family: HeaderFamily
+    ) -> Grant | None:
+        """The same for a request that uses no tokens: it is one of those a minute, and of those at once."""
+        compiled = self._compiled(key, model, user, at_s)
+        engine = compiled.counting if compiled.engine is not None else None
+        if engine is None:
+            return None
+        decision = engine.reserve(time.monotonic_ns(), input_tokens=0, output_tokens=0, cost_nano=0)
+        if isinstance(decision, Refusal):
+            raise self._refusal(compiled, engine, decision, Need(0, 0), family)
+        return Grant(self, compiled, decision, request_id="", family=family)
+
+    def settled(self, request_id: str, reservation: Reservation) -> None:
+        """A request has ended; its budgets hold what it used until the database has its row."""
+        self._unstored[request_id] = reservation
+
+    def stored(self, request_ids: Iterable[str], spents: Iterable[Spent]) -> None:
+        """These rows are in the database, or given up, and that is what the budgets have come to.
+
+        `Ledger`'s `on_stored`, on its thread. Raises OSError where the table can't be locked: what the
+        requests used then stays reserved beside what is spent, until a worker starts anew.
+        """
+        found = [self._unstored.pop(request_id, None) for request_id in request_ids]
+        reservations = [reservation for reservation in found if reservation is not None]
+        bases = [self._base(spent) for spent in spents]
+        if bases or reservations:
+            self.table.stored(bases, reservations)
+
+    def _base(self, spent: Spent) -> tuple[str, int, int | None]:
+        period = self._bases.periods.get(spent.budget_id, "day")
+        window = window_of(period, spent.starts_at, self._zone)
+        descriptor = descriptors.of_budget(spent.budget_id, spent.starts_at, spent.user)
+        return descriptor, spent.spent, keep_until_ns(window)
+
+    def budget_headers(self, compiled: Compiled) -> list[tuple[bytes, bytes]]:
+        """`x-llmgw-budget-remaining`: of the budget of which the least is left, as a share."""
+        least: tuple[float, int, BudgetHere] | None = None
+        now_ns = time.monotonic_ns()
+        for here in compiled.rules.budgets:
+            usage = self.table.usage(here.descriptor, now_ns)
+            left = here.limit if usage is None else max(here.limit - usage[0] - usage[1], 0)
+            share = left / here.limit if here.limit else 0.0
+            if least is None or share < least[0]:
+                least = share, left, here
+        if least is None:
+            return []
+        _, left, here = least
+        value = f"{refusals.plain_amount(left, here.budget.unit)}; {here.budget.period}"
+        return [(b"x-llmgw-budget-remaining", value.encode("ascii", "replace"))]
+
+    def tick(self) -> None:
+        """Periodic work: give back what dead workers have reserved. Never raises."""
+        now_s = time.monotonic()
+        if now_s < self._sweep_at_s:
+            return
+        self._sweep_at_s = now_s + _SWEEP_INTERVAL_S
+        try:
+            freed = self.table.sweep(time.monotonic_ns())
+        except OSError:
+            logger.exception("the limits of dead workers can't be given back")
+            return
+        if freed:
+            logger.warning("gave back what %d dead worker(s) had reserved", freed)
+
+    def _compiled(self, key: LimitedKey, model: LimitedModel, user: str | None, at_s: float) -> Compiled:
+        plans = self._plans
+        compiled = plans.get((key.id, model.id))
+        if compiled is None or not compiled.fits(key, model, at_s):
+            compiled = plans[key.id, model.id] = self._compile(key, model, None, at_s)
+        if user is None or not compiled.rules.names_users:
+            return compiled
+        of_user = plans.get((key.id, model.id, user))
+        if of_user is None or not of_user.fits(key, model, at_s):
+            of_user = plans[key.id, model.id, user] = self._compile(key, model, user, at_s)
+        return of_user
+
+    def _compile(self, key: LimitedKey, model: LimitedModel, user: str | None, at_s: float) -> Compiled:
+        if len(self._plans) >= MAX_PLANS:
+            # They are made again in microseconds; which of them are still needed is not worth knowing.
+            self._plans.clear()
+        rules = rules_for(
+            key, model.id, model.limits, user, defaults=self._defaults, zone=self._zone, at_s=at_s
+        )
+        compiled = Compiled(self.table, rules, key, model, currency=self._currency)
+        compiled.know_bases(self._bases)
+        return compiled
+
+    def _refusal(
+        self, compiled: Compiled, engine: LimitPlan, refusal: Refusal, need: Need, family: HeaderFamily
+    ) -> ApiError:
+        headers = refusal.headers(family, time.time())
+        here = compiled.of(engine)[refusal.index]
+        self._refused += 1
+        if isinstance(here, BudgetHere):
+            self._observe("budget", here.subject.label)
+            used = refusal.spent
+            held = max(refusal.limit - refusal.remaining - used, 0)
+            return refusals.over_budget(
+                here, used=used, held=held, now_s=time.time(), zone=self._zone, headers=headers
+            )
+        self._observe(here.kind, here.subject.label)
+        if here.kind == "concurrent_requests":
+            return refusals.too_many_at_once(here, self._refused, headers)
+        return refusals.over_limit(here, refusal.retry_after_s, need.input_tokens, headers)
