@@ -195,7 +195,7 @@ impl Names {
             b"total_tokens" => &mut self.total,
             _ => return,
         };
-        *slot = Count(whole(input, value));
+        *slot = Count(value.as_whole(input));
     }
 
     pub(crate) fn usage(&self) -> Usage {
@@ -230,23 +230,12 @@ fn read_count(input: &[u8], object: Value, name: &str) -> Count {
         let _ = Scanner::of(input, object).object(|scanner, key| {
             let value = scanner.value()?;
             if key.text.is(name) {
-                count = Count(whole(input, value));
+                count = Count(value.as_whole(input));
             }
             Ok::<_, JsonError>(())
         });
     }
     count
-}
-
-/// A count: an integer, however it is spelled (`12.0`, `1.2e1`).
-pub(crate) fn whole(input: &[u8], value: Value) -> Option<u64> {
-    /// Up to here a float tells every integer from its neighbours.
-    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
-    value.as_u64(input).or_else(|| {
-        let number: f64 = value.as_number(input)?;
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just before")]
-        (number.fract() == 0.0 && (0.0..=MAX_EXACT).contains(&number)).then_some(number as u64)
-    })
 }
 
 #[cfg(test)]

@@ -73,6 +73,18 @@ impl Value {
         std::str::from_utf8(self.span.of(input)).ok()?.parse().ok()
     }
 
+    /// The same, however the integer is spelled (`12.0`, `1.2e1`).
+    #[must_use]
+    pub fn as_whole(self, input: &[u8]) -> Option<u64> {
+        /// Up to here a float tells every integer from its neighbours.
+        const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+        self.as_u64(input).or_else(|| {
+            let number = self.as_number(input)?;
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just before")]
+            (number.fract() == 0.0 && (0.0..=MAX_EXACT).contains(&number)).then_some(number as u64)
+        })
+    }
+
     /// The number, as near as a float comes to it, where it is one.
     #[must_use]
     pub fn as_number(self, input: &[u8]) -> Option<f64> {

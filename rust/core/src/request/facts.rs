@@ -1,22 +1,21 @@
-//! What limits, budgets and prices need to know of a request before it is sent. All of it comes out of the one scan.
+//! What limits, budgets and prices need to know of a request before it is sent. It all comes out of the one scan.
 //!
 //! # What is text
-//! What a model reads, in bytes of UTF-8 with the escapes read; a half of a surrogate pair counts two.
-//! * Of messages: `content` that is a string; of parts the `text`, and of those that hold no media every string but the
-//!   `type`; `reasoning_content`, `reasoning`, `refusal`; every string of `tool_calls` and `function_call`, ids too: templates
-//!   put more around a call than those.
-//! * `tools`, `functions` and `response_format` as the JSON that they are: so templates put them in.
-//! * Every string of `prompt`, `suffix`, `input`, `query`, `documents`, and what rerank calls `instruct` or `instruction`. A token
-//!   that a client gives by its number counts [`TOKEN_BYTES`].
+//! What a model reads, in bytes of UTF-8 with the escapes read. Half of a surrogate pair counts two.
+//! * Of messages: every string in `content`, but the `type` of its parts, and of parts with media only the `text`;
+//!   `reasoning_content`, `reasoning`, `refusal`; every string in `tool_calls` and `function_call`. (Ids of calls are not read,
+//!   but stand for what templates put around a call, which is more.)
+//! * `tools`, `functions` and `response_format` whole, as the JSON that they are: templates put it in.
+//! * Every string in `prompt`, `suffix`, `input`, `query`, `documents`, and in what rerank calls `instruct` or `instruction`; media
+//!   under their names apart. A token that comes as a number counts [`TOKEN_BYTES`].
 //!
-//! Media do not count: they are counted apart. Nor do names, roles, ids, and fields that no model reads.
+//! Media are counted apart, by their number. Names, roles and fields that no model reads do not count.
 //!
 //! # What is believed
-//! Nonsense is the upstream's business, and no word about it is lost here: a limit that is no whole number or a huge one is
-//! none, a number of choices that is none is one, and no prompt has more than [`MAX_CHOICES`], since no answer has.
+//! Nonsense is for the upstream to refuse. Here a limit that is negative, huge or no whole number counts as absent; a number of
+//! choices likewise, and it is at most [`MAX_CHOICES`], because no answer may have more.
 
 use crate::answer::bounds::MAX_CHOICES;
-use crate::answer::usage::whole;
 use crate::json::{JsonError, Kind, Scanner, Text, Value};
 
 use super::media::is_media;
@@ -25,10 +24,10 @@ use super::user::user_name;
 /// What a token is taken for that comes as a number.
 pub const TOKEN_BYTES: usize = 4;
 
-/// A limit of output above this is no limit: no model writes as much.
+/// No model writes as much: a higher limit limits nothing.
 const MAX_OUTPUT_TOKENS: u64 = 100_000_000;
 
-/// What one scan finds of them.
+/// What one scan finds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Of all text that a model reads: see [the module](self).
@@ -50,7 +49,7 @@ impl Facts {
     pub(super) const NOTHING: Self =
         Self { text_bytes: 0, images: 0, max_output_tokens: None, user: None, asked: 1, prompts: 1 };
 
-    /// Of a request whose answer is not written by a model, but computed: nothing limits it.
+    /// Of embeddings and rerank, whose answers no model writes: there is nothing to limit.
     pub(crate) fn of_no_answer(self) -> Self {
         Self { max_output_tokens: None, asked: 1, prompts: 1, ..self }
     }
@@ -64,7 +63,7 @@ impl Facts {
     /// A limit of the output. 0 is one where `may_be_nothing`; elsewhere some servers take it for none.
     pub(super) fn limit(&mut self, value: Value, input: &[u8], may_be_nothing: bool) {
         let least = u64::from(!may_be_nothing);
-        let limit = whole(input, value).filter(|limit| (least..=MAX_OUTPUT_TOKENS).contains(limit));
+        let limit = value.as_whole(input).filter(|limit| (least..=MAX_OUTPUT_TOKENS).contains(limit));
         self.max_output_tokens = self.max_output_tokens.into_iter().chain(limit).min();
     }
 
@@ -76,7 +75,7 @@ impl Facts {
         match name {
             b"user" => self.user = value.as_text(input).and_then(user_name),
             b"n" | b"best_of" => {
-                let asked = whole(input, value).unwrap_or(1);
+                let asked = value.as_whole(input).unwrap_or(1);
                 self.asked = self.asked.max(asked.min(MAX_CHOICES as u64));
             }
             b"max_output_tokens" => self.limit(value, input, false),
