@@ -192,6 +192,7 @@ class App:
             if path == RESPONSES_PATH and scope["method"] == "GET":
                 raise ApiError("websocket_unsupported", "Responses come over HTTP: POST /v1/responses.")
             _allow(scope, "POST")
+            capturing = gateway.capturing(key, responder, fields)
             request = Request(
                 gateway,
                 endpoint,
@@ -199,10 +200,14 @@ class App:
                 responder.request_id,
                 scope=scope,
                 fields=fields,
-                receive=receive,
+                receive=receive if capturing is None else capturing.receive(receive),
                 responder=responder,
             )
-            await request.run()
+            try:
+                await request.run()
+            finally:
+                if capturing is not None:
+                    capturing.end()
             return
         if path == COUNT_TOKENS_PATH:
             _allow(scope, "POST")

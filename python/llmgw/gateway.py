@@ -11,12 +11,15 @@ from llmgw._core import LimitTable, Seal
 from llmgw.access.keyring import KeyRing
 from llmgw.asgi.client import Clients
 from llmgw.asgi.cors import Cors
+from llmgw.asgi.request import Fields
+from llmgw.asgi.responder import Responder
 from llmgw.config import Config
 from llmgw.ledger.journal import Journal
 from llmgw.ledger.writer import Ledger
 from llmgw.limits.admission import Admission
 from llmgw.limits.files import possible_requests
 from llmgw.limits.governor import Governor
+from llmgw.observe.captures import Captures, Capturing
 from llmgw.observe.logs import hide
 from llmgw.observe.metrics import Metrics
 from llmgw.observe.page import MetricsPage
@@ -89,6 +92,7 @@ class Gateway:
             on_stored=self.governor.stored,
         )
         self.price_book = PriceBook(store, self.router.prices)
+        self.captures = Captures(store)
         self.strict = config.ledger.durability == "strict"
         """An answer's row must be on disk before the answer ends."""
         self.exchanges: set[Exchange] = set()
@@ -115,6 +119,7 @@ class Gateway:
         gateway = cls(config, store, _limit_table(config))
         gateway.keyring.start()
         gateway.ledger.start()
+        gateway.captures.start()
         gateway.price_book.remember()
         return gateway
 
@@ -122,6 +127,12 @@ class Gateway:
         """Seals reasoning for this client. None until the secret could be read."""
         secret = self.keyring.seal_secret
         return None if secret is None else Seal(secret, key.digest)
+
+    def capturing(self, key: "Key", responder: Responder, fields: Fields) -> Capturing | None:
+        """Begins to capture a request whose answer has not begun. None: it is not captured, as nearly all."""
+        if key.capture is None or not self.config.admin.capture:
+            return None
+        return self.captures.begin(key.capture, responder, fields)
 
     def upstream_report(self) -> list[dict[str, object]]:
         """What this worker knows about each model at each upstream, for `/readyz?verbose`. No addresses."""
@@ -196,6 +207,7 @@ class Gateway:
         if self.responses is not None:
             await self.responses.close()
         await self.price_book.close()
+        await asyncio.to_thread(self.captures.close)
         await asyncio.to_thread(self.keyring.close)
         await asyncio.to_thread(self.store.close)
         logger.info("worker %d: stopped; the ledger is written", os.getpid())

@@ -36,7 +36,7 @@ def admin(
     tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProcess, scripted: ScriptedUpstream
 ) -> Iterator[Admin]:
     """A gateway whose admin API has a process of its own."""
-    config = config_text(simulator.url, scripted.base_url)
+    config = config_text(simulator.url, scripted.base_url) + '[prices]\nunpriced = "allow"\n'
     with admin_gateway(tmp_path_factory.mktemp("admin"), config, own_process=True) as admin:
         yield admin
 

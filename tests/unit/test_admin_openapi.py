@@ -79,11 +79,11 @@ def test_each_body_has_an_example_that_fits_its_schema(name: str) -> None:
 
 
 UNITLESS = {
-    "id", "key_id", "project_id", "scope_id", "status", "attempts", "worker", "weight", "priority",
+    "id", "status", "attempts", "worker", "weight", "priority",
     "generation", "limit", "consecutive_failures", "in_flight", "requests", "max_in_flight",
 }  # fmt: skip
 """Counts and names: what they count is their name."""
-UNITS = ("_s", "_bytes", "_tokens", "_requests", "_per_minute", "_minutes", "_at")
+UNITS = ("_id", "_s", "_bytes", "_tokens", "_requests", "_per_minute", "_minutes", "_at")
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+from llmgw.access.lease import Lease
 from llmgw.access.project import DEFAULT_PROJECT_ID
 from llmgw.budgets.budget import Budget
 from llmgw.limits.rules import LimitRule
@@ -57,6 +58,8 @@ class Key:
     """Its own and its project's."""
     budgets: tuple[Budget, ...] = ()
     """The same."""
+    capture: Lease | None = None
+    """Its requests are kept with their bodies, for a while."""
 
     @property
     def is_admin(self) -> bool:

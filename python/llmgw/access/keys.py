@@ -114,7 +114,7 @@ def list_keys(store: Store, *, project: str | None = None) -> list[Key]:
 def get_key(store: Store, reference: str | int) -> Key:
     """One key."""
     with store.read() as session:
-        return _key(session, _find(session, reference).id)
+        return _key(session, find_key_row(session, reference).id)
 
 
 def update_key(
@@ -188,7 +188,7 @@ def _change(
 ) -> Key:
     """Run `change` on a key, and leave a row in the audit if that has changed something, or `always`."""
     with store.write() as session:
-        row = _find(session, reference)
+        row = find_key_row(session, reference)
         if row.revoked_at is not None and not revoked_too:
             raise StateError(f"the key {row.id} was revoked, and a revoked key is never changed again")
         before = key_document(_key(session, row.id))
@@ -201,7 +201,7 @@ def _change(
         return after
 
 
-def _find(session: Session, reference: str | int) -> ApiKey:
+def find_key_row(session: Session, reference: str | int) -> ApiKey:
     """The key with this reference. One that was not revoked comes before those that were."""
     if isinstance(reference, int):
         row = session.get(ApiKey, reference)

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Row, or_, select, text
 from sqlalchemy.orm import Session
 
 from llmgw.access.key import Key
+from llmgw.access.lease import Lease, lease_of, open_leases
 from llmgw.access.project import Project
 from llmgw.budgets.budget import Budget
 from llmgw.limits.rules import LimitRule, Limits
@@ -60,14 +61,27 @@ def load(session: Session, which: ColumnElement[bool] | None = None) -> Access:
         )
         for row in projects_rows
     }
+    leases = {lease.key_id: lease_of(lease) for lease in open_leases(session)}
     keys = [
-        _key(row, projects[row.project_id], limits.get(("key", row.id), ()), budgets.get(("key", row.id), ()))
+        _key(
+            row,
+            projects[row.project_id],
+            limits.get(("key", row.id), ()),
+            budgets.get(("key", row.id), ()),
+            leases.get(row.id),
+        )
         for row in rows
     ]
     return Access(projects, keys, rows)
 
 
-def _key(row: Row[Any], project: Project, limits: Iterable[LimitRule], budgets: Iterable[Budget]) -> Key:
+def _key(
+    row: Row[Any],
+    project: Project,
+    limits: Iterable[LimitRule],
+    budgets: Iterable[Budget],
+    lease: Lease | None,
+) -> Key:
     return Key(
         id=row.id,
         name=row.name,
@@ -88,6 +102,7 @@ def _key(row: Row[Any], project: Project, limits: Iterable[LimitRule], budgets: 
         previous_expires_at=row.previous_expires_at,
         limits=(*limits, *project.limits),
         budgets=(*budgets, *project.budgets),
+        capture=lease,
     )
 
 

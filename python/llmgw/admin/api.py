@@ -13,11 +13,18 @@ from starlette.exceptions import HTTPException
 from llmgw.access.refusals import AccessError, BadValueError, NotFoundError
 from llmgw.admin.context import Context
 from llmgw.admin.faults import input_error, refusal
-from llmgw.admin.routes import audit, keys, projects, requests, system
+from llmgw.admin.routes import audit, captures, keys, projects, requests, system
 from llmgw.errors import ApiError, InputFault
 
 OPENAPI_PATH: Final = "/admin/v1/openapi.json"
-_ROUTERS: Final = (keys.router, projects.router, requests.router, audit.router, system.router)
+_ROUTERS: Final = (
+    keys.router,
+    projects.router,
+    requests.router,
+    captures.router,
+    audit.router,
+    system.router,
+)
 _DESCRIPTION: Final = """\
 The admin API of llmgw. Keys: `Authorization: Bearer sk-gtw-admin-...` (`llmgw keys create --admin`).
 Times are RFC 3339 in UTC, durations end in `_s`, sizes in `_bytes`; amounts of money are exact decimal

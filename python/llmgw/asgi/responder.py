@@ -5,12 +5,12 @@
 streams.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
 from llmgw._core import Exchange, Forward
-from llmgw.asgi.types import Headers, Send
+from llmgw.asgi.types import Headers, Message, Send
 from llmgw.errors import OPENAI, ApiError, ErrorShape, render_headers
 
 PIECE_BYTES: Final = 262_144
@@ -41,6 +41,18 @@ class Responder:
     def writes(self) -> int:
         """Grows by one when a write begins and when it ends: odd while the client has to take something."""
         return self._writes if self._forward is None else self._writes + self._forward.writes
+
+    def tee(self, copy: Callable[[bytes], None], header: tuple[bytes, bytes]) -> None:
+        """Let `copy` have each piece of the body that is sent. `header`: one more of the answer."""
+        send = self._send
+
+        def copying(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.body":
+                copy(message.get("body", b""))
+            return send(message)
+
+        self._send = copying
+        self._headers.append(header)
 
     def start(self, status: int, headers: Headers) -> Awaitable[None]:
         """Send the head. granian flushes that of an event stream at once, so it must be certain by then."""

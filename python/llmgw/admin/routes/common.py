@@ -50,13 +50,17 @@ _SAID: Final = {
     ),
     "not_found": ("There is no such path in the admin API.", None),
     "unknown_key": ("there is no key 12", None),
+    "unknown_capture": ("there is no capture 2", None),
     "unknown_project": ("there is no project '3'; see the list", None),
     "conflict": ("The name 'search' is taken.", "name"),
     "config_refused": (
         "models[0].upstream: there is no upstream 'glmm'; did you mean 'glm'?",
         "models[0].upstream",
     ),
-    "capture_disabled": ("Set [admin] capture = true in the config and reload.", None),
+    "capture_disabled": (
+        "The config does not allow to capture requests. Set [admin] capture = true and reload.",
+        None,
+    ),
     "request_timeout": ("The request body did not arrive in time.", None),
     "body_too_large": ("The request body exceeds the limit of 65536 bytes.", None),
     "internal_error": ("The gateway failed on this request.", None),
