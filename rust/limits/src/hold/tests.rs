@@ -362,6 +362,23 @@ fn a_row_is_never_freed_under_somebody_who_has_something_in_it() {
 }
 
 #[test]
+fn in_lockstep_everybody_is_told_soon() {
+    for (name, amounts, limit) in [
+        ("two at the last unit", vec![(0, 1), (1, 1)], 1),
+        ("three at the last two", vec![(0, 1), (1, 1), (2, 1)], 2),
+        ("three of which no two fit", vec![(0, 2), (1, 3), (2, 2)], 3),
+    ] {
+        let mut actors: Vec<_> = amounts.iter().map(|(slot, amount)| taker(*slot, *amount, limit)).collect();
+        let words = State::new(actors.clone()).memory.map(AtomicU64::new);
+        let mut rounds = 0;
+        while (0..actors.len()).filter(|at| act(&mut actors, *at, Row(&words))).count() > 0 {
+            rounds += 1;
+            assert!(rounds < 200, "{name}: {actors:#?}");
+        }
+    }
+}
+
+#[test]
 fn the_explorer_finds_what_a_naive_protocol_does() {
     // Without publishing first, two read that the last unit is free, and both take it.
     let blind = |slot| {
