@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from llmgw.access import keyring as keyring_module
+from llmgw.access import snapshot
 from llmgw.access.keyring import MISS_INTERVAL_S, KeyRing
 from llmgw.access.keys import create_key, list_keys, revoke_key
 from llmgw.access.refusals import AmbiguousError, NotFoundError
@@ -281,6 +281,6 @@ def test_an_unchanged_epoch_costs_no_reload(store: Store, monkeypatch: pytest.Mo
     create_key(store, actor="test", name="a")
     ring = KeyRing(store)
     calls: list[object] = []
-    monkeypatch.setattr(keyring_module, "load", calls.append)
+    monkeypatch.setattr(snapshot, "load", calls.append)
     ring.refresh()
     assert (calls, ring.generation) == ([], 1)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from llmgw.config import Config
+from llmgw.config import Config, PricesConfig
 from llmgw.errors import InputFault
 
 MAX_NAME_LENGTH: Final = 200
@@ -18,7 +18,7 @@ MAX_KEY_MODELS: Final = 1000
 """Models in a key's list."""
 
 
-_UTC: Final = ZoneInfo("UTC")
+_DEFAULT_ZONE: Final = ZoneInfo(PricesConfig().timezone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Known:
     """None: any id will do."""
     currency: str | None = None
     """None: any will do."""
-    zone: ZoneInfo = _UTC
+    zone: ZoneInfo = _DEFAULT_ZONE
     """In which budgets' days begin."""
 
     @classmethod

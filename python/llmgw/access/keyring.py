@@ -4,16 +4,15 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from llmgw.access.key import KEY_PREFIX, Key, digest_of
-from llmgw.access.load import load
-from llmgw.store import ApiKey, KeyEpoch, Secret, Store
+from llmgw.access.snapshot import NOTHING, next_snapshot
+from llmgw.store import Secret, Store
 
 logger = logging.getLogger(__name__)
 
@@ -30,33 +29,6 @@ STALE_KEYS_S: Final = 86_400.0
 """How long the last known keys stay in force while the database can't be read."""
 
 _MAX_TOKEN_LENGTH: Final = 128
-
-
-class _Replaced(NamedTuple):
-    """The secret before a rotation."""
-
-    key: Key
-    expires_at: datetime
-    deadline_s: float
-    """The same on the monotonic clock."""
-
-    @property
-    def is_accepted(self) -> bool:
-        """As long as neither clock says otherwise.
-
-        The clock of the wall may be set back, which must not bring a secret back that has ended.
-        """
-        return time.monotonic() < self.deadline_s and datetime.now(UTC) < self.expires_at
-
-
-class _Snapshot(NamedTuple):
-    """What one read has found. It is replaced as a whole."""
-
-    by_digest: Mapping[bytes, Key]
-    replaced: Mapping[bytes, _Replaced]
-
-
-_NOTHING: Final = _Snapshot({}, {})
 
 
 class KeyRing:
@@ -88,8 +60,7 @@ class KeyRing:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._epoch: tuple[int, int] | None = None
-        self._snapshot = _NOTHING
+        self._snapshot = NOTHING
         self._gate = asyncio.Lock()
         self._next_look: asyncio.Task[None] | None = None
         self._last_look_s = float("-inf")
@@ -147,8 +118,7 @@ class KeyRing:
                 return
             logger.error("the last known keys are older than %g s; no key is in force", self._stale_keys_s)
             self.stale = True
-            self._snapshot = _NOTHING
-            self._epoch = None
+            self._snapshot = NOTHING
 
     async def refresh_after_miss(self) -> None:
         """Read the database for a key that was made a moment ago, without blocking the loop.
@@ -173,35 +143,16 @@ class KeyRing:
 
     def _load(self) -> None:
         with self._lock, self._store.read() as session:
-            # In one transaction, so that epoch and keys are from the same moment.
-            epoch = self._store.generation, session.scalars(select(KeyEpoch.epoch)).one()
-            if epoch == self._epoch:
-                self._read_s = time.monotonic()
-                return
-            if self._on_load is not None:
-                self._on_load(session)
-            access = load(session, ApiKey.revoked_at.is_(None))
-            replaced: dict[bytes, _Replaced] = {}
-            for key, row in zip(access.keys, access.rows, strict=True):
-                if row.previous_digest is not None and row.previous_expires_at is not None:
-                    replaced[row.previous_digest] = self._replaced(
-                        row.previous_digest, key, row.previous_expires_at
-                    )
-            by_digest = {row.digest: key for key, row in zip(access.keys, access.rows, strict=True)}
-            self.seal_secret = session.scalars(
-                select(Secret.value).where(Secret.name == "seal")
-            ).one_or_none()
-            self._snapshot = _Snapshot(by_digest, replaced)
-            self.generation += 1
-            self._epoch = epoch
+            snapshot = next_snapshot(session, self._snapshot, self._store.generation)
+            if snapshot is not self._snapshot:
+                if self._on_load is not None:
+                    self._on_load(session)
+                self.seal_secret = session.scalars(
+                    select(Secret.value).where(Secret.name == "seal")
+                ).one_or_none()
+                self._snapshot = snapshot
+                self.generation += 1
             self._read_s = time.monotonic()
-
-    def _replaced(self, digest: bytes, key: Key, expires_at: datetime) -> _Replaced:
-        deadline_s = time.monotonic() + (expires_at - datetime.now(UTC)).total_seconds()
-        known = self._snapshot.replaced.get(digest)
-        if known is not None and known.expires_at == expires_at:
-            deadline_s = min(deadline_s, known.deadline_s)
-        return _Replaced(key, expires_at, deadline_s)
 
     def _poll(self) -> None:
         while not self._stop.wait(self._poll_interval_s):

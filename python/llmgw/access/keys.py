@@ -204,7 +204,7 @@ def _change(
 def find_key_row(session: Session, reference: str | int) -> ApiKey:
     """The key with this reference. One that was not revoked comes before those that were."""
     if isinstance(reference, int):
-        row = session.get(ApiKey, reference)
+        row = session.get(ApiKey, reference) if 0 < reference < 10**MAX_ID_DIGITS else None
         if row is None:
             raise NotFoundError(f"there is no key {reference}")
         return row
@@ -277,7 +277,7 @@ def _apply(session: Session, row: ApiKey, fields: KeyFields) -> None:
 def _set_rules(session: Session, row: ApiKey, fields: KeyFields, known: Known) -> None:
     change_limits(session, "key", row.id, fields.get("limits", ()))
     if "budgets" in fields:
-        set_budgets(session, "key", row.id, fields["budgets"], known)
+        set_budgets(session, "key", row.id, fields["budgets"], known.zone)
 
 
 def _new_token(kind: str) -> str:

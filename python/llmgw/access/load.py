@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from sqlalchemy import ColumnElement, Row, or_, select, text
+from sqlalchemy import ColumnElement, Row, and_, or_, select, text
 from sqlalchemy.orm import Session
 
 from llmgw.access.key import Key
@@ -44,7 +44,8 @@ class Access(NamedTuple):
 def load(session: Session, which: ColumnElement[bool] | None = None) -> Access:
     """Projects and keys by their ids; `which`: of the columns of `ApiKey`; None: all keys."""
     query = select(ApiKey.__table__).order_by(ApiKey.id)
-    rows = session.execute(query if which is None else query.where(which)).all()
+    # By the connection: the session would look for objects in each row.
+    rows = session.connection().execute(query if which is None else query.where(which)).all()
     names = {("key", row.id): row.name for row in rows}
     projects_rows = session.scalars(select(ProjectRow).order_by(ProjectRow.id)).all()
     names |= {("project", row.id): row.name for row in projects_rows}
@@ -113,8 +114,8 @@ def _limits(
     rules: defaultdict[Place, list[LimitRule]] = defaultdict(list)
     query = select(LimitRow.__table__).order_by(LimitRow.id)
     if few is not None:
-        query = query.where(or_(LimitRow.scope == "project", LimitRow.scope_id.in_(few)))
-    for row in session.execute(query):
+        query = query.where(or_(LimitRow.scope == "project", _is_one(LimitRow, few)))
+    for row in session.connection().execute(query):
         place = row.scope, row.scope_id
         if place in names:
             limits = Limits(row.requests_per_minute, row.tokens_per_minute, row.concurrent_requests)
@@ -134,8 +135,8 @@ def _budgets(
     budgets: defaultdict[Place, list[Budget]] = defaultdict(list)
     query = select(BudgetRow.__table__).where(BudgetRow.removed_at.is_(None)).order_by(BudgetRow.id)
     if few is not None:
-        query = query.where(or_(BudgetRow.scope == "project", BudgetRow.scope_id.in_(few)))
-    for row in session.execute(query):
+        query = query.where(or_(BudgetRow.scope == "project", _is_one(BudgetRow, few)))
+    for row in session.connection().execute(query):
         place = row.scope, row.scope_id
         if place in names:
             budgets[place].append(
@@ -156,11 +157,16 @@ def _budgets(
     return budgets
 
 
+def _is_one(table: type[LimitRow | BudgetRow], keys: Sequence[int]) -> ColumnElement[bool]:
+    """It belongs to one of these keys. The index takes both columns."""
+    return and_(table.scope == "key", table.scope_id.in_(keys))
+
+
 def _extra(session: Session) -> Mapping[int, Mapping[tuple[str, datetime], int]]:
     """By budget; of some windows that have ended, too."""
     recent = BudgetWindow.starts_at >= datetime.now(UTC) - _LONGEST_WINDOW
     query = select(BudgetWindow.__table__).where(_HAS_EXTRA, or_(recent, BudgetWindow.starts_at == _EPOCH))
     extra: defaultdict[int, dict[tuple[str, datetime], int]] = defaultdict(dict)
-    for row in session.execute(query):
+    for row in session.connection().execute(query):
         extra[row.budget_id][row.user, row.starts_at] = row.lifted + row.forgiven
     return extra

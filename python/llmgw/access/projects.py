@@ -161,4 +161,4 @@ def _check_free(session: Session, name: str) -> None:
 def _set_rules(session: Session, row: ProjectRow, fields: ProjectFields, known: Known) -> None:
     change_limits(session, "project", row.id, fields.get("limits", ()))
     if "budgets" in fields:
-        set_budgets(session, "project", row.id, fields["budgets"], known)
+        set_budgets(session, "project", row.id, fields["budgets"], known.zone)

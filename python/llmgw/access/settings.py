@@ -5,7 +5,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Final, Literal, NamedTuple, get_args
 
 from sqlalchemy import select
@@ -128,12 +128,13 @@ def change_limits(session: Session, scope: Scope, scope_id: int, limits: Sequenc
 
 
 def set_budgets(
-    session: Session, scope: Scope, scope_id: int, budgets: Sequence[BudgetSetting], known: Known
+    session: Session, scope: Scope, scope_id: int, budgets: Sequence[BudgetSetting], zone: tzinfo
 ) -> None:
     """Let there be these and no others. The caller has checked them.
 
     One that counts the same as one that is there is that one, with another amount: what was spent stays. The
-    row of one that is removed stays, so that its windows still tell what was spent.
+    row of a removed one stays, so that its windows still tell what was spent. A new one begins with what the
+    ledger's sums have of its current window. `zone`: in which days begin.
     """
     now = datetime.now(UTC)
     query = select(BudgetRow).where(
@@ -159,7 +160,7 @@ def set_budgets(
         )
         session.add(row)
         session.flush()
-        initial_spend(session, row, known.zone)
+        initial_spend(session, row, zone)
     for row in rows.values():
         row.removed_at = now
     session.flush()

@@ -32,6 +32,7 @@ class BudgetRow(Base):
     """So much money, or so many tokens, in each period."""
 
     __tablename__ = "budgets"
+    __table_args__ = (Index("ix_budgets_scope", "scope", "scope_id"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     scope: Mapped[str] = mapped_column(String(16))

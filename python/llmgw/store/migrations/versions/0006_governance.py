@@ -80,6 +80,7 @@ def _limits() -> None:
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("removed_at", sa.DateTime()),
     )
+    op.create_index("ix_budgets_scope", "budgets", ["scope", "scope_id"])
     op.create_table(
         "budget_windows",
         sa.Column("budget_id", sa.Integer(), sa.ForeignKey("budgets.id"), nullable=False),
