@@ -25,11 +25,15 @@ from llmgw.config import (
     LimitsConfig,
     Modality,
     ModelConfig,
+    PriceConfig,
+    PricesConfig,
     ResponsesConfig,
     RoutingConfig,
     ServerConfig,
     StoreConfig,
     TargetConfig,
+    TierConfig,
+    TimeConfig,
     UpstreamConfig,
     parse_config,
 )
@@ -61,9 +65,13 @@ TABLES: dict[str, type[BaseModel]] = {
     "[responses]": ResponsesConfig,
     "[admin]": AdminConfig,
     "[limits]": LimitsConfig,
+    "[prices]": PricesConfig,
     "[upstreams.NAME]": UpstreamConfig,
     "[[models]]": ModelConfig,
     "targets": TargetConfig,
+    "price": PriceConfig,
+    "tiers": TierConfig,
+    "times": TimeConfig,
 }
 
 

@@ -3,9 +3,9 @@
 The figures are those that the page named in a row showed when it was last seen, per million tokens. Prices
 change; what is tested is that a page's figures, written into the config as they stand there, give its bill.
 
-Not here, since no figures of the provider's own page could be read: Qwen3.x at Alibaba (only other models there),
-Kimi at Moonshot (a script draws the table of platform.kimi.com/docs/pricing), and M3 at MiniMax (only at Novita,
-which serves it at its own tiers).
+Not here, since no figures of the provider's own page could be read: Qwen3.x at Alibaba (only other models
+there), Kimi at Moonshot (a script draws the table of platform.kimi.com/docs/pricing), and M3 at MiniMax (only
+at Novita, which serves it at its own tiers).
 """
 
 import tomllib

@@ -10,11 +10,13 @@ import httpx
 
 from llmgw._core import dialect_for
 from llmgw.cli.common import add_config_option, read_config
+from llmgw.cli.priced import prices_object, show_prices
 from llmgw.cli.probe import Probe, Verdict, probe_all
 from llmgw.cli.table import add_json_option, print_json, print_table
 from llmgw.cli.trial import Trial, number_of_targets, try_all
 from llmgw.config import CacheConfig, Config, ConfigError
 from llmgw.config.address import local_host, url_of
+from llmgw.prices.shown import oddities, targets_of
 from llmgw.reasoning.store import CacheError, Patience
 from llmgw.reasoning.turns import open_cache, sharing_problem
 
@@ -25,8 +27,8 @@ chat model that an upstream does not list is a fault, unless --no-list says that
 model is asked for one vector, a rerank model about one document. Keys are never printed. If [cache] names a
 Redis, one key is read there.
 
-Shows the targets of models that have several. If the gateway is running at the config's host and port, also
-shows how one of its workers sees the upstreams.
+Shows the targets of models that have several, and prices: of a million tokens, of a typical request. If the
+gateway is running at the config's host and port, also shows how one of its workers sees the upstreams.
 
 The exit status is 1 if there is a fault; a warning leaves it 0.
 
@@ -104,7 +106,7 @@ async def _find_out(config: Config, options: argparse.Namespace) -> Findings:
         with _Progress("targets", number_of_targets(config)) as progress:
             trials = await try_all(config, told=progress)
     return Findings(
-        warnings=[*([shared] if shared else []), *_notes(config)],
+        warnings=[*([shared] if shared else []), *_notes(config), *_oddities(config)],
         health=await asyncio.to_thread(running_health, config, options.timeout_s),
         probes=probes,
         trials=trials,
@@ -145,6 +147,9 @@ def _print(config: Config, found: Findings) -> None:
     models = "1 model" if len(config.models) == 1 else f"{len(config.models)} models"
     print(f"{config.source}: {models}, no fault in the file\n")
     show_targets(config)
+    if _has_prices(config):
+        show_prices(config)
+        print()
     for warning in found.warnings:
         print(f"warning: {warning}\n")
     if found.health is not None:
@@ -228,6 +233,15 @@ def _notes(config: Config) -> Iterator[str]:
             )
 
 
+def _has_prices(config: Config) -> bool:
+    return any(target.price is not None for model in config.models for target in model.targets)
+
+
+def _oddities(config: Config) -> Iterator[str]:
+    for target in targets_of(config):
+        yield from oddities(target)
+
+
 def running_health(config: Config, timeout_s: float) -> list[dict[str, Any]] | None:
     """What a gateway at the config's address reports about its upstreams; None if none is running."""
     url = url_of(local_host(config.server.host), config.server.port)
@@ -259,6 +273,7 @@ def _as_object(config: Config, found: Findings, *, is_good: bool) -> dict[str, A
         "config": str(config.source),
         "ok": is_good,
         "warnings": found.warnings,
+        "prices": prices_object(config),
         "upstreams": [_flat(each) for each in found.probes],
         "targets": [_flat(each) for each in found.trials],
         "cache": None if found.cache is None else found.cache._asdict(),

@@ -33,6 +33,8 @@ examples:
   llmgw demo --port 8001
 """
 MODEL: Final = "qwen3.6-plus"
+_PRICE: Final = "{input = 2.0, cached_input = 0.4, output = 12.0}"
+"""Made up, as the answers are."""
 _LOCALHOST: Final = "127.0.0.1"
 _SIMULATOR_START_S: Final = 15.0
 _SIMULATOR_STOP_S: Final = 5.0
@@ -130,11 +132,12 @@ def demo_config(simulator_port: int) -> str:
             # A list of plain strings is the same in JSON and TOML.
             lines += [f"input_modalities = {json.dumps(model.input_modalities)}"]
             lines += [f"context_window = {model.context_window}"]
+            lines += [f"price = {_PRICE}"]
             if model.thinking is Thinking.ALWAYS:
                 lines += ['thinking_modes = ["on"]']
         for retrieval in provider.retrieval:
             lines += ["", "[[models]]", f'id = "{retrieval.model}"', f'upstream = "{name}"']
-            lines += [f'kind = "{retrieval.kind}"']
+            lines += [f'kind = "{retrieval.kind}"', "price = {input = 0.5}"]
     return "\n".join(lines) + "\n"
 
 

@@ -24,6 +24,7 @@ VERBS: Final = {
     "projects": "make, list and change projects, which keys belong to",
     "budgets": "show what budgets have spent, lift or reset them, verify them",
     "usage": "sum up requests, tokens and costs by key, model, day and more",
+    "prices": "show what models cost, and suggest prices",
     "check": "check the config and try every upstream",
     "chat": "talk to a model in the terminal",
     "completion": "print the completion script of a shell",

@@ -112,9 +112,10 @@ class Price:
             chosen = rates
         return chosen
 
-    def cost(self, tokens: Tokens, at_s: float) -> Cost:
+    def cost(self, tokens: Tokens, at_s: float | None) -> Cost:
         """What an answer cost whose request arrived at `at_s`, in seconds since the epoch.
 
+        None: at hours that have no factor of their own.
         More cached tokens than input, or more of both, is what some upstreams report: the excess is nothing.
         """
         fresh, cached, written, output, reasoning, images, thinking = tokens
@@ -125,7 +126,7 @@ class Price:
             written = min(written, fresh)
             fresh -= written
         by_output = rates.output_thinking if thinking or reasoning else rates.output
-        scale, by = self._fixed if not self.slots else self._scale(at_s)
+        scale, by = self._fixed if at_s is None or not self.slots else self._scale(at_s)
         per, half = by * _MILLION, by * _MILLION // 2
         cost = Cost(
             (fresh * rates.input * scale + half) // per,
