@@ -16,7 +16,7 @@ from typing import Final
 
 from tests.faults import report, soak
 from tests.faults.case import CASES, Case
-from tests.faults.cases import clients, doors, operations, processes, upstream
+from tests.faults.cases import clients, doors, governance, operations, processes, upstream
 from tests.faults.mix import USERS
 from tests.faults.rig import Rig
 from tests.faults.runner import run_cases
@@ -29,6 +29,7 @@ _MODULES: Final = (
     operations,
     processes,
     doors,
+    governance,
 )  # importing them has registered their cases
 
 
