@@ -143,7 +143,7 @@ def test_completions_embeddings_and_rerank(shop: Gateway) -> None:
     assert costs(shop.ledger(ranked.headers["x-request-id"])) == (tokens * 15_000, 0, 0, 0, 22_500_000)
 
 
-def test_a_native_answer(
+def test_field_b3_anthropic_s_cached_tokens_are_beside_the_input(
     tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProcess, scripted: ScriptedUpstream
 ) -> None:
     """Anthropic's usage leaves out what was cached; the ledger's prompt has it, once."""
@@ -278,10 +278,10 @@ def test_a_row_s_price_can_be_looked_up(shop: Gateway) -> None:
     assert digest_of(document) == digest
 
 
-def test_a_reload_changes_what_later_requests_cost(
+def test_field_b3_history_is_never_repriced(
     tmp_path_factory: pytest.TempPathFactory, simulator: SimulatorProcess, scripted: ScriptedUpstream
 ) -> None:
-    """Earlier rows keep their price, which stays explained."""
+    """A reload changes what later requests cost. Earlier rows keep their price, which stays explained."""
     text = priced(config_text(simulator.url, scripted.base_url))
     with Gateway(tmp_path_factory.mktemp("repriced"), text) as gateway:
         before = gateway.ledger(gateway.post(body("glm-5", seed=1)).headers["x-request-id"])

@@ -39,6 +39,8 @@ def metrics() -> Metrics:
         (ENTRY._replace(reasoning_tokens=9), 'llmgw_tokens_total{kind="reasoning",model="m"}', 9),
         (ENTRY._replace(prompt_tokens=2**63), 'llmgw_tokens_total{kind="prompt",model="m"}', 2**40),
         (ENTRY._replace(cached_tokens=1), 'llmgw_tokens_total{kind="cached",model="m"}', 1),
+        (ENTRY._replace(cost=5, currency="CNY"), 'llmgw_cost_nano_total{currency="CNY",model="m"}', 5),
+        (ENTRY._replace(usage_source="estimated"), 'llmgw_unpriced_requests_total{model="m"}', 1),
         (
             ENTRY._replace(error_kind="idle_timeout"),
             'llmgw_request_errors_total{api="chat",kind="idle_timeout",model="m"}',
@@ -65,6 +67,20 @@ def metrics() -> Metrics:
 def test_a_finished_request(metrics: Metrics, entry: LedgerEntry, sample: str, expected: float) -> None:
     metrics.finished(entry)
     assert lines(metrics)[sample] == expected
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        ENTRY._replace(usage_source="none"),
+        ENTRY._replace(usage_source="upstream", cost=0, currency="CNY"),
+        ENTRY._replace(usage_source="none", cost=0, currency="CNY"),
+    ],
+    ids=["nobody was asked", "a price of 0", "refused by the upstream"],
+)
+def test_field_b3_only_what_has_no_price_counts_as_unpriced(metrics: Metrics, entry: LedgerEntry) -> None:
+    metrics.finished(entry)
+    assert not [name for name in lines(metrics) if name.startswith("llmgw_unpriced")]
 
 
 def test_counting_on(metrics: Metrics) -> None:

@@ -1,5 +1,8 @@
 """What tokens cost: exactly, rounded once, by tier and hour, never twice."""
 
+import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -9,15 +12,15 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from llmgw.config import NANO, Config, parse_config
-from llmgw.prices.book import remember_prices
+from llmgw.prices.book import PriceBook, remember_prices
 from llmgw.prices.document import decimal, digest_of
 from llmgw.prices.price import MAX_PART, Cost, Price, Tokens
 from llmgw.routing.router import Router
 from llmgw.store import Price as PriceRow
-from llmgw.store import open_store
+from llmgw.store import Store, open_store
 
 PLAIN: dict[str, Any] = {"input": 2.0, "cached_input": 0.4, "output": 12.0}
 TIERED = {**PLAIN, "tiers": [{"above_input_tokens": 256_000, "input": 8.0, "output": 48.0}]}
@@ -305,7 +308,8 @@ def test_an_estimate_is_not_below_the_cost_of_what_was_estimated(
 def test_a_digest_is_that_of_what_costs_depend_on() -> None:
     base = price_of(TIERED)
     assert base.digest == digest_of(base.document) == price_of(dict(reversed(TIERED.items()))).digest
-    assert len(base.digest) == 64
+    # It must not change with a version: rows of a database name it.
+    assert base.digest == "24e3ff6b2fd07f2918e6db5043e02e48c7e9fb95560dafa0a87ce915e17e7226"
     others = [
         price_of(PLAIN),
         price_of({**TIERED, "output": 12.000000001}),
@@ -377,7 +381,50 @@ def test_prices_are_remembered_once(tmp_path: Path) -> None:
     assert rows[one.digest].first_seen_at == first
 
 
-def test_the_router_gives_each_target_its_price() -> None:
+def stored_digests(store: Store) -> set[str]:
+    with store.read() as session:
+        return set(session.scalars(select(PriceRow.digest)))
+
+
+def test_prices_are_remembered_once_the_database_can_be_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing waits for it, and nothing fails meanwhile."""
+    path = tmp_path / "llmgw.db"
+    store = open_store(f"sqlite:///{path}")
+    one, other = price_of(PLAIN), price_of(TIERED)
+
+    async def ticked(book: PriceBook) -> None:
+        book.tick()
+        await book.close()
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("ALTER TABLE prices RENAME TO elsewhere")
+        book = PriceBook(store, [one])
+        book.remember()
+        assert "the prices in force can't be stored (OperationalError); they will be" in caplog.text
+        writer.execute("ALTER TABLE elsewhere RENAME TO prices")
+    asyncio.run(ticked(book))
+    assert stored_digests(store) == {one.digest}
+    book.use([other])
+    asyncio.run(ticked(book))
+    assert stored_digests(store) == {one.digest, other.digest}
+    # What is stored is left alone until the file is another one.
+    with store.write() as session:
+        session.execute(delete(PriceRow))
+    asyncio.run(ticked(book))
+    assert stored_digests(store) == set()
+    path.rename(tmp_path / "old.db")
+    open_store(f"sqlite:///{path}").close()
+    assert stored_digests(store) == set()
+    book._next_s = 0.0
+    asyncio.run(ticked(book))
+    assert stored_digests(store) == {other.digest}
+    store.close()
+
+
+def test_field_b3_one_model_at_two_providers_has_two_prices() -> None:
+    """Not the cheapest one for both, as a list of prices by model would have it (new-api PR#2973)."""
     config = parse_config(
         {
             "upstreams": {"a": {"base_url": "http://127.0.0.1:1/v1"}},

@@ -8,8 +8,8 @@ the answer used.
 import math
 from typing import Final, NamedTuple, Protocol
 
-BYTES_PER_TOKEN: Final = 4
-"""Before anything was seen of a model."""
+from llmgw.prices.billing import BYTES_PER_TOKEN
+
 IMAGE_TOKENS: Final = 1000
 """An image, or another file, whatever its size: providers count between 85 and a few thousand."""
 START_OUTPUT_TOKENS: Final = 1000

@@ -52,7 +52,15 @@ class _Spec(NamedTuple):
 
 _REQUESTS: Final = _Spec("llmgw_requests", "Finished requests.", ("api", "model", "status"))
 _IN_FLIGHT: Final = _Spec("llmgw_requests_in_flight", "Requests being served.")
-_TOKENS: Final = _Spec("llmgw_tokens", "Tokens as the upstreams reported them.", ("model", "kind"))
+_TOKENS: Final = _Spec(
+    "llmgw_tokens", "Tokens as the upstreams reported them, else estimated.", ("model", "kind")
+)
+_COST: Final = _Spec(
+    "llmgw_cost_nano", "Cost of answers, in 10⁻⁹ of the currency's unit.", ("model", "currency")
+)
+_UNPRICED: Final = _Spec(
+    "llmgw_unpriced_requests", "Requests that used tokens of a model without a price.", ("model",)
+)
 _FIRST_EVENT: Final = _Spec(
     "llmgw_first_event_seconds", "Time from a request to the upstream's first event.", ("api", "model")
 )
@@ -123,12 +131,17 @@ _Labels: TypeAlias = tuple[str, str, int, str | None, tuple[str | None, str | No
 
 
 class _Sums:
-    """Sums over requests that have the same labels; the last four are tokens."""
+    """Sums over requests that have the same labels."""
 
-    __slots__ = ("cached", "completion", "prompt", "reasoning", "requests")
+    __slots__ = (
+        "cached", "completion", "cost", "currency", "prompt", "reasoning", "requests", "unpriced",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.requests = self.prompt = self.completion = self.reasoning = self.cached = 0
+        self.cost = self.unpriced = 0
+        self.currency: str | None = None
+        """Of `cost`. There is only one while a process lives."""
 
 
 class Metrics:
@@ -141,6 +154,8 @@ class Metrics:
         self._requests = self._counter(_REQUESTS)
         self._in_flight = self._gauge(_IN_FLIGHT)
         self._tokens = self._counter(_TOKENS)
+        self._cost = self._counter(_COST)
+        self._unpriced = self._counter(_UNPRICED)
         self._first_event = self._histogram(_FIRST_EVENT, _FIRST_EVENT_BUCKETS_S)
         self._total = self._histogram(_TOTAL, _TOTAL_BUCKETS_S)
         self._errors = self._counter(_ERRORS)
@@ -210,6 +225,11 @@ class Metrics:
         sums.completion += min(entry.completion_tokens or 0, MAX_TOKENS)
         sums.reasoning += min(entry.reasoning_tokens or 0, MAX_TOKENS)
         sums.cached += min(entry.cached_tokens or 0, MAX_TOKENS)
+        if entry.cost is not None:
+            sums.cost += entry.cost
+            sums.currency = entry.currency
+        elif entry.usage_source != "none":
+            sums.unpriced += 1
         timers = self._timers.get((api, model))
         if timers is None:
             timers = (self._first_event.labels(api, model), self._total.labels(api, model))
@@ -234,6 +254,10 @@ class Metrics:
             for kind in ("prompt", "completion", "reasoning", "cached"):
                 if tokens := getattr(sums, kind):
                     self._tokens.labels(model, kind).inc(tokens)
+            if sums.cost:
+                self._cost.labels(model, sums.currency).inc(sums.cost)
+            if sums.unpriced:
+                self._unpriced.labels(model).inc(sums.unpriced)
             if error_kind is not None:
                 self._errors.labels(api, model, error_kind).inc(sums.requests)
             if thinking is not None:

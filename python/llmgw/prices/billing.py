@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, Protocol
 from llmgw.prices.price import FREE, Cost, Price, Tokens
 
 BYTES_PER_TOKEN: Final = 4
-"""Of UTF-8. Between English (4 to 5), code (3) and Chinese (3 to 5)."""
+"""Of UTF-8, where nothing is known of a model: between English (4 to 5), code (3) and Chinese (3 to 5)."""
 _GIVEN_UP: Final = frozenset(
     {"first_event_timeout", "idle_timeout", "total_timeout", "aborted", "draining", None}
 )
