@@ -40,6 +40,15 @@ def key_document(key: Key) -> Document:
     }
 
 
+def inherited_document(key: Key) -> Document:
+    """The limits and budgets of the key's project, which bind it too."""
+    return {
+        "limits": limits_document(key.project_limits),
+        "limits_by": limits_by_document(key.project_limits),
+        "budgets": [budget_document(budget) for budget in key.project_budgets],
+    }
+
+
 def project_document(project: Project) -> Document:
     """A project, without its keys."""
     return {

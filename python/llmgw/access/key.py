@@ -76,6 +76,16 @@ class Key:
         """Without its project's."""
         return tuple(budget for budget in self.budgets if budget.scope == "key")
 
+    @property
+    def project_limits(self) -> tuple[LimitRule, ...]:
+        """Those of its project, which bind it too."""
+        return tuple(rule for rule in self.limits if rule.scope == "project")
+
+    @property
+    def project_budgets(self) -> tuple[Budget, ...]:
+        """The same."""
+        return tuple(budget for budget in self.budgets if budget.scope == "project")
+
     def may_use(self, model_id: str) -> bool:
         """False if the key has a list of models and this one is not on it."""
         return self.models is None or model_id in self.models

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from llmgw.access.amounts import check_amount
 from llmgw.access.checks import Known
+from llmgw.access.refusals import BadValueError
 from llmgw.budgets.budget import TOKENS, Period
 from llmgw.budgets.spend import initial_spend
 from llmgw.config.tables import MAX_PER_MINUTE
@@ -108,7 +109,10 @@ def budget_faults(budgets: Sequence[BudgetSetting], known: Known) -> list[InputF
 
 
 def change_limits(session: Session, scope: Scope, scope_id: int, limits: Sequence[LimitChange]) -> None:
-    """Set those that are named; the others stay. The caller has checked them."""
+    """Set those that are named; the others stay. The caller has checked each of them.
+
+    Raises BadValueError: they would be too many.
+    """
     query = select(LimitRow).where(LimitRow.scope == scope, LimitRow.scope_id == scope_id)
     rows = {(row.model, row.per_user): row for row in session.scalars(query)}
     for change in limits:
@@ -118,11 +122,13 @@ def change_limits(session: Session, scope: Scope, scope_id: int, limits: Sequenc
             row = rows[place] = LimitRow(scope=scope, scope_id=scope_id, model=place[0], per_user=place[1])
         for name, value in change.changes.items():
             setattr(row, name, value)
+    kept = [row for row in rows.values() if any(getattr(row, name) is not None for name in LIMIT_NAMES)]
+    if len(kept) > MAX_RULES:
+        raise BadValueError([InputFault("limits", f"would be {len(kept)}, and {MAX_RULES} are the most")])
+    for row in kept:
+        session.add(row)
     for row in rows.values():
-        is_empty = all(getattr(row, name) is None for name in LIMIT_NAMES)
-        if not is_empty:
-            session.add(row)
-        elif row.id is not None:
+        if row not in kept and row.id is not None:
             session.delete(row)
     session.flush()
 

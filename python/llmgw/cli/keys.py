@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from llmgw.access.checks import Known
-from llmgw.access.documents import key_document
+from llmgw.access.documents import inherited_document, key_document
 from llmgw.access.key import Key, KeyKind
 from llmgw.access.keys import (
     NewKey,
@@ -207,7 +207,7 @@ def _print_key(key: Key, options: argparse.Namespace) -> int:
         print_json(_object(key))
         return 0
     own = rule_texts(key.own_limits, key.own_budgets)
-    of_all = rule_texts(key.limits, key.budgets)  # its own come first
+    inherited = rule_texts(key.project_limits, key.project_budgets)
     lines = {
         "key": f"{key.id} ({key.prefix}…)",
         "name": key.name or "-",
@@ -216,7 +216,7 @@ def _print_key(key: Key, options: argparse.Namespace) -> int:
         "kind": _KINDS[key.kind],
         "models": _models(key),
         "limits": "; ".join(own) or "-",
-        "of its project": "; ".join(of_all[len(own) :]) or "-",
+        "of its project": "; ".join(inherited) or "-",
         "users": "may be named in a header" if key.trusts_user_header else "only in the body",
         "created": format_time(key.created_at),
         "expires": format_time(key.expires_at),
@@ -244,4 +244,4 @@ def _state(key: Key) -> str:
 
 
 def _object(key: Key) -> dict[str, object]:
-    return {**key_document(key), "state": key.state}
+    return {**key_document(key), "of_project": inherited_document(key), "state": key.state}
