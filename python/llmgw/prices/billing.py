@@ -13,7 +13,7 @@ Only the last attempt is billed: one that another one follows has shown nothing,
 import math
 from typing import Final, NamedTuple, Protocol
 
-from llmgw.prices.price import FREE, Cost, Price, Tokens
+from llmgw.prices.price import FREE, Cost, Price
 
 BYTES_PER_TOKEN: Final = 4
 """Of UTF-8, where nothing is known of a model: between English (4 to 5), code (3) and Chinese (3 to 5)."""
@@ -121,7 +121,7 @@ def bill(
         return Bill(usage, None, None)
     if report is None or usage.source == "none":
         return Bill(usage, FREE, price)
-    tokens = Tokens(
+    cost = price.cost_of(
         usage.prompt_tokens or 0,
         usage.cached_tokens or 0,
         usage.cache_write_tokens or 0,
@@ -129,8 +129,9 @@ def bill(
         usage.reasoning_tokens or 0,
         images,
         report.reasoning_seen,
+        at_s=at_s,
     )
-    return Bill(usage, price.cost(tokens, at_s), price)
+    return Bill(usage, cost, price)
 
 
 def _has_begun(report: Report) -> bool:

@@ -11,12 +11,13 @@ Each part of a cost is the exact product of tokens, price, factor and exchange r
 """
 
 from datetime import datetime
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from llmgw.config import NANO
 from llmgw.prices.document import digest_of, document_of
-from llmgw.prices.rates import Rates, Slot, rates_of, slots_of
+from llmgw.prices.rates import Rates, Scaled, Slot, rates_of, scaled_of, slots_of, tier_of
 
 if TYPE_CHECKING:
     from llmgw.config import PriceConfig, PricesConfig
@@ -27,6 +28,7 @@ MAX_PART: Final = 10**15
 An upstream that reports absurd numbers of tokens must not make the sums of the database overflow.
 """
 _MILLION: Final = 10**6
+_MINUTE_S: Final = 60
 
 
 class Tokens(NamedTuple):
@@ -83,8 +85,10 @@ class Price:
         """Each with the number of input tokens above which it counts; ascending, the first above -1."""
         self.per_request, self.per_image = price.per_request, price.per_image
         self.slots: tuple[Slot, ...] = slots_of(price, prices)
-        self._is_flat = len(self.tiers) == 1
-        self._fixed = (1, 1) if self._exchange == NANO else (self._exchange, NANO)
+        self._scaled: dict[int, Scaled] = {}
+        self._usual = self._scaled_by(NANO)
+        self._lately: tuple[int, Scaled] = (-1, self._usual)
+        """The last minute that was asked for, and what counts in it: hours begin and end with minutes."""
 
     @cached_property
     def document(self) -> dict[str, object]:
@@ -105,12 +109,7 @@ class Price:
 
     def rates(self, input_tokens: int) -> Rates:
         """What a request with so much input costs, before `factor` and in its own currency."""
-        chosen = self.tiers[0][1]
-        for above, rates in self.tiers[1:]:
-            if input_tokens <= above:
-                break
-            chosen = rates
-        return chosen
+        return tier_of(self.tiers, input_tokens)
 
     def cost(self, tokens: Tokens, at_s: float | None) -> Cost:
         """What an answer cost whose request arrived at `at_s`, in seconds since the epoch.
@@ -118,36 +117,62 @@ class Price:
         None: at hours that have no factor of their own.
         More cached tokens than input, or more of both, is what some upstreams report: the excess is nothing.
         """
-        fresh, cached, written, output, reasoning, images, thinking = tokens
-        rates = self.tiers[0][1] if self._is_flat else self.rates(fresh)
+        return self.cost_of(*tokens, at_s=at_s)
+
+    def cost_of(
+        self,
+        input_tokens: int,
+        cached: int,
+        written: int,
+        output: int,
+        reasoning: int,
+        images: int,
+        thinking: bool,  # noqa: FBT001  (as in `Tokens`)
+        *,
+        at_s: float | None,
+    ) -> Cost:
+        """The same of the members of `Tokens`, for each request: making one takes as long as the rest."""
+        scaled = self._usual if at_s is None or not self.slots else self._at(at_s)
+        per, half, most_tokens, only, tiers, per_request, per_image = scaled
+        is_sane = input_tokens <= most_tokens and output <= most_tokens
+        by_input, by_cached, by_written, by_output, by_thinking = only or tier_of(tiers, input_tokens)
+        fresh = input_tokens
         if cached or written:
             cached = min(cached, fresh)
             fresh -= cached
             written = min(written, fresh)
             fresh -= written
-        by_output = rates.output_thinking if thinking or reasoning else rates.output
-        scale, by = self._fixed if at_s is None or not self.slots else self._scale(at_s)
-        per, half = by * _MILLION, by * _MILLION // 2
+        fees = per_request + images * per_image
         cost = Cost(
-            (fresh * rates.input * scale + half) // per,
-            cached and (cached * rates.cached_input * scale + half) // per,
-            written and (written * rates.cache_write * scale + half) // per,
-            (output * by_output * scale + half) // per,
-            ((self.per_request + images * self.per_image) * scale + by // 2) // by,
+            (fresh * by_input + half) // per,
+            cached and (cached * by_cached + half) // per,
+            written and (written * by_written + half) // per,
+            (output * (by_thinking if thinking or reasoning else by_output) + half) // per,
+            fees and (fees * _MILLION + half) // per,
         )
-        return cost if max(cost) <= MAX_PART else Cost(*(min(part, MAX_PART) for part in cost))
+        return cost if is_sane and cost.other <= MAX_PART else Cost(*(min(part, MAX_PART) for part in cost))
 
     def estimate(self, input_tokens: int, output_tokens: int, images: int, at_s: float) -> int:
         """What such a request may cost before its answer is known: nothing cached, reasoning if dearer."""
-        rates = self.tiers[0][1] if self._is_flat else self.rates(input_tokens)
-        by_output = max(rates.output, rates.output_thinking)
-        scale, by = self._fixed if not self.slots else self._scale(at_s)
-        tokens = input_tokens * rates.input + output_tokens * by_output
-        fees = self.per_request + images * self.per_image
+        scaled = self._at(at_s) if self.slots else self._usual
+        by_input, _, _, by_output, by_thinking = scaled.only or tier_of(scaled.tiers, input_tokens)
+        tokens = input_tokens * by_input + output_tokens * max(by_output, by_thinking)
+        fees = (scaled.per_request + images * scaled.per_image) * _MILLION
         # Rounded up, as a whole.
-        cost = -(-(tokens + fees * _MILLION) * scale // (by * _MILLION))
-        return min(cost, len(FREE) * MAX_PART)
+        return min(-(-(tokens + fees) // scaled.per), len(FREE) * MAX_PART)
 
-    def _scale(self, at_s: float) -> tuple[int, int]:
-        """Factor and exchange rate together, as a fraction with an even denominator."""
-        return self.factor(at_s) * self._exchange, NANO * NANO
+    def _at(self, at_s: float) -> Scaled:
+        minute = int(at_s // _MINUTE_S)
+        lately, scaled = self._lately
+        if minute != lately:
+            scaled = self._scaled_by(self.factor(at_s))
+            self._lately = (minute, scaled)
+        return scaled
+
+    def _scaled_by(self, factor: int) -> Scaled:
+        """The price times a factor and the exchange rate."""
+        if factor not in self._scaled:
+            fees = self.per_request, self.per_image
+            by = Fraction(factor * self._exchange, NANO * NANO)
+            self._scaled[factor] = scaled_of(self.tiers, fees, by, most_nano=MAX_PART)
+        return self._scaled[factor]

@@ -2,13 +2,16 @@
 
 from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from llmgw.config import DAYS
 
 if TYPE_CHECKING:
     from llmgw.config import Hours, PriceConfig, PricesConfig, TierConfig
+
+
+_MILLION: Final = 10**6
 
 
 class Rates(NamedTuple):
@@ -43,6 +46,53 @@ class Slot(NamedTuple):
             elif (today and minute >= start) or (yesterday and minute < end):
                 return True
         return False
+
+
+class Scaled(NamedTuple):
+    """A price times a factor and an exchange rate, made once, so that a request costs few operations.
+
+    What tokens cost is `tokens * rate / per`, in 10⁻⁹ of the currency in which everything is counted.
+    """
+
+    per: int
+    half: int
+    """Half of `per`, which is even."""
+    most_tokens: int
+    """So many cost less than an absurd amount, whatever they are."""
+    only: Rates | None
+    """The first tier, if there is no other."""
+    tiers: tuple[tuple[int, Rates], ...]
+    per_request: int
+    per_image: int
+    """These two are of a million, as the rates are."""
+
+
+def scaled_of(
+    tiers: tuple[tuple[int, Rates], ...], fees: tuple[int, int], by: Fraction, *, most_nano: int
+) -> Scaled:
+    """`fees`: per request and per image. `most_nano`: the absurd amount."""
+    scaled = tuple((above, Rates(*(rate * by.numerator for rate in rates))) for above, rates in tiers)
+    per = _MILLION * by.denominator
+    dearest = max(1, *(rate for _, rates in scaled for rate in rates))
+    return Scaled(
+        per=per,
+        half=per // 2,
+        most_tokens=most_nano * per // dearest,
+        only=scaled[0][1] if len(scaled) == 1 else None,
+        tiers=scaled,
+        per_request=fees[0] * by.numerator,
+        per_image=fees[1] * by.numerator,
+    )
+
+
+def tier_of(tiers: tuple[tuple[int, Rates], ...], input_tokens: int) -> Rates:
+    """What a request with so much input costs."""
+    chosen = tiers[0][1]
+    for above, rates in tiers[1:]:
+        if input_tokens <= above:
+            break
+        chosen = rates
+    return chosen
 
 
 def rates_of(price: "PriceConfig") -> tuple[tuple[int, Rates], ...]:
