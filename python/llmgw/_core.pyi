@@ -660,6 +660,9 @@ class LimitTable:
     def open(folder: str, *, entries: int = 65536, slots: int = 64) -> LimitTable:
         """The table of this machine in `folder`, made if need be, and a free slot in it.
 
+        To be called in each worker, after it was forked: a slot is taken as long as any process has the file
+        open whose lock this takes.
+
         A table that is there keeps its shape. Raises OSError where the folder can't be used, all slots belong
         to live workers, or the table is damaged or of another version and live workers use it (if none do, it
         is made anew); ValueError where no table can have that shape.

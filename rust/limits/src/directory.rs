@@ -4,9 +4,11 @@
 //! Whoever holds the lock may be killed between any two stores. So [`Header::Changing`] is set around every change, and who
 //! finds it set makes index and free list anew from the rows' keys, which are the truth.
 
+use std::fs::File;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 
+use crate::folder;
 use crate::hold;
 use crate::layout::{Header, OVERFLOW_ROWS, Row, Shape};
 use crate::rate;
@@ -21,17 +23,22 @@ const MAX_ROWS_PER_SWEEP: usize = 4096;
 /// can't crowd it out: one in so many.
 const KEPT_FROM_USERS: usize = 8;
 
+/// So many rows are given space at a time.
+const ROWS_PER_WRITE: usize = 64;
+
 /// The directory, while its lock is held.
 #[derive(Clone, Copy)]
 pub(crate) struct Directory<'a> {
     words: &'a [AtomicU64],
     shape: Shape,
+    /// Where the words are, unless they are this process's own.
+    file: Option<&'a File>,
 }
 
 impl<'a> Directory<'a> {
     /// To be called with the lock held.
-    pub(crate) fn new(words: &'a [AtomicU64], shape: Shape) -> Self {
-        let directory = Self { words, shape };
+    pub(crate) fn new(words: &'a [AtomicU64], shape: Shape, file: Option<&'a File>) -> Self {
+        let directory = Self { words, shape, file };
         if directory.word(Header::Changing).load(SeqCst) != 0 {
             directory.rebuild();
         }
@@ -55,7 +62,10 @@ impl<'a> Directory<'a> {
             return None;
         }
         self.changing(|| {
-            let number = self.take_free_row()?;
+            let Some(number) = self.take_free_row() else {
+                self.word(Header::Overflowed).fetch_add(1, SeqCst);
+                return None;
+            };
             let row = self.row(number);
             row.base().store(0, SeqCst);
             row.keep_until().store(keep_until, SeqCst);
@@ -132,10 +142,25 @@ impl<'a> Directory<'a> {
             return Some(head);
         }
         let high = self.number(Header::RowsHigh);
-        (high < self.shape.entries).then(|| {
-            self.word(Header::RowsHigh).store(high as u64 + 1, SeqCst);
-            OVERFLOW_ROWS + high
-        })
+        if high >= self.shape.entries || !self.has_space(high) {
+            return None;
+        }
+        self.word(Header::RowsHigh).store(high as u64 + 1, SeqCst);
+        Some(OVERFLOW_ROWS + high)
+    }
+
+    /// Whether a row that was never used has space in the file. A disk that is full leaves the table as full as it is.
+    fn has_space(self, row: usize) -> bool {
+        let Some(file) = self.file else { return true };
+        if row < self.number(Header::RowsWritten) {
+            return true;
+        }
+        let rows = row..self.shape.entries.min(row + ROWS_PER_WRITE);
+        let written = folder::write_zeros(file, self.shape.bytes_of(&rows)).is_ok();
+        if written {
+            self.word(Header::RowsWritten).store(rows.end as u64, SeqCst);
+        }
+        written
     }
 
     fn is_row(self, number: usize) -> bool {

@@ -11,7 +11,8 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::ops::Range;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -114,14 +115,14 @@ impl Folder {
     }
 
     /// The table, made if there is none, or if what is there is of no use and nobody uses it. With the lock held.
-    pub(crate) fn table(&self, wanted: Shape) -> Result<(Words, Shape)> {
+    pub(crate) fn table(&self, wanted: Shape) -> Result<Opened> {
         let path = self.path.join(TABLE);
         let found = read_table(&path)?;
         let live = || self.any_slot_is_live();
         match found {
-            Found::Good(words, shape) if boot_id().is_some() || live() => Ok((words, shape)),
+            Found::Good(opened) if boot_id().is_some() || live() => Ok(opened),
             Found::Bad if live() => Err(OpenError::Unusable { path }),
-            _ => Ok((make_table(&path, wanted)?, wanted)),
+            _ => make_table(&path, wanted),
         }
     }
 
@@ -161,11 +162,18 @@ impl Folder {
     }
 }
 
+/// A table, its file and its shape.
+pub(crate) struct Opened {
+    pub(crate) file: File,
+    pub(crate) words: Words,
+    pub(crate) shape: Shape,
+}
+
 /// What is where the table should be.
 enum Found {
     Nothing,
     Bad,
-    Good(Words, Shape),
+    Good(Opened),
 }
 
 fn read_table(path: &Path) -> Result<Found> {
@@ -177,19 +185,33 @@ fn read_table(path: &Path) -> Result<Found> {
     let ours =
         Header::Magic.of(&head).load(SeqCst) == MAGIC && Header::Version.of(&head).load(SeqCst) == VERSION;
     let Some(shape) = Shape::of(&head).filter(|_| ours) else { return Ok(Found::Bad) };
-    Ok(Words::of_file(&file, shape.words()).map_or(Found::Bad, |words| Found::Good(words, shape)))
+    let words = Words::of_file(&file, shape.words());
+    Ok(words.map_or(Found::Bad, |words| Found::Good(Opened { file, words, shape })))
 }
 
 /// In a file of its own that then takes the name: whoever has mapped the one before keeps it whole.
-fn make_table(path: &Path, shape: Shape) -> Result<Words> {
+fn make_table(path: &Path, shape: Shape) -> Result<Opened> {
     let new = path.with_extension("new");
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).clone();
     let file = options.open(&new).about(&new)?;
     file.set_len((shape.words() * WORD_BYTES) as u64).about(&new)?;
+    write_zeros(&file, shape.head_bytes()).about(&new)?;
     let words = Words::of_file(&file, shape.words()).about(&new)?;
     shape.write(&words);
     fs::rename(&new, path).about(path)?;
-    Ok(words)
+    Ok(Opened { file, words, shape })
+}
+
+/// Take space on the disk, or say that there is none.
+pub(crate) fn write_zeros(file: &File, bytes: Range<u64>) -> io::Result<()> {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let mut at = bytes.start;
+    while at < bytes.end {
+        let length = usize::try_from(bytes.end - at).unwrap_or(usize::MAX).min(ZEROS.len());
+        file.write_all_at(&ZEROS[..length], at)?;
+        at += length as u64;
+    }
+    Ok(())
 }
 
 fn make_folder(path: &Path) -> Result<()> {

@@ -231,7 +231,7 @@ impl Move {
         match self.at {
             0 => row.pending(self.slot).store(MOVING, SeqCst),
             1 => _ = row.base().fetch_max(self.base, SeqCst),
-            2 => _ = row.held(self.slot).fetch_sub(self.amount, SeqCst),
+            2 => lower(row, self.slot, self.amount),
             _ => row.pending(self.slot).store(0, SeqCst),
         }
         self.at += 1;
@@ -244,8 +244,15 @@ pub(crate) fn adjust(row: Row<'_>, slot: usize, from: u64, to: u64) {
     if to >= from {
         row.held(slot).fetch_add(to - from, SeqCst);
     } else {
-        row.held(slot).fetch_sub(from - to, SeqCst);
+        lower(row, slot, from - to);
     }
+}
+
+/// Never below 0: should somebody have removed a lock's file, two workers share a slot, and one of them wipes what the other
+/// has. Then some of it counts for nobody, and not for more than all there is.
+fn lower(row: Row<'_>, slot: usize, by: u64) {
+    let held = row.held(slot);
+    let _ = held.fetch_update(SeqCst, SeqCst, |held| Some(held.saturating_sub(by)));
 }
 
 /// What is in use.

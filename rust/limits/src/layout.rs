@@ -7,10 +7,14 @@
 //! | index | a hash table of row numbers, at most half full; 0 is empty |
 //! | rows | [`OVERFLOW_ROWS`] that full tables share, then one for each entry: [`ROW_HEAD_WORDS`], then two for each slot |
 //!
-//! A row is one descriptor's rate, concurrency or budget. Only the pages of rows in use exist: the file is sparse, and rows
-//! are handed out from its beginning.
+//! A row is one descriptor's rate, concurrency or budget. Rows are handed out from the beginning. The file is sparse: only
+//! what has been handed out takes space, and it is written before it is used, since a store to mapped memory for which the
+//! disk has no room kills the process.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use crate::mapped::WORD_BYTES;
 
 /// Of a file of ours.
 pub(crate) const MAGIC: u64 = u64::from_be_bytes(*b"llmgwlim");
@@ -52,6 +56,8 @@ pub(crate) enum Header {
     Freed,
     /// Where the search for idle rows goes on.
     IdleCursor,
+    /// Rows from here on take no space yet. Counted without the overflow rows.
+    RowsWritten,
 }
 
 /// How many entries and slots a table has.
@@ -109,6 +115,18 @@ impl Shape {
     /// All of it.
     pub(crate) const fn words(self) -> usize {
         self.rows_at() + (OVERFLOW_ROWS + self.entries) * self.row_words()
+    }
+
+    /// The bytes of what comes before the rows that are handed out.
+    pub(crate) const fn head_bytes(self) -> Range<u64> {
+        0..((self.rows_at() + OVERFLOW_ROWS * self.row_words()) * WORD_BYTES) as u64
+    }
+
+    /// The bytes of some rows, counted without the overflow rows.
+    pub(crate) const fn bytes_of(self, rows: &Range<usize>) -> Range<u64> {
+        let head = self.head_bytes().end;
+        let row = (self.row_words() * WORD_BYTES) as u64;
+        head + rows.start as u64 * row..head + rows.end as u64 * row
     }
 
     /// The states of the slots.

@@ -13,14 +13,20 @@
 //! made this one drain at most that much earlier. Therefore at most `end − refunded − now` is given back.
 //!
 //! # What holds
-//! For any two times `s ≤ t`: the net charges (charge less its refund) that were granted in between are at most one minute's
-//! worth plus `t − s`. Proof: right after the last grant, the level is at most a minute, and it consists of what is left of
-//! all charges. What was in the bucket at `s` and what was charged since is at most that plus what drained, `t − s`; and
-//! refunds since `s` of charges before `s` took only what was those charges' own at `s`, so they took nothing from the
-//! later ones' account. Debts (use beyond the charge, known only afterwards) come on top, and are paid by later requests.
+//! Call a charge less its refund its *net*. For any two times `s ≤ t` with a grant at `t`: the nets of all that was granted
+//! from `s` to `t` are at most a minute's worth plus `t − s`.
 //!
-//! The error: a nanosecond a charge (see [`gcra`](crate::gcra)), and, where a refund slips between two loads of a charge
-//! whose caller read the clock later, the difference of the two clocks.
+//! Think of the bucket's content as layers, one for each charge, which drain from the bottom. Right after the grant the level
+//! is at most a minute: that is what was allowed. So what was charged from `s` on is at most that, plus what has left the
+//! bucket of those layers since: by draining, at most `t − s`; or by refunds, and those count in no net. A refund of a layer
+//! from before `s` takes from that layer only what is still in it (that is the rule above), so it makes no room that a later
+//! layer's draining has not paid for.
+//!
+//! What is used beyond a charge is known only when the request has ended. It is put on top then, even beyond the brim, and
+//! later requests wait until it has drained.
+//!
+//! The error: a nanosecond for each charge and refund (see [`gcra`]); and where a refund comes between two loads of a
+//! charge whose caller has read the clock later, the difference of those two readings.
 
 use std::sync::atomic::Ordering::SeqCst;
 

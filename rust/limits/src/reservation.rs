@@ -65,7 +65,7 @@ impl Reservation {
     /// as it has not drained, what was used beyond it is owed), its place among those at once is free, and its budgets
     /// hold what it used until [`Reservation::stored`]. Only the first call counts.
     pub fn settle(&mut self, now_ns: u64, tokens: u64, cost_nano: u64) {
-        if self.state != State::Open {
+        if self.state != State::Open || self.plan.table.is_abandoned() {
             return;
         }
         self.state = State::Settled;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::descriptor::Descriptor;
 use crate::directory::Directory;
-use crate::folder::{Folder, OpenError};
+use crate::folder::{Folder, OpenError, Opened};
 use crate::hold::{self, Move};
 use crate::layout::{Header, OVERFLOW_ROWS, Row, Shape};
 use crate::mapped::Words;
@@ -41,6 +41,7 @@ enum Backing {
     /// mutex.
     File {
         folder: Folder,
+        table: File,
         directory: Mutex<File>,
         slot: Mutex<Option<File>>,
     },
@@ -95,14 +96,14 @@ impl Table {
     pub fn open(folder: &Path, entries: usize, slots: usize) -> Result<Self, OpenError> {
         let wanted = Shape::checked(entries, slots).ok_or(OpenError::Shape)?;
         let (folder, directory) = Folder::open(folder)?;
-        let (words, shape) = folder.table(wanted)?;
+        let Opened { file, words, shape } = folder.table(wanted)?;
         for slot in 0..shape.slots {
             if let Some(lock) = folder.try_slot(slot)? {
                 claim(&words, shape, slot);
                 // From here on others may open it too.
                 let _ = directory.unlock();
-                let backing =
-                    Backing::File { folder, directory: Mutex::new(directory), slot: Mutex::new(Some(lock)) };
+                let (directory, slot_lock) = (Mutex::new(directory), Mutex::new(Some(lock)));
+                let backing = Backing::File { folder, table: file, directory, slot: slot_lock };
                 return Ok(Self::new(Arc::new(words), shape, slot, backing));
             }
         }
@@ -306,16 +307,16 @@ impl Table {
     /// Work on the directory, under its lock.
     pub(crate) fn directory<T>(&self, work: impl FnOnce(Directory<'_>) -> T) -> io::Result<T> {
         match &self.backing {
-            Backing::File { directory, .. } => {
+            Backing::File { table, directory, .. } => {
                 let file = lock(directory);
                 file.lock()?;
-                let done = work(Directory::new(&self.words, self.shape));
+                let done = work(Directory::new(&self.words, self.shape, Some(table)));
                 file.unlock()?;
                 Ok(done)
             }
             Backing::Memory { directory } => {
                 let _lock = lock(directory);
-                Ok(work(Directory::new(&self.words, self.shape)))
+                Ok(work(Directory::new(&self.words, self.shape, None)))
             }
         }
     }

@@ -210,3 +210,20 @@ fn a_full_table_shares_and_lets_nobody_have_more() {
     assert_eq!(again.iter().flatten().count(), 2);
     assert_eq!(table.overflowed(), 2);
 }
+
+#[test]
+fn only_rows_that_were_handed_out_take_space() {
+    use std::os::unix::fs::MetadataExt;
+
+    let folder = TempDir::new().unwrap();
+    let table = Table::open(folder.path(), 65_536, 64).unwrap();
+    let on_disk = || fs::metadata(boot(folder.path()).join("table")).unwrap().blocks() * 512;
+    let before = on_disk();
+    for number in 0..1000 {
+        table.raise_base(&format!("budget:{number}:0"), 1, None).unwrap();
+    }
+    assert_eq!(table.overflowed(), 0);
+    let (after, row_bytes) = (on_disk(), 8 * (8 + 2 * 64));
+    assert!(before < 2 << 20, "{before} bytes");
+    assert!((before + 1000 * row_bytes..before + 1100 * row_bytes).contains(&after), "{before} {after}");
+}

@@ -52,7 +52,7 @@ proptest! {
         let mut model: HashMap<u64, usize> = HashMap::new();
         let mut now = NOW;
         for op in ops {
-            let directory = Directory::new(&words, SHAPE);
+            let directory = Directory::new(&words, SHAPE, None);
             match op {
                 Op::Make(number) => {
                     let full = model.len() == SHAPE.entries && !model.contains_key(&key(number));
@@ -90,7 +90,7 @@ proptest! {
                     Header::Used.of(&words).store(word, SeqCst);
                 }
             }
-            let directory = Directory::new(&words, SHAPE);
+            let directory = Directory::new(&words, SHAPE, None);
             prop_assert_eq!(directory.number(Header::Used), model.len());
             for (key, row) in &model {
                 prop_assert_eq!(directory.find(*key), Some(*row));
@@ -102,7 +102,7 @@ proptest! {
 #[test]
 fn users_leave_an_eighth_to_others() {
     let words = memory(SHAPE);
-    let directory = Directory::new(&words, SHAPE);
+    let directory = Directory::new(&words, SHAPE, None);
     let made =
         (0..SHAPE.entries as u64).filter(|user| directory.find_or_make(key(*user), NOW, true).is_some());
     assert_eq!(made.count(), SHAPE.entries - SHAPE.entries / KEPT_FROM_USERS);
@@ -119,7 +119,7 @@ fn a_row_is_kept_while_anything_is_in_it() {
         ("one that is to be kept", 3),
     ] {
         let words = memory(SHAPE);
-        let directory = Directory::new(&words, SHAPE);
+        let directory = Directory::new(&words, SHAPE, None);
         let number = directory.find_or_make(7, 0, false).unwrap();
         let row = SHAPE.row(&words, number);
         let word = [row.charged(), row.held(1), row.pending(1), row.keep_until()][spoil];
@@ -136,7 +136,7 @@ fn a_row_is_kept_while_anything_is_in_it() {
 #[test]
 fn who_was_slow_charges_nobody_elses_row() {
     let words = memory(SHAPE);
-    let directory = Directory::new(&words, SHAPE);
+    let directory = Directory::new(&words, SHAPE, None);
     let number = directory.find_or_make(7, 0, false).unwrap();
     let row = SHAPE.row(&words, number);
     let before = row.charged().load(SeqCst);
@@ -153,11 +153,33 @@ fn a_search_for_idle_rows_looks_at_some_and_goes_on_there() {
     let entries = MAX_ROWS_PER_SWEEP + 10;
     let shape = Shape::checked(entries, 1).unwrap();
     let words = memory(shape);
-    let directory = Directory::new(&words, shape);
+    let directory = Directory::new(&words, shape, None);
     for number in 0..entries as u64 {
         directory.find_or_make(key(number), 0, false).unwrap();
     }
     let freed: Vec<usize> = (0..3).map(|_| directory.free_idle(NOW)).collect();
     assert_eq!(freed, [MAX_ROWS_PER_SWEEP, 10, 0]);
     assert!(entries < MAX_ENTRIES);
+}
+
+#[test]
+fn a_disk_without_space_leaves_the_table_as_full_as_it_is() {
+    let shape = Shape::checked(2 * ROWS_PER_WRITE, 2).unwrap();
+    let words = memory(shape);
+    let file = tempfile::tempfile().unwrap();
+    // What may only be read refuses like a disk that is full.
+    let path = std::env::temp_dir().join(format!("llmgw-directory-{}", std::process::id()));
+    std::fs::write(&path, "").unwrap();
+    let full = File::open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let make = |file, number| Directory::new(&words, shape, Some(file)).find_or_make(key(number), NOW, false);
+    let count = |file, numbers: std::ops::Range<usize>| {
+        numbers.filter(|number| make(file, *number as u64).is_some()).count()
+    };
+    assert_eq!(count(&full, 0..10), 0);
+    assert_eq!(count(&file, 0..10), 10);
+    assert_eq!(file.metadata().unwrap().len(), shape.bytes_of(&(0..ROWS_PER_WRITE)).end);
+    assert_eq!(count(&full, 0..ROWS_PER_WRITE + 5), ROWS_PER_WRITE);
+    assert_eq!(count(&file, 0..ROWS_PER_WRITE + 5), ROWS_PER_WRITE + 5);
+    assert_eq!(Header::Overflowed.of(&words).load(SeqCst), 15);
 }
