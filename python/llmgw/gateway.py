@@ -19,6 +19,7 @@ from llmgw.ledger.writer import Ledger
 from llmgw.limits.admission import Admission
 from llmgw.limits.files import possible_requests
 from llmgw.limits.governor import Governor
+from llmgw.limits.table import open_table
 from llmgw.observe.captures import Captures, Capturing
 from llmgw.observe.logs import hide
 from llmgw.observe.metrics import Metrics
@@ -35,6 +36,7 @@ from llmgw.store import Store, StoreError, store_at
 if TYPE_CHECKING:
     from llmgw._core import Exchange
     from llmgw.access.key import Key
+    from llmgw.limits.places import Waiter
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +58,8 @@ class Gateway:
         self.store = store
         self.metrics = Metrics(model.id for model in config.models)
         self.metrics_page = MetricsPage(self.metrics)
-        self.router = Router(config, observe=self.metrics.cooling)
+        table = LimitTable.in_memory() if limit_table is None else limit_table
+        self.router = Router(config, observe=self.metrics.cooling, limit_table=table)
         self.router.take_effect()
         self.retry_budget = _retry_budget(config)
         self.catalog = _catalog(config, self.router)
@@ -70,11 +73,7 @@ class Gateway:
         self.reasoning = Reasoning(open_cache(config.cache), self.metrics.reasoning)
         self.responses = open_responses(config.responses, config.cache)
         """The conversations that are kept; None: none are."""
-        self.governor = Governor(
-            LimitTable.in_memory() if limit_table is None else limit_table,
-            config,
-            observe=self.metrics.limited,
-        )
+        self.governor = Governor(table, config, observe=self.metrics.limited)
         self.keyring = KeyRing(
             store,
             stale_keys_s=config.store.stale_keys_s,
@@ -97,6 +96,8 @@ class Gateway:
         """An answer's row must be on disk before the answer ends."""
         self.exchanges: set[Exchange] = set()
         """The exchanges that are running."""
+        self.waiters: set[Waiter] = set()
+        """The requests that wait for a place at an upstream."""
         self.draining = False
         """True after the start of an orderly stop; `/readyz` reports it."""
         self.notices: tuple[str, ...] = ()
@@ -155,7 +156,9 @@ class Gateway:
         What `restart_faults` lists stays as it is. Raises as `__init__`; nothing has changed then.
         """
         hide_secrets(config)
-        router = await asyncio.to_thread(Router, config, self.router, observe=self.metrics.cooling)
+        router = await asyncio.to_thread(
+            Router, config, self.router, observe=self.metrics.cooling, limit_table=self.governor.table
+        )
         catalog = await asyncio.to_thread(_catalog, config, router)
         # From here on without an await, so that no request sees half of the change.
         self.metrics.know(router.models)
@@ -176,12 +179,16 @@ class Gateway:
         self.clients.cut_stalled(asyncio.get_running_loop().time(), timeout_s)
         self.metrics.held(self.admission.bytes)
         self.governor.tick()
+        self.metrics.waiting(len(self.waiters))
+        self.metrics.limit_entries(self.governor.table.entries_used, self.governor.table.overflowed)
         self.metrics.fold()
         self.price_book.tick()
 
     def drain(self) -> None:
         """Begin a stop: running requests get `drain_timeout_s` to finish. Call it on the loop."""
         self.draining = True
+        for waiter in list(self.waiters):
+            waiter.leave()
         loop = asyncio.get_running_loop()
         loop.call_later(self.config.server.drain_timeout_s, self._end_exchanges)
 
@@ -216,7 +223,7 @@ class Gateway:
 def _limit_table(config: Config) -> LimitTable | None:
     """What all workers share. `llmgw serve` has tried before whether the folder can be used."""
     try:
-        return LimitTable.open(str(config.limits_folder))
+        return open_table(config)
     except OSError:
         logger.exception("the limits can't be shared with the other workers")
         return None

@@ -6,8 +6,10 @@ import pytest
 
 from llmgw.config import ServerConfig
 from llmgw.errors import ApiError
-from llmgw.limits.admission import Admission, Slots
+from llmgw.limits.admission import Admission
+from llmgw.limits.estimates import Need
 from llmgw.limits.files import possible_connections, possible_requests
+from llmgw.limits.places import Place, Places
 
 
 def admission(shed: list[str], *, max_requests: int = 2, max_bytes: int = 80) -> Admission:
@@ -88,37 +90,37 @@ def test_bodies_that_do_not_come_leave_half_of_the_places() -> None:
     assert shed == ["requests"]
 
 
+def placed(places: Places) -> Place:
+    place = places.take(Need(0, 0))
+    assert isinstance(place, Place)
+    return place
+
+
 def test_everything_is_given_back_whatever_happens() -> None:
     limits = admission([])
-    slots = Slots(1)
+    places = Places(1)
 
     def fail() -> None:
         with limits.ticket() as ticket:
             ticket.hold(10)
-            ticket.occupy(slots)
+            ticket.occupy(placed(places))
             raise RuntimeError
 
     for _ in range(3):
         with pytest.raises(RuntimeError):
             fail()
-    assert (limits.requests, limits.bytes, slots.used) == (0, 0, 0)
+    assert (limits.requests, limits.bytes, places.used) == (0, 0, 0)
 
 
-def test_an_upstream() -> None:
-    shed: list[str] = []
-    limits = admission(shed)
-    few, many = Slots(1), Slots(None)
-    with limits.ticket() as first, limits.ticket() as second:
-        first.occupy(few)
-        with pytest.raises(ApiError, match="upstream"):
-            second.occupy(few)
-        second.occupy(many)
-        first.occupy(many)  # it goes on elsewhere, and its old place is free
-        assert (few.used, many.used) == (0, 2)
-        second.occupy(few)
-        assert (few.used, many.used) == (1, 1)
+def test_a_request_goes_on_elsewhere_and_its_old_place_is_free() -> None:
+    limits = admission([])
+    few, many = Places(1), Places()
+    with limits.ticket() as ticket:
+        ticket.occupy(placed(few))
+        ticket.vacate()
+        ticket.occupy(placed(many))
+        assert (few.used, many.used) == (0, 1)
     assert (few.used, many.used) == (0, 0)
-    assert shed == ["upstream"]
 
 
 def test_those_who_were_turned_away_together_do_not_come_back_together() -> None:

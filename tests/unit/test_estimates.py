@@ -54,29 +54,29 @@ def test_embeddings_and_rerank_have_no_answer_of_tokens() -> None:
 def test_the_correction_follows_what_was_counted(bytes_per_token: float) -> None:
     estimates = Estimates()
     for _ in range(200):
-        estimates.saw_input(Facts(12_000, images=1), int(12_000 / bytes_per_token) + IMAGE_TOKENS)
+        estimates.saw_input(12_000, 1, int(12_000 / bytes_per_token) + IMAGE_TOKENS)
     assert estimates.need(Facts(12_000)).input_tokens == pytest.approx(12_000 / bytes_per_token, rel=0.03)
 
 
 def test_a_short_request_with_a_long_template_turns_nothing_over() -> None:
     estimates = Estimates()
     for _ in range(50):
-        estimates.saw_input(Facts(40_000), 10_000)
-    estimates.saw_input(Facts(2), 30)
+        estimates.saw_input(40_000, 0, 10_000)
+    estimates.saw_input(2, 0, 30)
     assert estimates.correction == pytest.approx(1.0, rel=0.01)
 
 
 def test_the_correction_has_bounds() -> None:
     estimates = Estimates()
     for _ in range(500):
-        estimates.saw_input(Facts(1), 10**9)
+        estimates.saw_input(1, 0, 10**9)
     assert estimates.correction == MOST_CORRECTION
 
 
 def test_what_tells_nothing_changes_nothing() -> None:
     estimates = Estimates()
-    estimates.saw_input(Facts(0), 12)
-    estimates.saw_input(Facts(100, images=1), 800)
+    estimates.saw_input(0, 0, 12)
+    estimates.saw_input(100, 1, 800)
     estimates.saw_output(0)
     assert (estimates.correction, estimates.usual) == (1.0, START_OUTPUT_TOKENS)
 

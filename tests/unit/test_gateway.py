@@ -30,7 +30,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def shared(gateway: Gateway) -> tuple[int | None, int | None, list[bool], bool]:
     """What the routers before and after a reload have in common, as requests and operators see it."""
-    slots = [gateway.router.upstreams[name].slots.limit for name in ("one", "two")]
+    slots = [gateway.router.upstreams[name].places.limit for name in ("one", "two")]
     may_cool = [health.may_cool for health in gateway.router.health]
     return slots[0], slots[1], may_cool, COOLING in gateway.metrics.render().decode()
 

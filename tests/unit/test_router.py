@@ -189,21 +189,21 @@ def test_an_endless_model_id_is_cut(router: Router) -> None:
 
 def test_what_a_reload_leaves_alone_keeps_its_connections() -> None:
     before = Router(parse_config({"upstreams": UPSTREAMS, "models": MODELS}, Path("llmgw.toml")))
-    before.upstreams["two"].slots.used = 3
+    before.upstreams["two"].places.used = 3
     upstreams = {**UPSTREAMS, "two": {**UPSTREAMS["two"], "max_in_flight": 7}, "three": UPSTREAMS["one"]}
     after = Router(parse_config({"upstreams": upstreams, "models": MODELS}, Path("llmgw.toml")), before)
     after.take_effect()
     assert after.upstreams["one"].client is before.upstreams["one"].client
     assert after.upstreams["two"].client is not before.upstreams["two"].client
     # What is under way there began under the old config, and counts in the new one.
-    assert (after.upstreams["two"].slots.used, after.upstreams["two"].slots.limit) == (3, 7)
+    assert (after.upstreams["two"].places.used, after.upstreams["two"].places.limit) == (3, 7)
     old, new = (router.models["vendor/team/kimi-k3"].targets.all[0] for router in (before, after))
-    assert new.slots is old.slots
+    assert new.places is old.places
     # It may be another server by now: what was learned of the old one is forgotten.
     assert new.health is not old.health
     old, new = (router.models["qwen3-max"].targets.all[0] for router in (before, after))
     assert new.health is old.health
-    assert after.upstreams["three"].slots is not before.upstreams["one"].slots
+    assert after.upstreams["three"].places is not before.upstreams["one"].places
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmgw.limits.admission import Slots
+from llmgw.limits.places import Places
 from llmgw.routing.health import CoolDown, Health
 from llmgw.routing.targets import Target, Targets
 from llmgw.routing.verdict import Blame
@@ -35,7 +35,7 @@ def targets(
     for name, weight, priority in rows:
         health = Health(name, "m", cool_down=CoolDown(failures=1), clock=clock or Clock(), rng=lambda: 0.5)
         health.may_cool = len(rows) > 1
-        made.append(Target(NOTHING, NOTHING, health, Slots(None), 900.0, weight=weight, priority=priority))
+        made.append(Target(NOTHING, NOTHING, health, Places(), 900.0, weight=weight, priority=priority))
     return Targets(made, max_cooling_share=share, rng=random.Random(1)), {t.name: t for t in made}
 
 
@@ -165,18 +165,18 @@ def test_a_probe_is_not_helped_by_those_who_fill_the_share() -> None:
 
 def test_a_full_upstream_is_passed_over() -> None:
     of, by_name = targets(("a", 1, 1), ("b", 1, 1), ("c", 1, 2))
-    by_name["a"].slots.limit = 0
+    by_name["a"].places.limit = 0
     assert set(drawn(of, 100)) == {"b"}
     assert of.other([by_name["b"]]) is by_name["c"]
-    by_name["b"].slots.limit = 0
+    by_name["b"].places.limit = 0
     assert set(drawn(of, 100)) == {"c"}
-    by_name["c"].slots.limit = 0
+    by_name["c"].places.limit = 0
     assert of.first() in by_name.values()  # it says that it is full
     assert of.other([by_name["a"]]) is None
 
 
 def test_full_ones_do_not_count_as_cooling() -> None:
     of, by_name = targets(("a", 1, 1), ("b", 1, 1), ("c", 1, 1), ("d", 1, 1))
-    by_name["a"].slots.limit = by_name["b"].slots.limit = 0
+    by_name["a"].places.limit = by_name["b"].places.limit = 0
     fell(by_name["c"])
     assert set(drawn(of, 100)) == {"d"}

@@ -1,8 +1,8 @@
 """May a worker take on another request, its body, and its upstream's load?
 
 A request is counted before its body is read, the body before its bytes arrive, and the upstream before
-anything is sent to it. A request over a limit gets 503 at once. There is no queue: waiting for a time-out
-costs a client more than an answer that says when to come back.
+anything is sent to it. A request over a limit gets 503 at once: waiting for a time-out costs a client more
+than an answer that says when to come back. Only a place at an upstream may be waited for (`places`).
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Final, Literal, Self
 
 from llmgw.errors import ApiError
+from llmgw.limits.places import Place
 from llmgw.limits.shares import RESERVED, Owner, Shares
 
 ShedReason = Literal["requests", "bytes", "upstream", "files"]
@@ -18,22 +19,6 @@ ShedReason = Literal["requests", "bytes", "upstream", "files"]
 
 _RETRY_AFTER_S: Final = (1, 2, 3)
 """Used in turn, so that clients refused at the same time do not come back at the same time."""
-
-
-class Slots:
-    """The number of requests that this worker has at one upstream, and its limit."""
-
-    __slots__ = ("limit", "used")
-
-    def __init__(self, limit: int | None) -> None:
-        """None: no limit."""
-        self.limit = limit
-        self.used = 0
-
-    @property
-    def full(self) -> bool:
-        """True if no slot is left."""
-        return self.limit is not None and self.used >= self.limit
 
 
 class Admission:
@@ -100,14 +85,14 @@ class Admission:
 class Ticket:
     """One request's share of the limits, given back when its context ends."""
 
-    __slots__ = ("_admission", "_bytes", "_is_arriving", "_owners", "_slots")
+    __slots__ = ("_admission", "_bytes", "_is_arriving", "_owners", "_place")
 
     def __init__(self, admission: Admission, owners: tuple[Owner, ...]) -> None:
         self._admission = admission
         self._owners = owners
         self._bytes = 0
         self._is_arriving = False
-        self._slots: Slots | None = None
+        self._place: Place | None = None
 
     def hold(self, size: int) -> None:
         """Count `size` more bytes of body. Raises ApiError: `overloaded`."""
@@ -132,21 +117,20 @@ class Ticket:
             self._is_arriving = False
             self._admission.arrived(self._owners)
 
-    def occupy(self, slots: Slots) -> None:
-        """Take a slot of an upstream, and give back the one held before. Raises ApiError: `overloaded`."""
-        self.vacate()
-        if slots.full:
-            raise self._admission.shed(
-                "upstream", "The model's upstream has as many requests as it may have."
-            )
-        slots.used += 1
-        self._slots = slots
+    def occupy(self, place: Place) -> None:
+        """Have a place at an upstream, until `vacate`. The one before must have been given back."""
+        self._place = place
+
+    def settle(self, tokens: int) -> None:
+        """So many tokens were used there."""
+        if self._place is not None:
+            self._place.settle(tokens)
 
     def vacate(self) -> None:
-        """Give the upstream's slot back."""
-        if self._slots is not None:
-            self._slots.used -= 1
-            self._slots = None
+        """Give the place at the upstream back."""
+        place, self._place = self._place, None
+        if place is not None:
+            place.give_back()
 
     def __enter__(self) -> Self:
         """Count the request. Raises ApiError: `overloaded`."""

@@ -92,13 +92,13 @@ class Estimates:
         output = self.usual if most is None or most > self.usual else most
         return Need(text + facts.images * IMAGE_TOKENS, output * facts.choices)
 
-    def saw_input(self, facts: Facts, prompt_tokens: int) -> None:
-        """The provider's count for a request."""
-        tokens = prompt_tokens - facts.images * IMAGE_TOKENS
-        if tokens <= 0 or facts.text_bytes <= 0:
+    def saw_input(self, text_bytes: int, images: int, prompt_tokens: int) -> None:
+        """The provider's count for a request with so much in it."""
+        tokens = prompt_tokens - images * IMAGE_TOKENS
+        if tokens <= 0 or text_bytes <= 0:
             return
         # A ratio of sums, so that the few fixed tokens of a short request do not count like a book.
-        self._bytes = self._bytes * _MEMORY + facts.text_bytes
+        self._bytes = self._bytes * _MEMORY + text_bytes
         self._tokens = self._tokens * _MEMORY + tokens
         ratio = self._tokens / self._bytes * BYTES_PER_TOKEN
         self.correction = min(max(ratio, LEAST_CORRECTION), MOST_CORRECTION)

@@ -25,7 +25,7 @@ from llmgw.errors import ApiError
 from llmgw.limits import descriptors, refusals
 from llmgw.limits.bases import NO_BASES, read_bases
 from llmgw.limits.compiled import Compiled, LimitedModel, keep_until_ns
-from llmgw.limits.estimates import Estimates, Facts, Need
+from llmgw.limits.estimates import Estimates, Need
 from llmgw.limits.grant import Grant, HeaderFamily
 from llmgw.limits.plans import BudgetHere, LimitedKey, rules_for
 from llmgw.limits.rules import Limits
@@ -76,10 +76,6 @@ class Governor:
         Raises SQLAlchemyError.
         """
         self._bases = read_bases(session)
-
-    def need(self, model: LimitedModel, facts: Facts) -> Need:
-        """What a request will probably use."""
-        return self.estimates(model).need(facts, answers=model.writes)
 
     def estimates(self, model: LimitedModel) -> Estimates:
         """What was seen of a model."""

@@ -8,7 +8,7 @@ turn it is says `waiting`; a newcomer does not overtake those who wait.
 import asyncio
 import time
 from collections.abc import Hashable, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from llmgw._core import LimitPlan, Refusal, Reservation
 from llmgw.limits.estimates import Need
@@ -19,12 +19,27 @@ _LONGEST_PAUSE_S: Final = 1.0
 _SHORTEST_PAUSE_S: Final = 0.001
 
 
+RateKind: TypeAlias = Literal["requests_per_minute", "tokens_per_minute"]
+
+
 class NoPlace(NamedTuple):
     """Why there is none."""
 
-    reason: Literal["in_flight", "rate"]
+    reason: Literal["in_flight", "requests_per_minute", "tokens_per_minute"]
     retry_after_s: float | None
     """Of a rate, when there will be one; None: never, the request is larger than the whole rate."""
+
+    @property
+    def never(self) -> bool:
+        """True if the request can have no place there, however long it waits."""
+        return self.reason != "in_flight" and self.retry_after_s is None
+
+
+class Rates(NamedTuple):
+    """What a provider grants, as a plan, and the kinds of its limits in their order."""
+
+    plan: LimitPlan
+    kinds: Sequence[RateKind]
 
 
 class Place:
@@ -61,8 +76,8 @@ class Places:
         self.limit = limit
         self.used = 0
         """Requests that run."""
-        self.rates: LimitPlan | None = None
-        """What the provider grants; shared by all workers."""
+        self.rates: Rates | None = None
+        """Shared by all workers. None: the provider is not known to limit anything."""
         self.wait_s = 0.0
         self.waiting: Turns[Waiter] = Turns()
         self._timer: asyncio.TimerHandle | None = None
@@ -74,15 +89,16 @@ class Places:
             return True
         if self.waiting:
             return True
-        return self.rates is not None and any(
-            standing is not None and not standing[1] for standing in self.rates.strictest(time.monotonic_ns())
-        )
+        if self.rates is None:
+            return False
+        standings = self.rates.plan.strictest(time.monotonic_ns())
+        return any(standing is not None and not standing[1] for standing in standings)
 
     def take(self, need: Need) -> Place | NoPlace:
         """A place for a newcomer."""
         if self.waiting:
             is_full = self.limit is not None and self.used >= self.limit
-            return NoPlace("in_flight" if is_full else "rate", _LONGEST_PAUSE_S)
+            return NoPlace("in_flight" if is_full else "requests_per_minute", _LONGEST_PAUSE_S)
         return self.take_in_turn(need)
 
     def take_in_turn(self, need: Need) -> Place | NoPlace:
@@ -91,14 +107,14 @@ class Places:
             return NoPlace("in_flight", None)
         reservation = None
         if self.rates is not None:
-            decision = self.rates.reserve(
+            decision = self.rates.plan.reserve(
                 time.monotonic_ns(),
                 input_tokens=need.input_tokens,
                 output_tokens=need.output_tokens,
                 cost_nano=0,
             )
             if isinstance(decision, Refusal):
-                return NoPlace("rate", decision.retry_after_s)
+                return NoPlace(self.rates.kinds[decision.index], decision.retry_after_s)
             reservation = decision
         self.used += 1
         return Place(self, reservation)
@@ -110,18 +126,13 @@ class Places:
             if isinstance(got, Place):
                 self.waiting.take()
                 waiter.served(self, got)
-            elif got.reason == "rate" and got.retry_after_s is None:
+            elif got.never:
                 self.waiting.take()
                 waiter.refused(self)
             else:
-                if got.reason == "rate":
-                    self._serve_in(got.retry_after_s or 0.0)
+                if got.retry_after_s is not None:
+                    self._serve_in(got.retry_after_s)
                 return
-
-    def dismiss(self) -> None:
-        """Nobody waits any longer, because the worker stops."""
-        while (waiter := self.waiting.first()) is not None:
-            waiter.leave()
 
     def _serve_in(self, pause_s: float) -> None:
         if self._timer is not None:

@@ -11,6 +11,7 @@ from llmgw.budgets.windows import END
 from llmgw.errors import ApiError
 
 if TYPE_CHECKING:
+    from llmgw.limits.places import NoPlace
     from llmgw.limits.plans import BudgetHere, LimitHere
 
 Header: TypeAlias = tuple[bytes, bytes]
@@ -53,6 +54,16 @@ def too_many_at_once(limit: "LimitHere", turn: int, headers: Sequence[Header] = 
     which = f"{limit.subject.words}: {limit.limit:,} {_WHAT[limit.kind]}"
     message = f"Rate limit reached for {which}. Please try again in {seconds(wait_s)}."
     return ApiError("rate_limit_exceeded", message, retry_after_s=wait_s, headers=[*headers, _SHOULD_RETRY])
+
+
+def over_upstream(why: "NoPlace") -> ApiError:
+    """What the provider grants the gateway is used up, whoever asks."""
+    what = f"The model's upstream grants no more {_WHAT[why.reason]} now."
+    if why.retry_after_s is None:
+        message = f"{what} The request has more tokens than it ever grants in a minute."
+        return ApiError("upstream_rate_limited", message, retriable=False)
+    message = f"{what} Please try again in {seconds(why.retry_after_s)}."
+    return ApiError("upstream_rate_limited", message, retry_after_s=why.retry_after_s)
 
 
 def over_budget(

@@ -103,6 +103,11 @@ _LIMITED: Final = _Spec(
     "Requests refused by a limit or a budget, by its kind and whose it is.",
     ("limit", "scope"),
 )
+_WAITING: Final = _Spec("llmgw_waiting_requests", "Requests that wait for a place at an upstream.")
+_LIMIT_ENTRIES: Final = _Spec("llmgw_limit_entries", "Limits and budgets in the workers' shared memory.")
+_LIMIT_OVERFLOWS: Final = _Spec(
+    "llmgw_limit_overflows", "How often a limit found no room there, and got an entry that it shares."
+)
 _IN_FLIGHT_BYTES: Final = _Spec("llmgw_in_flight_bytes", "Bytes of request bodies held.")
 _REASONING: Final = _Spec(
     "llmgw_reasoning_turns",
@@ -168,6 +173,9 @@ class Metrics:
         self._auth_failures = self._counter(_AUTH_FAILURES)
         self._shed = self._counter(_SHED)
         self._limited = self._counter(_LIMITED)
+        self._waiting = self._gauge(_WAITING)
+        self._limit_entries = self._gauge(_LIMIT_ENTRIES, across_workers="livemax")
+        self._limit_overflows = self._gauge(_LIMIT_OVERFLOWS, across_workers="livemax")
         self._in_flight_bytes = self._gauge(_IN_FLIGHT_BYTES)
         self._reasoning = self._counter(_REASONING)
         self._ledger_queue = self._gauge(_LEDGER_QUEUE)
@@ -287,6 +295,15 @@ class Metrics:
     def limited(self, limit: str, scope: str) -> None:
         """`Governor`'s `observe`."""
         self._limited.labels(limit, scope).inc()
+
+    def waiting(self, number: int) -> None:
+        """Set the requests that wait for a place at an upstream now."""
+        self._waiting.set(number)
+
+    def limit_entries(self, used: int, overflowed: int) -> None:
+        """Set how many entries the shared memory of the limits has, and how often one found no room."""
+        self._limit_entries.set(used)
+        self._limit_overflows.set(overflowed)
 
     def held(self, size: int) -> None:
         """Set the bytes of request bodies that are held now."""

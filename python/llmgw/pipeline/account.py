@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 from llmgw.asgi.types import Headers
 from llmgw.errors import ApiError
 from llmgw.ledger.entry import LedgerEntry, NotDurableError
-from llmgw.prices.billing import Bill, bill
+from llmgw.prices.billing import Bill, Usage, bill
 
 if TYPE_CHECKING:
     from llmgw._core import ExchangeReport, PreparedRequest
     from llmgw.access.key import Key
     from llmgw.asgi.client import ClientWatch
     from llmgw.gateway import Gateway
+    from llmgw.limits.estimates import Estimates
     from llmgw.limits.grant import Grant
     from llmgw.routing.targets import Target
 
@@ -57,6 +58,12 @@ class Account:
     """Who is behind the key, if it is known."""
     input_estimate = 0
     """About how many tokens the prompt has."""
+    estimates: "Estimates | None" = None
+    """Of its model; they learn what it used."""
+    text_bytes = 0
+    """Of its prompt."""
+    choices = 1
+    """How many answers it asks for."""
     images = 0
     """Images and other media in the request."""
     grant: "Grant | None" = None
@@ -126,7 +133,15 @@ class Account:
         )
         if self.grant is not None:
             self.grant.settle(known.usage.total, 0 if known.cost is None else known.cost.total)
+        if self.estimates is not None and known.usage.source == "upstream":
+            self._learn(self.estimates, known.usage)
         return known
+
+    def _learn(self, estimates: "Estimates", usage: Usage) -> None:
+        if usage.prompt_tokens:
+            estimates.saw_input(self.text_bytes, self.images, usage.prompt_tokens)
+        if usage.completion_tokens:
+            estimates.saw_output(usage.completion_tokens // self.choices)
 
     async def commit(self, report: "ExchangeReport") -> None:
         """Put the row of a complete answer on disk before its end is told. Raises ApiError: `overloaded`."""

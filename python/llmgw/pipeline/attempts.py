@@ -12,7 +12,7 @@ the first is taken from the worker's retry budget, and the total timeout counts 
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -21,10 +21,12 @@ from llmgw.asgi.client import ClientWatch
 from llmgw.errors import ClientGone
 from llmgw.gateway import Gateway
 from llmgw.limits.admission import Ticket
+from llmgw.limits.estimates import Need
 from llmgw.pipeline.account import CLIENT_GONE, Account
 from llmgw.pipeline.body import KeepAnswer, KeepReasoning, Plan
 from llmgw.pipeline.failure import failure_text, outcome
 from llmgw.pipeline.offload import off_loop
+from llmgw.pipeline.placing import Placing
 from llmgw.routing.router import Model
 from llmgw.routing.targets import Target
 from llmgw.routing.verdict import Blame, Retry, upstream_verdict
@@ -48,6 +50,10 @@ class Terms(NamedTuple):
     """See `asgi.sdk.needs_bare_comments`."""
     headers: Sequence[tuple[bytes, bytes]] = ()
     """Of the client's, for upstreams that speak its API."""
+    need: Need = Need(0, 0)
+    """What the request will probably use."""
+    owner: Hashable = None
+    """Who takes turns with others where requests wait for a place."""
 
 
 class Answer(NamedTuple):
@@ -88,8 +94,8 @@ class Attempts:
     """The attempts of one request: `first_answer`, and in any case `close`."""
 
     __slots__ = (
-        "_account", "_asked", "_gateway", "_is_large", "_last", "_model", "_plan", "_started_s", "_terms",
-        "_ticket",
+        "_account", "_asked", "_gateway", "_is_large", "_last", "_model", "_placing", "_plan", "_started_s",
+        "_terms", "_ticket",
     )  # fmt: skip
 
     def __init__(
@@ -103,7 +109,7 @@ class Attempts:
         terms: Terms,
         is_large: bool = False,
     ) -> None:
-        """Asks no target yet. `ticket` holds the body's bytes, and an upstream's slot while it is asked.
+        """Asks no target yet. `ticket` holds the body's bytes, and a place at an upstream while it is asked.
 
         `is_large`: the body is not to be worked on by the event loop.
         """
@@ -113,6 +119,7 @@ class Attempts:
         self._plan: Plan | None = plan
         self._ticket = ticket
         self._terms = terms
+        self._placing = Placing(gateway, model, ticket, need=terms.need, owner=terms.owner)
         self._is_large = is_large
         self._started_s = 0.0
         self._asked: list[Target] = []
@@ -121,11 +128,13 @@ class Attempts:
     async def first_answer(self, client: ClientWatch) -> Answer:
         """The first attempt that has something to show. To be called once.
 
-        Raises UpstreamError if an attempt failed and no other follows; ApiError (`overloaded`) if its
-        upstream has no slot left; ClientGone.
+        Raises UpstreamError if an attempt failed and no other follows; ApiError (`overloaded`,
+        `upstream_rate_limited`) if no upstream has a place; ClientGone.
         """
         target = self._model.targets.first()
         while True:
+            placed = self._placing.take(target, self._asked)
+            target = placed or await self._placing.wait(target, self._asked, client)
             if self._is_large:
                 prepared = await off_loop(partial(self._prepare, target))
             else:
@@ -148,13 +157,19 @@ class Attempts:
                 return self._answer(attempt, block)
 
     def abort(self) -> None:
-        """The client is lost: end the exchange that is running, if one is."""
+        """The client is lost: end the exchange that is running, if one is, or the wait for one."""
+        self._placing.leave()
         if self._last is not None:
             self._last.exchange.abort()
 
     def report(self) -> ExchangeReport | None:
         """What the last exchange came to so far; None: there was none."""
         return None if self._last is None else self._last.exchange.report()
+
+    def settle_place(self) -> None:
+        """The last exchange is over; to be called before its place is given back."""
+        if self._last is not None and self._last.is_running:
+            self._settle(self._last)
 
     def close(self, *, client_lost: bool) -> ExchangeReport | None:
         """The request is over. Returns what its last exchange came to, None if there was none."""
@@ -201,7 +216,6 @@ class Attempts:
         return self._plan.rewrite(target.route)
 
     def _begin(self, target: Target, prepared: PreparedRequest) -> _Attempt:
-        self._ticket.occupy(target.slots)
         left_s = None
         now_s = time.monotonic()
         if self._asked:
@@ -230,8 +244,13 @@ class Attempts:
 
     def _over(self, attempt: _Attempt, label: str) -> None:
         attempt.is_running = False
+        self._settle(attempt)
         self._gateway.exchanges.discard(attempt.exchange)
         self._gateway.metrics.attempted(attempt.target.name, label)
+
+    def _settle(self, attempt: _Attempt) -> None:
+        if attempt.target.places.rates is not None:
+            self._placing.settle(attempt.exchange.report())
 
     def _failed(self, attempt: _Attempt, error: UpstreamError) -> tuple[Retry, Blame]:
         """What follows from a failure of the upstream's, which is written down everywhere."""

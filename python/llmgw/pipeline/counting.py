@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from llmgw._core import ChatRequest, UpstreamError
+from llmgw.limits.estimates import Need
+from llmgw.limits.places import Place
 from llmgw.pipeline.failure import failure_text
 from llmgw.routing.targets import Target
 
@@ -25,16 +27,21 @@ async def counted_at(
     """
     if "messages" not in target.route.speaks or not target.may_be_asked:
         return None
-    exchange = target.upstream.start(
-        request.count_tokens(target.route),
-        request_id=request_id,
-        heartbeat_s=COUNT_TIMEOUT_S,
-        total_timeout_s=COUNT_TIMEOUT_S,
-        headers=headers,
-    )
+    place = target.places.take(Need(0, 0))
+    if not isinstance(place, Place):
+        return None
     try:
+        exchange = target.upstream.start(
+            request.count_tokens(target.route),
+            request_id=request_id,
+            heartbeat_s=COUNT_TIMEOUT_S,
+            total_timeout_s=COUNT_TIMEOUT_S,
+            headers=headers,
+        )
         block = await exchange.next_block()
     except UpstreamError as error:
         logger.debug("%s: upstream %s counts no tokens: %s", request_id, target.name, failure_text(error))
         return None
+    finally:
+        place.give_back()
     return None if block is None else int(json.loads(block)["input_tokens"])

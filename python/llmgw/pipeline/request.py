@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from llmgw._core import Exchange
     from llmgw.access.key import Key
     from llmgw.limits.admission import Ticket
-    from llmgw.limits.estimates import Facts
+    from llmgw.limits.estimates import Facts, Need
     from llmgw.routing.router import Model
 
 EVENT_STREAM: Final[Headers] = [
@@ -95,9 +95,12 @@ class Request:
         try:
             with self._ticket as ticket:
                 attempts = self._attempts = await self._read(ticket)
-                # Nothing is sent before the first answer: until then any status can be told, and another
-                # target asked.
-                await self._send(await attempts.first_answer(client))
+                try:
+                    # Nothing is sent before the first answer: until then any status can be told, and another
+                    # target asked.
+                    await self._send(await attempts.first_answer(client))
+                finally:
+                    attempts.settle_place()
         except ClientGone:
             client.gone = True
         except UpstreamError as error:
@@ -134,7 +137,7 @@ class Request:
         plan = body.plan(gateway, model, self._key)
         if not isinstance(plan, Plan):
             plan = await plan
-        self._reserve(plan.facts, model)
+        need = self._reserve(plan.facts, model)
         return Attempts(
             gateway,
             account,
@@ -142,28 +145,37 @@ class Request:
             plan,
             ticket=ticket,
             terms=Terms(
-                self._request_id, needs_bare_comments(self._fields), self._endpoint.headers_of(self._fields)
+                self._request_id,
+                needs_bare_comments(self._fields),
+                self._endpoint.headers_of(self._fields),
+                need,
+                self._key.id,
             ),
             is_large=self._is_large,
         )
 
-    def _reserve(self, facts: "Facts", model: "Model") -> None:
-        """Reserve what the request will probably use of limits and budgets. Raises ApiError."""
+    def _reserve(self, facts: "Facts", model: "Model") -> "Need":
+        """Reserve what the request will probably use, which is returned, of limits and budgets.
+
+        Raises ApiError.
+        """
         governor, account = self._gateway.governor, self._account
         account.user = user_of(self._key, self._fields, facts.user)
-        account.images = facts.images
-        need = governor.need(model, facts)
+        estimates = account.estimates = governor.estimates(model)
+        account.text_bytes, account.images, account.choices = facts.text_bytes, facts.images, facts.choices
+        need = estimates.need(facts, answers=model.writes)
         account.input_estimate = need.input_tokens
         account.grant = governor.reserve(
             self._key,
             model,
             need,
-            images=facts.images,
+            images=account.images,
             user=account.user,
             at_s=account.time_s,
             request_id=self._request_id,
             family=self._endpoint.limit_headers,
         )
+        return need
 
     async def _body(self, ticket: "Ticket") -> Body:
         """The request's body after its scan."""

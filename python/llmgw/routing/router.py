@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from llmgw import _core
+from llmgw._core import LimitPlan, LimitTable
 from llmgw.access.key import Key
 from llmgw.config import (
     BOTH_MODES,
@@ -19,7 +20,8 @@ from llmgw.config import (
     UpstreamConfig,
 )
 from llmgw.errors import ApiError
-from llmgw.limits.admission import Slots
+from llmgw.limits import descriptors
+from llmgw.limits.places import Places, RateKind, Rates
 from llmgw.limits.rules import NO_LIMITS, Limits
 from llmgw.prices.price import Price
 from llmgw.routing.health import CoolDown, Health
@@ -30,6 +32,10 @@ _USES: Final[dict[ModelKind, tuple[str, str]]] = {
     "chat": ("a chat model", "POST /v1/chat/completions"),
     "embedding": ("an embedding model", "POST /v1/embeddings"),
     "rerank": ("a rerank model", "POST /v1/rerank"),
+}
+_UNITS: Final[dict[RateKind, Literal["requests", "tokens"]]] = {
+    "requests_per_minute": "requests",
+    "tokens_per_minute": "tokens",
 }
 _NAMES: Final = {"image": "images", "video": "videos", "audio": "audio", "file": "files"}
 
@@ -115,7 +121,7 @@ class OpenUpstream(NamedTuple):
 
     table: UpstreamConfig
     client: _core.Upstream
-    slots: Slots
+    places: Places
 
 
 class Router:
@@ -127,14 +133,18 @@ class Router:
         previous: "Router | None" = None,
         *,
         observe: Callable[[str, str, bool], None] | None = None,
+        limit_table: LimitTable | None = None,
     ) -> None:
         """Make it in the worker process, after the fork: upstreams have pooled clients and threads.
 
         `previous` is the router to be replaced: an upstream that did not change keeps its connections, and
         a target its health. Until `take_effect` is called nothing of it is changed. `observe` is told of each
-        target that may cool down, and of every change of that, as in `Health`. Raises ValueError where the
-        Rust core refuses an upstream or a route; `load_config` checks the same.
+        target that may cool down, and of every change of that, as in `Health`. `limit_table`: where the rates
+        of upstreams are counted; None: nowhere.
+
+        Raises ValueError where the Rust core refuses an upstream or a route; `load_config` checks the same.
         """
+        self._limit_table = limit_table
         self._config = config
         self._previous = previous
         self._observe = observe
@@ -146,7 +156,7 @@ class Router:
             old = previous.upstreams.get(name) if previous else None
             client = old.client if old is not None and old.table == table else _client(table)
             # Requests under way count, whichever config they began under.
-            self.upstreams[name] = OpenUpstream(table, client, old.slots if old is not None else Slots(None))
+            self.upstreams[name] = OpenUpstream(table, client, old.places if old is not None else Places())
         self._models = {model.id: self._model(model) for model in config.models}
         self.keep_cache_control_of = tuple(m.id for m in config.models if m.cache_control == "keep")
         """The models whose upstreams know the `cache_control` marks of Messages bodies."""
@@ -154,12 +164,15 @@ class Router:
         self._previous = None
 
     def take_effect(self) -> None:
-        """Apply the config to the health and slots that are shared with the previous router.
+        """Apply the config to the health and places that are shared with the previous router.
 
         Call it once, on the event loop, when nothing can fail any more.
         """
-        for upstream in self.upstreams.values():
-            upstream.slots.limit = upstream.table.max_in_flight
+        for name, upstream in self.upstreams.items():
+            upstream.places.limit = upstream.table.max_in_flight
+            upstream.places.wait_s = upstream.table.wait_s
+            upstream.places.rates = self._rates(name, upstream.table)
+            upstream.places.serve()
         for health in set(self._health.values()).difference(self._with_alternative):
             health.stand_alone()
         for health in self._with_alternative:
@@ -220,6 +233,22 @@ class Router:
             max_output_tokens=model.max_output_tokens,
         )
 
+    def _rates(self, name: str, table: UpstreamConfig) -> Rates | None:
+        """What the provider grants this machine: where several share the account, each takes its part."""
+        granted: dict[RateKind, int | None] = {
+            "requests_per_minute": table.requests_per_minute,
+            "tokens_per_minute": table.tokens_per_minute,
+        }
+        kinds = [kind for kind, limit in granted.items() if limit is not None]
+        if self._limit_table is None or not kinds:
+            return None
+        machines = self._config.limits.machines
+        rates = [
+            (descriptors.of_upstream(kind, name), _UNITS[kind], max((granted[kind] or 0) // machines, 1))
+            for kind in kinds
+        ]
+        return Rates(LimitPlan(self._limit_table, rates, []), kinds)
+
     def _target(self, model: ModelConfig, target: TargetConfig) -> Target:
         table = self._config.routing
         at = (target.upstream, target.upstream_model)
@@ -246,7 +275,7 @@ class Router:
             upstream=upstream.client,
             route=route,
             health=self._health[at],
-            slots=upstream.slots,
+            places=upstream.places,
             weight=target.weight,
             priority=target.priority,
             total_timeout_s=upstream.table.total_timeout_s,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from llmgw import _core
-    from llmgw.limits.admission import Slots
+    from llmgw.limits.places import Places
     from llmgw.prices.price import Price
     from llmgw.routing.health import Health
 
@@ -21,7 +21,7 @@ class Target:
     route: "_core.Route"
     health: "Health"
     """Shared by all models with the same upstream and upstream model."""
-    slots: "Slots"
+    places: "Places"
     """Shared by all models of the upstream."""
     total_timeout_s: float
     weight: int = 1
@@ -37,8 +37,8 @@ class Target:
 
     @property
     def may_be_asked(self) -> bool:
-        """True if it is healthy and has a free slot."""
-        return self.health.may_be_asked and not self.slots.full
+        """True if it is healthy and has a place."""
+        return self.health.may_be_asked and not self.places.full
 
     @property
     def load(self) -> float:
@@ -68,8 +68,8 @@ class Targets:
         for group in self._groups:
             if in_play := self._in_play(group):
                 return self._draw(in_play)
-        # All are cooling or full. Of those with a free slot, take the one whose cool-down ends first.
-        return min(self.all, key=lambda t: (t.slots.full, t.health.is_probed, t.health.cooling_s))
+        # All are cooling or full. Of those with a place, take the one whose cool-down ends first.
+        return min(self.all, key=lambda t: (t.places.full, t.health.is_probed, t.health.cooling_s))
 
     def other(self, asked: Collection[Target]) -> Target | None:
         """The target to try after those in `asked` have failed; None if no other is healthy."""
@@ -86,7 +86,7 @@ class Targets:
         excess = len(cooling) - int(len(group) * self._max_cooling_share)
         if healthy and excess > 0:
             # Keep some cooling targets in play, or the few healthy ones get all the load and fail as well.
-            cooling = [target for target in cooling if not (target.health.is_probed or target.slots.full)]
+            cooling = [target for target in cooling if not (target.health.is_probed or target.places.full)]
             cooling.sort(key=lambda target: target.health.cooling_s)
             healthy += cooling[:excess]
         return healthy

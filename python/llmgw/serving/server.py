@@ -28,6 +28,7 @@ from llmgw.config.address import local_host, url_of
 from llmgw.config.files import make_private
 from llmgw.errors import CommandError
 from llmgw.limits.files import check_file_limit, possible_connections, raise_file_limit
+from llmgw.limits.table import check_table
 from llmgw.observe.logs import log_config
 from llmgw.serving.admin_context import GATEWAY_URL_ENV
 from llmgw.serving.admin_process import AdminProcess
@@ -70,6 +71,7 @@ def run_gateway(
         # until its handlers are set.
         signal.pthread_sigmask(signal.SIG_BLOCK, SERVER_SIGNALS)
         folder = _run_folder(config)
+        check_table(config)
         stack.callback(folder.remove)
         os.environ[RUN_FOLDER_ENV] = str(folder.path)
         os.environ.pop(MULTIPROC_ENV, None)
