@@ -17,11 +17,12 @@ from llmgw.budgets.store import (
     list_budgets,
     reset_budget,
 )
-from llmgw.budgets.verify import Counts, repair, verify
+from llmgw.budgets.verify import Counts, Report, repair, verify
+from llmgw.ledger.days import resum_day
 from llmgw.ledger.entry import LedgerEntry
-from llmgw.ledger.sums import resum
+from llmgw.ledger.sums import resum_hour
 from llmgw.ledger.writer import Ledger
-from llmgw.store import AuditRow, BudgetWindow, KeyEpoch, LedgerRow, Store, UsageHour, open_store
+from llmgw.store import AuditRow, BudgetWindow, KeyEpoch, LedgerRow, Store, UsageDay, UsageHour, open_store
 from tests.support.budgets import add_budget, due, spent
 from tests.support.cli import Run
 
@@ -57,6 +58,10 @@ def spend(store: Store, *users: str | None, at: datetime = NOW) -> None:
             )
         )
     ledger.close_blocking()
+
+
+def repaired(store: Store) -> Report:
+    return repair(store, ZONE, NOW, resum_hour=resum_hour, resum_day=resum_day, actor="test")
 
 
 def epoch(store: Store) -> int:
@@ -176,7 +181,7 @@ def test_verify_finds_and_repairs_what_somebody_changed(store: Store) -> None:
     report = verify(store, ZONE, NOW)
     differences = {(each.budget_id, each.user, each.spent, each.due) for each in report.window_differences}
     assert differences == {(2, "ann", 0, YUAN), (1, "", 5, 2 * YUAN)}
-    assert repair(store, ZONE, NOW, resum=resum, actor="test") == report
+    assert repaired(store) == report
     assert verify(store, ZONE, NOW).is_right
     assert spent(store) == due(store, ZONE)
     assert [row[1] for row in audit(store)] == ["budget.repair"]
@@ -190,12 +195,21 @@ def test_verify_repairs_hours_whose_rows_another_version_wrote(store: Store) -> 
         session.execute(delete(UsageHour))
         session.execute(delete(BudgetWindow))
     add_budget(store, ZONE, period="total", scope="project")
-    report = repair(store, ZONE, NOW, resum=resum, actor="test")
+    report = repaired(store)
     [hour] = report.hour_differences
     assert (hour.sums, hour.rows) == (Counts(), Counts(3, 45, 3 * YUAN))
     assert verify(store, ZONE, NOW).is_right
     spend(store, None, at=NOW + timedelta(seconds=1))
     assert set(spent(store).values()) == {4 * YUAN}
+
+
+def test_verify_repairs_days(store: Store) -> None:
+    spend(store, None, None, "ann")
+    with store.write() as session:
+        session.execute(update(UsageDay).values(cost=1))
+    assert len(verify(store, ZONE, NOW).day_differences) == 1
+    repaired(store)
+    assert verify(store, ZONE, NOW).is_right
 
 
 def test_verify_keeps_sums_whose_rows_were_deleted(store: Store) -> None:
@@ -205,7 +219,7 @@ def test_verify_keeps_sums_whose_rows_were_deleted(store: Store) -> None:
     with store.write() as session:
         session.execute(delete(LedgerRow).where(LedgerRow.time < NOW - timedelta(days=30)))
     assert verify(store, ZONE, NOW, keep_days=30).is_right
-    [hour] = repair(store, ZONE, NOW, resum=resum, actor="test").hour_differences
+    [hour] = repaired(store).hour_differences
     assert (hour.can_be_repaired, hour.rows) == (False, Counts())
     assert list(spent(store).values()) == [3 * YUAN]
 

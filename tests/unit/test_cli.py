@@ -20,6 +20,7 @@ from llmgw.config import load_config
 from llmgw.errors import CommandError
 from llmgw.ledger.entry import LedgerEntry
 from llmgw.ledger.journal import Journal
+from llmgw.ledger.usage import BUCKETS, DIMENSIONS
 from llmgw.ledger.writer import Ledger
 from llmgw.serving.ports import claim_port
 from llmgw.simulator import MODELS, PROVIDERS
@@ -89,7 +90,8 @@ def test_the_config_may_be_named_before_the_verb(run: Run, config: Path) -> None
     [
         ("llmgw ke", {"keys "}),
         ("llmgw keys ", {"block", "create", "list", "revoke", "rotate", "show", "unblock", "update"}),
-        ("llmgw usage --by ", {"key", "model", "day", "api"}),
+        ("llmgw usage --by ", {*DIMENSIONS, *BUCKETS}),
+        ("llmgw usage --by key,mo", {"key,model", "key,month"}),
         ("llmgw completion ", {"bash", "zsh", "fish"}),
         ("llmgw check --tr", {"--try "}),
     ],
@@ -324,19 +326,25 @@ def test_usage(run: Run, tmp_path: Path) -> None:
     store.close()
     status, out, err = run("usage", "--by", "model")
     assert (status, err) == (0, "")
-    assert [line.split() for line in out.splitlines()] == [
-        ["MODEL", "REQUESTS", "ERRORS", "PROMPT", "COMPLETION", "REASONING", "CACHED"],
-        ["qwen3-max", "2", "1", "1,234", "5", "0", "0"],
+    assert [re.split(r" {2,}", line) for line in out.splitlines()] == [
+        [
+            *("MODEL", "REQUESTS", "ERRORS", "PROMPT", "COMPLETION", "REASONING", "CACHED", "CACHE WRITE"),
+            *("COST", "UNPRICED"),
+        ],
+        ["qwen3-max", "2", "1", "1,234", "5", "0", "0", "0", "-", "1"],
     ]
     assert json.loads(run("usage", "--by", "model", "--json").out) == [
         {
             "model": "qwen3-max",
             "requests": 2,
             "errors": 1,
+            "unpriced": 1,
             "prompt_tokens": 1234,
             "completion_tokens": 5,
             "reasoning_tokens": 0,
             "cached_tokens": 0,
+            "cache_write_tokens": 0,
+            "costs": {},
         }
     ]
     assert run("usage", "--by", "day").out.splitlines()[1].startswith("1970-01-01")

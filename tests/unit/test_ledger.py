@@ -14,7 +14,7 @@ import pytest
 
 from llmgw.access.keys import create_key
 from llmgw.ledger.entry import LedgerEntry, LedgerState
-from llmgw.ledger.usage import UsageBy, UsageSum, sum_usage
+from llmgw.ledger.usage import Totals, UsageBy, UsageSum, sum_usage
 from llmgw.ledger.writer import Ledger
 from llmgw.store import LedgerRow, Store, open_store
 from tests.support.processes import wait_until
@@ -199,8 +199,8 @@ def test_an_absurd_usage_can_be_stored_and_summed(store: Store) -> None:
     for number in range(100):
         ledger.record(entry(str(number), prompt_tokens=2**64 - 1))
     ledger.close_blocking()
-    [total] = sum_usage(store, "model")
-    assert total.prompt_tokens == 100 * 2**40
+    [total] = sum_usage(store, ["model"], UTC).sums
+    assert total.totals.prompt_tokens == 100 * 2**40
 
 
 def test_record_does_no_io(store: Store) -> None:
@@ -213,18 +213,22 @@ def test_record_does_no_io(store: Store) -> None:
     assert rows(store) == []
 
 
+def summed(group: Any, *numbers: int) -> UsageSum:  # noqa: ANN401
+    """Requests, errors, unpriced, then tokens."""
+    return UsageSum((group,), Totals(*numbers, cache_write_tokens=0), {})
+
+
 SUMS: dict[UsageBy, list[UsageSum]] = {
-    "key": [
-        UsageSum("-", 1, 1, 0, 0, 0, 0),
-        UsageSum("1 ci", 2, 0, 15, 5, 1, 2),
-        UsageSum("7", 1, 1, 1, 0, 0, 0),
-    ],
+    "key": [summed(0, 1, 1, 0, 0, 0, 0, 0), summed(1, 2, 0, 2, 15, 5, 1, 2), summed(7, 1, 1, 1, 1, 0, 0, 0)],
     "model": [
-        UsageSum("-", 1, 1, 0, 0, 0, 0),
-        UsageSum("a", 2, 1, 11, 5, 1, 2),
-        UsageSum("b", 1, 0, 5, 0, 0, 0),
+        summed("", 1, 1, 0, 0, 0, 0, 0),
+        summed("a", 2, 1, 2, 11, 5, 1, 2),
+        summed("b", 1, 0, 1, 5, 0, 0, 0),
     ],
-    "day": [UsageSum("2026-11-23", 3, 1, 15, 5, 1, 2), UsageSum("2026-11-24", 1, 1, 1, 0, 0, 0)],
+    "day": [
+        summed(datetime(2026, 11, 23, tzinfo=UTC), 3, 1, 2, 15, 5, 1, 2),
+        summed(datetime(2026, 11, 24, tzinfo=UTC), 1, 1, 1, 1, 0, 0, 0),
+    ],
 }
 
 
@@ -249,11 +253,13 @@ def test_sums(store: Store, by: UsageBy) -> None:
     broken = entry("4", time_s=NOON_S + DAY_S, key_id=7, model="a", prompt_tokens=1, error_kind="reset")
     ledger.record(broken)
     ledger.close_blocking()
-    assert sum_usage(store, by) == SUMS[by]
+    usage = sum_usage(store, [by], UTC)
+    assert usage.sums == SUMS[by]
+    assert usage.keys == ({key.id: "ci"} if by == "key" else {})
 
 
 def test_sums_of_nothing(store: Store) -> None:
-    assert sum_usage(store, "key") == []
+    assert sum_usage(store, ["key"], UTC).sums == []
 
 
 def test_the_file_is_whole_afterwards(store: Store, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, and_, func, select, update
 from sqlalchemy.orm import Session
 
 from llmgw.budgets.spend import HALF_BITS, Rule, Rules, Spent, add_windows, exact_sum, sums_of
-from llmgw.budgets.windows import Window, hour_of, window_of
-from llmgw.store import BudgetWindow, LedgerRow, Store, UsageHour, record
+from llmgw.budgets.windows import BEGINNING, Window, hour_of, window_of
+from llmgw.store import BudgetWindow, LedgerRow, Store, UsageDay, UsageHour, record
 
 _MINUTE: Final = "%Y-%m-%d %H:%M"
 _HOUR: Final = timedelta(hours=1)
@@ -65,11 +65,13 @@ class Report(NamedTuple):
     hours: int
     window_differences: list[WindowDifference]
     hour_differences: list[HourDifference]
+    day_differences: list[datetime]
+    """Days whose sums are not those of their hours."""
 
     @property
     def is_right(self) -> bool:
         """True if nothing differs."""
-        return not self.window_differences and not self.hour_differences
+        return not (self.window_differences or self.hour_differences or self.day_differences)
 
 
 def verify(store: Store, zone: tzinfo, now: datetime, *, keep_days: int | None = None) -> Report:
@@ -82,7 +84,8 @@ def verify(store: Store, zone: tzinfo, now: datetime, *, keep_days: int | None =
         connection = session.connection()
         windows, window_differences = _compare_windows(connection, zone)
         hours, hour_differences = _compare_hours(connection, zone, now, keep_days)
-    return Report(windows, hours, window_differences, hour_differences)
+        days = _compare_days(connection, zone)
+    return Report(windows, hours, window_differences, hour_differences, days)
 
 
 def repair(
@@ -90,26 +93,31 @@ def repair(
     zone: tzinfo,
     now: datetime,
     *,
-    resum: Callable[[Connection, datetime, tzinfo], None],
+    resum_hour: Callable[[Connection, datetime, tzinfo], None],
+    resum_day: Callable[[Connection, datetime, tzinfo], None],
     actor: str,
     keep_days: int | None = None,
 ) -> Report:
     """Let hours hold what their rows come to, then windows what their hours do. In one transaction.
 
-    `resum(connection, hour, zone)` makes the sums of an hour again (`ledger.sums`). An hour that has fewer
-    rows than it counts stays: rows were deleted. Returns what differed before. Running gateways take a
-    window's higher number at once, and a lower one when they are started again. Raises SQLAlchemyError.
+    `resum_hour` and `resum_day` make the sums of an hour and of a day again (`ledger.sums`, `ledger.days`).
+    An hour that has fewer rows than it counts stays: rows were deleted. Returns what differed before. Running
+    gateways take a window's higher number at once, and a lower one when they are started again. Raises
+    SQLAlchemyError.
     """
     with store.write() as session:
         connection = session.connection()
         hours, hour_differences = _compare_hours(connection, zone, now, keep_days)
         for hour in (each.hour for each in hour_differences if each.can_be_repaired):
-            resum(connection, hour, zone)
+            resum_hour(connection, hour, zone)
+        days = _compare_days(connection, zone)
+        for day in days:
+            resum_day(connection, day, zone)
         windows, window_differences = _compare_windows(connection, zone)
         add_windows(connection, [each.opened for each in window_differences])
         for each in window_differences:
             _set(session, each)
-        report = Report(windows, hours, window_differences, hour_differences)
+        report = Report(windows, hours, window_differences, hour_differences, days)
         if not report.is_right:
             _note(session, report, actor)
     return report
@@ -139,6 +147,7 @@ def _note(session: Session, report: Report, actor: str) -> None:
     before: dict[str, object] = {
         "windows": len(report.window_differences),
         "hours": len(report.hour_differences),
+        "days": len(report.day_differences),
         "first_windows": windows,
     }
     record(session, actor=actor, action="budget.repair", target="budgets", before=before, after=None)
@@ -185,7 +194,7 @@ def _compare_hours(
     connection: Connection, zone: tzinfo, now: datetime, keep_days: int | None
 ) -> tuple[int, list[HourDifference]]:
     since = _first_whole_hour(connection, zone, now, keep_days)
-    sums = _of_sums(connection, since)
+    sums = _of_sums(connection, UsageHour, since)
     rows = _of_rows(connection, since, zone)
     differences = [
         HourDifference(hour, sums.get(hour, Counts()), rows.get(hour, Counts()))
@@ -209,20 +218,35 @@ def _first_whole_hour(connection: Connection, zone: tzinfo, now: datetime, keep_
     return max(since, hour_of(odd[-1], zone) + 2 * _HOUR) if odd else since
 
 
-def _of_sums(connection: Connection, since: datetime) -> dict[datetime, Counts]:
+def _compare_days(connection: Connection, zone: tzinfo) -> list[datetime]:
+    """Days of another time zone are left out: the next start makes them again."""
+    days = _of_sums(connection, UsageDay, BEGINNING)
+    if any(window_of("day", day, zone).starts_at != day for day in days):
+        return []
+    due: dict[datetime, Counts] = {}
+    for hour, counts in _of_sums(connection, UsageHour, BEGINNING).items():
+        day = window_of("day", hour, zone).starts_at
+        due[day] = Counts(*map(sum, zip(due.get(day, Counts()), counts, strict=True)))
+    return [day for day in sorted(due.keys() | days.keys()) if due.get(day) != days.get(day)]
+
+
+def _of_sums(
+    connection: Connection, table: type[UsageHour | UsageDay], since: datetime
+) -> dict[datetime, Counts]:
+    time = UsageHour.hour if table is UsageHour else UsageDay.day
     query = (
         select(
-            UsageHour.hour,
-            func.sum(UsageHour.requests),
-            func.sum(UsageHour.prompt_tokens + UsageHour.completion_tokens),
-            *exact_sum(UsageHour.cost),
+            time,
+            func.sum(table.requests),
+            func.sum(table.prompt_tokens + table.completion_tokens),
+            *exact_sum(table.cost),
         )
-        .where(UsageHour.hour >= since)
-        .group_by(UsageHour.hour)
+        .where(time >= since)
+        .group_by(time)
     )
     return {
-        hour: Counts(requests, tokens, (high << HALF_BITS) + low)
-        for hour, requests, tokens, high, low in connection.execute(query)
+        at: Counts(requests, tokens, (high << HALF_BITS) + low)
+        for at, requests, tokens, high, low in connection.execute(query)
     }
 
 

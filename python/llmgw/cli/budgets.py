@@ -24,7 +24,8 @@ from llmgw.cli.common import actor, add_config_option, configured_store, format_
 from llmgw.cli.table import add_json_option, print_json, print_table
 from llmgw.config import Config
 from llmgw.errors import CommandError
-from llmgw.ledger.sums import resum
+from llmgw.ledger.days import resum_day
+from llmgw.ledger.sums import resum_hour
 
 if TYPE_CHECKING:
     from llmgw.store import Store
@@ -173,7 +174,15 @@ def _object(state: BudgetState) -> dict[str, object]:
 def _verify(options: argparse.Namespace, store: "Store", config: Config) -> int:
     zone, now, keep_days = _zone(config), datetime.now(UTC), config.ledger.keep_days
     if options.repair:
-        report = repair(store, zone, now, resum=resum, actor=actor(), keep_days=keep_days)
+        report = repair(
+            store,
+            zone,
+            now,
+            resum_hour=resum_hour,
+            resum_day=resum_day,
+            actor=actor(),
+            keep_days=keep_days,
+        )
     else:
         report = verify(store, zone, now, keep_days=keep_days)
     if options.json:
@@ -191,7 +200,9 @@ def _say(report: Report, *, repaired: bool) -> None:
         print(f"{whose}, window from {when}: spent {window.spent}, its hours come to {window.due}")
     for hour in report.hour_differences[:_SHOWN]:
         print(f"hour from {format_time(hour.hour)}: {_counts(hour)}")
-    differences = len(report.window_differences) + len(report.hour_differences)
+    for day in report.day_differences[:_SHOWN]:
+        print(f"day from {format_time(day)}: its sums are not those of its hours")
+    differences = len(report.window_differences) + len(report.hour_differences) + len(report.day_differences)
     compared = f"{report.windows:,} windows and {report.hours:,} hours compared"
     if not differences:
         print(f"{compared}: all are what the ledger's rows come to")
@@ -218,6 +229,7 @@ def _report(report: Report, *, repaired: bool) -> dict[str, object]:
             {"hour": _iso(each.hour), "sums": each.sums._asdict(), "rows": each.rows._asdict()}
             for each in report.hour_differences
         ],
+        "day_differences": [_iso(day) for day in report.day_differences],
     }
 
 

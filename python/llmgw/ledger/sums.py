@@ -1,31 +1,31 @@
-"""Hourly sums of the ledger's rows, kept by its writer: which rows of a batch are new, and what they add."""
+"""The ledger's sums by hour and day, kept by its writer: which rows of a batch are new, and what they add."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from functools import cache
+from operator import add
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Dialect, delete, func, literal_column, select
 from sqlalchemy.dialects.sqlite import insert
 
 from llmgw.budgets.spend import MAX_SPENT, Spending, Spent, Usage
-from llmgw.budgets.windows import BEGINNING, hour_of
+from llmgw.budgets.windows import BEGINNING, hour_of, window_of
+from llmgw.ledger.days import COUNTERS, resum_day
 from llmgw.ledger.entry import MAX_COST, MAX_TOKENS, LedgerEntry
 from llmgw.ledger.rows import insertion
-from llmgw.store import LATENCY_BOUNDS_S, LedgerRow, UsageHour
+from llmgw.store import LATENCY_BOUNDS_S, LedgerRow, UsageDay, UsageHour
 
 FIRST_ERROR_STATUS: Final = 400
 _LONGEST_HOUR: Final = timedelta(hours=2)
 """More than the one and a half that an hour has where the clock is moved by half of one."""
 _MINUTE_US: Final = 60_000_000
 _CACHED_MINUTES: Final = 4096
-_TABLE: Final = UsageHour.__table__
-_KEYS: Final = tuple(column.name for column in _TABLE.primary_key)
-_COUNTERS: Final = tuple(column.name for column in _TABLE.columns if not column.primary_key)
-_FIRST_EVENT: Final = _COUNTERS.index("first_event_100ms")
-_TOTAL: Final = _COUNTERS.index("total_100ms")
-_NOTHING: Final = (0,) * len(_COUNTERS)
+_HOUR_COUNTERS: Final = tuple(each.name for each in UsageHour.__table__.columns if not each.primary_key)
+_FIRST_EVENT: Final = _HOUR_COUNTERS.index("first_event_100ms")
+_TOTAL: Final = _HOUR_COUNTERS.index("total_100ms")
+_NOTHING: Final = (0,) * len(_HOUR_COUNTERS)
 
 
 class Group(NamedTuple):
@@ -58,7 +58,8 @@ class Books:
         groups = self._hours.sums(_insert(connection, batch))
         if not groups:
             return []
-        _upsert(connection, groups)
+        _upsert(connection, UsageHour, groups)
+        _upsert(connection, UsageDay, self._hours.days(groups))
         return self._spending.add(connection, map(_usage, groups.items()), generation)
 
 
@@ -97,6 +98,17 @@ class Hours:
             sums[_TOTAL + bisect_left(LATENCY_BOUNDS_S, entry.total_s)] += 1
         return {Group(*at): sums for at, sums in groups.items()}
 
+    def days(self, groups: Mapping[Group, list[int]]) -> dict[tuple[Any, ...], list[int]]:
+        """The same by day, as `usage_days` has it."""
+        days: dict[tuple[Any, ...], list[int]] = {}
+        for group, sums in groups.items():
+            hour, key_id, project_id, _, *rest = group
+            at = window_of("day", hour, self._zone).starts_at, key_id, project_id, *rest
+            counted = sums[: len(COUNTERS)]
+            before = days.get(at)
+            days[at] = counted if before is None else [*map(add, before, counted)]
+        return days
+
     def _hour(self, time_s: float) -> datetime:
         """Of the time as the row has it, which is rounded to microseconds."""
         minute = round(time_s * 1_000_000) // _MINUTE_US
@@ -126,7 +138,7 @@ def _insert(connection: Connection, batch: Sequence[LedgerEntry]) -> Sequence[Le
     return fresh
 
 
-def resum(connection: Connection, hour: datetime, zone: tzinfo) -> None:
+def resum_hour(connection: Connection, hour: datetime, zone: tzinfo) -> None:
     """Make the sums of an hour again from its rows. Raises SQLAlchemyError."""
     columns = [LedgerRow.time, *(getattr(LedgerRow, name) for name in LedgerEntry._fields[1:])]
     query = select(*columns).where(LedgerRow.time >= hour, LedgerRow.time < hour + _LONGEST_HOUR)
@@ -134,26 +146,34 @@ def resum(connection: Connection, hour: datetime, zone: tzinfo) -> None:
     groups = Hours(zone).sums(LedgerEntry(row[0].timestamp(), *row[1:]) for row in rows)
     connection.execute(delete(UsageHour).where(UsageHour.hour == hour))
     if groups:
-        _upsert(connection, groups)
+        _upsert(connection, UsageHour, groups)
+    resum_day(connection, hour, zone)
 
 
-def _upsert(connection: Connection, groups: Mapping[Group, list[int]]) -> None:
+def _upsert(
+    connection: Connection,
+    table: type[UsageHour | UsageDay],
+    groups: Mapping[Group, list[int]] | Mapping[tuple[Any, ...], list[int]],
+) -> None:
     """Add to the sums."""
-    sql, text = _upsertion(connection.dialect)
+    sql, text = _upsertion(connection.dialect, table)
     connection.exec_driver_sql(sql, [(text(group[0]), *group[1:], *sums) for group, sums in groups.items()])
 
 
 @cache
-def _upsertion(dialect: Dialect) -> tuple[str, Callable[[datetime], str]]:
+def _upsertion(dialect: Dialect, table: type[UsageHour | UsageDay]) -> tuple[str, Callable[[datetime], str]]:
     """The statement that adds to the sums, and how it takes a time."""
-    statement = insert(UsageHour).values(dict.fromkeys((*_KEYS, *_COUNTERS)))
-    grown = {name: _TABLE.c[name] + statement.excluded[name] for name in _COUNTERS}
+    columns = table.__table__.columns
+    keys = [column.name for column in columns if column.primary_key]
+    counters = [column.name for column in columns if not column.primary_key]
+    statement = insert(table).values(dict.fromkeys((*keys, *counters)))
+    grown = {name: columns[name] + statement.excluded[name] for name in counters}
     grown["cost"] = func.min(grown["cost"], literal_column(str(MAX_SPENT)))
-    compiled = statement.on_conflict_do_update(index_elements=_KEYS, set_=grown).compile(dialect=dialect)
-    if compiled.positiontup != [*_KEYS, *_COUNTERS]:
-        message = "the columns of usage_hours are bound in another order"
+    compiled = statement.on_conflict_do_update(index_elements=keys, set_=grown).compile(dialect=dialect)
+    if compiled.positiontup != [*keys, *counters]:
+        message = "the columns of the sums are bound in another order"
         raise TypeError(message)
-    processor = _TABLE.c.hour.type.dialect_impl(dialect).bind_processor(dialect)
+    processor = columns[keys[0]].type.dialect_impl(dialect).bind_processor(dialect)
     return str(compiled), processor or str
 
 

@@ -27,6 +27,7 @@ from llmgw.config import MULTIPROC_ENV, Config
 from llmgw.config.address import local_host, url_of
 from llmgw.config.files import make_private
 from llmgw.errors import CommandError
+from llmgw.ledger.days import ensure_days
 from llmgw.limits.files import check_file_limit, possible_connections, raise_file_limit
 from llmgw.limits.table import check_table
 from llmgw.observe.logs import log_config
@@ -65,7 +66,7 @@ def run_gateway(
     with ExitStack() as stack:
         address = stack.enter_context(closing(claim(host, port)))
         with opened_store(config) as store:  # a bad one stops the start
-            _open_windows(store, config)
+            _prepare_sums(store, config)
         # It is closed, because it must not cross a fork.
         # `Reloader` waits for them. A worker inherits the mask, so a signal during its start stays pending
         # until its handlers are set.
@@ -108,12 +109,14 @@ def run_gateway(
             raise CommandError(server.failure)
 
 
-def _open_windows(store: Store, config: Config) -> None:
-    """So that budgets know what they spent, if the time zone has changed. The ledger would do it later."""
+def _prepare_sums(store: Store, config: Config) -> None:
+    """So that sums and budgets are of the configured time zone, if that has changed."""
+    zone = ZoneInfo(config.prices.timezone)
     try:
-        open_current(store, ZoneInfo(config.prices.timezone), datetime.now(UTC))
+        ensure_days(store, zone)
+        open_current(store, zone, datetime.now(UTC))
     except SQLAlchemyError as error:
-        logger.warning("what the budgets have spent can't be summed yet: %s", error)
+        logger.warning("what was used before can't be summed: %s", error)
 
 
 def _server(config: Config, host: str, port: int, workers: int) -> Server:

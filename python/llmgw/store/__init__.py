@@ -17,6 +17,7 @@ from llmgw.store.tables import (
     Price,
     Project,
     Secret,
+    UsageDay,
     UsageHour,
 )
 
@@ -38,6 +39,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreGoneError",
+    "UsageDay",
     "UsageHour",
     "open_store",
     "raise_epoch",

@@ -127,6 +127,34 @@ class UsageHour(Base):
     total_more: Mapped[int] = mapped_column(BigInteger)
 
 
+class UsageDay(Base):
+    """The same sums by day, without users and latencies: so few that a month is summed in milliseconds.
+
+    They follow from `usage_hours`; the ledger's writer keeps both.
+    """
+
+    __tablename__ = "usage_days"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    day: Mapped[datetime] = mapped_column(primary_key=True)
+    """When it began, in the configured time zone."""
+    key_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    project_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    upstream: Mapped[str] = mapped_column(primary_key=True)
+    api: Mapped[str] = mapped_column(primary_key=True)
+    currency: Mapped[str] = mapped_column(String(3), primary_key=True)
+    requests: Mapped[int] = mapped_column(BigInteger)
+    errors: Mapped[int] = mapped_column(BigInteger)
+    unpriced: Mapped[int] = mapped_column(BigInteger)
+    prompt_tokens: Mapped[int] = mapped_column(BigInteger)
+    completion_tokens: Mapped[int] = mapped_column(BigInteger)
+    reasoning_tokens: Mapped[int] = mapped_column(BigInteger)
+    cached_tokens: Mapped[int] = mapped_column(BigInteger)
+    cache_write_tokens: Mapped[int] = mapped_column(BigInteger)
+    cost: Mapped[int] = mapped_column(BigInteger)
+
+
 class Price(Base):
     """A price that rows of the ledger were made with."""
 

@@ -131,6 +131,17 @@ def _ledger() -> None:
         ),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "usage_days",
+        sa.Column("day", sa.DateTime(), nullable=False),
+        sa.Column("key_id", sa.Integer(), nullable=False),
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        *(sa.Column(name, sa.String(), nullable=False) for name in ("model", "upstream", "api")),
+        sa.Column("currency", sa.String(3), nullable=False),
+        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in COUNTERS),
+        sa.PrimaryKeyConstraint("day", "key_id", "project_id", "model", "upstream", "api", "currency"),
+        sqlite_with_rowid=False,
+    )
 
 
 def _sum_up() -> None:
@@ -138,6 +149,7 @@ def _sum_up() -> None:
 
     The configured time zone isn't known here, so these are hours of UTC. They lie within the days of every
     zone whose offset is whole hours; elsewhere, an hour at the edge of a day belongs to the day it began in.
+    `usage_days` is made at the next start (`ledger.days`).
     """
     unpriced = "coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0) > 0"
     tokens = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
@@ -214,7 +226,8 @@ def _records() -> None:
 def downgrade() -> None:
     """Projects, limits, budgets, sums and the audit are lost; keys and the ledger's older columns stay."""
     for table in (
-        "captures", "capture_leases", "audit", "prices", "usage_hours", "budget_windows", "budgets", "limits",
+        "captures", "capture_leases", "audit", "prices", "usage_days", "usage_hours", "budget_windows",
+        "budgets", "limits",
     ):  # fmt: skip
         op.drop_table(table)
     with op.batch_alter_table("ledger") as ledger:
