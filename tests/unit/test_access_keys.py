@@ -25,6 +25,7 @@ from llmgw.access.keys import (
     KeyFields,
     block_key,
     create_key,
+    each_key,
     get_key,
     list_keys,
     revoke_key,
@@ -445,6 +446,31 @@ def test_a_blocked_project_gets_no_keys(store: Store) -> None:
         create_key(store, actor=ACTOR)
     unblock_project(store, "p", actor=ACTOR)
     assert update_key(store, "k", actor=ACTOR, project="p").project == "p"
+
+
+def test_keys_piece_by_piece(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmgw.access.keys._PIECE", 3)
+    create_project(store, actor=ACTOR, name="p")
+    for number in range(7):
+        create_key(store, actor=ACTOR, name=str(number), project=("default", "p")[number % 2])
+    assert list(each_key(store)) == list_keys(store)
+    assert [key.id for key in each_key(store, after_id=4)] == [5, 6, 7]
+    assert [key.id for key in each_key(store, project="p", after_id=2)] == [4, 6]
+    assert list(each_key(store, after_id=7)) == []
+    with pytest.raises(NotFoundError):
+        next(each_key(store, project="q"))
+
+
+def test_limits_do_not_grow_without_bound_over_many_changes(store: Store) -> None:
+    create_key(store, actor=ACTOR, name="k")
+    first, second = (
+        [LimitChange({"tokens_per_minute": 1}, f"{letter}{number}") for number in range(150)]
+        for letter in "ab"
+    )
+    update_key(store, "k", actor=ACTOR, limits=first)
+    with pytest.raises(BadValueError, match="limits: would be 300, and 200 are the most"):
+        update_key(store, "k", actor=ACTOR, limits=second)
+    assert len(get_key(store, "k").limits) == 150
 
 
 # Kinds.

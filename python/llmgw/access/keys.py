@@ -10,7 +10,7 @@ SQLAlchemyError and AccessError.
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, NamedTuple, TypedDict, Unpack, get_args
 
@@ -41,6 +41,8 @@ KINDS: Final[tuple[KeyKind, ...]] = get_args(KeyKind)
 _OF_MODEL_KEYS: Final[tuple[Literal["models", "trusts_user_header", "limits", "budgets"], ...]] = (
     "models", "trusts_user_header", "limits", "budgets",
 )  # fmt: skip
+_PIECE: Final = 100
+"""Keys that are read at once where not all are wanted."""
 _RANDOM_BYTES: Final = 24
 _SHOWN_LENGTH: Final = 4
 """Random characters that are shown with the prefix."""
@@ -109,6 +111,21 @@ def list_keys(store: Store, *, project: str | None = None) -> list[Key]:
     with store.read() as session:
         which = None if project is None else ApiKey.project_id == find_project(session, project).id
         return list(load(session, which).keys)
+
+
+def each_key(store: Store, *, project: str | None = None, after_id: int = 0) -> Iterator[Key]:
+    """The same, read piece by piece, beginning behind an id: for who needs only some. Not of one moment."""
+    with store.read() as session:
+        which = ApiKey.id > after_id
+        if project is not None:
+            which &= ApiKey.project_id == find_project(session, project).id
+    while True:
+        with store.read() as session:
+            keys = load(session, which, limit=_PIECE).keys
+        yield from keys
+        if len(keys) < _PIECE:
+            return
+        which &= ApiKey.id > keys[-1].id
 
 
 def get_key(store: Store, reference: str | int) -> Key:

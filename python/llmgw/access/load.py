@@ -41,9 +41,12 @@ class Access(NamedTuple):
     """Those of the keys, in the same order, with the digests of their secrets."""
 
 
-def load(session: Session, which: ColumnElement[bool] | None = None) -> Access:
-    """Projects and keys by their ids; `which`: of the columns of `ApiKey`; None: all keys."""
-    query = select(ApiKey.__table__).order_by(ApiKey.id)
+def load(session: Session, which: ColumnElement[bool] | None = None, *, limit: int | None = None) -> Access:
+    """Projects and keys by their ids; `which`: of the columns of `ApiKey`; None: all keys.
+
+    `limit`: only the first ones.
+    """
+    query = select(ApiKey.__table__).order_by(ApiKey.id).limit(limit)
     # By the connection: the session would look for objects in each row.
     rows = session.connection().execute(query if which is None else query.where(which)).all()
     names = {("key", row.id): row.name for row in rows}

@@ -1,6 +1,7 @@
 """`/admin/v1/keys`."""
 
 from datetime import timedelta
+from itertools import islice
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Path, Query
@@ -10,14 +11,15 @@ from llmgw.access.key import Key
 from llmgw.access.keys import (
     block_key,
     create_key,
+    each_key,
     get_key,
-    list_keys,
     revoke_key,
     rotate_key,
     unblock_key,
     update_key,
 )
-from llmgw.admin.routes.common import Actor, Ctx, example_body, example_page, page_after, told
+from llmgw.admin.paging import make_cursor, read_cursor
+from llmgw.admin.routes.common import Actor, Ctx, example_body, example_page, told
 from llmgw.admin.schemas.base import MAX_ID
 from llmgw.admin.schemas.keys import (
     CHANGE,
@@ -40,9 +42,14 @@ _CHANGE_ERRORS: Final = ("unknown_key", "conflict")
 
 @router.get("/admin/v1/keys", **told("List keys", example_page(KEY), errors=["not_found"]))
 def list_all(context: Ctx, query: Annotated[KeyQuery, Query()]) -> KeyPage:
-    found = [key for key in list_keys(context.store, project=query.project) if _is_wanted(key, query)]
-    keys, cursor = page_after(found, "keys", query.cursor, query.limit)
-    return KeyPage(data=list(map(KeySchema.of, keys)), next_cursor=cursor)
+    position = read_cursor("keys", query.cursor, 1)
+    after_id = 0 if position is None else position[0]
+    keys = each_key(context.store, project=query.project, after_id=after_id)
+    page = list(islice((key for key in keys if _is_wanted(key, query)), query.limit + 1))
+    has_more = len(page) > query.limit
+    page = page[: query.limit]
+    cursor = make_cursor("keys", [page[-1].id]) if has_more else None
+    return KeyPage(data=list(map(KeySchema.of, page)), next_cursor=cursor)
 
 
 def _is_wanted(key: Key, query: KeyQuery) -> bool:
