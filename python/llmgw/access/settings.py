@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Final, Literal, NamedTuple, get_args
 
-from sqlalchemy import select
+from sqlalchemy import select, true, update
 from sqlalchemy.orm import Session
 
 from llmgw.access.amounts import check_amount
@@ -19,7 +19,7 @@ from llmgw.budgets.spend import initial_spend
 from llmgw.config.tables import MAX_PER_MINUTE
 from llmgw.errors import InputFault
 from llmgw.limits.rules import Scope
-from llmgw.store import BudgetRow, LimitRow
+from llmgw.store import BudgetRow, BudgetWindow, LimitRow
 
 LimitName = Literal["requests_per_minute", "tokens_per_minute", "concurrent_requests"]
 LIMIT_NAMES: Final[tuple[LimitName, ...]] = get_args(LimitName)
@@ -150,7 +150,9 @@ def set_budgets(
     for budget in budgets:
         row = rows.pop(budget.identity, None)
         if row is not None:
-            row.amount, row.warn_at_permille = budget.amount, budget.warn_at_permille
+            if (row.amount, row.warn_at_permille) != (budget.amount, budget.warn_at_permille):
+                row.amount, row.warn_at_permille = budget.amount, budget.warn_at_permille
+                _alert_again(session, row)
             continue
         row = BudgetRow(
             scope=scope,
@@ -170,3 +172,14 @@ def set_budgets(
     for row in rows.values():
         row.removed_at = now
     session.flush()
+
+
+def _alert_again(session: Session, row: BudgetRow) -> None:
+    """What is told once in a window is told once more if the new amount is reached too."""
+    counted, limit = BudgetWindow.spent - BudgetWindow.forgiven, row.amount + BudgetWindow.lifted
+    of_budget = BudgetWindow.budget_id == row.id
+    statement = update(BudgetWindow).where(of_budget, counted < limit).values(exhausted_at=None)
+    session.execute(statement)
+    share = row.warn_at_permille
+    not_warned = true() if share is None else counted * _PERMILLE < limit * share
+    session.execute(update(BudgetWindow).where(of_budget, not_warned).values(warned_at=None))
