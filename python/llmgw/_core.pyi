@@ -34,6 +34,7 @@ __all__ = [
     "clean_completion",
     "dialect_for",
     "is_about_the_request",
+    "limit_headers",
     "merge",
     "responses_head",
     "root_certificates",
@@ -707,6 +708,12 @@ class LimitTable:
 
         Raises OSError where the table can't be locked.
         """
+    def fill_rate(self, descriptor: str, now_ns: int, level_ns: int) -> None:
+        """A rate is at least as full as this: so long until it is empty again, a minute at most.
+
+        For whoever has counted it elsewhere until now. Nothing happens where the descriptor gets no entry of
+        its own. Raises OSError where the table can't be locked.
+        """
     def stored(self, bases: Sequence[_Base], reservations: Sequence[Reservation]) -> None:
         """The database has what these requests used, and this is what each budget has cost with it.
 
@@ -809,6 +816,11 @@ class Refusal:
         """As `Reservation.strictest`, at the moment of the refusal."""
     def headers(self, family: _HeaderFamily, now_unix_s: float) -> list[tuple[bytes, bytes]]:
         """See `Reservation.headers`."""
+
+def limit_headers(
+    strictest: tuple[_Family, _Family], family: _HeaderFamily, now_unix_s: float
+) -> list[tuple[bytes, bytes]]:
+    """Of limits that were counted elsewhere, what `Reservation.headers` says of its own."""
 
 # For tests, benches and people who want the bytes without a socket.
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from llmgw._core import LimitPlan, LimitTable, Refusal, Reservation
+from llmgw._core import LimitPlan, LimitTable, Refusal, Reservation, limit_headers
 
 S: Final = 1_000_000_000
 MINUTE: Final = 60 * S
@@ -250,3 +250,28 @@ def test_the_clock_of_a_cancellation_is_the_monotonic_one_by_default() -> None:
     _, tokens = plan.strictest(now_ns)
     assert tokens is not None
     assert tokens[1] >= 99
+
+
+def test_a_rate_that_was_counted_elsewhere_begins_as_full() -> None:
+    table, now = LimitTable.in_memory(), 10**12
+    plan = LimitPlan(table, [("rpm:key:1", "requests", 10)], [])
+    for level_s, left in [(30, 5), (6, 5), (600, 0)]:  # never less full than before, a minute at most
+        table.fill_rate("rpm:key:1", now, level_s * 10**9)
+        requests, _ = plan.strictest(now)
+        assert requests is not None
+        assert requests[:2] == (10, left)
+
+
+def test_headers_of_what_was_counted_elsewhere() -> None:
+    assert limit_headers(((10, 4, 36.0), None), "openai", 0.0) == [
+        (b"x-ratelimit-limit-requests", b"10"),
+        (b"x-ratelimit-remaining-requests", b"4"),
+        (b"x-ratelimit-reset-requests", b"36s"),
+    ]
+    assert [name for name, _ in limit_headers((None, (10, 4, 36.0)), "anthropic", 0.0)] == [
+        b"anthropic-ratelimit-tokens-limit",
+        b"anthropic-ratelimit-tokens-remaining",
+        b"anthropic-ratelimit-tokens-reset",
+    ]
+    with pytest.raises(ValueError, match="no family"):
+        limit_headers((None, None), "other", 0.0)  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """A Redis server of the tests' own."""
 
 import os
+import signal
 import socket
 import subprocess
 from importlib.metadata import files
@@ -26,12 +27,12 @@ def server_program() -> Path:
 class RedisServer:
     """Listens on a free port, keeps all in memory; can be killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
-        """Starts it and waits until it answers."""
+    def __init__(self, folder: Path, *options: str) -> None:
+        """Starts it and waits until it answers. `options`: of the command line."""
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._command = [str(server_program()), "--port", str(self.port), "--bind", "127.0.0.1"]
-        self._command += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
+        self._command += ["--save", "", "--appendonly", "no", "--dir", str(folder), *options]
         self._process: subprocess.Popen[bytes]
         self.start()
 
@@ -59,6 +60,14 @@ class RedisServer:
         """End it at once."""
         self._process.kill()
         self._process.wait()
+
+    def pause(self) -> None:
+        """It takes connections and commands, and answers nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """It answers all that it was asked."""
+        self._process.send_signal(signal.SIGCONT)
 
     def __enter__(self) -> Self:
         """Already started."""

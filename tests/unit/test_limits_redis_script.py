@@ -104,9 +104,23 @@ def test_a_refusal_has_changed_nothing(redis: Redis) -> None:
         assert everything() == before
 
 
+def test_nothing_is_taken_for_those_who_wait_no_more(redis: Redis) -> None:
+    [now_us, epoch] = run(redis, script.renew([], lease_us=1))
+    for until_us, known, state in [
+        (now_us - 1, 0, script.TOO_LATE),
+        (now_us + 60_000_000, epoch, script.GRANTED),
+        (now_us + 60_000_000, epoch + 1, script.OTHER_EPOCH),
+    ]:
+        rates = [RateCost("{llmgw}:rpm:key:1", PERIOD_PS)]
+        call = script.reserve("{llmgw}:grant:a", rates, [], epoch=known, lease_us=1, until_us=until_us)
+        reply = script.read_reserved(run(redis, call), 1, 0)
+        assert (reply.state, reply.epoch) == (state, epoch)
+        assert redis.exists("{llmgw}:rpm:key:1") == (reply.state == script.GRANTED or known == epoch + 1)
+
+
 def test_every_key_expires(redis: Redis) -> None:
     reserve(redis, "{llmgw}:grant:a", [RateCost("{llmgw}:rpm:key:1", 10**12)], [budget(60, 100)])
-    run(redis, script.raise_bases([("{llmgw}:budget:7:0", 5)]))
+    run(redis, script.store([("{llmgw}:budget:7:0", 5)], []))
     run(redis, script.put("{llmgw}:grant:b", [], [Holding("{llmgw}:budget:8:0", 3, KEPT_MS)], lease_us=10**6))
     run(redis, script.renew(["{llmgw}:grant:a"], lease_us=10**6))
     kept_ms = {key: redis.pttl(key) for key in redis.scan_iter()}
@@ -305,7 +319,7 @@ def test_the_script_does_what_the_model_does(redis: Redis, steps: list[tuple[Any
                     Correction(charge.bucket, difference, mark)
                     for (mark, charge, _), difference in zip(taken, differences, strict=True)
                 ]
-                kept = dict.fromkeys(keys[1:], amount) if kind == "settle" else {}
+                kept = dict.fromkeys(keys[1:], amount)
                 call = script.put(
                     grant,
                     corrections,
@@ -319,8 +333,9 @@ def test_the_script_does_what_the_model_does(redis: Redis, steps: list[tuple[Any
                     open_[place] = (grant, [], keys[1:])
                 else:
                     del open_[place]
+                    run(redis, script.store([(key, amount) for key in keys], [grant, "{llmgw}:grant:none"]))
+                    model.release(grant)
                     for key in keys:
-                        run(redis, script.raise_bases([(key, amount)]))
                         model.hold(key).base = max(model.hold(key).base, amount)
             case ("renew", lease_us):
                 grants = [grant for grant, _, _ in open_]

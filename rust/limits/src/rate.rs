@@ -68,6 +68,11 @@ pub(crate) fn owe(row: Row<'_>, key: Option<u64>, now: u64, debt: u64) -> Charge
     raise(row, key, now, |level| Ok(gcra::indebted(level, debt)))
 }
 
+/// Fill the bucket up to a level, if it is not as full already.
+pub(crate) fn fill(row: Row<'_>, now: u64, level: u64) {
+    let _ = raise(row, None, now, |known| Ok(known.max(level.min(gcra::PERIOD_NS))));
+}
+
 fn raise(row: Row<'_>, key: Option<u64>, now: u64, to: impl Fn(u64) -> Result<u64, u64>) -> Charge {
     let mut charged = row.charged().load(SeqCst);
     loop {

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::descriptor::Descriptor;
 use crate::directory::Directory;
 use crate::folder::{Folder, OpenError, Opened};
+use crate::gcra;
 use crate::hold::{self, Move};
 use crate::layout::{Header, OVERFLOW_ROWS, Row, Shape};
 use crate::mapped::Words;
@@ -225,6 +226,22 @@ impl Table {
         self.directory(|directory| {
             let row = directory.find_or_make(name.key, keep, name.is_user).unwrap_or(name.overflow);
             self.row(row).base().fetch_max(base, SeqCst);
+        })
+    }
+
+    /// A rate is at least as full as this: `level_ns` until it is empty again, a minute at most. For whoever has counted it
+    /// elsewhere until now. A descriptor without room for an entry of its own is left alone.
+    ///
+    /// # Errors
+    /// The directory can't be locked.
+    pub fn fill_rate(&self, descriptor: &str, now_ns: u64, level_ns: u64) -> io::Result<()> {
+        let name = Descriptor::of_rate(descriptor);
+        let keep = now_ns.saturating_add(gcra::PERIOD_NS);
+        self.directory(|directory| {
+            // Under the lock no row is freed.
+            if let Some(row) = directory.find_or_make(name.key, keep, name.is_user) {
+                rate::fill(self.row(row), now_ns, level_ns);
+            }
         })
     }
 

@@ -46,6 +46,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<limits::LimitPlan>()?;
     module.add_class::<limits::Reservation>()?;
     module.add_class::<limits::Refusal>()?;
+    module.add_function(wrap_pyfunction!(limits::limit_headers, module)?)?;
     module.add_function(wrap_pyfunction!(exchange::root_certificates, module)?)?;
     module.add_function(wrap_pyfunction!(request::dialect_for, module)?)?;
     module.add_function(wrap_pyfunction!(request::is_about_the_request, module)?)?;

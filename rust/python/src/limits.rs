@@ -119,6 +119,36 @@ fn header_pairs<'py>(
     Ok(headers(strictest, family, now_unix_s).into_iter().map(pair).collect())
 }
 
+/// The headers of limits that were counted elsewhere, as those of a reservation.
+#[pyfunction]
+pub(crate) fn limit_headers<'py>(
+    py: Python<'py>,
+    strictest: (Family, Family),
+    family: &str,
+    now_unix_s: f64,
+) -> PyResult<Headers<'py>> {
+    guard(|| {
+        let of = |family: Family| {
+            family.map(|(limit, remaining, reset_s)| core::Family {
+                limit,
+                remaining,
+                reset_ns: nanoseconds(reset_s),
+            })
+        };
+        let strictest = core::Strictest { requests: of(strictest.0), tokens: of(strictest.1) };
+        header_pairs(py, &strictest, family, now_unix_s)
+    })
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "casts saturate, and clamp NaN to 0"
+)]
+fn nanoseconds(span_s: f64) -> u64 {
+    (span_s * NS_PER_S) as u64
+}
+
 fn os_error(error: &core::OpenError) -> PyErr {
     match error {
         core::OpenError::Shape => value_error(error.to_string()),
@@ -213,6 +243,10 @@ impl LimitTable {
     #[pyo3(signature = (descriptor, base, *, keep_until_ns=None))]
     fn raise_base(&self, descriptor: &str, base: u64, keep_until_ns: Option<u64>) -> PyResult<()> {
         guard(|| Ok(self.table()?.raise_base(descriptor, base, keep_until_ns)?))
+    }
+
+    fn fill_rate(&self, descriptor: &str, now_ns: u64, level_ns: u64) -> PyResult<()> {
+        guard(|| Ok(self.table()?.fill_rate(descriptor, now_ns, level_ns)?))
     }
 
     #[allow(clippy::needless_pass_by_value, reason = "PyO3 makes these lists for the call")]

@@ -89,25 +89,30 @@ local function write_rate(key, rate)
 end
 
 -- KEYS[3] the grant, then the rates, then the holds.
--- ARGV: the epoch that the caller knows or 0, the lease (µs), the number of rates; of each rate its cost (ps);
---       of each hold its amount, its limit, the base that the caller knows, how long it is kept (ms)
--- → {1 granted | 0 refused | -1 another epoch, now, epoch, of each rate AHEAD, REFUNDED and BORN, of each hold
---    base and held}. Refused: nothing has changed.
+-- ARGV: the epoch that the caller knows or 0, until when it waits (µs) or 0, the lease (µs), the number of
+--       rates; of each rate its cost (ps); of each hold its amount, its limit, the base that the caller knows,
+--       how long it is kept (ms)
+-- → {1 granted | 0 refused | -1 another epoch | -2 too late, now, epoch, of each rate AHEAD, REFUNDED and BORN,
+--    of each hold base and held}. Unless it is granted, nothing has changed.
 local function reserve()
-  local known, lease_us, rates = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+  local known, until_us = tonumber(ARGV[2]), tonumber(ARGV[3])
+  local lease_us, rates = tonumber(ARGV[4]), tonumber(ARGV[5])
   local begun = epoch()
   if known ~= 0 and known ~= begun then
     return {-1, now, begun}
+  end
+  if until_us ~= 0 and now > until_us then
+    return {-2, now, begun} -- the server was stopped: nobody waits for this any more
   end
   sweep()
   local read, uses, granted = {}, {}, true
   for rate = 1, rates do
     read[rate] = read_rate(KEYS[3 + rate])
-    granted = granted and read[rate].ahead + ARGV[4 + rate] <= PERIOD_PS
+    granted = granted and read[rate].ahead + ARGV[5 + rate] <= PERIOD_PS
   end
   local holds = #KEYS - 3 - rates
   for hold = 1, holds do
-    local at = 4 + rates + 4 * (hold - 1)
+    local at = 5 + rates + 4 * (hold - 1)
     local kept = redis.call('HMGET', KEYS[3 + rates + hold], 'base', 'held')
     local base = math.max(tonumber(kept[1] or 0), tonumber(ARGV[at + 3]))
     local use = {base = base, held = tonumber(kept[2] or 0), amount = tonumber(ARGV[at + 1])}
@@ -117,7 +122,7 @@ local function reserve()
   end
   if granted then
     for rate = 1, rates do
-      read[rate].ahead = read[rate].ahead + ARGV[4 + rate]
+      read[rate].ahead = read[rate].ahead + ARGV[5 + rate]
       write_rate(KEYS[3 + rate], read[rate])
     end
     for hold, use in ipairs(uses) do
@@ -127,7 +132,7 @@ local function reserve()
       end
       change_hold(key, use.amount)
       use.held = use.held + use.amount
-      redis.call('PEXPIRE', key, ARGV[4 + rates + 4 * hold])
+      redis.call('PEXPIRE', key, ARGV[5 + rates + 4 * hold])
       redis.call('HSET', KEYS[3], key, whole(use.amount))
     end
     if holds > 0 then
@@ -193,14 +198,20 @@ local function put()
   return {now}
 end
 
--- KEYS[3…] holds. ARGV: of each the least that its base is, and how long it is kept (ms).
-local function raise()
-  for hold = 3, #KEYS do
-    local key, at = KEYS[hold], 2 * (hold - 2)
+-- The database has counted: what it says of budgets, and the grants that are in it, at once, so that nothing
+-- counts twice or not at all in between.
+-- KEYS[3…] budgets, then grants. ARGV: the number of budgets; of each its least base and how long it is kept (ms)
+local function store()
+  local budgets = tonumber(ARGV[2])
+  for budget = 1, budgets do
+    local key, at = KEYS[2 + budget], 1 + 2 * budget
     if tonumber(redis.call('HGET', key, 'base') or 0) < tonumber(ARGV[at]) then
       redis.call('HSET', key, 'base', ARGV[at])
     end
     redis.call('PEXPIRE', key, ARGV[at + 1])
+  end
+  for grant = 3 + budgets, #KEYS do
+    release(KEYS[grant])
   end
   return {now}
 end
@@ -209,7 +220,8 @@ end
 local function renew()
   sweep()
   local reply = {now, epoch()}
-  redis.call('PEXPIRE', KEYS[1], KEPT_MS)
+  -- Written, so that a server without memory, or one that may not be written to, says so.
+  redis.call('SET', KEYS[1], whole(reply[2]), 'PX', KEPT_MS)
   for grant = 3, #KEYS do
     if redis.call('EXISTS', KEYS[grant]) == 1 then
       lease(KEYS[grant], tonumber(ARGV[2]))
@@ -220,4 +232,4 @@ local function renew()
   return reply
 end
 
-return ({reserve = reserve, put = put, raise = raise, renew = renew})[op]()
+return ({reserve = reserve, put = put, store = store, renew = renew})[op]()

@@ -25,6 +25,12 @@ HOLD_KEPT_MS: Final = 25 * 3_600_000
 BUDGET_KEPT_MS: Final = 35 * 86_400_000
 """The same of a budget: longer than a month."""
 
+GRANTED: Final = 1
+REFUSED: Final = 0
+OTHER_EPOCH: Final = -1
+"""The server has lost its data."""
+TOO_LATE: Final = -2
+
 SCRIPT: Final = resources.files("llmgw.limits.redis").joinpath("limits.lua").read_text("utf-8")
 SHA: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
@@ -86,7 +92,7 @@ class Reserved(NamedTuple):
     """The reply to `reserve`."""
 
     state: int
-    """1: granted; 0: refused; -1: the server's data is of another epoch."""
+    """GRANTED, REFUSED, OTHER_EPOCH or TOO_LATE."""
     now_us: int
     epoch: int
     marks: Sequence[Mark]
@@ -114,11 +120,21 @@ def cost_ps(units: int, limit_per_minute: int) -> int:
 
 
 def reserve(
-    grant: str, rates: Sequence[RateCost], holds: Sequence[HoldCost], *, epoch: int, lease_us: int
+    grant: str,
+    rates: Sequence[RateCost],
+    holds: Sequence[HoldCost],
+    *,
+    epoch: int,
+    lease_us: int,
+    until_us: int = 0,
 ) -> Call:
-    """Check all and take all, or nothing. `epoch`: the one that the caller knows; 0: none yet."""
+    """Check all and take all, or nothing.
+
+    `epoch`: the one that the caller knows; 0: none yet. `until_us`: so long somebody waits for it, by the
+    server's clock; 0: for ever.
+    """
     keys = [*CONTROL_KEYS, grant]
-    arguments: list[Argument] = ["reserve", epoch, lease_us, len(rates)]
+    arguments: list[Argument] = ["reserve", epoch, until_us, lease_us, len(rates)]
     for key, cost in rates:
         keys.append(key)
         arguments.append(cost)
@@ -141,12 +157,12 @@ def put(grant: str, corrections: Sequence[Correction], holds: Sequence[Holding],
     return Call(keys, arguments)
 
 
-def raise_bases(bases: Sequence[tuple[str, int]]) -> Call:
-    """Tell what the database has counted of budgets; only ever raised."""
-    arguments: list[Argument] = ["raise"]
+def store(bases: Sequence[tuple[str, int]], grants: Sequence[str]) -> Call:
+    """Tell what the database has counted of budgets, only ever raised, and that these grants are in it."""
+    arguments: list[Argument] = ["store", len(bases)]
     for _, base in bases:
         arguments += (base, BUDGET_KEPT_MS)
-    return Call([*CONTROL_KEYS, *(key for key, _ in bases)], arguments)
+    return Call([*CONTROL_KEYS, *(key for key, _ in bases), *grants], arguments)
 
 
 def renew(grants: Sequence[str], *, lease_us: int) -> Call:
@@ -158,9 +174,9 @@ def read_reserved(reply: object, rates: int, holds: int) -> Reserved:
     """Raises ReplyError."""
     numbers = _numbers(reply)
     state, now_us, epoch, *rest = numbers if len(numbers) >= 3 else (2, 0, 0)  # noqa: PLR2004
-    if state == -1 and not rest:
-        return Reserved(-1, now_us, epoch, (), ())
-    if state not in {0, 1} or len(rest) != 3 * rates + 2 * holds:
+    if state in {OTHER_EPOCH, TOO_LATE} and not rest:
+        return Reserved(state, now_us, epoch, (), ())
+    if state not in {GRANTED, REFUSED} or len(rest) != 3 * rates + 2 * holds:
         raise ReplyError
     marks = [Mark(now_us, *rest[at : at + 3]) for at in range(0, 3 * rates, 3)]
     used = rest[3 * rates :]
