@@ -212,7 +212,7 @@ class Governor:
     def _refusal(
         self, compiled: Compiled, engine: LimitPlan, refusal: Refusal, need: Need, family: HeaderFamily
     ) -> ApiError:
-        headers = refusal.headers(family, time.time())
+        headers = refusal.headers(family, time.time()) + self.budget_headers(compiled)
         here = compiled.of(engine)[refusal.index]
         self._refused += 1
         if isinstance(here, BudgetHere):
