@@ -64,6 +64,7 @@ KEY_FIELDS = st.fixed_dictionaries(
         "project": PROJECTS,
         "kind": st.sampled_from(["model", "admin", "admin_read"]),
         "models": st.none() | st.lists(st.sampled_from(["glm-5", "kimi-k3"]), max_size=2),
+        "expires_at": st.none() | st.just(datetime(2100, 1, 1, tzinfo=UTC)),
         "owner": st.none() | NAMES,
         "trusts_user_header": st.booleans(),
         "limits": LIMITS,
@@ -185,8 +186,9 @@ def replay(store: Store) -> dict[str, Document]:
 
 def comparable(snapshot: Snapshot) -> Any:  # noqa: ANN401
     """Without deadlines, which are of the moment of the read."""
-    replaced = {digest: (each.key, each.expires_at) for digest, each in snapshot.replaced.items()}
-    return snapshot._replace(replaced={}), replaced
+    replaced = {digest: (each.key, each.deadline.at) for digest, each in snapshot.replaced.items()}
+    expiries = {key_id: deadline.at for key_id, deadline in snapshot.expiries.items()}
+    return snapshot._replace(replaced={}, expiries={}), replaced, expiries
 
 
 TestTeam = Team.TestCase

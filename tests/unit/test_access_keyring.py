@@ -104,6 +104,29 @@ def test_a_clock_that_was_behind_ends_an_old_secret_when_it_is_set_right(
     assert ring.lookup(old.token) is None
 
 
+def test_a_clock_that_is_set_back_does_not_revive_an_expired_key(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create_key(store, actor=ACTOR, name="k", expires_at=datetime.now(UTC) + HOUR)
+    for_ever = create_key(store, actor=ACTOR, name="another")
+    wall, monotonic = Wall(monkeypatch), Monotonic(monkeypatch)
+    ring = KeyRing(store)
+    assert (ring.has_expired(made.key), ring.has_expired(for_ever.key)) == (False, False)
+    wall.set_back(-HOUR)
+    assert ring.has_expired(made.key)
+    wall.set_back(HOUR)
+    assert not ring.has_expired(made.key)
+    monotonic.ahead_s = 3600.0
+    assert ring.has_expired(made.key)
+    create_key(store, actor=ACTOR, name="a third one")
+    ring.refresh()
+    assert ring.has_expired(made.key)
+    # A later expiry is another matter.
+    later = update_key(store, "k", actor=ACTOR, expires_at=datetime.now(UTC) + 2 * HOUR)
+    ring.refresh()
+    assert not ring.has_expired(later)
+
+
 def test_a_longer_grace_after_another_rotation_counts_from_then(store: Store) -> None:
     create_key(store, actor=ACTOR, name="k")
     first = rotate_key(store, "k", actor=ACTOR, grace=HOUR)
@@ -113,7 +136,7 @@ def test_a_longer_grace_after_another_rotation_counts_from_then(store: Store) ->
     replaced = ring._snapshot.replaced
     assert len(replaced) == 1
     [each] = replaced.values()
-    assert each.deadline_s - time.monotonic() == pytest.approx(2 * 86_400, abs=60)
+    assert each.deadline.at_s - time.monotonic() == pytest.approx(2 * 86_400, abs=60)
     assert ring.lookup(first.token) is not None
 
 

@@ -79,14 +79,14 @@ def find_key(fields: Fields, keyring: KeyRing) -> Key | Awaitable[Key]:
     """
     token = api_key(fields)
     key = keyring.lookup(token)
-    return _look_again(token, keyring) if key is None else _in_force(key)
+    return _look_again(token, keyring) if key is None else _in_force(key, keyring)
 
 
 async def _look_again(token: str, keyring: KeyRing) -> Key:
     await keyring.refresh_after_miss()
     key = keyring.lookup(token)
     if key is not None:
-        return _in_force(key)
+        return _in_force(key, keyring)
     if keyring.stale:
         message = "The gateway can't check API keys at the moment. Try again later."
         raise ApiError("overloaded", message, retry_after_s=_STALE_RETRY_AFTER_S)
@@ -96,12 +96,12 @@ async def _look_again(token: str, keyring: KeyRing) -> Key:
     raise ApiError("invalid_api_key", "The API key is unknown or was revoked.")
 
 
-def _in_force(key: Key) -> Key:
+def _in_force(key: Key, keyring: KeyRing) -> Key:
     if key.blocked_at is not None:
         raise ApiError("blocked_api_key", f"The API key is blocked. {_WHOM_TO_ASK}")
     if key.project_blocked_at is not None:
         raise ApiError("blocked_api_key", f"The project of the API key is blocked. {_WHOM_TO_ASK}")
-    if key.expired():
+    if keyring.has_expired(key):
         raise ApiError("expired_api_key", "The API key has expired.")
     return key
 

@@ -78,8 +78,8 @@ class KeyRing:
     def lookup(self, token: str) -> Key | None:
         """The key with this text; None if it is unknown, was revoked, or was replaced and its grace is over.
 
-        The caller checks whether it is blocked or has expired. The time that this takes reveals nothing: only
-        digests are compared, and a guess with a chosen digest can't be made.
+        The caller checks whether it is blocked and `has_expired`. The time that this takes reveals nothing:
+        only digests are compared, and a guess with a chosen digest can't be made.
         """
         if not token.startswith(KEY_PREFIX) or len(token) > _MAX_TOKEN_LENGTH:
             return None
@@ -87,9 +87,16 @@ class KeyRing:
         key = snapshot.by_digest.get(digest)
         if key is None:
             replaced = snapshot.replaced.get(digest)
-            if replaced is not None and replaced.is_accepted:
+            if replaced is not None and not replaced.deadline.is_over:
                 return replaced.key
         return key
+
+    def has_expired(self, key: Key) -> bool:
+        """True from `expires_at` on, even if the wall clock is set back then."""
+        if key.expires_at is None:
+            return False
+        expiry = self._snapshot.expiries.get(key.id)
+        return key.expired() if expiry is None or expiry.at != key.expires_at else expiry.is_over
 
     def was_replaced(self, token: str) -> bool:
         """True if this was the text of a key before its last rotation."""

@@ -21,21 +21,34 @@ _MAX_CHANGES: Final = 100
 """Of more, all keys are read again."""
 
 
+class Deadline(NamedTuple):
+    """When a secret ends, on both clocks: it has ended as soon as one of them says so.
+
+    The wall clock may be set back, which must not bring a secret back that has ended. The price: a worker
+    that reads a key while the wall clock is ahead ends its secret early, until worker or key are renewed.
+    """
+
+    at: datetime
+    at_s: float
+    """The same on the monotonic clock."""
+
+    @classmethod
+    def of(cls, at: datetime, known: "Deadline | None") -> "Deadline":
+        """`known`: what was found out earlier, maybe by a better wall clock."""
+        at_s = time.monotonic() + (at - datetime.now(UTC)).total_seconds()
+        return cls(at, min(at_s, known.at_s) if known is not None and known.at == at else at_s)
+
+    @property
+    def is_over(self) -> bool:
+        """The secret is no longer accepted."""
+        return time.monotonic() >= self.at_s or datetime.now(UTC) >= self.at
+
+
 class Replaced(NamedTuple):
     """The secret before a rotation."""
 
     key: Key
-    expires_at: datetime
-    deadline_s: float
-    """The same on the monotonic clock."""
-
-    @property
-    def is_accepted(self) -> bool:
-        """As long as neither clock says otherwise.
-
-        The wall clock may be set back, which must not bring a secret back that has ended.
-        """
-        return time.monotonic() < self.deadline_s and datetime.now(UTC) < self.expires_at
+    deadline: Deadline
 
 
 class Snapshot(NamedTuple):
@@ -50,9 +63,11 @@ class Snapshot(NamedTuple):
     replaced: Mapping[bytes, Replaced]
     digests: Mapping[int, tuple[bytes, bytes | None]]
     """Of the secret of each key, by the key's id, and of the one before."""
+    expiries: Mapping[int, Deadline]
+    """Of the keys that expire."""
 
 
-NOTHING: Final = Snapshot(-1, -1, -1, {}, {}, {})
+NOTHING: Final = Snapshot(-1, -1, -1, {}, {}, {}, {})
 
 
 def next_snapshot(session: Session, old: Snapshot, generation: int) -> Snapshot:
@@ -67,7 +82,8 @@ def next_snapshot(session: Session, old: Snapshot, generation: int) -> Snapshot:
     begun = old._replace(generation=generation, epoch=epoch, audit_id=audit_id)
     changed = _changed(session, old, epoch) if generation == old.generation else None
     if changed is None:
-        return _with(begun._replace(by_digest={}, digests={}, replaced={}), load(session, _IN_FORCE), old)
+        empty = begun._replace(by_digest={}, replaced={}, digests={}, expiries={})
+        return _with(empty, load(session, _IN_FORCE), old)
     keys, projects = changed
     affected = {key.id for key in old.by_digest.values() if key.id in keys or key.project_id in projects}
     which = or_(ApiKey.id.in_(keys | affected), ApiKey.project_id.in_(projects))
@@ -97,29 +113,29 @@ def _changed(session: Session, old: Snapshot, epoch: int) -> tuple[set[int], set
 
 def _without(snapshot: Snapshot, key_ids: Iterable[int]) -> Snapshot:
     """All keys but these."""
-    by_digest, replaced, digests = dict(snapshot.by_digest), dict(snapshot.replaced), dict(snapshot.digests)
+    by_digest, replaced = dict(snapshot.by_digest), dict(snapshot.replaced)
+    digests, expiries = dict(snapshot.digests), dict(snapshot.expiries)
     for key_id in key_ids:
         digest, previous = digests.pop(key_id)
         del by_digest[digest]
+        expiries.pop(key_id, None)
         if previous is not None:
             del replaced[previous]
-    return snapshot._replace(by_digest=by_digest, replaced=replaced, digests=digests)
+    return snapshot._replace(by_digest=by_digest, replaced=replaced, digests=digests, expiries=expiries)
 
 
 def _with(snapshot: Snapshot, access: Access, old: Snapshot) -> Snapshot:
-    """These keys too. `old`: in which the deadlines of replaced secrets may be known already."""
-    by_digest, replaced, digests = dict(snapshot.by_digest), dict(snapshot.replaced), dict(snapshot.digests)
+    """These keys too. `old`: in which deadlines may be known already."""
+    by_digest, replaced = dict(snapshot.by_digest), dict(snapshot.replaced)
+    digests, expiries = dict(snapshot.digests), dict(snapshot.expiries)
     for key, row in zip(access.keys, access.rows, strict=True):
         by_digest[row.digest] = key
+        if key.expires_at is not None:
+            expiries[key.id] = Deadline.of(key.expires_at, old.expiries.get(key.id))
         previous = row.previous_digest if row.previous_expires_at is not None else None
         digests[key.id] = row.digest, previous
         if previous is not None:
-            replaced[previous] = _replaced(key, row.previous_expires_at, old.replaced.get(previous))
-    return snapshot._replace(by_digest=by_digest, replaced=replaced, digests=digests)
-
-
-def _replaced(key: Key, expires_at: datetime, known: Replaced | None) -> Replaced:
-    deadline_s = time.monotonic() + (expires_at - datetime.now(UTC)).total_seconds()
-    if known is not None and known.expires_at == expires_at:
-        deadline_s = min(deadline_s, known.deadline_s)
-    return Replaced(key, expires_at, deadline_s)
+            known = old.replaced.get(previous)
+            deadline = Deadline.of(row.previous_expires_at, None if known is None else known.deadline)
+            replaced[previous] = Replaced(key, deadline)
+    return snapshot._replace(by_digest=by_digest, replaced=replaced, digests=digests, expiries=expiries)
