@@ -17,8 +17,8 @@ from llmgw.access.key import Key
 from llmgw.access.load import Access, load
 from llmgw.store import ApiKey, AuditRow, BudgetRow, KeyEpoch
 
-_MAX_CHANGES: Final = 100
-"""Of more, all keys are read again."""
+_MANY: Final = 100
+"""Changes. Of more, all keys are read again."""
 
 
 class Deadline(NamedTuple):
@@ -95,9 +95,9 @@ _IN_FORCE: Final = ApiKey.revoked_at.is_(None)
 
 def _changed(session: Session, old: Snapshot, epoch: int) -> tuple[set[int], set[int]] | None:
     """The ids of keys and projects that have changed since; None: that can't be told, or they are many."""
-    query = select(AuditRow.target).where(AuditRow.id > old.audit_id).limit(_MAX_CHANGES + 1)
+    query = select(AuditRow.target).where(AuditRow.id > old.audit_id).limit(_MANY + 1)
     targets = session.scalars(query).all()
-    if len(targets) != epoch - old.epoch or len(targets) > _MAX_CHANGES:
+    if len(targets) != epoch - old.epoch or len(targets) > _MANY:
         return None
     changed: dict[str, set[int]] = {"key": set(), "project": set(), "budget": set()}
     for target in targets:
