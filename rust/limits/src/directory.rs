@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 
 use crate::folder;
+use crate::free::{Free, Step};
 use crate::hold;
 use crate::layout::{Header, OVERFLOW_ROWS, Row, Shape};
 use crate::rate;
@@ -36,6 +37,12 @@ pub(crate) struct Directory<'a> {
 }
 
 impl<'a> Directory<'a> {
+    /// Without the lock, only to [`Directory::find`]. While somebody else changes the directory, a key that is there may not be
+    /// found; what is found had that key a moment ago.
+    pub(crate) fn unlocked(words: &'a [AtomicU64], shape: Shape) -> Self {
+        Self { words, shape, file: None }
+    }
+
     /// To be called with the lock held.
     pub(crate) fn new(words: &'a [AtomicU64], shape: Shape, file: Option<&'a File>) -> Self {
         let directory = Self { words, shape, file };
@@ -88,22 +95,21 @@ impl<'a> Directory<'a> {
 
     fn free_if_idle(self, number: usize, now: u64) -> bool {
         let row = self.row(number);
-        let slots_high = self.word(Header::SlotsHigh);
         let key = row.key().load(SeqCst);
         let charged = row.charged().load(SeqCst);
         let idle = rate::empty_at(row).saturating_add(IDLE_NS) < now && row.keep_until().load(SeqCst) < now;
-        if key == 0 || !idle || !hold::is_empty(row, slots_high) {
+        if key == 0 || !idle || !hold::is_empty(row, self.word(Header::SlotsHigh)) {
             return false;
         }
         self.changing(|| {
-            // First the key, then whether anybody has begun something before they could see that it is gone. Whoever
-            // begins later sees it: a charge compares `charged`, which is another one now; a hold looks at the key after it
-            // has published.
-            row.key().store(0, SeqCst);
-            let untouched = row.charged().compare_exchange(charged, charged + 1, SeqCst, SeqCst).is_ok();
-            if !untouched || !hold::is_empty(row, slots_high) {
-                row.key().store(key, SeqCst);
-                return false;
+            let slots = self.number(Header::SlotsHigh).min(self.shape.slots);
+            let mut free = Free::new(key, charged);
+            loop {
+                match free.step(row, slots) {
+                    Step::Next => {}
+                    Step::Freed => break,
+                    Step::Kept => return false,
+                }
             }
             self.leave(key, number);
             row.next_free().store(self.word(Header::FreeHead).swap(number as u64, SeqCst), SeqCst);

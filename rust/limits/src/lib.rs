@@ -18,12 +18,15 @@
 //! a test can choose them. A call that is given an earlier time than the one before is wrong by that difference, and no more.
 //!
 //! # Where to read
-//! `gcra` is the arithmetic, `rate` and `hold` the two protocols, `layout` and `mapped` the memory, `directory` who has which
-//! row, `folder` the files, `table` slots and sweeps, `plan`, `planned` and `reservation` a request's way through all of it.
+//! `gcra` is the arithmetic, `rate` and `hold` the two protocols, `layout` and `mapped` the memory, `directory` and `free` who
+//! has which row, `folder` the files, `table` slots and sweeps, `plan`, `planned` and `reservation` a request's way through all of it.
 
 mod descriptor;
 mod directory;
+#[cfg(test)]
+mod explore;
 mod folder;
+mod free;
 pub mod gcra;
 pub mod headers;
 mod hold;

@@ -4,6 +4,15 @@
 //! `empty = charged − refunded`. A charge moves `charged`, a refund moves `refunded`, so neither can undo the other, and
 //! there is no state in between that a killed process could leave behind.
 //!
+//! # A row that is freed meanwhile
+//! Whoever frees a row clears its key, and then changes `charged`, unless that is another one than before. We load `charged`,
+//! then look at the key, then compare and swap. So either our charge came first, and the row is not freed; or the swap
+//! fails; or we see that the key has gone. `charged` never comes back to a value that it had: no later owner's value can be
+//! mistaken for ours.
+//!
+//! Each step of [`Raise`] and [`Refund`] is one access to the memory. `tests.rs` runs these same steps in every possible
+//! order.
+//!
 //! # What may be refunded
 //! A request is charged an estimate, and gets back what it did not use. But what has drained in the meantime is gone: given
 //! back too, it would let others use the same minute twice (reserve the whole limit, wait a minute, let another reserve
@@ -28,13 +37,16 @@
 //! The error: a nanosecond for each charge and refund (see [`gcra`]); and where a refund comes between two loads of a
 //! charge whose caller has read the clock later, the difference of those two readings.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::Ordering::SeqCst;
 
 use crate::gcra;
 use crate::layout::Row;
 
 /// How a charge went. Levels are in nanoseconds, see [`gcra`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Charge {
     /// It is in the bucket, and `end` is the place of its end, for [`refund`].
     Granted { end: u64, level: u64 },
@@ -58,55 +70,152 @@ pub(crate) fn empty_at(row: Row<'_>) -> u64 {
 
 /// Put a charge into the bucket if it fits. `key`: whose row it must be; None for a row that is shared.
 pub(crate) fn charge(row: Row<'_>, key: Option<u64>, now: u64, cost: u64) -> Charge {
-    raise(row, key, now, |level| {
-        level.checked_add(cost).filter(|raised| *raised <= gcra::PERIOD_NS).ok_or(level)
-    })
+    Raise::new(key, now, cost, Beyond::Refused).run(row)
 }
 
 /// Put what was used beyond the charge into the bucket, which may overflow: a debt.
 pub(crate) fn owe(row: Row<'_>, key: Option<u64>, now: u64, debt: u64) -> Charge {
-    raise(row, key, now, |level| Ok(gcra::indebted(level, debt)))
+    Raise::new(key, now, debt, Beyond::Owed).run(row)
 }
 
 /// Fill the bucket up to a level, if it is not as full already.
 pub(crate) fn fill(row: Row<'_>, now: u64, level: u64) {
-    let _ = raise(row, None, now, |known| Ok(known.max(level.min(gcra::PERIOD_NS))));
-}
-
-fn raise(row: Row<'_>, key: Option<u64>, now: u64, to: impl Fn(u64) -> Result<u64, u64>) -> Charge {
-    let mut charged = row.charged().load(SeqCst);
-    loop {
-        // A refund after this load makes the level too high, never too low: `charged` is compared below.
-        let refunded = row.refunded().load(SeqCst);
-        // After the load of `charged`, which whoever frees the row changes after its key: see `directory`.
-        if key.is_some_and(|key| row.key().load(SeqCst) != key) {
-            return Charge::Moved;
-        }
-        let level = match to(charged.saturating_sub(refunded).saturating_sub(now)) {
-            Ok(level) => level,
-            Err(level) => return Charge::Refused { level },
-        };
-        let end = now.saturating_add(level).saturating_add(refunded);
-        match row.charged().compare_exchange_weak(charged, end, SeqCst, SeqCst) {
-            Ok(_) => return Charge::Granted { end, level },
-            Err(now_there) => charged = now_there,
-        }
-    }
+    let _ = Raise::new(None, now, level.min(gcra::PERIOD_NS), Beyond::Filled).run(row);
 }
 
 /// Give back up to `unused` of the charge that ended at `end`: what of it has not drained yet. How much that was.
 ///
 /// Needs no key: a row is freed only when all its charges have drained long ago, and then this gives back nothing.
 pub(crate) fn refund(row: Row<'_>, now: u64, end: u64, unused: u64) -> u64 {
-    let mut refunded = row.refunded().load(SeqCst);
+    let mut refund = Refund::new(now, end, unused);
     loop {
-        let back = unused.min(end.saturating_sub(refunded).saturating_sub(now));
-        if back == 0 {
-            return 0;
+        if let Some(back) = refund.step(row) {
+            return back;
         }
-        match row.refunded().compare_exchange_weak(refunded, refunded + back, SeqCst, SeqCst) {
-            Ok(_) => return back,
-            Err(now_there) => refunded = now_there,
+    }
+}
+
+/// What a cost is, and what becomes of what does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Beyond {
+    Refused,
+    Owed,
+    /// It is a level, to be reached.
+    Filled,
+}
+
+/// A charge under way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Raise {
+    key: Option<u64>,
+    now: u64,
+    cost: u64,
+    beyond: Beyond,
+    at: At,
+    charged: u64,
+    refunded: u64,
+}
+
+/// The next access of a charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum At {
+    Charged,
+    Refunded,
+    Key,
+    Swap,
+}
+
+impl Raise {
+    fn new(key: Option<u64>, now: u64, cost: u64, beyond: Beyond) -> Self {
+        Self { key, now, cost, beyond, at: At::Charged, charged: 0, refunded: 0 }
+    }
+
+    fn run(mut self, row: Row<'_>) -> Charge {
+        loop {
+            if let Some(charge) = self.step(row) {
+                return charge;
+            }
+        }
+    }
+
+    /// One access to the memory. How it went, after the last one.
+    #[inline]
+    fn step(&mut self, row: Row<'_>) -> Option<Charge> {
+        match self.at {
+            At::Charged => {
+                self.charged = row.charged().load(SeqCst);
+                self.at = At::Refunded;
+            }
+            At::Refunded => {
+                // A refund after this load makes the level too high, never too low: `charged` is compared below.
+                self.refunded = row.refunded().load(SeqCst);
+                self.at = At::Key;
+            }
+            At::Key => {
+                if self.key.is_some_and(|key| row.key().load(SeqCst) != key) {
+                    return Some(Charge::Moved);
+                }
+                self.at = At::Swap;
+            }
+            At::Swap => return self.swap(row),
+        }
+        None
+    }
+
+    fn swap(&mut self, row: Row<'_>) -> Option<Charge> {
+        let before = self.charged.saturating_sub(self.refunded).saturating_sub(self.now);
+        let level = match self.beyond {
+            Beyond::Owed => gcra::indebted(before, self.cost),
+            Beyond::Filled => before.max(self.cost),
+            Beyond::Refused => match before.checked_add(self.cost) {
+                Some(level) if level <= gcra::PERIOD_NS => level,
+                _ => return Some(Charge::Refused { level: before }),
+            },
+        };
+        let end = self.now.saturating_add(level).saturating_add(self.refunded);
+        match row.charged().compare_exchange(self.charged, end, SeqCst, SeqCst) {
+            Ok(_) => Some(Charge::Granted { end, level }),
+            Err(now_there) => {
+                self.charged = now_there;
+                self.at = At::Refunded;
+                None
+            }
+        }
+    }
+}
+
+/// A refund under way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Refund {
+    now: u64,
+    end: u64,
+    unused: u64,
+    /// As loaded, once it has been.
+    refunded: Option<u64>,
+}
+
+impl Refund {
+    fn new(now: u64, end: u64, unused: u64) -> Self {
+        Self { now, end, unused, refunded: None }
+    }
+
+    /// One access to the memory. How much was given back, after the last one.
+    #[inline]
+    fn step(&mut self, row: Row<'_>) -> Option<u64> {
+        let Some(refunded) = self.refunded else {
+            self.refunded = Some(row.refunded().load(SeqCst));
+            return None;
+        };
+        let back = self.unused.min(self.end.saturating_sub(refunded).saturating_sub(self.now));
+        if back == 0 {
+            return Some(0);
+        }
+        match row.refunded().compare_exchange(refunded, refunded + back, SeqCst, SeqCst) {
+            Ok(_) => Some(back),
+            Err(now_there) => {
+                self.refunded = Some(now_there);
+                None
+            }
         }
     }
 }

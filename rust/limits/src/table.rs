@@ -282,7 +282,9 @@ impl Table {
     #[must_use]
     pub fn usage(&self, descriptor: &str) -> Option<Usage> {
         let key = Descriptor::of_hold(descriptor).key;
-        let found = self.directory(|directory| directory.find(key)).ok().flatten()?;
+        // Where it is already, no lock is needed: answers ask for it.
+        let known = Directory::unlocked(&self.words, self.shape).find(key);
+        let found = known.or_else(|| self.directory(|directory| directory.find(key)).ok().flatten())?;
         let row = self.row(found);
         let used = hold::used(row, self.header(Header::SlotsHigh));
         Some(Usage { base: used.base, held: used.held, empty_at_ns: rate::empty_at(row) })

@@ -1,12 +1,14 @@
 //! The protocol in every order in which its accesses can happen.
 //!
 //! Each actor below does one access to the memory at a time, by the same code that runs in production. [`explore`] goes
-//! through every state that any order of them can lead to, and checks in each that no more is taken than the limit; and that
-//! from each of them an end can be reached, in which everybody has been told yes or no.
+//! through every state that any order of them can lead to: in none more is taken than the limit, and from each an end can be
+//! reached, in which everybody has been told yes or no.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::*;
+use crate::explore::{self, World};
+use crate::free::{self, Free};
 
 const SLOTS: usize = 3;
 const ROW_WORDS: usize = 8 + 2 * SLOTS + 2;
@@ -58,12 +60,10 @@ struct Sweeper {
     cleared: usize,
 }
 
-/// Frees the row, unless somebody has something in it: `Directory::free_if_idle`, one access at a time.
+/// Frees the row, unless somebody has something in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Freer {
-    ClearKey,
-    Look(usize),
-    PutBack,
+    Freeing(Free),
     Freed,
     Kept,
 }
@@ -72,10 +72,11 @@ enum Freer {
 struct State {
     memory: Memory,
     actors: Vec<Actor>,
+    limit: u64,
 }
 
 impl State {
-    fn new(actors: Vec<Actor>) -> Self {
+    fn new(actors: Vec<Actor>, limit: u64) -> Self {
         let mut memory = [0; ROW_WORDS];
         memory[0] = KEY;
         for actor in &actors {
@@ -83,7 +84,7 @@ impl State {
                 memory[8 + 2 * mover.step.slot + 1] = mover.step.amount;
             }
         }
-        Self { memory, actors }
+        Self { memory, actors, limit }
     }
 
     /// What has truly been taken and not given back.
@@ -102,21 +103,6 @@ impl State {
         self.actors.iter().map(taken).sum()
     }
 
-    /// The states that one more access can lead to.
-    fn next(&self) -> Vec<Self> {
-        let mut all = Vec::new();
-        for at in 0..self.actors.len() {
-            let words = self.memory.map(AtomicU64::new);
-            let mut actors = self.actors.clone();
-            if act(&mut actors, at, Row(&words)) {
-                let mut next = Self { memory: words.map(AtomicU64::into_inner), actors };
-                next.look();
-                all.push(next);
-            }
-        }
-        all
-    }
-
     /// What each taker's verdict has to be compared with.
     fn look(&mut self) {
         let taken = self.taken();
@@ -127,6 +113,27 @@ impl State {
                 taker.was_full |= taken + taker.ask.amount > taker.ask.limit;
             }
         }
+    }
+}
+
+impl World for State {
+    fn next(&self) -> Vec<Self> {
+        let mut all = Vec::new();
+        for at in 0..self.actors.len() {
+            let words = self.memory.map(AtomicU64::new);
+            let mut actors = self.actors.clone();
+            if act(&mut actors, at, Row(&words)) {
+                let memory = words.map(AtomicU64::into_inner);
+                let mut next = Self { memory, actors, limit: self.limit };
+                next.look();
+                all.push(next);
+            }
+        }
+        all
+    }
+
+    fn check(&self, name: &str) {
+        assert!(self.taken() <= self.limit, "{name}: {} taken: {self:#?}", self.taken());
     }
 }
 
@@ -169,19 +176,11 @@ fn act(actors: &mut [Actor], at: usize, row: Row<'_>) -> bool {
         }
         Actor::Freer(freer) => {
             actors[at] = Actor::Freer(match freer {
-                Freer::ClearKey => {
-                    row.key().store(0, SeqCst);
-                    Freer::Look(0)
-                }
-                Freer::Look(word) if word == 2 * SLOTS => Freer::Freed,
-                Freer::Look(word) => {
-                    let cell = if word % 2 == 0 { row.pending(word / 2) } else { row.held(word / 2) };
-                    if cell.load(SeqCst) == 0 { Freer::Look(word + 1) } else { Freer::PutBack }
-                }
-                Freer::PutBack => {
-                    row.key().store(KEY, SeqCst);
-                    Freer::Kept
-                }
+                Freer::Freeing(mut free) => match free.step(row, SLOTS) {
+                    free::Step::Next => Freer::Freeing(free),
+                    free::Step::Freed => Freer::Freed,
+                    free::Step::Kept => Freer::Kept,
+                },
                 Freer::Freed | Freer::Kept => return false,
             });
         }
@@ -220,41 +219,10 @@ fn sweeper(slot: usize) -> Actor {
     Actor::Sweeper(Sweeper { slot, cleared: 0 })
 }
 
-/// Goes through every state that can come: in none is more taken than the limit, and from each an end can be reached. The ends.
 fn explore(name: &str, actors: Vec<Actor>, limit: u64) -> Vec<State> {
-    let mut first = State::new(actors);
+    let mut first = State::new(actors, limit);
     first.look();
-    let mut numbers = HashMap::from([(first.clone(), 0_usize)]);
-    let mut before: Vec<Vec<usize>> = vec![Vec::new()];
-    let mut ends = Vec::new();
-    let mut todo = vec![first];
-    while let Some(state) = todo.pop() {
-        assert!(state.taken() <= limit, "{name}: {} taken of {limit}: {state:#?}", state.taken());
-        let number = numbers[&state];
-        let next = state.next();
-        if next.is_empty() {
-            ends.push((number, state));
-            continue;
-        }
-        for after in next {
-            let known = numbers.len();
-            let at = *numbers.entry(after.clone()).or_insert(known);
-            if at == known {
-                before.push(Vec::new());
-                todo.push(after);
-            }
-            before[at].push(number);
-        }
-    }
-    // From where can an end be reached? From everywhere, or somebody is stuck.
-    let mut reaches: HashSet<usize> = ends.iter().map(|(number, _)| *number).collect();
-    let mut todo: Vec<usize> = reaches.iter().copied().collect();
-    while let Some(number) = todo.pop() {
-        todo.extend(before[number].iter().copied().filter(|earlier| reaches.insert(*earlier)));
-    }
-    assert_eq!(reaches.len(), numbers.len(), "{name}: some states lead nowhere");
-    assert!(numbers.len() > 50, "{name}: so few states are no exploration");
-    ends.into_iter().map(|(_, state)| state).collect()
+    explore::explore(name, first)
 }
 
 fn granted(state: &State) -> usize {
@@ -348,7 +316,7 @@ fn a_row_is_never_freed_under_somebody_who_has_something_in_it() {
         ("one takes and gives back", vec![returner(2, 1, 1)]),
         ("two take", vec![taker(0, 1, 2), taker(1, 1, 2)]),
     ] {
-        let actors = others.into_iter().chain([Actor::Freer(Freer::ClearKey)]).collect();
+        let actors = others.into_iter().chain([Actor::Freer(Freer::Freeing(Free::new(KEY, 0)))]).collect();
         let mut outcomes = HashSet::new();
         for end in explore(name, actors, 2) {
             let freed = end.actors.contains(&Actor::Freer(Freer::Freed));
@@ -369,7 +337,7 @@ fn in_lockstep_everybody_is_told_soon() {
         ("three of which no two fit", vec![(0, 2), (1, 3), (2, 2)], 3),
     ] {
         let mut actors: Vec<_> = amounts.iter().map(|(slot, amount)| taker(*slot, *amount, limit)).collect();
-        let words = State::new(actors.clone()).memory.map(AtomicU64::new);
+        let words = State::new(actors.clone(), limit).memory.map(AtomicU64::new);
         let mut rounds = 0;
         while (0..actors.len()).filter(|at| act(&mut actors, *at, Row(&words))).count() > 0 {
             rounds += 1;
