@@ -16,20 +16,25 @@
 //! # What may be refunded
 //! A request is charged an estimate, and gets back what it did not use. But what has drained in the meantime is gone: given
 //! back too, it would let others use the same minute twice (reserve the whole limit, wait a minute, let another reserve
-//! the whole limit, give the first one back, and a third gets in beside it). So a refund takes back only what is still in
-//! the bucket of *this* charge. The bucket drains in the order in which it was filled; a charge that ended at `charged = end`
-//! has been drained completely at the time `end − refunded`, where `refunded` is today's: each refund of another charge
-//! made this one drain at most that much earlier. Therefore at most `end − refunded − now` is given back.
+//! the whole limit, give the first one back, and a third gets in beside it). So a refund takes back only what of *this*
+//! charge is surely still in the bucket. That is the larger of
+//! * `cost − (now − charged at)`: even if nothing but this charge has drained since;
+//! * `end − refunded − now`, at most `cost`, where `end` is the value that `charged` got by it: the bucket drains in the
+//!   order in which it was filled, and each refund of another charge made this one drain at most that much earlier.
 //!
 //! # What holds
 //! Call a charge less its refund its *net*. For any two times `s ≤ t` with a grant at `t`: the nets of all that was granted
-//! from `s` to `t` are at most a minute's worth plus `t − s`.
+//! from `s` to `t` are at most a minute's worth plus `t − s`. Proof:
 //!
-//! Think of the bucket's content as layers, one for each charge, which drain from the bottom. Right after the grant the level
-//! is at most a minute: that is what was allowed. So what was charged from `s` on is at most that, plus what has left the
-//! bucket of those layers since: by draining, at most `t − s`; or by refunds, and those count in no net. A refund of a layer
-//! from before `s` takes from that layer only what is still in it (that is the rule above), so it makes no room that a later
-//! layer's draining has not paid for.
+//! Let `P` be the sum of what may still be refunded of each charge, by the rule above. It is never more than the level `L`.
+//! A charge raises both by its cost. A refund lowers `L` by itself and `P` by at least that. As time goes by, `L` falls as
+//! fast as time, and so does `P`, by at least one charge that may no longer be refunded in full; if all of them may, then
+//! the first of them ends at least its cost above `refunded + now`, the others follow without overlapping up to `charged`, and
+//! so `P` is at most `charged − refunded − now`, which is `L`.
+//!
+//! Right after the grant at `t`, `L` is at most a minute. It is `L` just before `s`, plus what was charged since, less what
+//! drained, at most `t − s`, less the refunds. Refunds of charges from before `s` are at most `P` just before `s`, so at most
+//! `L` just before `s`: these two cancel out, or better. What is left are the nets: at most a minute plus `t − s`.
 //!
 //! What is used beyond a charge is known only when the request has ended. It is put on top then, even beyond the brim, and
 //! later requests wait until it has drained.
@@ -83,11 +88,21 @@ pub(crate) fn fill(row: Row<'_>, now: u64, level: u64) {
     let _ = Raise::new(None, now, level.min(gcra::PERIOD_NS), Beyond::Filled).run(row);
 }
 
-/// Give back up to `unused` of the charge that ended at `end`: what of it has not drained yet. How much that was.
+/// A charge that was granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Charged {
+    /// When.
+    pub(crate) at: u64,
+    pub(crate) cost: u64,
+    /// The value that `charged` got by it.
+    pub(crate) end: u64,
+}
+
+/// Give back up to `unused` of a charge: what of it has not drained yet. How much that was.
 ///
 /// Needs no key: a row is freed only when all its charges have drained long ago, and then this gives back nothing.
-pub(crate) fn refund(row: Row<'_>, now: u64, end: u64, unused: u64) -> u64 {
-    let mut refund = Refund::new(now, end, unused);
+pub(crate) fn refund(row: Row<'_>, now: u64, charged: Charged, unused: u64) -> u64 {
+    let mut refund = Refund::new(now, charged, unused);
     loop {
         if let Some(back) = refund.step(row) {
             return back;
@@ -188,15 +203,15 @@ impl Raise {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Refund {
     now: u64,
-    end: u64,
+    charged: Charged,
     unused: u64,
     /// As loaded, once it has been.
     refunded: Option<u64>,
 }
 
 impl Refund {
-    fn new(now: u64, end: u64, unused: u64) -> Self {
-        Self { now, end, unused, refunded: None }
+    fn new(now: u64, charged: Charged, unused: u64) -> Self {
+        Self { now, charged, unused, refunded: None }
     }
 
     /// One access to the memory. How much was given back, after the last one.
@@ -206,7 +221,7 @@ impl Refund {
             self.refunded = Some(row.refunded().load(SeqCst));
             return None;
         };
-        let back = self.unused.min(self.end.saturating_sub(refunded).saturating_sub(self.now));
+        let back = self.unused.min(self.undrained(refunded));
         if back == 0 {
             return Some(0);
         }
@@ -217,5 +232,13 @@ impl Refund {
                 None
             }
         }
+    }
+
+    /// What of the charge is surely still in the bucket.
+    fn undrained(&self, refunded: u64) -> u64 {
+        let Charged { at, cost, end } = self.charged;
+        let if_alone = cost.saturating_sub(self.now.saturating_sub(at));
+        let in_turn = end.saturating_sub(refunded).saturating_sub(self.now).min(cost);
+        if_alone.max(in_turn)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::gcra;
 use crate::hold;
 use crate::plan::{HoldUnit, Plan, RateUnit};
-use crate::rate;
+use crate::rate::{self, Charged};
 use crate::strictest::Strictest;
 use crate::table::Table;
 
@@ -29,10 +29,17 @@ pub(crate) struct Part {
     pub(crate) row: usize,
     /// Nanoseconds of a rate; units of a hold.
     pub(crate) amount: u64,
-    /// Of a rate: the place of the charge's end, see [`rate`].
+    /// Of a rate: see [`rate::Charged`].
     pub(crate) end: u64,
     /// Of a rate: its level right after the charge.
     pub(crate) level: u64,
+}
+
+impl Part {
+    /// Of a rate, as it was charged at this time.
+    fn charged(&self, at: u64) -> Charged {
+        Charged { at, cost: self.amount, end: self.end }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +83,12 @@ impl Reservation {
                 if cost > part.amount {
                     rate.owe(&plan.table, now_ns, cost - part.amount);
                 } else {
-                    rate::refund(plan.table.row(part.row), now_ns, part.end, part.amount - cost);
+                    rate::refund(
+                        plan.table.row(part.row),
+                        now_ns,
+                        part.charged(self.now),
+                        part.amount - cost,
+                    );
                 }
             }
         }
@@ -140,7 +152,7 @@ impl Reservation {
     /// Some limit has said no after all: as if nothing had been taken, the request neither.
     pub(crate) fn undo(&mut self) {
         for part in self.rates.iter().rev() {
-            rate::refund(self.plan.table.row(part.row), self.now, part.end, part.amount);
+            rate::refund(self.plan.table.row(part.row), self.now, part.charged(self.now), part.amount);
         }
         self.release_holds();
         self.state = State::Closed;

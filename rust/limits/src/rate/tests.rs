@@ -140,7 +140,9 @@ fn act(actor: Actor, row: Row<'_>) -> Option<Actor> {
                 Charging::Raising(raise) => match raise.step(row) {
                     None => {}
                     Some(Charge::Granted { end, .. }) => {
-                        charger.state = Charging::Refunding(Refund::new(charger.now, end, charger.unused));
+                        let granted = Charged { at: charger.now, cost: charger.cost, end };
+                        charger.state =
+                            Charging::Refunding(Refund::new(charger.now, granted, charger.unused));
                     }
                     Some(Charge::Refused { .. }) => charger.state = Charging::Refused,
                     Some(Charge::Moved) => charger.state = Charging::Moved,
