@@ -96,6 +96,12 @@ def test_what_is_not_there(admin: Admin, name: str, method: str, path: str, stat
     assert (answer.status_code, error_of(answer)["code"]) == (status, code), name
 
 
+def test_a_wrong_method_is_told_the_right_ones(admin: Admin) -> None:
+    for path, allowed in ((PATH, "GET"), ("/admin/v1/keys", "GET, POST"), ("/admin/v1/keys/1", "GET, PATCH")):
+        answer = admin.send("DELETE", path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
 def test_all_faults_of_a_query_at_once(admin: Admin) -> None:
     query: dict[str, str | int] = {
         "limit": 0,

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from llmgw.access.refusals import AccessError, BadValueError, NotFoundError
 from llmgw.admin.context import Context
@@ -129,8 +130,19 @@ _BY_STATUS: Final = {
 }
 
 
-async def _refuse(_request: Request, error: Exception) -> NoReturn:
+async def _refuse(request: Request, error: Exception) -> NoReturn:
     if not isinstance(error, HTTPException) or error.status_code not in _BY_STATUS:
         raise error
     code, message = _BY_STATUS[HTTPStatus(error.status_code)]
-    raise ApiError(code, message) from None
+    headers = [(b"allow", _methods_of(request).encode())] if code == "method_not_allowed" else []
+    raise ApiError(code, message, headers=headers) from None
+
+
+def _methods_of(request: Request) -> str:
+    """Starlette itself names those of one of the path's routes only."""
+    methods: set[str] = set()
+    for router in _ROUTERS:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE:
+                methods |= route.methods or set()
+    return ", ".join(sorted(methods))
