@@ -53,7 +53,7 @@ def test_nothing_that_the_document_allows_or_forbids_makes_another_answer(
         admin.gateway.ledger(admin.gateway.post(body("qwen3-max")).headers["x-request-id"])
         put_out_of_reach(admin)
         program = Path(sys.executable).with_name("schemathesis")
-        command = [
+        command: list[str | Path] = [
             program, "run", ROOT / "docs/admin-openapi.json", "--url", admin.url,
             "--header", f"Authorization: Bearer {admin.key}", "--max-time", str(FUZZ_S),
             "--request-timeout", "20", "--no-shrink", "--max-failures", "20", "--output-truncate", "false",

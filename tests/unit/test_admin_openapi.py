@@ -81,9 +81,10 @@ def test_each_body_has_an_example_that_fits_its_schema(name: str) -> None:
 UNITLESS = {
     "id", "status", "attempts", "worker", "weight", "priority",
     "generation", "limit", "consecutive_failures", "in_flight", "requests", "max_in_flight",
+    "tokens", "windows", "hours", "warn_at",
 }  # fmt: skip
 """Counts and names: what they count is their name."""
-UNITS = ("_id", "_s", "_bytes", "_tokens", "_requests", "_per_minute", "_minutes", "_at")
+UNITS = ("_id", "_s", "_bytes", "_tokens", "_requests", "_per_minute", "_nano")
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS))

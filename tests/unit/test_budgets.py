@@ -235,7 +235,7 @@ def test_the_verbs(run: Run, tmp_path: Path) -> None:
     assert header == ["ID", "OF", "MODEL", "USER", "PERIOD", "BUDGET", "SPENT", "LEFT", "UNIT", "UNTIL"]
     assert row[:10] == ["1", "key", "1", "all", "all", "day", "10.00", "1.00", "9.00", "CNY"]
     [listed] = json.loads(run("budgets", "list", "--key", "1", "--json").out)
-    assert listed["key"] == {"id": 1, "name": ""}
+    assert (listed["scope"], listed["scope_id"], listed["name"]) == ("key", 1, "")
     assert (listed["left"], listed["warn_at"], listed["user"]) == ("9.00", 0.8, None)
     assert json.loads(run("budgets", "list", "--project", "1", "--json").out) == []
     [lifted] = json.loads(run("budgets", "lift", "1", "0.5", "--json").out)

@@ -11,6 +11,8 @@ from llmgw.access.key import Key
 from llmgw.access.project import Project
 from llmgw.access.settings import LIMIT_NAMES
 from llmgw.budgets.budget import Budget
+from llmgw.budgets.store import BudgetState
+from llmgw.budgets.windows import END
 from llmgw.limits.rules import LimitRule
 
 Document = dict[str, object]
@@ -89,6 +91,34 @@ def budget_document(budget: Budget) -> Document:
         "model": budget.model,
         "per_user": budget.per_user,
         "warn_at": None if budget.warn_at_permille is None else budget.warn_at_permille / 1000,
+    }
+
+
+def budget_state_document(state: BudgetState) -> Document:
+    """A budget in its current window, or one user's part of it."""
+    amounts = {
+        "amount": state.amount,
+        "lifted": state.lifted,
+        "spent": state.counted,
+        "forgiven": state.forgiven,
+        "left": state.left,
+    }
+    return {
+        "id": state.id,
+        "scope": state.scope,
+        "scope_id": state.scope_id,
+        "name": state.name,
+        "model": state.model,
+        "per_user": state.per_user,
+        "user": state.user or None,
+        "unit": state.unit,
+        "period": state.period,
+        "starts_at": time_text(state.window.starts_at),
+        "ends_at": None if state.window.ends_at == END else time_text(state.window.ends_at),
+        **{name: amount_text(amount, state.unit) for name, amount in amounts.items()},
+        "warn_at": None if state.warn_at_permille is None else state.warn_at_permille / 1000,
+        "warned_at": time_text(state.warned_at),
+        "exhausted_at": time_text(state.exhausted_at),
     }
 
 

@@ -14,13 +14,15 @@ from starlette.routing import Match
 from llmgw.access.refusals import AccessError, BadValueError, NotFoundError
 from llmgw.admin.context import Context
 from llmgw.admin.faults import input_error, refusal
-from llmgw.admin.routes import audit, captures, keys, projects, requests, system
+from llmgw.admin.routes import audit, budgets, captures, keys, projects, requests, system
+from llmgw.budgets.store import BudgetInputError, UnknownBudgetError
 from llmgw.errors import ApiError, InputFault
 
 OPENAPI_PATH: Final = "/admin/v1/openapi.json"
 _ROUTERS: Final = (
     keys.router,
     projects.router,
+    budgets.router,
     requests.router,
     captures.router,
     audit.router,
@@ -95,6 +97,8 @@ def _app() -> FastAPI:
     app.add_exception_handler(RequestValidationError, _refuse_input)
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(AccessError, _refuse_access)
+    app.add_exception_handler(UnknownBudgetError, _refuse_budget)
+    app.add_exception_handler(BudgetInputError, _refuse_budget)
     return app
 
 
@@ -121,6 +125,13 @@ async def _refuse_access(_request: Request, error: Exception) -> NoReturn:
         code = "unsupported_value" if isinstance(error, NotFoundError) else "conflict"
         raise refusal([InputFault(error.param, str(error))], code=code) from None
     raise ApiError("not_found" if isinstance(error, NotFoundError) else "conflict", message) from None
+
+
+async def _refuse_budget(_request: Request, error: Exception) -> NoReturn:
+    """What `budgets` does not do."""
+    if isinstance(error, BudgetInputError):
+        raise refusal([InputFault(error.param, str(error))]) from None
+    raise ApiError("not_found", f"{str(error).capitalize()}.") from None
 
 
 _BY_STATUS: Final = {

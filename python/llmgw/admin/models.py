@@ -18,7 +18,8 @@ from llmgw.admin.schemas.system import (
     UpstreamSchema,
     WorkerHealth,
 )
-from llmgw.config import Config, ModelConfig, TargetConfig, UpstreamConfig
+from llmgw.config import Config, ModelConfig, PricesConfig, TargetConfig, UpstreamConfig
+from llmgw.prices.price import Price
 from llmgw.routing.catalog import entry_of
 from llmgw.store import LATENCY_BOUNDS_S, Store, UsageHour
 
@@ -53,25 +54,25 @@ def _health(worker: int, entry: Mapping[str, Any]) -> WorkerHealth:
     return WorkerHealth(**members | {"worker": worker})
 
 
-def model_of(model: ModelConfig, book: HealthBook) -> ModelSchema:
+def model_of(model: ModelConfig, book: HealthBook, prices: PricesConfig) -> ModelSchema:
     """A model of the config."""
     dialect = model.thinking or dialect_for(model.upstream_model)
     return ModelSchema(
         id=model.id,
         catalog=entry_of(model, dialect),
         limits=LimitsSchema(**{name: getattr(model, name) for name in LimitsSchema.model_fields}),
-        price=None,
-        targets=[_target(target, book) for target in model.targets],
+        targets=[_target(target, book, prices) for target in model.targets],
     )
 
 
-def _target(target: TargetConfig, book: HealthBook) -> TargetSchema:
+def _target(target: TargetConfig, book: HealthBook, prices: PricesConfig) -> TargetSchema:
     return TargetSchema(
         upstream=target.upstream,
         upstream_model=target.upstream_model,
         weight=target.weight,
         priority=target.priority,
         state=book.state(target.upstream, target.upstream_model),
+        price=None if target.price is None else Price(target.price, prices).document,
     )
 
 

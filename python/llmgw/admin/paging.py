@@ -3,8 +3,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from llmgw.admin.faults import refusal
 from llmgw.errors import ApiError, InputFault
@@ -16,14 +15,14 @@ MAX_CURSOR_CHARS: Final = 512
 _INTEGERS: Final = range(-(2**63), 2**63)
 
 
-def make_cursor(of: str, position: Sequence[int]) -> str:
+def make_cursor(of: str, *position: int | str) -> str:
     """The cursor of the list `of` for the place behind `position`."""
     text = json.dumps([of, *position], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode("ascii").rstrip("=")
 
 
-def read_cursor(of: str, cursor: str | None, numbers: int) -> tuple[int, ...] | None:
-    """The position in a cursor of this list, of so many numbers. Raises ApiError for any other text."""
+def read_cursor(of: str, cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
+    """The position in a cursor of this list, of parts of these types. Raises ApiError for other text."""
     if cursor is None:
         return None
     try:
@@ -33,12 +32,19 @@ def read_cursor(of: str, cursor: str | None, numbers: int) -> tuple[int, ...] | 
         read = json.loads(text)
     except (binascii.Error, ValueError, RecursionError):
         raise _bad() from None
-    if not (isinstance(read, list) and len(read) == 1 + numbers and read[0] == of):
+    if not (isinstance(read, list) and len(read) == 1 + len(kinds) and read[0] == of):
         raise _bad()
     position = read[1:]
-    if not all(type(each) is int and each in _INTEGERS for each in position):
+    # Not isinstance: true is an int to Python.
+    if [type(each) for each in position] != list(kinds) or not all(map(_can_be_stored, position)):
         raise _bad()
     return tuple(position)
+
+
+def _can_be_stored(value: int | str) -> bool:
+    if isinstance(value, int):
+        return value in _INTEGERS
+    return value.isascii() or value.encode("utf-8", "ignore").decode() == value
 
 
 def _bad() -> ApiError:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from llmgw.access.amounts import amount_text, parse_amount
+from llmgw.access.documents import budget_state_document
 from llmgw.budgets.budget import TOKENS
 from llmgw.budgets.store import (
     BudgetInputError,
@@ -128,7 +129,7 @@ def _reset(options: argparse.Namespace, store: "Store", config: Config) -> int:
 
 def _print(states: list[BudgetState], zone: ZoneInfo, options: argparse.Namespace) -> None:
     if options.json:
-        print_json([_object(state) for state in states])
+        print_json([budget_state_document(state) for state in states])
         return
     header = ("ID", "OF", "MODEL", "USER", "PERIOD", "BUDGET", "SPENT", "LEFT", "UNIT", "UNTIL")
     print_table(header, [_row(state, zone) for state in states], right=(0, 5, 6, 7))
@@ -146,29 +147,6 @@ def _row(state: BudgetState, zone: ZoneInfo) -> tuple[str, ...]:
         state.unit,
         "-" if ends_at == END else ends_at.astimezone(zone).strftime("%Y-%m-%d %H:%M"),
     )
-
-
-def _object(state: BudgetState) -> dict[str, object]:
-    amounts = {
-        "amount": state.amount, "lifted": state.lifted, "spent": state.counted, "forgiven": state.forgiven,
-        "left": state.left,
-    }  # fmt: skip
-    share = state.warn_at_permille
-    return {
-        "id": state.id,
-        state.scope: {"id": state.scope_id, "name": state.name},
-        "model": state.model,
-        "per_user": state.per_user,
-        "user": state.user or None,
-        "unit": state.unit,
-        "period": state.period,
-        "starts_at": _iso(state.window.starts_at),
-        "ends_at": None if state.window.ends_at == END else _iso(state.window.ends_at),
-        **{name: amount_text(amount, state.unit) for name, amount in amounts.items()},
-        "warn_at": None if share is None else share / 1000,
-        "warned_at": _iso(state.warned_at),
-        "exhausted_at": _iso(state.exhausted_at),
-    }
 
 
 def _verify(options: argparse.Namespace, store: "Store", config: Config) -> int:

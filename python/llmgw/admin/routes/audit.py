@@ -14,7 +14,7 @@ router: Final = APIRouter(tags=["system"])
 
 @router.get("/admin/v1/audit", **told("List changes", EXAMPLE, description="Newest first."))
 def list_changes(context: Ctx, query: Annotated[AuditQuery, Query()]) -> AuditPage:
-    after = read_cursor("audit", query.cursor, 1)
+    after = read_cursor("audit", query.cursor, int)
     filters = query.model_dump(exclude={"limit", "cursor"})
     entries = list_audit(
         context.store, limit=query.limit + 1, before_id=None if after is None else after[0], **filters
@@ -22,4 +22,4 @@ def list_changes(context: Ctx, query: Annotated[AuditQuery, Query()]) -> AuditPa
     has_more = len(entries) > query.limit
     entries = entries[: query.limit]
     data = [AuditEntrySchema.model_validate(entry._asdict()) for entry in entries]
-    return AuditPage(data=data, next_cursor=make_cursor("audit", [data[-1].id]) if has_more else None)
+    return AuditPage(data=data, next_cursor=make_cursor("audit", data[-1].id) if has_more else None)

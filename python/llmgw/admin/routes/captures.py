@@ -82,12 +82,12 @@ def close_capture(context: Ctx, actor: Actor, key_id: KeyId) -> LeaseSchema:
 
 @router.get("/admin/v1/captures", **told("List captures", example_page(LEASE)))
 def list_all(context: Ctx, query: Annotated[LeaseQuery, Query()]) -> LeasePage:
-    after = read_cursor("captures", query.cursor, 1)
+    after = read_cursor("captures", query.cursor, int)
     before_id = None if after is None else after[0]
     leases = list_leases(context.store, limit=query.limit + 1, before_id=before_id, key_id=query.key_id)
     data = [LeaseSchema.of(lease) for lease in leases[: query.limit]]
     more = len(leases) > query.limit
-    return LeasePage(data=data, next_cursor=make_cursor("captures", [data[-1].id]) if more else None)
+    return LeasePage(data=data, next_cursor=make_cursor("captures", data[-1].id) if more else None)
 
 
 @router.get(
@@ -95,12 +95,12 @@ def list_all(context: Ctx, query: Annotated[LeaseQuery, Query()]) -> LeasePage:
     **told("List captured requests", example_page(CAPTURED), errors=["unknown_capture"]),
 )
 def list_requests(context: Ctx, lease_id: LeaseId, query: Annotated[ListQuery, Query()]) -> CapturedPage:
-    after = read_cursor("captured", query.cursor, 1)
+    after = read_cursor("captured", query.cursor, int)
     after_id = None if after is None else after[0]
     captured = list_captured(context.store, lease_id, limit=query.limit + 1, after_id=after_id)
     data = [CapturedSchema.of(each) for each in captured[: query.limit]]
     more = len(captured) > query.limit
-    return CapturedPage(data=data, next_cursor=make_cursor("captured", [data[-1].id]) if more else None)
+    return CapturedPage(data=data, next_cursor=make_cursor("captured", data[-1].id) if more else None)
 
 
 @router.get(

@@ -50,6 +50,7 @@ _SAID: Final = {
     ),
     "not_found": ("There is no such path in the admin API.", None),
     "unknown_key": ("there is no key 12", None),
+    "unknown_budget": ("There is no budget 4.", None),
     "unknown_capture": ("there is no capture 2", None),
     "unknown_project": ("there is no project '3'; see the list", None),
     "conflict": ("The name 'search' is taken.", "name"),
@@ -141,15 +142,15 @@ N = TypeVar("N", bound=_Numbered)
 
 def page_after(items: Sequence[N], of: str, cursor: str | None, limit: int) -> tuple[list[N], str | None]:
     """A page of a list by rising ids, and the cursor of the next. Raises ApiError."""
-    position = read_cursor(of, cursor, 1)
+    position = read_cursor(of, cursor, int)
     rest = items if position is None else [item for item in items if item.id > position[0]]
     page = list(rest[:limit])
-    return page, make_cursor(of, [page[-1].id]) if len(rest) > limit else None
+    return page, make_cursor(of, page[-1].id) if len(rest) > limit else None
 
 
 def slice_of(items: Sequence[T], of: str, cursor: str | None, limit: int) -> tuple[list[T], str | None]:
     """A page of a list that is short and in memory, and the cursor of the next. Raises ApiError."""
-    position = read_cursor(of, cursor, 1)
+    position = read_cursor(of, cursor, int)
     start = 0 if position is None else max(position[0], 0)
     end = min(start + limit, len(items))
-    return list(items[start:end]), make_cursor(of, [end]) if end < len(items) else None
+    return list(items[start:end]), make_cursor(of, end) if end < len(items) else None

@@ -42,13 +42,13 @@ _CHANGE_ERRORS: Final = ("unknown_key", "conflict")
 
 @router.get("/admin/v1/keys", **told("List keys", example_page(KEY), errors=["not_found"]))
 def list_all(context: Ctx, query: Annotated[KeyQuery, Query()]) -> KeyPage:
-    position = read_cursor("keys", query.cursor, 1)
+    position = read_cursor("keys", query.cursor, int)
     after_id = 0 if position is None else position[0]
     keys = each_key(context.store, project=query.project, after_id=after_id)
     page = list(islice((key for key in keys if _is_wanted(key, query)), query.limit + 1))
     has_more = len(page) > query.limit
     page = page[: query.limit]
-    cursor = make_cursor("keys", [page[-1].id]) if has_more else None
+    cursor = make_cursor("keys", page[-1].id) if has_more else None
     return KeyPage(data=list(map(KeySchema.of, page)), next_cursor=cursor)
 
 

@@ -20,12 +20,12 @@ _LAST_US: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 def cursor_of(position: Position) -> str:
     """The cursor behind a row."""
-    return make_cursor(_OF, [(position.time - _EPOCH) // _MICROSECOND, position.id])
+    return make_cursor(_OF, (position.time - _EPOCH) // _MICROSECOND, position.id)
 
 
 def position_of(cursor: str | None) -> Position | None:
     """The row that a cursor stands behind. Raises ApiError."""
-    read = read_cursor(_OF, cursor, 2)
+    read = read_cursor(_OF, cursor, int, int)
     if read is None:
         return None
     return Position(_EPOCH + min(max(read[0], 0), _LAST_US) * _MICROSECOND, read[1])

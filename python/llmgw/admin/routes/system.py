@@ -26,9 +26,10 @@ router: Final = APIRouter(tags=["system"])
 
 @router.get("/admin/v1/models", **told("List models", example_page(MODEL)))
 def list_models(context: Ctx, query: Annotated[ListQuery, Query()]) -> ModelPage:
-    models, cursor = slice_of(context.config().models, "models", query.cursor, query.limit)
+    config = context.config()
+    models, cursor = slice_of(config.models, "models", query.cursor, query.limit)
     book = HealthBook(context.health())
-    return ModelPage(data=[model_of(model, book) for model in models], next_cursor=cursor)
+    return ModelPage(data=[model_of(model, book, config.prices) for model in models], next_cursor=cursor)
 
 
 @router.get(

@@ -68,6 +68,9 @@ class TargetSchema(Schema):
     weight: int
     priority: int
     state: State | None
+    price: dict[str, Any] | None = Field(
+        description="Numbers as text, of tokens per million; null: it has none."
+    )
 
 
 class LimitsSchema(Schema):
@@ -84,9 +87,6 @@ class ModelSchema(Schema):
     id: str
     catalog: dict[str, Any] = Field(description="As in `GET /v1/model-catalog`.")
     limits: LimitsSchema
-    price: dict[str, Any] | None = Field(
-        description="As in the config, numbers as text, per million tokens; null: the model has no price."
-    )
     targets: list[TargetSchema]
 
 
@@ -135,7 +135,6 @@ MODEL = {
         "thinking": {"dialect": "enable_thinking", "switch_effective": True, "modes": ["on", "off"]},
     },
     "limits": {"requests_per_minute": None, "tokens_per_minute": 2000000, "concurrent_requests": None},
-    "price": {"input": "2", "output": "12"},
     "targets": [
         {
             "upstream": "dashscope",
@@ -143,6 +142,23 @@ MODEL = {
             "weight": 1,
             "priority": 1,
             "state": "up",
+            "price": {
+                "currency": "CNY",
+                "price_currency": "CNY",
+                "exchange": "1",
+                "per_million_tokens": [
+                    {
+                        "above_input_tokens": 0,
+                        "input": "2",
+                        "cached_input": "0.4",
+                        "cache_write": "2",
+                        "output": "12",
+                        "output_thinking": "12",
+                    }
+                ],
+                "per_request": "0",
+                "per_image": "0",
+            },
         }
     ],
 }
