@@ -99,6 +99,7 @@ class App:
         await receive()
         try:
             gateway = self._gateway = await asyncio.to_thread(Gateway.open, self._config)
+            await gateway.start()
         except Exception as error:
             logger.exception("the gateway can't start")
             await send({"type": "lifespan.startup.failed", "message": str(error)})

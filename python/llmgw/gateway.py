@@ -19,6 +19,7 @@ from llmgw.ledger.writer import Ledger
 from llmgw.limits.admission import Admission
 from llmgw.limits.files import possible_requests
 from llmgw.limits.governor import Governor
+from llmgw.limits.redis import RedisLimits
 from llmgw.limits.table import open_table
 from llmgw.observe.captures import Captures, Capturing
 from llmgw.observe.logs import hide
@@ -73,7 +74,9 @@ class Gateway:
         self.reasoning = Reasoning(open_cache(config.cache), self.metrics.reasoning)
         self.responses = open_responses(config.responses, config.cache)
         """The conversations that are kept; None: none are."""
-        self.governor = Governor(table, config, observe=self.metrics.limited)
+        self.shared_limits = self._shared_limits(config, table)
+        """Those that are in Redis; None: this machine is alone."""
+        self.governor = Governor(table, config, shared=self.shared_limits, observe=self.metrics.limited)
         self.keyring = KeyRing(
             store,
             stale_keys_s=config.store.stale_keys_s,
@@ -123,6 +126,23 @@ class Gateway:
         gateway.captures.start()
         gateway.price_book.remember()
         return gateway
+
+    def _shared_limits(self, config: Config, table: LimitTable) -> RedisLimits | None:
+        if config.limits.machines == 1 or config.cache.url is None:
+            return None
+        self.metrics.limits_redis(up=False)
+        return RedisLimits(
+            config.cache.url.get_secret_value(),
+            table,
+            machines=config.limits.machines,
+            on_change=lambda up: self.metrics.limits_redis(up=up),
+            read_bases=lambda: self.governor.read_bases(self.store),
+        )
+
+    async def start(self) -> None:
+        """Begin what needs the event loop."""
+        if self.shared_limits is not None:
+            await self.shared_limits.start()
 
     def seal(self, key: "Key") -> Seal | None:
         """Seals reasoning for this client. None until the secret could be read."""
@@ -210,6 +230,8 @@ class Gateway:
         self.draining = True
         await self._finish_requests()
         await self.ledger.close()
+        if self.shared_limits is not None:
+            await self.shared_limits.close()
         await self.reasoning.close()
         if self.responses is not None:
             await self.responses.close()

@@ -429,6 +429,13 @@ UNPRINTABLE = (
             with_upstream("max_in_flight = 0"),
             "upstreams.local.max_in_flight: is out of range; it must be greater than or equal to 1",
         ),
+        (
+            f"[limits]\nmachines = 2\n{with_upstream('')}",
+            (
+                "limits.machines: is 2, but there is no Redis in which the machines could share the limits; "
+                'name one under [cache], such as url = "redis://127.0.0.1:6379/0", or write machines = 1'
+            ),
+        ),
         # Types
         (
             f"[server]\nworkers = true\n{with_upstream('')}",

@@ -1,5 +1,6 @@
 """Limits and budgets of requests, over the real table: reserved, settled, given back, refused."""
 
+import asyncio
 import random
 import re
 import time
@@ -242,13 +243,13 @@ def test_what_counts_no_tokens_counts_as_a_request(seen: Seen) -> None:
     key = of_key(Limits(requests_per_minute=2, tokens_per_minute=10, concurrent_requests=1))
     key = key._replace(budgets=(budget(0),))
     more: dict[str, Any] = {"user": None, "at_s": seen.clock.at_s, "family": "anthropic"}
-    grant = seen.governor.count(key, Model(), **more)
+    grant = asyncio.run(seen.governor.count(key, Model(), **more))
     assert grant is not None
     assert dict(grant.headers())[b"anthropic-ratelimit-requests-remaining"] == b"1"
     with pytest.raises(ApiError, match="1 requests at once"):
-        seen.governor.count(key, Model(), **more)
+        asyncio.run(seen.governor.count(key, Model(), **more))
     grant.cancel()
-    assert seen.governor.count(Key(), Model(), **more) is None
+    assert asyncio.run(seen.governor.count(Key(), Model(), **more)) is None
 
 
 def test_a_changed_limit_is_in_force_at_once(seen: Seen) -> None:

@@ -41,6 +41,7 @@ _INDISPENSABLE: Final = ("messages", "model", "stream", "input", "query", "docum
 def cross_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
     """Faults that concern more than one value. Wrong types are left to pydantic."""
     yield from _server_faults(data.get("server"))
+    yield from _machine_faults(data.get("limits"), data.get("cache"))
     upstreams = data.get("upstreams")
     names = list(upstreams) if isinstance(upstreams, dict) else []
     models = data.get("models")
@@ -180,6 +181,17 @@ def _server_faults(server: object) -> Iterator[Fault]:
     if isinstance(one, int) and isinstance(all_, int) and 0 < all_ < one:
         problem = f"is less than max_body_bytes ({one}), so that the largest bodies could never be taken"
         yield Fault("server.max_in_flight_bytes", problem, "raise it, or lower max_body_bytes")
+
+
+def _machine_faults(limits: object, cache: object) -> Iterator[Fault]:
+    """Machines share their limits in Redis, or not at all."""
+    machines = limits.get("machines") if isinstance(limits, dict) else None
+    if not isinstance(machines, int) or machines <= 1:
+        return
+    if not isinstance(cache, dict) or "url" not in cache:
+        problem = f"is {machines}, but there is no Redis in which the machines could share the limits"
+        remedy = 'name one under [cache], such as url = "redis://127.0.0.1:6379/0", or write machines = 1'
+        yield Fault("limits.machines", problem, remedy)
 
 
 def _origin_faults(origins: object) -> Iterator[Fault]:

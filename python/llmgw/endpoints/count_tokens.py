@@ -54,7 +54,7 @@ async def count_tokens(
             request = await off_loop(partial(_read, pieces)) if is_large else _read(pieces)
             model = gateway.router.resolve(request.model, key)
             model.check_kind("chat")
-            grant = gateway.governor.count(
+            grant = await gateway.governor.count(
                 key,
                 model,
                 user=user_of(key, fields, request.user),

@@ -34,6 +34,8 @@ async def readyz(gateway: Gateway, scope: Scope, responder: Responder) -> None:
     elif not gateway.keyring.healthy:
         warnings.append("the keys can't be read; the last known stay in force")
     warnings += gateway.ledger.warnings
+    if gateway.shared_limits is not None and (warning := gateway.shared_limits.warning):
+        warnings.append(warning)
     if not gateway.limits_are_shared:
         warnings.append("limits and budgets are counted by each worker alone: their folder can't be used")
     warnings += gateway.notices

@@ -7,6 +7,7 @@ from llmgw._core import LimitPlan, LimitTable
 from llmgw.budgets.windows import END
 from llmgw.limits.bases import Bases
 from llmgw.limits.plans import LimitedKey, Rules
+from llmgw.limits.redis import RedisLimits, SharedPlan
 from llmgw.limits.rules import Limits
 
 if TYPE_CHECKING:
@@ -52,7 +53,13 @@ class Compiled:
     )  # fmt: skip
 
     def __init__(
-        self, table: LimitTable, rules: Rules, key: LimitedKey, model: LimitedModel, *, currency: str
+        self,
+        table: LimitTable | RedisLimits,
+        rules: Rules,
+        key: LimitedKey,
+        model: LimitedModel,
+        *,
+        currency: str,
     ) -> None:
         """`currency`: in which costs are counted. See `know_bases`."""
         self.rules = rules
@@ -60,14 +67,14 @@ class Compiled:
         self._model = model
         self._limits, self._budgets = key.limits, key.budgets
         self._table = table
-        self._counting: LimitPlan | None = None
+        self._counting: LimitPlan | SharedPlan | None = None
         money = [here for here in rules.budgets if here.budget.is_money]
         self.prices = tuple(price for price in model.prices if price is not None) if money else ()
         """Whose dearest estimate counts; empty where no budget counts money."""
         wrong = [here for here in money if here.budget.unit != currency]
         self.is_unpriced = wrong[0] if wrong else money[0] if money and None in model.prices else None
         """A budget of money that can't be kept: the model, or one of its targets, has no price."""
-        self.engine = self._plan() if rules else None
+        self.engine = self._whole() if rules else None
 
     def fits(self, key: LimitedKey, model: LimitedModel, at_s: float) -> bool:
         """False if it has to be made anew: something has changed, or a budget's window has ended."""
@@ -88,15 +95,15 @@ class Compiled:
             self._table.raise_base(here.descriptor, spent, keep_until_ns=keep_until_ns(here.window))
 
     @property
-    def counting(self) -> LimitPlan | None:
+    def counting(self) -> LimitPlan | SharedPlan | None:
         """The limits of those requests that use no tokens; None: there are none."""
         if self._counting is None:
             rates, concurrent = _rates(self.rules, "requests_per_minute"), _concurrent(self.rules)
             if rates or concurrent:
-                self._counting = LimitPlan(self._table, rates, concurrent)
+                self._counting = self._plan(rates, concurrent)
         return self._counting
 
-    def of(self, engine: LimitPlan) -> "Sequence[LimitHere | BudgetHere]":
+    def of(self, engine: LimitPlan | SharedPlan) -> "Sequence[LimitHere | BudgetHere]":
         """What a refusal's index means, of `engine` or of `counting`."""
         rules = self.rules
         if engine is self._counting:
@@ -104,10 +111,14 @@ class Compiled:
             return [*rates, *rules.concurrent]
         return [*rules.rates, *rules.concurrent, *rules.budgets]
 
-    def _plan(self) -> LimitPlan:
+    def _plan(self, rates: "Sequence[_Rate]", holds: "Sequence[_Hold]") -> LimitPlan | SharedPlan:
+        table = self._table
+        return LimitPlan(table, rates, holds) if isinstance(table, LimitTable) else table.plan(rates, holds)
+
+    def _whole(self) -> LimitPlan | SharedPlan:
         rates = _rates(self.rules, "requests_per_minute", "tokens_per_minute")
         budgets = [_budget(here) for here in self.rules.budgets]
-        return LimitPlan(self._table, rates, [*_concurrent(self.rules), *budgets])
+        return self._plan(rates, [*_concurrent(self.rules), *budgets])
 
 
 _Rate: TypeAlias = tuple[str, Literal["requests", "tokens"], int]

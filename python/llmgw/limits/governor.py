@@ -6,7 +6,8 @@
     ApiError     cancel, if nothing was used
 
 Reservations are in memory that all workers share (`_core.LimitTable`): the limits are exact over all of them,
-and what a killed worker has reserved is given back by the others.
+and what a killed worker has reserved is given back by the others. Where machines share the limits, they are
+in Redis (`limits.redis`), which takes a round trip: `admit` is `reserve` for both.
 """
 
 import logging
@@ -28,7 +29,9 @@ from llmgw.limits.compiled import Compiled, LimitedModel, keep_until_ns
 from llmgw.limits.estimates import Estimates, Need
 from llmgw.limits.grant import Grant, HeaderFamily
 from llmgw.limits.plans import BudgetHere, LimitedKey, rules_for
+from llmgw.limits.redis import Decision, RedisLimits, SharedPlan, SharedRefusal, SharedReservation
 from llmgw.limits.rules import Limits
+from llmgw.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -45,15 +48,21 @@ class Governor:
         table: LimitTable,
         config: Config,
         *,
+        shared: RedisLimits | None = None,
         observe: Callable[[str, str], None] = lambda _limit, _scope: None,
     ) -> None:
-        """`observe`: told of each refusal, which kind of limit it was and whose (`plans.Subject.label`)."""
+        """`shared`: the limits that several machines share; None: those of this one.
+
+        `observe`: told of each refusal, which kind of limit it was and whose (`plans.Subject.label`).
+        """
         self.table = table
+        self.shared = shared
+        self.limits: LimitTable | RedisLimits = table if shared is None else shared
         self._observe = observe
         self._bases = NO_BASES
         self._plans: dict[tuple[int, str] | tuple[int, str, str], Compiled] = {}
         self._estimates: dict[str, Estimates] = {}
-        self._unstored: dict[str, Reservation] = {}
+        self._unstored: dict[str, Reservation | SharedReservation] = {}
         """By request: what has ended, and is not in the database yet."""
         self._refused = 0
         self._sweep_at_s = 0.0
@@ -76,6 +85,15 @@ class Governor:
         Raises SQLAlchemyError.
         """
         self._bases = read_bases(session)
+
+    def read_bases(self, store: Store) -> list[tuple[str, int]]:
+        """What the budgets' windows have come to now, by descriptor. Blocking. Raises SQLAlchemyError."""
+        with store.read() as session:
+            bases = read_bases(session)
+        return [
+            (descriptors.of_budget(budget_id, starts_at, user), spent)
+            for (budget_id, user, starts_at), spent in bases.spent.items()
+        ]
 
     def estimates(self, model: LimitedModel) -> Estimates:
         """What was seen of a model."""
@@ -100,28 +118,62 @@ class Governor:
 
         `images`: its media, which are in `need` already. `at_s`: when it arrived, in seconds since the epoch.
         Raises ApiError: `rate_limit_exceeded`, `insufficient_quota`, `unpriced_model`. Nothing is reserved
-        then.
+        then. Not for shared limits: see `admit`.
         """
         compiled = self._compiled(key, model, user, at_s)
         engine = compiled.engine
-        if engine is None:
+        if not isinstance(engine, LimitPlan):
             return None
-        if compiled.is_unpriced is not None and not self._may_be_unpriced:
-            raise refusals.unpriced(model.id, compiled.is_unpriced, self._currency)
-        cost = 0
-        for price in compiled.prices:
-            cost = max(cost, price.estimate(need.input_tokens, need.output_tokens, images, at_s))
         decision = engine.reserve(
             time.monotonic_ns(),
             input_tokens=need.input_tokens,
             output_tokens=need.output_tokens,
-            cost_nano=cost,
+            cost_nano=self._cost(compiled, need, images, at_s),
         )
         if isinstance(decision, Refusal):
             raise self._refusal(compiled, engine, decision, need, family)
         return Grant(self, compiled, decision, request_id=request_id, family=family)
 
-    def count(
+    async def admit(
+        self,
+        key: LimitedKey,
+        model: LimitedModel,
+        need: Need,
+        *,
+        images: int,
+        user: str | None,
+        at_s: float,
+        request_id: str,
+        family: HeaderFamily,
+    ) -> Grant | None:
+        """`reserve`, wherever the limits are; it waits only for shared ones."""
+        if self.shared is None:
+            return self.reserve(
+                key, model, need, images=images, user=user, at_s=at_s, request_id=request_id, family=family
+            )
+        compiled = self._compiled(key, model, user, at_s)
+        engine = compiled.engine
+        if not isinstance(engine, SharedPlan):
+            return None
+        decision = await engine.reserve(
+            input_tokens=need.input_tokens,
+            output_tokens=need.output_tokens,
+            cost_nano=self._cost(compiled, need, images, at_s),
+        )
+        if isinstance(decision, SharedRefusal):
+            raise self._refusal(compiled, engine, decision, need, family)
+        return Grant(self, compiled, decision, request_id=request_id, family=family)
+
+    def _cost(self, compiled: Compiled, need: Need, images: int, at_s: float) -> int:
+        """What it will probably cost at the dearest target. Raises ApiError: `unpriced_model`."""
+        if compiled.is_unpriced is not None and not self._may_be_unpriced:
+            raise refusals.unpriced(compiled.model_id, compiled.is_unpriced, self._currency)
+        cost = 0
+        for price in compiled.prices:
+            cost = max(cost, price.estimate(need.input_tokens, need.output_tokens, images, at_s))
+        return cost
+
+    async def count(
         self, key: LimitedKey, model: LimitedModel, *, user: str | None, at_s: float, family: HeaderFamily
     ) -> Grant | None:
         """The same for a request that uses no tokens: it is one of those a minute, and of those at once."""
@@ -129,12 +181,16 @@ class Governor:
         engine = compiled.counting if compiled.engine is not None else None
         if engine is None:
             return None
-        decision = engine.reserve(time.monotonic_ns(), input_tokens=0, output_tokens=0, cost_nano=0)
-        if isinstance(decision, Refusal):
+        decision: Reservation | Refusal | Decision
+        if isinstance(engine, SharedPlan):
+            decision = await engine.reserve(input_tokens=0, output_tokens=0, cost_nano=0)
+        else:
+            decision = engine.reserve(time.monotonic_ns(), input_tokens=0, output_tokens=0, cost_nano=0)
+        if isinstance(decision, Refusal | SharedRefusal):
             raise self._refusal(compiled, engine, decision, Need(0, 0), family)
         return Grant(self, compiled, decision, request_id="", family=family)
 
-    def settled(self, request_id: str, reservation: Reservation) -> None:
+    def settled(self, request_id: str, reservation: Reservation | SharedReservation) -> None:
         """A request has ended; its budgets hold what it used until the database has its row."""
         self._unstored[request_id] = reservation
 
@@ -145,10 +201,11 @@ class Governor:
         requests used then stays reserved beside what is spent, until a worker starts anew.
         """
         found = [self._unstored.pop(request_id, None) for request_id in request_ids]
-        reservations = [reservation for reservation in found if reservation is not None]
         bases = [self._base(spent) for spent in spents]
-        if bases or reservations:
-            self.table.stored(bases, reservations)
+        if self.shared is not None:
+            self.shared.stored(bases, [each for each in found if isinstance(each, SharedReservation)])
+        else:
+            self.table.stored(bases, [each for each in found if isinstance(each, Reservation)])
 
     def _base(self, spent: Spent) -> tuple[str, int, int | None]:
         period = self._bases.periods.get(spent.budget_id, "day")
@@ -161,7 +218,7 @@ class Governor:
         least: tuple[float, int, BudgetHere] | None = None
         now_ns = time.monotonic_ns()
         for here in compiled.rules.budgets:
-            usage = self.table.usage(here.descriptor, now_ns)
+            usage = self.limits.usage(here.descriptor, now_ns)
             left = here.limit if usage is None else max(here.limit - usage[0] - usage[1], 0)
             share = left / here.limit if here.limit else 0.0
             if least is None or share < least[0]:
@@ -205,12 +262,17 @@ class Governor:
         rules = rules_for(
             key, model.id, model.limits, user, defaults=self._defaults, zone=self._zone, at_s=at_s
         )
-        compiled = Compiled(self.table, rules, key, model, currency=self._currency)
+        compiled = Compiled(self.limits, rules, key, model, currency=self._currency)
         compiled.know_bases(self._bases)
         return compiled
 
     def _refusal(
-        self, compiled: Compiled, engine: LimitPlan, refusal: Refusal, need: Need, family: HeaderFamily
+        self,
+        compiled: Compiled,
+        engine: LimitPlan | SharedPlan,
+        refusal: Refusal | SharedRefusal,
+        need: Need,
+        family: HeaderFamily,
     ) -> ApiError:
         headers = refusal.headers(family, time.time()) + self.budget_headers(compiled)
         here = compiled.of(engine)[refusal.index]

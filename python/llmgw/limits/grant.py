@@ -4,6 +4,7 @@ import time
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from llmgw._core import Reservation
+from llmgw.limits.redis import SharedReservation
 
 if TYPE_CHECKING:
     from llmgw.limits.compiled import Compiled
@@ -22,7 +23,7 @@ class Grant:
         self,
         governor: "Governor",
         compiled: "Compiled",
-        reservation: Reservation,
+        reservation: Reservation | SharedReservation,
         *,
         request_id: str,
         family: HeaderFamily,

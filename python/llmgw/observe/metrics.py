@@ -104,6 +104,10 @@ _LIMITED: Final = _Spec(
     ("limit", "scope"),
 )
 _WAITING: Final = _Spec("llmgw_waiting_requests", "Requests that wait for a place at an upstream.")
+_LIMITS_REDIS_UP: Final = _Spec(
+    "llmgw_limits_redis_up",
+    "1 if every worker can ask the Redis in which machines share their limits, or there is one machine.",
+)
 _LIMIT_ENTRIES: Final = _Spec("llmgw_limit_entries", "Limits and budgets in the workers' shared memory.")
 _LIMIT_OVERFLOWS: Final = _Spec(
     "llmgw_limit_overflows", "How often a limit found no room there, and got an entry that it shares."
@@ -174,6 +178,8 @@ class Metrics:
         self._shed = self._counter(_SHED)
         self._limited = self._counter(_LIMITED)
         self._waiting = self._gauge(_WAITING)
+        self._limits_redis_up = self._gauge(_LIMITS_REDIS_UP, across_workers="livemin")
+        self._limits_redis_up.set(1)
         self._limit_entries = self._gauge(_LIMIT_ENTRIES, across_workers="livemax")
         self._limit_overflows = self._gauge(_LIMIT_OVERFLOWS, across_workers="livemax")
         self._in_flight_bytes = self._gauge(_IN_FLIGHT_BYTES)
@@ -295,6 +301,10 @@ class Metrics:
     def limited(self, limit: str, scope: str) -> None:
         """`Governor`'s `observe`."""
         self._limited.labels(limit, scope).inc()
+
+    def limits_redis(self, *, up: bool) -> None:
+        """Tell whether the limits' Redis can be asked. Never told where this machine is alone."""
+        self._limits_redis_up.set(up)
 
     def waiting(self, number: int) -> None:
         """Set the requests that wait for a place at an upstream now."""

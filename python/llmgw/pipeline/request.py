@@ -137,7 +137,7 @@ class Request:
         plan = body.plan(gateway, model, self._key)
         if not isinstance(plan, Plan):
             plan = await plan
-        need = self._reserve(plan.facts, model)
+        need = await self._reserve(plan.facts, model)
         return Attempts(
             gateway,
             account,
@@ -154,7 +154,7 @@ class Request:
             is_large=self._is_large,
         )
 
-    def _reserve(self, facts: "Facts", model: "Model") -> "Need":
+    async def _reserve(self, facts: "Facts", model: "Model") -> "Need":
         """Reserve what the request will probably use, which is returned, of limits and budgets.
 
         Raises ApiError.
@@ -165,7 +165,7 @@ class Request:
         account.text_bytes, account.images, account.choices = facts.text_bytes, facts.images, facts.choices
         need = estimates.need(facts, answers=model.writes)
         account.input_estimate = need.input_tokens
-        account.grant = governor.reserve(
+        account.grant = await governor.admit(
             self._key,
             model,
             need,

@@ -1,0 +1,132 @@
+"""Two gateways with tables of their own, as two machines have them, and one Redis."""
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from llmgw.access.keys import create_key
+from llmgw.access.settings import BudgetSetting, LimitChange
+from llmgw.store import open_store
+from tests.support.chat import body
+from tests.support.gateway import CHAT_COMPLETIONS, Gateway, config_text
+from tests.support.processes import wait_until
+from tests.support.redis import RedisServer
+from tests.support.scripted import ScriptedUpstream
+from tests.support.simulator import SimulatorProcess
+
+SOON_S = 20.0
+MODEL = "glm-5"
+GONE = "the limits' Redis is gone"
+
+
+class Machines:
+    """Two of two workers each, which know the same keys."""
+
+    def __init__(self, stack: ExitStack, folder: Path, text: str) -> None:
+        """Keys are made before the start: each machine has a copy of the database here."""
+        self.keys: dict[str, str] = {}
+        original = folder / "original.db"
+        store = open_store(f"sqlite:///{original}")
+        rpm = LimitChange({"requests_per_minute": 12})
+        places = LimitChange({"concurrent_requests": 4})
+        for name, limits in {"rpm": [rpm], "paced": [rpm], "places": [places]}.items():
+            self.keys[name] = create_key(store, actor="test", name=name, limits=limits).token
+        budget = BudgetSetting(10_000, "tokens", "total")
+        self.keys["budget"] = create_key(store, actor="test", name="budget", budgets=[budget]).token
+        store.close()
+        self.gateways = []
+        for name in ("left", "right"):
+            (folder / name).mkdir()
+            with (
+                closing(sqlite3.connect(original)) as source,
+                closing(sqlite3.connect(folder / name / "gateway.db")) as target,
+            ):
+                source.backup(target)
+            self.gateways.append(stack.enter_context(Gateway(folder / name, text)))
+
+    def ask(self, key: str, number: int) -> Counter[int]:
+        """The statuses of so many requests at once, half of them on each machine."""
+
+        async def run() -> list[int]:
+            async with httpx.AsyncClient(trust_env=False, timeout=SOON_S) as client:
+                answers = await asyncio.gather(
+                    *(
+                        client.post(
+                            f"{self.gateways[turn % 2].url}{CHAT_COMPLETIONS}",
+                            headers=self.gateways[turn % 2].headers(self.keys[key]),
+                            json=body(MODEL, max_tokens=20),
+                        )
+                        for turn in range(number)
+                    )
+                )
+            return [answer.status_code for answer in answers]
+
+        return Counter(asyncio.run(run()))
+
+    def warnings(self) -> list[str]:
+        """Of both machines, as the worker says that happens to answer."""
+        reports = [httpx.get(f"{gateway.url}/readyz", trust_env=False).json() for gateway in self.gateways]
+        return [warning for report in reports for warning in report.get("warnings", [])]
+
+    def up(self) -> list[float]:
+        """`llmgw_limits_redis_up` of each."""
+        texts = [httpx.get(f"{gateway.url}/metrics", trust_env=False).text for gateway in self.gateways]
+        return [
+            float(line.rsplit(" ", 1)[1])
+            for text in texts
+            for line in text.splitlines()
+            if line.startswith("llmgw_limits_redis_up")
+        ]
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def machines(
+    tmp_path_factory: pytest.TempPathFactory,
+    simulator: SimulatorProcess,
+    scripted: ScriptedUpstream,
+    redis: RedisServer,
+) -> Iterator[Machines]:
+    text = config_text(simulator.url, scripted.base_url, server="workers = 2")
+    text += f'\n[limits]\nmachines = 2\n\n[cache]\nurl = "{redis.url}"\n'
+    with ExitStack() as stack:
+        made = Machines(stack, tmp_path_factory.mktemp("machines"), text)
+        wait_until(lambda: made.up() == [1, 1], "both ask Redis", timeout_s=SOON_S)
+        yield made
+
+
+def test_limits_are_exact_over_both_machines(machines: Machines) -> None:
+    assert machines.ask("rpm", 40) == {200: 12, 429: 28}
+    assert machines.warnings() == []
+
+
+def test_places_and_budgets_come_back_over_both_machines(machines: Machines) -> None:
+    for _ in range(3):
+        assert machines.ask("places", 4) == {200: 4}
+    served = machines.ask("budget", 8)
+    assert served == {200: 8}
+
+
+def test_redis_gone_and_back_in_mid_minute(machines: Machines, redis: RedisServer) -> None:
+    assert machines.ask("paced", 4) == {200: 4}
+    redis.kill()
+    # 4 of 12 are used, and each machine takes half: 6, of which as large a part is used.
+    assert machines.ask("paced", 40)[200] in range(8, 11)
+    assert len(machines.warnings()) == 2
+    assert all(warning.startswith(GONE) for warning in machines.warnings())
+    wait_until(lambda: machines.up() == [0, 0], "the metrics say so", timeout_s=SOON_S)
+    redis.start()
+    wait_until(lambda: machines.up() == [1, 1] and not machines.warnings(), "Redis is back", timeout_s=SOON_S)
+    # What was used without it counts; one place in five seconds comes back.
+    assert machines.ask("paced", 20)[200] <= 3
