@@ -10,6 +10,7 @@
   shown. An answer that broke off is billed by the last usage that the gateway read: at most what the upstream
   wrote, at least one token for each event that the client got. What a reset or a departure left unread is
   `unread_tokens`;
+- money: each row costs what its tokens cost, and one without a cost used none;
 - all events of one answer come from one exchange (`stamp.py`), and a request's exchanges never overlap.
 """
 
@@ -30,6 +31,8 @@ REFUSED = frozenset({
     "invalid_encoding",
 })  # fmt: skip
 """The gateway refused the request for what it is."""
+PER_INPUT, PER_OUTPUT = 1500, 7000
+"""Of a token, in 10⁻⁹ of the currency's unit, at every model of the rigs."""
 SHED = frozenset({"overloaded", "rate_limit_exceeded"})
 ABORTED = frozenset({"client_gone", "client_stalled"})
 ATTEMPTS_PER_REQUEST = 1.2
@@ -181,6 +184,7 @@ def _compare(one: Seen, row: Mapping[str, Any], attempts: Sequence[Exchange], ac
         )
     if one.status is not None and row["status"] != one.status:
         faults.append(f"{name}: the client saw status {one.status}, the ledger says {row['status']}")
+    faults.extend(f"{name}: {fault}" for fault in _cost_faults(row))
     billed = row["completion_tokens"]
     if not attempts:
         if billed:
@@ -190,6 +194,13 @@ def _compare(one: Seen, row: Mapping[str, Any], attempts: Sequence[Exchange], ac
     if one.origin is not None and not one.origin.startswith(f"{answering.upstream}/"):
         faults.append(f"{name}: an answer of {one.origin}, but {answering.upstream} was asked last")
     faults.extend(f"{name}: {fault}" for fault in _token_faults(one, fate, billed, answering))
+
+
+def _cost_faults(row: Mapping[str, Any]) -> Iterator[str]:
+    cost, prompt, completion = row["cost"], row["prompt_tokens"] or 0, row["completion_tokens"] or 0
+    due = prompt * PER_INPUT + completion * PER_OUTPUT
+    if (cost or 0) != due:
+        yield f"{prompt} + {completion} tokens cost {due}, the row says {cost}"
 
 
 def _token_faults(one: Seen, fate: Fate, billed: int | None, answering: Exchange) -> Iterator[str]:

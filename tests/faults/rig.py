@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.faults.client import Client, Seen, control
-from tests.faults.reconcile import Account, reconcile
+from tests.faults.reconcile import PER_INPUT, PER_OUTPUT, Account, reconcile
 from tests.faults.script import KEY_PREFIX, Act, Exchange
 from tests.faults.upstream import EARLY_REFUSAL, EARLY_STREAM
 from tests.support.gateway import Gateway
@@ -328,7 +328,9 @@ def config_text(setup: Setup, ports: Mapping[str, int], blackhole: int) -> str:
 
 
 def _model(model_id: str, number: int, where: str) -> str:
-    return f'[[models]]\nid = "{model_id}"\nupstream_model = "chaos-{number}"\nthinking = "native"\n{where}'
+    price = f"price = {{input = {PER_INPUT / 1000}, output = {PER_OUTPUT / 1000}}}"
+    names = f'[[models]]\nid = "{model_id}"\nupstream_model = "chaos-{number}"\nthinking = "native"'
+    return f"{names}\n{price}\n{where}"
 
 
 def key_environment() -> dict[str, str]:

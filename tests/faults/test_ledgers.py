@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.faults.client import Seen
-from tests.faults.reconcile import reconcile
+from tests.faults.reconcile import PER_INPUT, PER_OUTPUT, reconcile
 from tests.faults.script import Act, Exchange, act_for, chaos
 from tests.faults.soak import trend
 from tests.faults.stamp import BrokenChainError, Stamper, Verified
@@ -51,9 +51,17 @@ SEEN = Seen(
 )  # fmt: skip
 LEFT = replace(SEEN, whole=False, left=True, events=2, finish_reason=None, tokens=None)
 FAILED = replace(SEEN, events=4, finish_reason=None, tokens=None, error={"code": "upstream_error"})
-ROW: dict[str, Any] = {"request_id": "req_1", "status": 200, "error_kind": None, "completion_tokens": 6}
-GONE = ROW | {"error_kind": "client_gone", "completion_tokens": 3}
-RESET = ROW | {"error_kind": "reset", "completion_tokens": 4}
+
+
+def used(completion_tokens: int | None) -> dict[str, Any]:
+    """What a row says of its use."""
+    cost = 10 * PER_INPUT + (completion_tokens or 0) * PER_OUTPUT
+    return {"prompt_tokens": 10, "completion_tokens": completion_tokens, "cost": cost}
+
+
+ROW: dict[str, Any] = {"request_id": "req_1", "status": 200, "error_kind": None, **used(6)}
+GONE = ROW | {"error_kind": "client_gone", **used(3)}
+RESET = ROW | {"error_kind": "reset", **used(4)}
 EXCHANGE = Exchange("a", "m1", "req_1", authorized=True, began_s=0, ended_s=1, events=6, tokens=6, whole=True)
 
 
@@ -76,13 +84,15 @@ def test_ledgers_that_agree(seen: Seen, row: dict[str, Any], exchange: Exchange)
         ("a success that the ledger calls a failure", SEEN, [RESET], [EXCHANGE]),
         ("a failure that the ledger calls a success", FAILED, [ROW], [EXCHANGE]),
         ("a departure that the ledger calls shed", LEFT, [ROW | {"error_kind": "overloaded"}], [EXCHANGE]),
-        ("too few tokens billed", SEEN, [ROW | {"completion_tokens": 5}], [EXCHANGE]),
-        ("too many tokens billed", SEEN, [ROW | {"completion_tokens": 7}], [EXCHANGE]),
-        ("no tokens billed", SEEN, [ROW | {"completion_tokens": None}], [EXCHANGE]),
+        ("too few tokens billed", SEEN, [ROW | used(5)], [EXCHANGE]),
+        ("too many tokens billed", SEEN, [ROW | used(7)], [EXCHANGE]),
+        ("no tokens billed", SEEN, [ROW | used(None)], [EXCHANGE]),
+        ("another cost", SEEN, [ROW | {"cost": ROW["cost"] + 1}], [EXCHANGE]),
+        ("no cost", SEEN, [ROW | {"cost": None}], [EXCHANGE]),
         ("other tokens shown", replace(SEEN, tokens=5), [ROW], [EXCHANGE]),
         ("an event is lost at the end", replace(SEEN, events=5), [ROW], [EXCHANGE]),
         ("more shown than billed", replace(LEFT, events=4), [GONE], [EXCHANGE]),
-        ("more billed than emitted", LEFT, [GONE | {"completion_tokens": 7}], [EXCHANGE]),
+        ("more billed than emitted", LEFT, [GONE | used(7)], [EXCHANGE]),
         ("another upstream's answer", SEEN, [ROW], [EXCHANGE, replace(EXCHANGE, upstream="b")]),
         ("billed without an upstream", SEEN, [ROW], []),
         (
@@ -103,7 +113,7 @@ def test_ledgers_that_disagree(
 
 def test_who_left_before_it_had_a_name_is_compared_by_number() -> None:
     nameless = replace(LEFT, mark="m7", status=None, headers={}, events=0, origin=None)
-    row = GONE | {"status": 499, "request_id": "req_7", "completion_tokens": None}
+    row = GONE | {"status": 499, "request_id": "req_7", **used(None)}
     assert not reconcile([nameless], [row], []).faults
     assert reconcile([nameless], [], []).faults
     assert reconcile([nameless], [row, row | {"request_id": "req_8"}], []).faults
