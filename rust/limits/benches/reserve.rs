@@ -1,4 +1,5 @@
-//! What a request pays for its limits: reserve, settle and store, in nanoseconds, with 1 and 2 workers on the same limits.
+//! What a request pays for its limits: reserve, settle and store, in nanoseconds, with 1 and 2 workers on the same
+//! limits.
 //!
 //! A plain `main`: medians of a fixed number of rounds are all that is wanted, so std is enough.
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]

@@ -1,8 +1,8 @@
-//! Which row is whose. All of it happens under the directory's lock, which a request needs only for a descriptor that its
-//! plan has not met yet; a plan remembers the row, and sees by the row's key whether it is still right.
+//! Which row is whose. All of it happens under the directory's lock, which a request needs only for a descriptor that
+//! its plan has not met yet; a plan remembers the row, and sees by the row's key whether it is still right.
 //!
-//! Whoever holds the lock may be killed between any two stores. So [`Header::Changing`] is set around every change, and who
-//! finds it set makes index and free list anew from the rows' keys, which are the truth.
+//! The worker that holds the lock may be killed between any two stores. So [`Header::Changing`] is set around every
+//! change, and a worker that finds it set makes index and free list anew from the rows' keys, which are the truth.
 
 use std::fs::File;
 use std::sync::atomic::AtomicU64;
@@ -37,8 +37,8 @@ pub(crate) struct Directory<'a> {
 }
 
 impl<'a> Directory<'a> {
-    /// Without the lock, only to [`Directory::find`]. While somebody else changes the directory, a key that is there may not be
-    /// found; what is found had that key a moment ago.
+    /// Without the lock, only to [`Directory::find`]. While somebody else changes the directory, a key that is there
+    /// may not be found; what is found had that key a moment ago.
     pub(crate) fn unlocked(words: &'a [AtomicU64], shape: Shape) -> Self {
         Self { words, shape, file: None }
     }

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! FOLDER/BOOT-ID/table           the shared memory (see layout)
-//! FOLDER/BOOT-ID/directory.lock  whoever changes the directory, or makes the table, holds it
+//! FOLDER/BOOT-ID/directory.lock  held to change the directory, and to make the table
 //! FOLDER/BOOT-ID/slot-N.lock     the worker of slot N holds it as long as it lives
 //! ```
-//! The locks are the kernel's (`flock`): it lets go of a lock when the process that holds it ends, however it ends. The times
-//! in the table count from the boot, so another boot has another folder; an older one is removed if no slot of it is locked.
+//! The locks are the kernel's (`flock`): it lets go of a lock when the process that holds it ends, however it ends. The
+//! times in the table count from the boot, so another boot has another folder; an older one is removed if no slot of it
+//! is locked.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -114,7 +115,8 @@ impl Folder {
         }
     }
 
-    /// The table, made if there is none, or if what is there is of no use and nobody uses it. With the lock held.
+    /// The table, made if there is none, or if the one that is there can't be used and nobody uses it. With the lock
+    /// held.
     pub(crate) fn table(&self, wanted: Shape) -> Result<Opened> {
         let path = self.path.join(TABLE);
         let found = read_table(&path)?;
@@ -189,7 +191,7 @@ fn read_table(path: &Path) -> Result<Found> {
     Ok(words.map_or(Found::Bad, |words| Found::Good(Opened { file, words, shape })))
 }
 
-/// In a file of its own that then takes the name: whoever has mapped the one before keeps it whole.
+/// In a file of its own that then takes the name: a worker that has mapped the one before keeps it whole.
 fn make_table(path: &Path, shape: Shape) -> Result<Opened> {
     let new = path.with_extension("new");
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).clone();

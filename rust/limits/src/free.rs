@@ -1,9 +1,9 @@
 //! Taking a row away from a descriptor that does not use it, while nobody can be kept from just beginning to.
 //!
-//! First the key is cleared, then `charged` is changed unless it is another one than before, then every slot's words are looked
-//! at. Whoever has begun something before they could see that the key is gone is noticed by one of the two, and the key is
-//! put back. Whoever begins later sees it: see [`rate`](crate::rate) and [`hold`](crate::hold), whose tests run these steps
-//! between their own.
+//! First the key is cleared, then `charged` is changed unless it is another one than before, then every slot's words
+//! are looked at. A worker that has begun something before it could see that the key is gone is noticed by one of the
+//! two, and the key is put back. One that begins later sees it: see [`rate`](crate::rate) and [`hold`](crate::hold),
+//! whose tests run these steps between their own.
 
 use std::sync::atomic::Ordering::SeqCst;
 

@@ -1,12 +1,13 @@
 //! The arithmetic of a rate: the generic cell rate algorithm, in nanoseconds.
 //!
-//! A rate of `limit` units a minute is a bucket that holds one minute's worth and drains in real time. What is in it is its
-//! *level*, in nanoseconds until it is empty: a charge of `cost` units raises the level by `cost × 60 s / limit`, and is
-//! allowed if the level is then at most [`PERIOD_NS`]. So the whole limit may be used at once, no window edge lets twice of
-//! it through, and one number says all: the time at which the bucket will be empty.
+//! A rate of `limit` units a minute is a bucket that holds one minute's worth and drains in real time. What is in it is
+//! its *level*, in nanoseconds until it is empty: a charge of `cost` units raises the level by `cost × 60 s / limit`,
+//! and is allowed if the level is then at most [`PERIOD_NS`]. So the whole limit may be used at once, no window edge
+//! lets twice of it through, and one number says all: the time at which the bucket will be empty.
 //!
-//! A charge is rounded down to a nanosecond, so that `limit` charges of one unit fit at once whatever the limit. That is the
-//! error of this module: with a limit of `limit` units a minute, each charge may be `limit / 60,000,000,000` of a unit short.
+//! A charge is rounded down to a nanosecond, so that `limit` charges of one unit fit at once, for any limit. That is
+//! the error of this module: with a limit of `limit` units a minute, each charge may be `limit / 60,000,000,000` of a
+//! unit short.
 
 /// What the bucket holds: one minute.
 pub const PERIOD_NS: u64 = 60_000_000_000;

@@ -98,7 +98,8 @@ pub fn rfc_3339(now_unix_s: f64, ns: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// Year, month and day of a day since 1970-01-01, by Hinnant's `civil_from_days`: years that begin in March, in eras of 400.
+/// Year, month and day of a day since 1970-01-01, by Hinnant's `civil_from_days`: years that begin in March, in eras of
+/// 400.
 fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);

@@ -1,43 +1,45 @@
 //! Concurrency and budgets: who has how much, in words that only their owner writes.
 //!
-//! There is no shared total, which a killed process could leave wrong. Each slot (worker process) has two words in the row:
-//! `pending`, what it is about to take, and `held`, what it has. What is in use is the sum over all slots, and a budget's
-//! `base`, its spend as the database has it. When a worker dies, its two words are set to 0, and nothing has leaked.
+//! There is no shared total, which a killed process could leave wrong. Each slot (worker process) has two words in the
+//! row: `pending`, what it is about to take, and `held`, what it has. What is in use is the sum over all slots, and a
+//! budget's `base`, its spend as the database has it. When a worker dies, its two words are set to 0, and nothing has
+//! leaked.
 //!
 //! To take `amount`:
 //! 1. publish it in our `pending`;
 //! 2. read all slots, of each `pending` before `held`, and then `base`;
 //! 3. if `base + Σ held + amount` exceeds the limit: withdraw, refused (if a second reading finds the same);
-//! 4. if it fits only without the others' `pending`: the lowest slot of those waits until they have withdrawn or taken; a
-//!    higher slot withdraws, waits until the lower one has decided, and begins again. So of two at the last unit, exactly
-//!    one is served;
+//! 4. if it fits only without the others' `pending`: the lowest slot of those waits until they have withdrawn or taken;
+//!    a higher slot withdraws, waits until the lower one has decided, and begins again. So of two at the last unit,
+//!    exactly one is served;
 //! 5. else take it: raise our `held`, then clear our `pending`.
 //!
-//! To give back: lower `held`. To move a hold into the base: set `pending` to [`MOVING`], raise `base`, lower `held`, clear
-//! `pending`. In between it counts twice; who would refuse because of it sees the mark, and waits for the nanoseconds that
-//! this takes. (The base is what the database has, so it may also have what another worker has committed and not moved
-//! yet. That counts twice until it has: a budget may refuse for that long, it never lets too much in.)
+//! To give back: lower `held`. To move a hold into the base: set `pending` to [`MOVING`], raise `base`, lower `held`,
+//! clear `pending`. In between it counts twice; who would refuse because of it sees the mark, and waits for the
+//! nanoseconds that this takes. (The base is what the database has, so it may also have what another worker has
+//! committed and not moved yet. That counts twice until it has: a budget may refuse for that long, it never lets too
+//! much in.)
 //!
 //! # Never too much
-//! All accesses are sequentially consistent, so they are in one order. Look at any moment, at the holds that exist then, and
-//! among them at the one, X, whose step 1 (the one that led to its step 5) came last. Every other hold Y was published before
-//! that, and exists after X's reading; so during X's reading it is in Y's `pending`, or in Y's `held`, or in the base. It is in
-//! `held` before it leaves `pending`, and in the base before it leaves `held`, and X reads in that same order: it cannot have
-//! missed Y. So X counted all of them and itself, and found that they fit.
+//! All accesses are sequentially consistent, so they are in one order. Look at any moment, at the holds that exist
+//! then, and among them at the one, X, whose step 1 (the one that led to its step 5) came last. Every other hold Y was
+//! published before that, and exists after X's reading; so during X's reading it is in Y's `pending`, or in Y's `held`,
+//! or in the base. It is in `held` before it leaves `pending`, and in the base before it leaves `held`, and X reads in
+//! that same order: it cannot have missed Y. So X counted all of them and itself, and found that they fit.
 //!
 //! What comes on top: use beyond a reservation, known only when the answer has ended ([`adjust`]).
 //!
 //! # Never refused for nothing
-//! A refusal needs two readings in a row that find the same, and no hold on its way into the base. A single reading may count
-//! twice what is given back in a slot that it has read, and taken in one that it has not.
+//! A refusal needs two readings in a row that find the same, and no hold on its way into the base. A single reading may
+//! count twice what is given back in a slot that it has read, and taken in one that it has not.
 //!
 //! # Never stuck
-//! Of those who wait for each other the lowest slot only waits for others to withdraw, and those do. Whoever is killed in
-//! between is wiped by [`wipe`]; for one that is alive and does not run, the wait is bounded by the caller.
+//! Of those who wait for each other the lowest slot only waits for others to withdraw, and those do. One that is killed
+//! in between is cleared by [`wipe`]; for one that is alive and does not run, the wait is bounded by the caller.
 //!
 //! # A row that is freed meanwhile
-//! Whoever frees a row clears its key, then looks whether a slot has anything in it, and if so puts the key back. We publish,
-//! then look at the key. One of the two sees the other.
+//! The worker that frees a row clears its key, then looks whether a slot has anything in it, and if so puts the key
+//! back. We publish, then look at the key. One of the two sees the other.
 //!
 //! Each step of [`Acquire`] is one access to the memory. `tests.rs` runs these same steps in every possible order.
 
@@ -133,7 +135,8 @@ impl Acquire {
                 self.at = if moved { At::Withdraw(Step::Moved) } else { At::Slots };
             }
             At::Slots => {
-                // A slot that is claimed after this load reads our `pending`. The file may be damaged, so no more than fit.
+                // A slot that is claimed after this load reads our `pending`. The file may be damaged, so no more than
+                // fit.
                 let slots = usize::try_from(slots_high.load(SeqCst)).unwrap_or(0);
                 self.scan = Scan { slots: slots.clamp(own + 1, row.slots()), ..Scan::default() };
                 self.at = At::Pending(0);
@@ -210,8 +213,8 @@ impl Acquire {
     }
 }
 
-/// Moving what a slot holds into the base. Call [`Move::step`] until it says that it is done; nothing may be taken in that
-/// slot and row meanwhile.
+/// Moving what a slot holds into the base. Call [`Move::step`] until it says that it is done; nothing may be taken in
+/// that slot and row meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Move {
     slot: usize,
@@ -248,8 +251,8 @@ pub(crate) fn adjust(row: Row<'_>, slot: usize, from: u64, to: u64) {
     }
 }
 
-/// Never below 0: should somebody have removed a lock's file, two workers share a slot, and one of them wipes what the other
-/// has. Then some of it counts for nobody, and not for more than all there is.
+/// Never below 0: should somebody have removed a lock's file, two workers share a slot, and one of them wipes what the
+/// other has. Then some of it counts for nobody, and not for more than all there is.
 fn lower(row: Row<'_>, slot: usize, by: u64) {
     let held = row.held(slot);
     let _ = held.fetch_update(SeqCst, SeqCst, |held| Some(held.saturating_sub(by)));

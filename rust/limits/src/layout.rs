@@ -7,9 +7,9 @@
 //! | index | a hash table of row numbers, at most half full; 0 is empty |
 //! | rows | [`OVERFLOW_ROWS`] that full tables share, then one for each entry: [`ROW_HEAD_WORDS`], then two for each slot |
 //!
-//! A row is one descriptor's rate, concurrency or budget. Rows are handed out from the beginning. The file is sparse: only
-//! what has been handed out takes space, and it is written before it is used, since a store to mapped memory for which the
-//! disk has no room kills the process.
+//! A row is one descriptor's rate, concurrency or budget. Rows are handed out from the beginning. The file is sparse:
+//! only what has been handed out takes space, and it is written before it is used, since a store to mapped memory for
+//! which the disk has no room kills the process.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -46,13 +46,13 @@ pub(crate) enum Header {
     RowsHigh,
     /// The first row that was freed, plus one; the others follow in [`Row::next_free`].
     FreeHead,
-    /// Not 0 while the directory is being changed, and afterwards if whoever did it was killed.
+    /// Not 0 while the directory is being changed, and afterwards if the worker that did it was killed.
     Changing,
     /// Rows in use.
     Used,
     /// How often a descriptor found no room.
     Overflowed,
-    /// How many rows were ever freed. Whoever found no room looks again when this has grown.
+    /// How many rows were ever freed. A plan that found no room looks again when this has grown.
     Freed,
     /// Where the search for idle rows goes on.
     IdleCursor,
@@ -194,7 +194,7 @@ impl<'a> Row<'a> {
         &self.0[ROW_HEAD_WORDS + 2 * slot]
     }
 
-    /// What a slot has. Only that slot writes it, or whoever wipes it after the slot's worker has died.
+    /// What a slot has. Only that slot writes it, or the worker that wipes it after the slot's own has died.
     pub(crate) fn held(self, slot: usize) -> &'a AtomicU64 {
         &self.0[ROW_HEAD_WORDS + 2 * slot + 1]
     }

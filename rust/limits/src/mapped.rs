@@ -1,7 +1,7 @@
 //! Memory that processes share, as words of 64 bits that are only ever touched atomically. The only unsafe code here.
 //!
-//! Whatever another process writes there, damaged or hostile, a word is a number and nothing else: no pointer, no length
-//! that is trusted, no type with invalid values.
+//! If another process writes there what is damaged or hostile, a word is still a number and nothing else: no pointer,
+//! no length that is trusted, no type with invalid values.
 #![allow(
     unsafe_code,
     reason = "a mapping is a pointer; this module makes it a slice of atomics, and nothing else does"
@@ -45,9 +45,9 @@ impl Deref for Words {
 
     #[allow(clippy::cast_ptr_alignment, reason = "a mapping starts at a page")]
     fn deref(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping is `words * WORD_BYTES` long, readable and writable, lives as long as `self`, and starts at a
-        // page, so it is aligned. Any bits are a valid `AtomicU64`. Nothing in this process refers to the mapping but
-        // through this slice, so all its accesses are atomic; other processes run this same code. The file is never
+        // SAFETY: the mapping is `words * WORD_BYTES` long, readable and writable, lives as long as `self`, and starts
+        // at a page, so it is aligned. Any bits are a valid `AtomicU64`. Nothing in this process refers to the mapping
+        // but through this slice, so all its accesses are atomic; other processes run this same code. The file is never
         // truncated: what replaces it is another file (see `folder`).
         unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast::<AtomicU64>(), self.words) }
     }

@@ -45,7 +45,7 @@ impl Place {
     pub(crate) fn look_up<'t>(&self, table: &'t Table, keep_until: u64) -> At<'t> {
         let name = &self.name;
         let found = table.directory(|directory| directory.find_or_make(name.key, keep_until, name.is_user));
-        // Without the lock there is no telling: the shared row is the safe choice.
+        // Without the lock nothing can be looked up: the shared row is the safe choice.
         let number = found.ok().flatten();
         self.known.store(number.map_or_else(|| self.shared(table), |number| number as u64), Relaxed);
         self.row(table, number.unwrap_or(name.overflow))

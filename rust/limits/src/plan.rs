@@ -64,7 +64,7 @@ pub struct Estimate {
     pub cost_nano: u64,
 }
 
-/// What became of a request.
+/// The verdict on a request.
 #[derive(Debug)]
 pub enum Decision {
     /// It may go on.

@@ -15,8 +15,8 @@ use crate::table::Table;
 /// A concurrency limit's entry is kept for this long after its last use.
 const KEEP_NS: u64 = 3_600_000_000_000;
 
-/// How long to let others move first where only they can decide who gets the last unit. They need nanoseconds; it is longer
-/// only where the system has put one of them to sleep in the middle, or somebody has killed it.
+/// How long to let others move first where only they can decide who gets the last unit. They need nanoseconds; it is
+/// longer only where the system has put one of them to sleep in the middle, or somebody has killed it.
 const PATIENCE: Duration = Duration::from_millis(5);
 /// How often to look again before the system may run somebody else.
 const SPINS: u32 = 64;

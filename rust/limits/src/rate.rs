@@ -1,43 +1,44 @@
 //! A rate in shared memory: two words that only ever grow, one compare-and-swap to charge and one to refund.
 //!
-//! [`gcra`](crate::gcra) needs one number, the time at which the bucket will be empty. Here it is the difference of two:
-//! `empty = charged − refunded`. A charge moves `charged`, a refund moves `refunded`, so neither can undo the other, and
-//! there is no state in between that a killed process could leave behind.
+//! [`gcra`] needs one number, the time at which the bucket will be empty. Here it is the difference of two: `empty =
+//! charged − refunded`. A charge moves `charged`, a refund moves `refunded`, so neither can undo the other, and there
+//! is no state in between that a killed process could leave behind.
 //!
 //! # A row that is freed meanwhile
-//! Whoever frees a row clears its key, and then changes `charged`, unless that is another one than before. We load `charged`,
-//! then look at the key, then compare and swap. So either our charge came first, and the row is not freed; or the swap
-//! fails; or we see that the key has gone. `charged` never comes back to a value that it had: no later owner's value can be
-//! mistaken for ours.
+//! The worker that frees a row clears its key, and then changes `charged`, unless that is another one than before. We
+//! load `charged`, then look at the key, then compare and swap. So either our charge came first, and the row is not
+//! freed; or the swap fails; or we see that the key has gone. `charged` never comes back to a value that it had: no
+//! later owner's value can be mistaken for ours.
 //!
-//! Each step of [`Raise`] and [`Refund`] is one access to the memory. `tests.rs` runs these same steps in every possible
-//! order.
+//! Each step of [`Raise`] and [`Refund`] is one access to the memory. `tests.rs` runs these same steps in every
+//! possible order.
 //!
 //! # What may be refunded
-//! A request is charged an estimate, and gets back what it did not use. But what has drained in the meantime is gone: given
-//! back too, it would let others use the same minute twice (reserve the whole limit, wait a minute, let another reserve
-//! the whole limit, give the first one back, and a third gets in beside it). So a refund takes back only what of *this*
-//! charge is surely still in the bucket. That is the larger of
+//! A request is charged an estimate, and gets back what it did not use. But what has drained in the meantime is gone:
+//! given back too, it would let others use the same minute twice (reserve the whole limit, wait a minute, let another
+//! reserve the whole limit, give the first one back, and a third gets in beside it). So a refund takes back only what
+//! of *this* charge is surely still in the bucket. That is the larger of
 //! * `cost − (now − charged at)`: even if nothing but this charge has drained since;
-//! * `end − refunded − now`, at most `cost`, where `end` is the value that `charged` got by it: the bucket drains in the
-//!   order in which it was filled, and each refund of another charge made this one drain at most that much earlier.
+//! * `end − refunded − now`, at most `cost`, where `end` is the value that `charged` got by it: the bucket drains in
+//!   the order in which it was filled, and each refund of another charge made this one drain at most that much earlier.
 //!
 //! # What holds
-//! Call a charge less its refund its *net*. For any two times `s ≤ t` with a grant at `t`: the nets of all that was granted
-//! from `s` to `t` are at most a minute's worth plus `t − s`. Proof:
+//! Call a charge less its refund its *net*. For any two times `s ≤ t` with a grant at `t`: the nets of all that was
+//! granted from `s` to `t` are at most a minute's worth plus `t − s`. Proof:
 //!
-//! Let `P` be the sum of what may still be refunded of each charge, by the rule above. It is never more than the level `L`.
-//! A charge raises both by its cost. A refund lowers `L` by itself and `P` by at least that. As time goes by, `L` falls as
-//! fast as time, and so does `P`, by at least one charge that may no longer be refunded in full; if all of them may, then
-//! the first of them ends at least its cost above `refunded + now`, the others follow without overlapping up to `charged`, and
-//! so `P` is at most `charged − refunded − now`, which is `L`.
+//! Let `P` be the sum of what may still be refunded of each charge, by the rule above. It is never more than the level
+//! `L`. A charge raises both by its cost. A refund lowers `L` by itself and `P` by at least that. As time goes by, `L`
+//! falls as fast as time, and so does `P`, by at least one charge that may no longer be refunded in full; if all of
+//! them may, then the first of them ends at least its cost above `refunded + now`, the others follow without
+//! overlapping up to `charged`, and so `P` is at most `charged − refunded − now`, which is `L`.
 //!
-//! Right after the grant at `t`, `L` is at most a minute. It is `L` just before `s`, plus what was charged since, less what
-//! drained, at most `t − s`, less the refunds. Refunds of charges from before `s` are at most `P` just before `s`, so at most
-//! `L` just before `s`: these two cancel out, or better. What is left are the nets: at most a minute plus `t − s`.
+//! Right after the grant at `t`, `L` is at most a minute. It is `L` just before `s`, plus what was charged since, less
+//! what drained, at most `t − s`, less the refunds. Refunds of charges from before `s` are at most `P` just before `s`,
+//! so at most `L` just before `s`: these two cancel out, or better. What is left are the nets: at most a minute plus `t
+//! − s`.
 //!
-//! What is used beyond a charge is known only when the request has ended. It is put on top then, even beyond the brim, and
-//! later requests wait until it has drained.
+//! What is used beyond a charge is known only when the request has ended. It is put on top then, even beyond the brim,
+//! and later requests wait until it has drained.
 //!
 //! The error: a nanosecond for each charge and refund (see [`gcra`]); and where a refund comes between two loads of a
 //! charge whose caller has read the clock later, the difference of those two readings.
@@ -110,7 +111,7 @@ pub(crate) fn refund(row: Row<'_>, now: u64, charged: Charged, unused: u64) -> u
     }
 }
 
-/// What a cost is, and what becomes of what does not fit.
+/// What a cost is, and what happens to what does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Beyond {
     Refused,

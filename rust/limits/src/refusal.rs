@@ -22,8 +22,8 @@ pub struct Verdict {
     pub limit: u64,
     /// What it would still let through.
     pub remaining: u64,
-    /// Of a budget: its base, what has been spent for good. The rest of what is in use is held by requests that are under
-    /// way, and may yet come back in part.
+    /// Of a budget: its base, what has been spent for good. The rest of what is in use is held by requests that are
+    /// under way, and may yet come back in part.
     pub spent: u64,
 }
 

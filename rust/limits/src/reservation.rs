@@ -11,8 +11,8 @@ use crate::table::Table;
 
 /// What a request has taken of each limit of its plan: open, then settled (or cancelled), then stored.
 ///
-/// Dropped in between, it gives back what it holds, since nobody is left who could. What rates were charged stays charged, and
-/// drains within a minute: to take it back, one has to know the time.
+/// Dropped in between, it gives back what it holds, since nobody is left who could. What rates were charged stays
+/// charged, and drains within a minute: to take it back, one has to know the time.
 #[derive(Debug)]
 pub struct Reservation {
     plan: Arc<Plan>,
@@ -68,9 +68,9 @@ impl Reservation {
         self.plan.strictest_of(self.rates.iter().map(|part| part.level))
     }
 
-    /// The request has ended, and this is what it used: rates are corrected (what was reserved too much is given back as far
-    /// as it has not drained, what was used beyond it is owed), its place among those at once is free, and its budgets
-    /// hold what it used until [`Reservation::stored`]. Only the first call counts.
+    /// The request has ended, and this is what it used: rates are corrected (what was reserved too much is given back
+    /// as far as it has not drained, what was used beyond it is owed), its place among those at once is free, and its
+    /// budgets hold what it used until [`Reservation::stored`]. Only the first call counts.
     pub fn settle(&mut self, now_ns: u64, tokens: u64, cost_nano: u64) {
         if self.state != State::Open || self.plan.table.is_abandoned() {
             return;
@@ -102,8 +102,8 @@ impl Reservation {
         }
     }
 
-    /// The request has ended without using anything: tokens, money and its place are given back. It was a request all the
-    /// same, and stays counted as one.
+    /// The request has ended without using anything: tokens, money and its place are given back. It was a request all
+    /// the same, and stays counted as one.
     pub fn cancel(&mut self, now_ns: u64) {
         if self.state == State::Open {
             self.settle(now_ns, 0, 0);
@@ -111,8 +111,8 @@ impl Reservation {
         }
     }
 
-    /// The database has what was used, and the budgets' bases have been raised: the budgets' holds are given back. From any
-    /// thread; a second call changes nothing.
+    /// The database has what was used, and the budgets' bases have been raised: the budgets' holds are given back. From
+    /// any thread; a second call changes nothing.
     ///
     /// # Errors
     /// The request has not been settled; nothing has changed.

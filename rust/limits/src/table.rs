@@ -38,8 +38,8 @@ pub struct Table {
 
 #[derive(Debug)]
 enum Backing {
-    /// `slot`: the lock of our own, until we are abandoned. A lock belongs to an open file, which threads share: hence the
-    /// mutex.
+    /// `slot`: the lock of our own, until we are abandoned. A lock belongs to an open file, which threads share: hence
+    /// the mutex.
     File {
         folder: Folder,
         table: File,
@@ -89,8 +89,8 @@ pub struct Usage {
 }
 
 impl Table {
-    /// The table of this machine in `folder`, which is made if need be, and a slot in it. A table that is there keeps its
-    /// shape.
+    /// The table of this machine in `folder`, which is made if need be, and a slot in it. A table that is there keeps
+    /// its shape.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -215,8 +215,8 @@ impl Table {
         }
     }
 
-    /// What a budget has cost, as the database knows it. It only ever rises: a lower number than before changes nothing.
-    /// `keep_until_ns`: until when the entry is kept at least; by default for ever.
+    /// What a budget has cost, as the database knows it. It only ever rises: a lower number than before changes
+    /// nothing. `keep_until_ns`: until when the entry is kept at least; by default for ever.
     ///
     /// # Errors
     /// The directory can't be locked.
@@ -229,8 +229,8 @@ impl Table {
         })
     }
 
-    /// A rate is at least as full as this: `level_ns` until it is empty again, a minute at most. For whoever has counted it
-    /// elsewhere until now. A descriptor without room for an entry of its own is left alone.
+    /// A rate is at least as full as this: `level_ns` until it is empty again, a minute at most. For whoever has
+    /// counted it elsewhere until now. A descriptor without room for an entry of its own is left alone.
     ///
     /// # Errors
     /// The directory can't be locked.
@@ -245,8 +245,8 @@ impl Table {
         })
     }
 
-    /// The database has what these requests used: raise the bases to what it says, and give the budgets' holds back, so that
-    /// at no moment anything counts twice. Instead of [`Table::raise_base`] and [`Reservation::stored`].
+    /// The database has what these requests used: raise the bases to what it says, and give the budgets' holds back, so
+    /// that at no moment anything counts twice. Instead of [`Table::raise_base`] and [`Reservation::stored`].
     ///
     /// # Errors
     /// The directory can't be locked, or a reservation has not been settled; nothing has changed.

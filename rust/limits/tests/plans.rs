@@ -1,4 +1,5 @@
-//! Concurrency and budgets, of several workers that are killed and come back: every verdict is the one that a plain sum gives.
+//! Concurrency and budgets, of several workers that are killed and come back: every verdict is the one that a plain sum
+//! gives.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests")]
 
@@ -124,7 +125,9 @@ proptest! {
             let [places, money_held, tokens_held] = held(&workers, &model);
             match op {
                 Op::Reserve { who, tokens, money } => {
-                    let estimate = Estimate { input_tokens: tokens / 2, output_tokens: tokens - tokens / 2, cost_nano: money };
+                    let input_tokens = tokens / 2;
+                    let output_tokens = tokens - input_tokens;
+                    let estimate = Estimate { input_tokens, output_tokens, cost_nano: money };
                     let worker = &mut workers[who];
                     let refused = [
                         places + 1 > PLACES,
@@ -158,7 +161,8 @@ proptest! {
                 }
                 Op::Store { who } => {
                     let worker = &mut workers[who];
-                    let (mut settled, open) = std::mem::take(&mut worker.open).into_iter().partition::<Vec<_>, _>(|request| request.settled);
+                    let (mut settled, open): (Vec<_>, Vec<_>) =
+                        std::mem::take(&mut worker.open).into_iter().partition(|request| request.settled);
                     worker.open = open;
                     model.spent += settled.iter().map(|request| request.money).sum::<u64>();
                     model.used += settled.iter().map(|request| request.tokens).sum::<u64>();
@@ -206,7 +210,8 @@ proptest! {
                 }
             }
             let [places, money, tokens] = held(&workers, &model);
-            for (name, base, held) in [(NAMES[0], 0, places), (NAMES[1], model.spent, money), (NAMES[2], model.used, tokens)] {
+            let bases = [0, model.spent, model.used];
+            for ((name, base), held) in NAMES.into_iter().zip(bases).zip([places, money, tokens]) {
                 let usage = workers[0].table.usage(name).unwrap_or_default();
                 prop_assert_eq!((usage.base, usage.held), (base, held), "{}", name);
             }

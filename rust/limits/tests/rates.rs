@@ -114,7 +114,8 @@ proptest! {
                 let owed: u64 = debts.iter().filter(|(at, _)| from <= *at && *at < to).map(|(_, owed)| owed).sum();
                 let span = PERIOD_NS + (to - from) + back + grants.len() as u64;
                 let allowed = u128::from(limit) * u128::from(span) / u128::from(PERIOD_NS);
-                prop_assert!(u128::from(granted + owed) <= allowed, "{granted} + {owed} > {allowed} in {} ms", (to - from) / MS);
+                let ms = (to - from) / MS;
+                prop_assert!(u128::from(granted + owed) <= allowed, "{granted} + {owed} > {allowed} in {ms} ms");
             }
         }
         // Nothing leaks: after the longest debt it is as new.
@@ -125,8 +126,8 @@ proptest! {
     }
 }
 
-/// As many requests as come, each reserving `reserved`, using `used` and taking `lasts_ms`, or up to four times as long: how
-/// much they use in ten minutes, in percent of what the limit allows.
+/// As many requests as come, each reserving `reserved`, using `used` and taking `lasts_ms`, or up to four times as
+/// long: how much they use in ten minutes, in percent of what the limit allows.
 fn percent_used(limit: u64, reserved: u64, used: u64, lasts_ms: u64) -> u64 {
     let plan = tokens(Table::in_memory(64, 1).unwrap(), limit);
     let mut running: BTreeMap<(u64, u64), Reservation> = BTreeMap::new();

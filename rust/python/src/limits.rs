@@ -1,7 +1,7 @@
 //! `LimitTable`, `LimitPlan`, `Reservation`, `Refusal`: who may use how much.
 //!
-//! A table and what was made of it belong to the process that opened it: a forked child has the same memory mapped, and would
-//! give back a second time what its parent gives back.
+//! A table and what was made of it belong to the process that opened it: a forked child has the same memory mapped, and
+//! would give back a second time what its parent gives back.
 
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 //! The protocol in every order in which its accesses can happen.
 //!
 //! Each actor below does one access to the memory at a time, by the same code that runs in production. [`explore`] goes
-//! through every state that any order of them can lead to: in none more is taken than the limit, and from each an end can be
-//! reached, in which everybody has been told yes or no.
+//! through every state that any order of them can lead to: in none more is taken than the limit, and from each an end
+//! can be reached, in which everybody has been told yes or no.
 
 use std::collections::HashSet;
 

@@ -1,5 +1,5 @@
-//! Charges, refunds and the freeing of a row in every order in which their accesses can happen. See `hold/tests.rs`, which is
-//! made alike.
+//! Charges, refunds and the freeing of a row in every order in which their accesses can happen. See `hold/tests.rs`,
+//! which is made alike.
 
 use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
