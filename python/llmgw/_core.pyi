@@ -744,6 +744,8 @@ class LimitPlan:
         """
     def strictest(self, now_ns: int) -> tuple[_Family, _Family]:
         """Of requests and of tokens, what the rate leaves that leaves the least."""
+    def left(self, now_ns: int) -> list[int]:
+        """What each hold would still let through, in their order. Takes no lock."""
     def headers(self, now_ns: int, family: _HeaderFamily, now_unix_s: float) -> list[tuple[bytes, bytes]]:
         """The same as headers; see `Reservation.headers`."""
 

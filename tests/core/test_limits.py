@@ -99,6 +99,22 @@ def test_concurrency_is_given_back_when_the_request_ends_and_a_budget_when_it_is
     assert refused(plan, cost=21).remaining == 20, "a base is only ever raised"
 
 
+def test_what_is_left_of_each_hold() -> None:
+    table = LimitTable.in_memory()
+    table.raise_base("budget:1:0", 40)
+    plan = LimitPlan(
+        table,
+        [("rpm:key:1", "requests", 5)],
+        [("concurrent:key:1", "requests", 2, None), ("budget:1:0", "tokens", 100), ("budget:2:0", "nano", 9)],
+    )
+    assert plan.left(0) == [2, 60, 9]
+    reservation = plan.reserve(0, input_tokens=10, output_tokens=5, cost_nano=9)
+    assert isinstance(reservation, Reservation)
+    assert plan.left(0) == [1, 45, 0]
+    reservation.settle(0, tokens=80, cost_nano=3)
+    assert plan.left(0) == [2, 0, 6]
+
+
 def test_field_b2_what_is_stored_never_counts_twice() -> None:
     table = LimitTable.in_memory()
     plan = LimitPlan(table, [], [("budget:1:0", "nano", 100), ("budget:2:0", "tokens", 100)])

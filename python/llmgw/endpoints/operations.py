@@ -36,6 +36,8 @@ async def readyz(gateway: Gateway, scope: Scope, responder: Responder) -> None:
     warnings += gateway.ledger.warnings
     if gateway.shared_limits is not None and (warning := gateway.shared_limits.warning):
         warnings.append(warning)
+    if overflowed := gateway.governor.table.overflowed:
+        warnings.append(f"there was no room for a limit of its own {overflowed} times: some are shared")
     if not gateway.limits_are_shared:
         warnings.append("limits and budgets are counted by each worker alone: their folder can't be used")
     warnings += gateway.notices

@@ -215,19 +215,21 @@ class Governor:
 
     def budget_headers(self, compiled: Compiled) -> list[tuple[bytes, bytes]]:
         """`x-llmgw-budget-remaining`: of the budget of which the least is left, as a share."""
-        least: tuple[float, int, BudgetHere] | None = None
-        now_ns = time.monotonic_ns()
-        for here in compiled.rules.budgets:
-            usage = self.limits.usage(here.descriptor, now_ns)
-            left = here.limit if usage is None else max(here.limit - usage[0] - usage[1], 0)
-            share = left / here.limit if here.limit else 0.0
-            if least is None or share < least[0]:
-                least = share, left, here
-        if least is None:
+        budgets = compiled.rules.budgets
+        if not budgets:
             return []
-        _, left, here = least
+        now_ns = time.monotonic_ns()
+        if isinstance(compiled.engine, LimitPlan):
+            lefts = compiled.engine.left(now_ns)[-len(budgets) :]
+        else:
+            lefts = [self._left(here, now_ns) for here in budgets]
+        left, here = min(zip(lefts, budgets, strict=True), key=lambda each: each[0] / max(each[1].limit, 1))
         value = f"{refusals.plain_amount(left, here.budget.unit)}; {here.budget.period}"
         return [(b"x-llmgw-budget-remaining", value.encode("ascii", "replace"))]
+
+    def _left(self, here: BudgetHere, now_ns: int) -> int:
+        base, held, _ = self.limits.usage(here.descriptor, now_ns) or (0, 0, 0)
+        return max(here.limit - base - held, 0)
 
     def tick(self) -> None:
         """Periodic work: give back what dead workers have reserved. Never raises."""

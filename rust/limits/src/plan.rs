@@ -136,6 +136,12 @@ impl Plan {
         self.strictest_of(self.rates.iter().map(|rate| rate.level(&self.table, now_ns)))
     }
 
+    /// What each hold would still let through now, in their order.
+    #[must_use]
+    pub fn left(&self, now_ns: u64) -> Vec<u64> {
+        self.holds.iter().map(|hold| hold.left(&self.table, now_ns)).collect()
+    }
+
     /// The same for levels that are known, one for each rate.
     pub(crate) fn strictest_of(&self, levels: impl Iterator<Item = u64>) -> Strictest {
         let mut strictest = Strictest::default();

@@ -103,6 +103,12 @@ impl PlannedHold {
         }
     }
 
+    /// What it would still let through.
+    pub(crate) fn left(&self, table: &Table, now: u64) -> u64 {
+        let row = self.place.current(table, self.keep_until(now));
+        self.limit.saturating_sub(hold::used(row, table.header(Header::SlotsHigh)).all())
+    }
+
     /// Whether so much surely does not fit, without taking it: what is in use then.
     pub(crate) fn refuses(&self, table: &Table, now: u64, amount: u64) -> Option<Used> {
         let row = self.place.current(table, self.keep_until(now));

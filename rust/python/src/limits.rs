@@ -351,6 +351,10 @@ impl LimitPlan {
         guard(|| Ok(pair(&self.plan()?.strictest(now_ns))))
     }
 
+    fn left(&self, now_ns: u64) -> PyResult<Vec<u64>> {
+        guard(|| Ok(self.plan()?.left(now_ns)))
+    }
+
     fn headers<'py>(
         &self,
         py: Python<'py>,
