@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults import soak
 from tests.faults.case import CASES
-from tests.faults.cases import clients, doors, governance, operations, processes, upstream
+from tests.faults.cases import clients, doors, governance, operations, processes, several_machines, upstream
 from tests.faults.rig import Rig
 from tests.faults.runner import Rigs, run_case
 
@@ -19,6 +19,7 @@ MODULES = (
     processes,
     doors,
     governance,
+    several_machines,
 )  # importing them has registered their cases
 LINUX = pytest.mark.skipif(
     sys.platform != "linux", reason="looks into /proc, and sets limits of other processes"
@@ -47,6 +48,7 @@ QUICK = (
     35,
     38,
     46,
+    47,
     49,
     50,
     51,
