@@ -27,7 +27,8 @@ EMBEDDINGS = "CreateEmbeddingResponse"
 ERROR = "ErrorResponse"
 MODEL_LIST = "ListModelsResponse"
 MODEL = "Model"
-ROOTS = (COMPLETION, CHUNK, TEXT_COMPLETION, EMBEDDINGS, ERROR, MODEL_LIST, MODEL)
+USAGE = "UsageResponse"
+ROOTS = (COMPLETION, CHUNK, TEXT_COMPLETION, EMBEDDINGS, ERROR, MODEL_LIST, MODEL, USAGE)
 OURS = ("Error", ERROR, MODEL_LIST, MODEL)
 """What the gateway itself makes may have no member that OpenAI does not have, those of `MORE` apart."""
 _TOKENS = {"type": "integer", "minimum": 1}

@@ -81,13 +81,15 @@ def test_each_body_has_an_example_that_fits_its_schema(name: str) -> None:
 UNITLESS = {
     "id", "status", "attempts", "worker", "weight", "priority",
     "generation", "limit", "consecutive_failures", "in_flight", "requests", "max_in_flight",
-    "tokens", "windows", "hours", "warn_at",
+    "tokens", "windows", "hours", "warn_at", "errors", "unpriced",
 }  # fmt: skip
 """Counts and names: what they count is their name."""
+OPENAIS = {"CostAmount", "CostsBucket", "UsageBucket", "CompletionsResult"}
+"""Whose names are OpenAI's."""
 UNITS = ("_id", "_s", "_bytes", "_tokens", "_requests", "_per_minute", "_nano")
 
 
-@pytest.mark.parametrize("name", sorted(SCHEMAS))
+@pytest.mark.parametrize("name", sorted(SCHEMAS.keys() - OPENAIS))
 def test_each_number_has_its_unit_in_its_name(name: str) -> None:
     for member, schema in SCHEMAS[name].get("properties", {}).items():
         types = {schema.get("type"), *(each.get("type") for each in schema.get("anyOf", []))}

@@ -47,6 +47,7 @@ EMBEDDINGS: dict[str, Any] = {
     "usage": {"prompt_tokens": 1, "total_tokens": 1},
 }
 GOOD: dict[str, Any] = {
+    schemas.USAGE: {"object": "page", "data": [], "has_more": False, "next_page": None},
     schemas.COMPLETION: COMPLETION,
     schemas.CHUNK: CHUNK,
     schemas.TEXT_COMPLETION: TEXT_COMPLETION,

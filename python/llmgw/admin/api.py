@@ -14,7 +14,7 @@ from starlette.routing import Match
 from llmgw.access.refusals import AccessError, BadValueError, NotFoundError
 from llmgw.admin.context import Context
 from llmgw.admin.faults import input_error, refusal
-from llmgw.admin.routes import audit, budgets, captures, keys, projects, requests, system
+from llmgw.admin.routes import audit, budgets, captures, keys, organization, projects, requests, system, usage
 from llmgw.budgets.store import BudgetInputError, UnknownBudgetError
 from llmgw.errors import ApiError, InputFault
 
@@ -24,6 +24,8 @@ _ROUTERS: Final = (
     projects.router,
     budgets.router,
     requests.router,
+    usage.router,
+    organization.router,
     captures.router,
     audit.router,
     system.router,

@@ -114,5 +114,7 @@ def _inner(scope: Scope, key: Key) -> dict[str, Any]:
     """The request as the API sees it: of this key, and its body is JSON, whatever it says."""
     headers = [(name, value) for name, value in scope["headers"] if name not in _CONTENT]
     headers.append((b"content-type", b"application/json"))
+    # OpenAI's clients write the name of a list with brackets.
+    query = scope["query_string"].replace(b"%5B%5D=", b"=").replace(b"[]=", b"=")
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
-    return {**scope, "method": method, "headers": headers, KEY: key}
+    return {**scope, "method": method, "headers": headers, "query_string": query, KEY: key}

@@ -21,23 +21,23 @@ def make_cursor(of: str, *position: int | str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode("ascii").rstrip("=")
 
 
-def read_cursor(of: str, cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
+def read_cursor(of: str, cursor: str | None, *kinds: type, param: str = "cursor") -> tuple[Any, ...] | None:
     """The position in a cursor of this list, of parts of these types. Raises ApiError for other text."""
     if cursor is None:
         return None
     try:
         if len(cursor) > MAX_CURSOR_CHARS:
-            raise _bad()
+            raise _bad(param)
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         read = json.loads(text)
     except (binascii.Error, ValueError, RecursionError):
-        raise _bad() from None
+        raise _bad(param) from None
     if not (isinstance(read, list) and len(read) == 1 + len(kinds) and read[0] == of):
-        raise _bad()
+        raise _bad(param)
     position = read[1:]
     # Not isinstance: true is an int to Python.
     if [type(each) for each in position] != list(kinds) or not all(map(_can_be_stored, position)):
-        raise _bad()
+        raise _bad(param)
     return tuple(position)
 
 
@@ -47,6 +47,6 @@ def _can_be_stored(value: int | str) -> bool:
     return value.isascii() or value.encode("utf-8", "ignore").decode() == value
 
 
-def _bad() -> ApiError:
-    message = "is no cursor of this list; take next_cursor of the page before, or leave it out"
-    return refusal([InputFault("cursor", message)])
+def _bad(param: str) -> ApiError:
+    message = f"is no cursor of this list; take next_{param} of the page before, or leave it out"
+    return refusal([InputFault(param, message)])

@@ -4,9 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from llmgw.admin.schemas.base import Id, Page, PageQuery, Schema, Time
-
-_MAX_FILTER_CHARS = 200
+from llmgw.admin.schemas.base import MAX_FILTER_CHARS, Id, Page, PageQuery, Schema, Time
 
 
 class AuditEntrySchema(Schema):
@@ -28,10 +26,8 @@ class AuditPage(Page[AuditEntrySchema]):
 class AuditQuery(PageQuery):
     """Which changes are wanted."""
 
-    action: str | None = Field(
-        default=None, max_length=_MAX_FILTER_CHARS, description="Such as `key.create`."
-    )
-    target: str | None = Field(default=None, max_length=_MAX_FILTER_CHARS, description="Such as `key 12`.")
+    action: str | None = Field(default=None, max_length=MAX_FILTER_CHARS, description="Such as `key.create`.")
+    target: str | None = Field(default=None, max_length=MAX_FILTER_CHARS, description="Such as `key 12`.")
     since: Time | None = None
     until: Time | None = Field(default=None, description="Changes before it.")
 

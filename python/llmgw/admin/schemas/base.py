@@ -20,6 +20,7 @@ from llmgw.access.checks import MAX_NAME_LENGTH
 from llmgw.admin.paging import DEFAULT_LIMIT, MAX_CURSOR_CHARS, MAX_LIMIT
 
 T = TypeVar("T")
+MAX_FILTER_CHARS: Final = 512
 MAX_ID: Final = 2**63 - 1
 FAULT: Final = "llmgw_input"
 """The type of pydantic errors whose message is the operator's already."""

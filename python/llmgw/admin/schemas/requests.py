@@ -4,10 +4,18 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from llmgw.admin.schemas.base import MAX_ID, Id, Money, Page, PageQuery, Schema, Time, money_or_none
+from llmgw.admin.schemas.base import (
+    MAX_FILTER_CHARS,
+    MAX_ID,
+    Id,
+    Money,
+    Page,
+    PageQuery,
+    Schema,
+    Time,
+    money_or_none,
+)
 from llmgw.store import LedgerRow
-
-_MAX_FILTER_CHARS = 512
 
 
 class RequestRow(Schema):
@@ -65,14 +73,14 @@ class RequestPageSchema(Page[RequestRow]):
 class RequestQuery(PageQuery):
     """Which requests are wanted. What is left out does not matter."""
 
-    model: str | None = Field(default=None, max_length=_MAX_FILTER_CHARS)
+    model: str | None = Field(default=None, max_length=MAX_FILTER_CHARS)
     key_id: int | None = Field(default=None, ge=1, le=MAX_ID)
     project_id: int | None = Field(default=None, ge=1, le=MAX_ID)
-    user: str | None = Field(default=None, max_length=_MAX_FILTER_CHARS)
+    user: str | None = Field(default=None, max_length=MAX_FILTER_CHARS)
     status: int | None = Field(default=None, ge=100, le=599)
-    error_kind: str | None = Field(default=None, max_length=_MAX_FILTER_CHARS)
+    error_kind: str | None = Field(default=None, max_length=MAX_FILTER_CHARS)
     api: Literal["chat", "completions", "messages", "responses", "embeddings", "rerank"] | None = None
-    request_id: str | None = Field(default=None, max_length=_MAX_FILTER_CHARS)
+    request_id: str | None = Field(default=None, max_length=MAX_FILTER_CHARS)
     failed: bool | None = Field(
         default=None, description="Whether the request failed, or an answer broke off."
     )

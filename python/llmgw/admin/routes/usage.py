@@ -1,0 +1,40 @@
+"""`/admin/v1/usage`."""
+
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Query
+
+from llmgw.admin.paging import make_cursor, read_cursor
+from llmgw.admin.routes.common import Ctx, example_page, told
+from llmgw.admin.schemas.usage import EXAMPLE, UsagePage, UsageQuery, UsageRow, position_of
+from llmgw.ledger.usage import BUCKETS, sum_usage
+
+router: Final = APIRouter(tags=["usage"])
+_NUMBERS: Final = frozenset({"key", "project", *BUCKETS})
+
+
+@router.get(
+    "/admin/v1/usage",
+    response_model_exclude_unset=True,
+    **told(
+        "Sum usage",
+        example_page(EXAMPLE),
+        description=(
+            "Requests, tokens and costs by any grouping, out of sums that are kept by hour. Hours, days, "
+            "weeks and months are those of the configured time zone."
+        ),
+    ),
+)
+def sum_all(context: Ctx, query: Annotated[UsageQuery, Query()]) -> UsagePage:
+    by, zone = query.groups, ZoneInfo(context.config().prices.timezone)
+    name = f"usage by {query.by}"
+    after = read_cursor(name, query.cursor, *(int if each in _NUMBERS else str for each in by))
+    usage = sum_usage(context.store, by, zone, since=query.since, until=query.until, only=query.only)
+    sums = usage.sums
+    if after is not None:
+        sums = [each for each in sums if tuple(position_of(each.group)) > after]
+    page = sums[: query.limit]
+    data = [UsageRow.of(by, each, usage, zone) for each in page]
+    cursor = make_cursor(name, *position_of(page[-1].group)) if len(sums) > len(page) else None
+    return UsagePage(data=data, next_cursor=cursor)
