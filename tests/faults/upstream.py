@@ -450,7 +450,8 @@ def _refusal(act: Act, trap_port: int, key: str) -> bytes:
         case "html":
             kind, data = "text/html", f"<html><body><h1>{CANARY} {key}</h1></body></html>".encode()
         case "wrong_type":
-            status, kind, data = 200, "text/html", _event(_content_chunk({"content": CANARY}, 1))
+            # A page, not a mislabelled stream: what a body is decides, and only then its label.
+            status, kind, data = 200, "text/html", f"<html><body><h1>{CANARY}</h1></body></html>".encode()
         case "redirect":
             status, more = 307, f"location: http://127.0.0.1:{trap_port}/v1/chat/completions\r\n"
         case "encoded":
