@@ -17,7 +17,10 @@ from typing import Any
 
 import pytest
 
+from llmgw.access.keys import update_key
+from llmgw.access.settings import BudgetSetting, LimitChange, LimitName
 from llmgw.asgi.grace import GRACE_S
+from llmgw.store import open_store
 from tests.support import http2
 from tests.support.counting import COUNTS_PATH
 from tests.support.gateway import CHAT_COMPLETIONS, Gateway, config_text
@@ -33,10 +36,15 @@ AT_ONCE = 50
 LEFT_BEHIND = REQUESTS // 2
 """Fewer than this may be more: caches fill, and Python clears its dead weak references in batches."""
 SETTLES_WITHIN_S = 10.0
+STORED_WITHIN_S = 1.5
 COMPLETIONS = "/v1/completions"
 MESSAGES = "/v1/messages"
 RESPONSES = "/v1/responses"
 RELOADS = 6
+PLACES = 250
+"""At once: fewer than requests of any kind here, so that lost places would be missed."""
+BUDGET = 10**12
+"""Tokens."""
 CANCEL = (8).to_bytes(4, "big")
 """The error code of HTTP/2 for a stream that is no longer wanted."""
 PATHS = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "python")))}
@@ -124,7 +132,41 @@ def counted(
     with Gateway(
         tmp_path_factory.mktemp("counted"), config, program="tests.support.counting", env=PATHS
     ) as gateway:
+        limit(gateway)
         yield gateway
+        nothing_is_held(gateway)
+
+
+def limit(gateway: Gateway) -> None:
+    """Every request of these tests reserves something of all kinds of limits, and of a budget."""
+    rates: dict[LimitName, int | None] = {"requests_per_minute": 10**9, "tokens_per_minute": 10**12}
+    limits = [LimitChange({**rates, "concurrent_requests": PLACES})]
+    store = open_store(f"sqlite:///{gateway.database}")
+    update_key(store, "1", actor="test", limits=limits, budgets=[BudgetSetting(BUDGET, "tokens", "total")])
+    store.close()
+    wait_until(lambda: left(gateway) is not None, "the limits", timeout_s=SETTLES_WITHIN_S)
+
+
+def left(gateway: Gateway) -> str | None:
+    """What is left of the budget while nothing but a request of one token or two runs."""
+    answer = gateway.post({"model": "text-embedding-v4", "input": "a"}, path="/v1/embeddings")
+    remaining: str | None = answer.headers.get("x-llmgw-budget-remaining")
+    return remaining
+
+
+def nothing_is_held(gateway: Gateway) -> None:
+    """No place among those at once, and of the budget nothing but what the ledger says was used."""
+
+    def all_came_back() -> bool:
+        spent = gateway.query("SELECT spent FROM budget_windows")[0]["spent"]
+        # The one that asks holds one itself.
+        return left(gateway) == f"{BUDGET - spent - 1} tokens; total"
+
+    # Slower than the ledger's writer: until the row of the one that asked last is stored, it holds, too.
+    wait_until(all_came_back, "what requests held", timeout_s=SETTLES_WITHIN_S, interval_s=STORED_WITHIN_S)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        lefts = list(pool.map(lambda _: left(gateway), range(PLACES)))
+    assert None not in lefts
 
 
 def alive(gateway: Gateway) -> dict[str, int]:

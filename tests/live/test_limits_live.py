@@ -1,14 +1,23 @@
 """Limits over real sockets: how many are let through, what the others are told, what is left."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import anthropic
 import httpx
+import openai
 import pytest
+from anthropic import Anthropic
+from openai import OpenAI
 
 from llmgw.access.keys import create_key, update_key
 from llmgw.access.projects import create_project, update_project
@@ -16,13 +25,15 @@ from llmgw.access.settings import LimitChange
 from llmgw.store import Store, open_store
 from tests.support.chat import body, for_any_api, streamed
 from tests.support.gateway import CHAT_COMPLETIONS, Gateway, config_text
-from tests.support.processes import wait_until
+from tests.support.processes import ROOT, wait_until
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
 
 SOON_S = 20.0
 IN_FORCE_WITHIN_S = 1.0
 """A change in the database."""
+FREE_WITHIN_S = 2.0
+"""What a killed worker had."""
 MODEL = "glm-5"
 MESSAGES = "/v1/messages"
 TRY_AGAIN = re.compile(r"Please try again in \d+(\.\d+)?s\.")
@@ -55,7 +66,7 @@ class Limited:
             return httpx.post(
                 f"{self.gateway.url}{CHAT_COMPLETIONS}",
                 headers=self.gateway.headers(keys[turn % len(keys)]),
-                json=body(more.pop("model", MODEL), **more),
+                json=body(**{"model": MODEL} | more),
                 timeout=SOON_S,
                 trust_env=False,
             ).status_code
@@ -92,7 +103,7 @@ def test_tokens_per_minute_are_reserved_over_all_workers(limited: Limited) -> No
     key = limited.key([LimitChange({"tokens_per_minute": 1050})])
     counts = limited.statuses([key], 30, max_tokens=100, simulate={"first_delay_ms": 1000})
     assert counts == {200: 10, 429: 20}
-    [row] = limited.gateway._query("SELECT count(*) AS n FROM ledger WHERE status = 429 AND model IS NULL")
+    [row] = limited.gateway.query("SELECT count(*) AS n FROM ledger WHERE status = 429 AND model IS NULL")
     assert row == {"n": 0}
 
 
@@ -234,3 +245,100 @@ def test_refusals_are_counted(limited: Limited) -> None:
     key = limited.key([rpm(1, model=MODEL, per_user=True)])
     assert limited.statuses([key], 5)[429] == 4
     wait_until(lambda: limited.gateway.metric(sample) == before + 4, "the metric", timeout_s=SOON_S)
+
+
+def reload(gateway: Gateway) -> None:
+    """Take the changed config over, in every worker."""
+    command = [sys.executable, "-m", "llmgw", "reload", "--config", str(gateway.config)]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "python")}
+    subprocess.run(command, env=env, capture_output=True, check=True, timeout=60)
+
+
+def test_a_reload_changes_the_defaults_and_a_model_s_limit(limited: Limited) -> None:
+    gateway = limited.gateway
+    before = gateway.config.read_text("utf-8")
+    key, other = limited.key(), limited.key([rpm(3)])
+    try:
+        gateway.config.write_text(f"{before}\n[limits]\nrequests_per_minute = 2\n", "utf-8")
+        reload(gateway)
+        assert limited.statuses([key], 6) == {200: 2, 429: 4}
+        assert limited.statuses([other], 6) == {200: 3, 429: 3}  # it has one of its own
+        model = 'id = "narrow"\nupstream = "glm"\nupstream_model = "glm-5"\nrequests_per_minute = 4'
+        gateway.config.write_text(f"{before}\n[[models]]\n{model}\n", "utf-8")
+        reload(gateway)
+        keys = [limited.key() for _ in range(3)]
+        assert limited.statuses(keys, 9, model="narrow") == {200: 4, 429: 5}
+        answer = gateway.post(body("narrow"), key=keys[0])
+        assert "model 'narrow', for all keys together: 4 requests per minute" in answer.error["message"]
+        assert gateway.post(body(MODEL), key=key).status == 200
+    finally:
+        gateway.config.write_text(before, "utf-8")
+        reload(gateway)
+
+
+def repeat(ask: Callable[[], object]) -> None:
+    """Until it raises: the limit gives a place back every second."""
+    for _ in range(20):
+        ask()
+
+
+def test_the_openai_sdk_waits_as_it_is_told(limited: Limited) -> None:
+    """It reads `retry-after` and `x-should-retry`, and succeeds at the second attempt."""
+    key = limited.key([rpm(60)])
+    assert limited.statuses([key], 60) == {200: 60}
+    with OpenAI(api_key=key, base_url=f"{limited.gateway.url}/v1", max_retries=0) as client:
+        messages: Any = [{"role": "user", "content": "Hi"}]
+        with pytest.raises(openai.RateLimitError) as caught:
+            repeat(lambda: client.chat.completions.create(model=MODEL, messages=messages))
+        assert caught.value.code == "rate_limit_exceeded"
+        assert TRY_AGAIN.search(caught.value.message)
+        patient = client.with_options(max_retries=2)
+        assert patient.chat.completions.create(model=MODEL, messages=messages).choices
+
+
+def test_anthropic_s_sdk_waits_as_it_is_told(limited: Limited) -> None:
+    key = limited.key([rpm(60)])
+    assert limited.statuses([key], 60) == {200: 60}
+    with Anthropic(api_key=key, base_url=limited.gateway.url, max_retries=0) as client:
+        messages: Any = [{"role": "user", "content": "Hi"}]
+        with pytest.raises(anthropic.RateLimitError, match="Please try again in"):
+            repeat(lambda: client.messages.create(model=MODEL, max_tokens=5, messages=messages))
+        patient = client.with_options(max_retries=2)
+        assert patient.messages.create(model=MODEL, max_tokens=5, messages=messages).stop_reason
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks into /proc")
+def test_a_killed_worker_s_places_are_free_within_two_seconds(limited: Limited) -> None:
+    gateway = limited.gateway
+    workers = set(gateway.workers())
+    key = limited.key([LimitChange({"concurrent_requests": 4})])
+    stalled = streamed(MODEL, simulate={"stall_after_chunks": 1})
+    with ExitStack() as stack:
+        for _ in range(4):
+            answer = stack.enter_context(gateway.stream(stalled, key=key))
+            assert answer.status_code == 200
+            next(answer.iter_raw())
+        assert gateway.post(body(MODEL), key=key).status == 429
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+        wait_until(
+            lambda: (
+                len(workers & set(gateway.workers())) == 0
+                and len(gateway.workers()) == len(workers)
+                and _answers(gateway)
+            ),
+            "new workers",
+            timeout_s=SOON_S,
+        )
+        wait_until(
+            lambda: limited.statuses([key], 4, simulate={"first_delay_ms": 200}) == {200: 4},
+            "the places",
+            timeout_s=FREE_WITHIN_S,
+        )
+
+
+def _answers(gateway: Gateway) -> bool:
+    try:
+        return httpx.get(f"{gateway.url}/healthz", trust_env=False, timeout=1).status_code == 200
+    except httpx.HTTPError:
+        return False

@@ -250,12 +250,13 @@ class Gateway:
 
     def ledger_rows(self, *, after: int = 0) -> list[dict[str, Any]]:
         """All rows that are written already; those with a greater `id` than `after`."""
-        return self._query("SELECT * FROM ledger WHERE id > ? ORDER BY id", after)
+        return self.query("SELECT * FROM ledger WHERE id > ? ORDER BY id", after)
 
     def _rows(self, request_id: str) -> list[dict[str, Any]]:
-        return self._query("SELECT * FROM ledger WHERE request_id = ?", request_id)
+        return self.query("SELECT * FROM ledger WHERE request_id = ?", request_id)
 
-    def _query(self, sql: str, *values: str | int) -> list[dict[str, Any]]:
+    def query(self, sql: str, *values: str | int) -> list[dict[str, Any]]:
+        """Rows of the database."""
         with closing(sqlite3.connect(self.database, timeout=TIMEOUT_S)) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(sql, values)]
