@@ -14,7 +14,7 @@ IMAGE_TOKENS: Final = 1000
 """An image, or another file, whatever its size: providers count between 85 and a few thousand."""
 START_OUTPUT_TOKENS: Final = 1000
 """An answer's length until enough were seen."""
-ENOUGH_ANSWERS: Final = 20
+ENOUGH_ANSWERS: Final = 16
 USUAL_PERCENT: Final = 90
 """So many of the answers are no longer than `usual`."""
 LEAST_CORRECTION: Final = 0.1
@@ -30,7 +30,7 @@ _BUCKETS: Final = 28 * _STEPS_PER_DOUBLING
 """Up to 2²⁸ tokens."""
 _FORGET_AT: Final = 1024
 """After so many answers all counts are halved."""
-_EVERY: Final = 4
+_EVERY: Final = 16
 """The quantile is looked up again after so many answers."""
 
 
