@@ -35,7 +35,7 @@ class Machines:
         store = open_store(f"sqlite:///{original}")
         rpm = LimitChange({"requests_per_minute": 12})
         places = LimitChange({"concurrent_requests": 4})
-        for name, limits in {"rpm": [rpm], "paced": [rpm], "places": [places]}.items():
+        for name, limits in {"rpm": [rpm], "paced": [rpm], "large": [rpm], "places": [places]}.items():
             self.keys[name] = create_key(store, actor="test", name=name, limits=limits).token
         budget = BudgetSetting(10_000, "tokens", "total")
         self.keys["budget"] = create_key(store, actor="test", name="budget", budgets=[budget]).token
@@ -116,6 +116,28 @@ def test_places_and_budgets_come_back_over_both_machines(machines: Machines) -> 
         assert machines.ask("places", 4) == {200: 4}
     served = machines.ask("budget", 8)
     assert served == {200: 8}
+
+
+def test_large_bodies_are_counted_once(machines: Machines) -> None:
+    """Their limits are asked before they have come (`llmgw.limits.early`)."""
+    gateway = machines.gateways[0]
+    messages = [{"role": "user", "content": "word " * 40_000}]
+    with httpx.Client(
+        trust_env=False, timeout=SOON_S, headers=gateway.headers(machines.keys["large"])
+    ) as client:
+        left = []
+        for broken in (False, False, True, False):
+            content = httpx.Request(
+                "POST", "http://x", json=body(MODEL, messages=messages, max_tokens=20)
+            ).content
+            answer = client.post(
+                f"{gateway.url}{CHAT_COMPLETIONS}", content=content[:-1] if broken else content
+            )
+            assert answer.status_code == (400 if broken else 200), answer.text
+            if not broken:
+                left.append(int(answer.headers["x-ratelimit-remaining-requests"]))
+    # A place in five seconds drains.
+    assert [12 - number for number in left] in ([1, 2, 3], [1, 2, 2], [1, 1, 2])
 
 
 def test_redis_gone_and_back_in_mid_minute(machines: Machines, redis: RedisServer) -> None:

@@ -2,6 +2,9 @@
 
 import asyncio
 import itertools
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,6 +21,8 @@ from llmgw.limits.redis.plan import Hold, Rate
 from llmgw.limits.redis.script import EXACT
 from llmgw.limits.redis.server import TIMEOUT_S
 from tests.support.hostile_redis import REPLIES, hostile_redis
+from tests.support.limits_worker import COUNTS
+from tests.support.processes import ROOT
 from tests.support.redis import RedisServer
 
 GENEROUS_S = 20.0
@@ -516,5 +521,21 @@ def test_what_has_ended_is_told_at_the_end(server: RedisServer) -> None:
                 (await granted(limits.plan([], [PLACES]))).settle(0, tokens=0, cost_nano=0)
 
     asyncio.run(run())
+    with Redis.from_url(server.url) as redis:
+        assert redis.keys("*concurrent*") == []
+
+
+def test_four_processes_never_have_more_places_than_there_are(server: RedisServer, tmp_path: Path) -> None:
+    file, limit = tmp_path / "counts", 5
+    file.write_bytes(COUNTS.pack(0, 0))
+    command = [sys.executable, "-m", "tests.support.limits_worker", server.url, "1.5", str(limit), str(file)]
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'python'}"}
+    processes = [
+        subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    granted = [int(process.communicate(timeout=60)[0]) for process in processes]
+    now, most = COUNTS.unpack(file.read_bytes())
+    assert (now, most) == (0, limit)
+    assert min(granted) > 0
     with Redis.from_url(server.url) as redis:
         assert redis.keys("*concurrent*") == []

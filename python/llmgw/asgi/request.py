@@ -155,12 +155,17 @@ class RequestBody:
             self._waiting.cancel()
 
     def _announced(self) -> int | None:
-        # Where both stand, the body ends where the transfer coding says (RFC 9112, section 6.3).
-        if b"transfer-encoding" in self._fields:
-            return None
-        # granian refuses a request with two different lengths, or with one that is not a 64-bit number.
-        lengths = self._fields.get(b"content-length", ())
-        return int(lengths[0]) if lengths and lengths[0].isdigit() else None
+        return announced_bytes(self._fields)
+
+
+def announced_bytes(fields: Fields) -> int | None:
+    """The size of a body, if the client says it before."""
+    # Where both stand, the body ends where the transfer coding says (RFC 9112, section 6.3).
+    if b"transfer-encoding" in fields:
+        return None
+    # granian refuses a request with two different lengths, or with one that is not a 64-bit number.
+    lengths = fields.get(b"content-length", ())
+    return int(lengths[0]) if lengths and lengths[0].isdigit() else None
 
 
 def _check_size(size: int, limit_bytes: int) -> None:

@@ -11,6 +11,7 @@ in Redis (`limits.redis`), which takes a round trip: `admit` is `reserve` for bo
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -26,11 +27,14 @@ from llmgw.errors import ApiError
 from llmgw.limits import descriptors, refusals
 from llmgw.limits.bases import NO_BASES, read_bases
 from llmgw.limits.compiled import Compiled, LimitedModel, keep_until_ns
+from llmgw.limits.early import EARLY_BYTES, MAX_EARLY_BYTES, Early, Last
 from llmgw.limits.estimates import Estimates, Need
 from llmgw.limits.grant import Grant, HeaderFamily
 from llmgw.limits.plans import BudgetHere, LimitedKey, rules_for
 from llmgw.limits.redis import Decision, RedisLimits, SharedPlan, SharedRefusal, SharedReservation
+from llmgw.limits.redis.plan import Estimate
 from llmgw.limits.rules import Limits
+from llmgw.prices.billing import BYTES_PER_TOKEN
 from llmgw.store import Store
 
 logger = logging.getLogger(__name__)
@@ -64,6 +68,8 @@ class Governor:
         self._estimates: dict[str, Estimates] = {}
         self._unstored: dict[str, Reservation | SharedReservation] = {}
         """By request: what has ended, and is not in the database yet."""
+        self._last: dict[int, Last] = {}
+        """By key: what the last request was that asked shared limits."""
         self._refused = 0
         self._sweep_at_s = 0.0
         self.use(config)
@@ -134,7 +140,7 @@ class Governor:
             raise self._refusal(compiled, engine, decision, need, family)
         return Grant(self, compiled, decision, request_id=request_id, family=family)
 
-    async def admit(
+    async def admit(  # noqa: PLR0913  (as `reserve`, and what was begun)
         self,
         key: LimitedKey,
         model: LimitedModel,
@@ -145,8 +151,9 @@ class Governor:
         at_s: float,
         request_id: str,
         family: HeaderFamily,
+        early: Early | None = None,
     ) -> Grant | None:
-        """`reserve`, wherever the limits are; it waits only for shared ones."""
+        """`reserve`, wherever the limits are; it waits only for shared ones. `early`: see `begin`."""
         if self.shared is None:
             return self.reserve(
                 key, model, need, images=images, user=user, at_s=at_s, request_id=request_id, family=family
@@ -155,14 +162,35 @@ class Governor:
         engine = compiled.engine
         if not isinstance(engine, SharedPlan):
             return None
-        decision = await engine.reserve(
-            input_tokens=need.input_tokens,
-            output_tokens=need.output_tokens,
-            cost_nano=self._cost(compiled, need, images, at_s),
-        )
+        estimate = Estimate(need.input_tokens, need.output_tokens, self._cost(compiled, need, images, at_s))
+        if len(self._last) >= MAX_PLANS:
+            self._last.clear()
+        self._last[key.id] = Last(model, need.output_tokens, user)
+        decision: Decision | None = None
+        if early is not None:
+            decision = await early.take(compiled, estimate)
+        if decision is None:
+            decision = await engine.reserve(**estimate._asdict())
         if isinstance(decision, SharedRefusal):
             raise self._refusal(compiled, engine, decision, need, family)
         return Grant(self, compiled, decision, request_id=request_id, family=family)
+
+    def begin(self, key: LimitedKey, size_bytes: int, at_s: float) -> Early | None:
+        """A body of this size arrives: ask shared limits for a request like the key's last one already.
+
+        None: it is not worth while, or nobody knows what to ask for. The caller must give it to `admit`, or
+        abandon it.
+        """
+        last = self._last.get(key.id)
+        if last is None or not EARLY_BYTES <= size_bytes <= MAX_EARLY_BYTES:
+            return None
+        compiled = self._compiled(key, last.model, last.user, at_s)
+        engine = compiled.engine
+        if not isinstance(engine, SharedPlan) or compiled.is_unpriced is not None:
+            return None
+        text = math.ceil(size_bytes / BYTES_PER_TOKEN * self.estimates(last.model).correction)
+        need = Need(text, last.output_tokens)
+        return Early(compiled, engine, Estimate(*need, self._cost(compiled, need, 0, at_s)))
 
     def _cost(self, compiled: Compiled, need: Need, images: int, at_s: float) -> int:
         """What it will probably cost at the dearest target. Raises ApiError: `unpriced_model`."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from llmgw._core import UpstreamError
 from llmgw.asgi.client import ClientWatch
-from llmgw.asgi.request import Fields
+from llmgw.asgi.request import Fields, announced_bytes
 from llmgw.asgi.responder import JSON, Responder
 from llmgw.asgi.sdk import needs_bare_comments
 from llmgw.asgi.types import Headers, Receive, Scope
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from llmgw._core import Exchange
     from llmgw.access.key import Key
     from llmgw.limits.admission import Ticket
+    from llmgw.limits.early import Early
     from llmgw.limits.estimates import Facts, Need
     from llmgw.routing.router import Model
 
@@ -50,8 +51,8 @@ class Request:
     """One request. Made for it, and run once."""
 
     __slots__ = (
-        "_account", "_attempts", "_client", "_endpoint", "_fields", "_gateway", "_is_large", "_key",
-        "_request_id", "_responder", "_ticket",
+        "_account", "_attempts", "_client", "_early", "_endpoint", "_fields", "_gateway", "_is_large",
+        "_key", "_request_id", "_responder", "_ticket",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +75,7 @@ class Request:
         self._request_id = request_id
         self._responder = responder
         self._attempts: Attempts | None = None
+        self._early: Early | None = None
         host = (scope.get("client") or ("",))[0]
         self._ticket = gateway.admission.ticket(key.id, host)
         self._client = ClientWatch(
@@ -121,6 +123,8 @@ class Request:
             account.error_kind = account.error_kind or "internal_error"
             raise
         finally:
+            if self._early is not None:
+                self._early.abandon()
             client.end()
             lost = client.gone or client.stalled
             report = self._attempts.close(client_lost=lost) if self._attempts is not None else None
@@ -129,6 +133,8 @@ class Request:
     async def _read(self, ticket: "Ticket") -> Attempts:
         """Read the request and find out who may answer it. From here on only `Attempts` holds the body."""
         gateway, account = self._gateway, self._account
+        if gateway.shared_limits is not None and (size := announced_bytes(self._fields)) is not None:
+            self._early = gateway.governor.begin(self._key, size, account.time_s)
         body = await self._body(ticket)
         account.stream = body.stream
         model = gateway.router.resolve(body.model, self._key)
@@ -174,6 +180,7 @@ class Request:
             at_s=account.time_s,
             request_id=self._request_id,
             family=self._endpoint.limit_headers,
+            early=self._early,
         )
         return need
 

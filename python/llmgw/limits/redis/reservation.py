@@ -78,24 +78,52 @@ class SharedReservation:
             self.local.cancel(now_ns)
         self._close(Estimate(0, 0, 0), ())
 
+    def lower(self, estimate: Estimate) -> bool:
+        """It will use this, and what was reserved beyond is given back. False: it needs more of something."""
+        rates, holds = self._rules
+        was = self._estimate
+        more = [rate.units(estimate) > rate.units(was) for rate in rates]
+        more += [hold.units(estimate) > hold.units(was) for hold in holds]
+        if any(more):
+            return False
+        if estimate != was:
+            corrections = self._correct([rate.units(estimate) for rate in rates])
+            self._estimate = estimate
+            self.holds = [hold.holding(hold.units(estimate)) for hold in holds]
+            self._limits.changed(self, corrections)
+        return True
+
+    def undo(self) -> None:
+        """There was no such request: it is not counted as one either."""
+        if not self._is_open:
+            return
+        if self.local is not None:
+            self.local.cancel()
+        self._close(Estimate(0, 0, 0), (), requests=0)
+
     def stored(self) -> None:
         """The database has what was used. See `RedisLimits.stored`, which calls this."""
         if self.holds:
             self.holds = ()
             self._limits.changed(self, ())
 
-    def _close(self, used: Estimate, holds: Sequence[Holding]) -> None:
+    def _close(self, used: Estimate, holds: Sequence[Holding], *, requests: int = 1) -> None:
+        units = [used.tokens if rate.unit == "tokens" else requests for rate in self._rules.rates]
+        corrections = self._correct(units)
         self._is_open = False
         self.holds = holds
-        corrections = []
-        for at, rate in enumerate(self._rules.rates):
-            if rate.unit != "tokens":
-                continue
-            reserved = rate.units(self._estimate)
-            if self._marks is None:
-                self._limits.alone(rate, used.tokens - reserved, time.monotonic())
-                continue
-            difference = rate.cost_ps(used.tokens) - rate.cost_ps(reserved)
-            if difference:
-                corrections.append(Correction(rate.key, difference, self._marks[at]))
         self._limits.changed(self, corrections)
+
+    def _correct(self, used: Sequence[int]) -> list[Correction]:
+        """By how much the rates are wrong if so much of each is used."""
+        corrections = []
+        for at, (rate, units) in enumerate(zip(self._rules.rates, used, strict=True)):
+            reserved = rate.units(self._estimate)
+            if units == reserved:
+                continue
+            if self._marks is None:
+                self._limits.alone(rate, units - reserved, time.monotonic())
+            else:
+                difference = rate.cost_ps(units) - rate.cost_ps(reserved)
+                corrections.append(Correction(rate.key, difference, self._marks[at]))
+        return corrections
