@@ -28,6 +28,7 @@ from llmgw.endpoints.count_tokens import COUNT_TOKENS_PATH, count_tokens
 from llmgw.endpoints.embeddings import EMBEDDINGS, EMBEDDINGS_PATH
 from llmgw.endpoints.messages import MESSAGES, MESSAGES_PATH
 from llmgw.endpoints.operations import OPERATIONS
+from llmgw.endpoints.own_usage import USAGE_ME, OwnUsage
 from llmgw.endpoints.rerank import RERANK, RERANK_PATH
 from llmgw.endpoints.responses import RESPONSES, RESPONSES_PATH
 from llmgw.endpoints.shapes import error_shape, is_below
@@ -80,6 +81,7 @@ class App:
         self._upkeep = upkeep
         self._admin_context = admin_context
         self._admin: Guard | None = None
+        self._own_usage: OwnUsage | None = None
         self._gateway: Gateway | None = None
         self._request_ids = RequestIds()
 
@@ -105,6 +107,7 @@ class App:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         self._admin = self._open_admin(gateway)
+        self._own_usage = OwnUsage(gateway)
         # What exists now stays for good; no collection needs to look at it again.
         gc.collect()
         gc.freeze()
@@ -209,6 +212,11 @@ class App:
             finally:
                 if capturing is not None:
                     capturing.end()
+            return
+        if path == USAGE_ME and self._own_usage is not None:
+            _allow(scope, *_READ)
+            with AnswerWatch(gateway.clients, scope, responder):
+                await responder.whole(200, [JSON], await self._own_usage.of(key))
             return
         if path == COUNT_TOKENS_PATH:
             _allow(scope, "POST")

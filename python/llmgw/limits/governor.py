@@ -30,7 +30,7 @@ from llmgw.limits.compiled import Compiled, LimitedModel, keep_until_ns
 from llmgw.limits.early import EARLY_BYTES, MAX_EARLY_BYTES, Early, Last
 from llmgw.limits.estimates import Estimates, Need
 from llmgw.limits.grant import Grant, HeaderFamily
-from llmgw.limits.plans import BudgetHere, LimitedKey, rules_for
+from llmgw.limits.plans import BudgetHere, LimitedKey, Rules, rules_for
 from llmgw.limits.redis import Decision, RedisLimits, SharedPlan, SharedRefusal, SharedReservation
 from llmgw.limits.redis.plan import Estimate
 from llmgw.limits.rules import Limits
@@ -217,6 +217,12 @@ class Governor:
         if isinstance(decision, Refusal | SharedRefusal):
             raise self._refusal(compiled, engine, decision, Need(0, 0), family)
         return Grant(self, compiled, decision, request_id="", family=family)
+
+    def rules(self, key: LimitedKey, model: LimitedModel, at_s: float) -> Rules:
+        """What binds a request that arrives at `at_s` and names no user."""
+        return rules_for(
+            key, model.id, model.limits, None, defaults=self._defaults, zone=self._zone, at_s=at_s
+        )
 
     def settled(self, request_id: str, reservation: Reservation | SharedReservation) -> None:
         """A request has ended; its budgets hold what it used until the database has its row."""
