@@ -136,6 +136,7 @@ class Gateway:
             table,
             machines=config.limits.machines,
             on_change=lambda up: self.metrics.limits_redis(up=up),
+            on_lost=self.metrics.limits_lost,
             read_bases=lambda: self.governor.read_bases(self.store),
         )
 

@@ -539,3 +539,47 @@ def test_four_processes_never_have_more_places_than_there_are(server: RedisServe
     assert min(granted) > 0
     with Redis.from_url(server.url) as redis:
         assert redis.keys("*concurrent*") == []
+
+
+def test_field_b2_a_flush_forgets_no_spend(server: RedisServer) -> None:
+    """What others have spent since this worker has read it is read again when Redis has lost it."""
+    spent = 100
+
+    async def run() -> None:
+        limits = RedisLimits(
+            server.url,
+            LimitTable.in_memory(),
+            machines=2,
+            timeout_s=5,
+            read_bases=lambda: [("budget:1:0", spent)],
+        )
+        await limits.start()
+        plan = limits.plan([], [("budget:1:0", "nano", 1000, None)])
+        assert (await refused(plan, cost_nano=1001)).spent == 0
+        server.ask("FLUSHALL")
+        assert (await refused(plan, cost_nano=1001)).limit == 500
+        await until(lambda: limits.up, "Redis is back")
+        assert (await refused(plan, cost_nano=901)).spent == 100
+        await limits.close()
+
+    asyncio.run(run())
+
+
+def test_what_redis_is_not_told_is_counted(server: RedisServer) -> None:
+    lost: list[int] = []
+
+    async def run() -> None:
+        limits = RedisLimits(
+            server.url, LimitTable.in_memory(), machines=2, timeout_s=0.5, on_lost=lost.append
+        )
+        await limits.start()
+        reservation = await granted(limits.plan([TPM], []), tokens=100)
+        server.pause()
+        reservation.settle(0, tokens=10, cost_nano=0)
+        await until(lambda: not limits.up, "it has noticed")
+        server.resume()
+        await until(lambda: limits.up, "Redis is back")
+        await limits.close()
+
+    asyncio.run(run())
+    assert sum(lost) == 1

@@ -93,9 +93,9 @@ class Governor:
         self._bases = read_bases(session)
 
     def read_bases(self, store: Store) -> list[tuple[str, int]]:
-        """What the budgets' windows have come to now, by descriptor. Blocking. Raises SQLAlchemyError."""
+        """Read anew what the budgets have come to; by descriptor. On any thread. Raises SQLAlchemyError."""
         with store.read() as session:
-            bases = read_bases(session)
+            bases = self._bases = read_bases(session)
         return [
             (descriptors.of_budget(budget_id, starts_at, user), spent)
             for (budget_id, user, starts_at), spent in bases.spent.items()

@@ -108,6 +108,10 @@ _LIMITS_REDIS_UP: Final = _Spec(
     "llmgw_limits_redis_up",
     "1 if every worker can ask the Redis in which machines share their limits, or there is one machine.",
 )
+_LIMITS_REDIS_LOST: Final = _Spec(
+    "llmgw_limits_redis_lost",
+    "Changes that were not told to that Redis: what a request gave back, or used beyond its reservation.",
+)
 _LIMIT_ENTRIES: Final = _Spec("llmgw_limit_entries", "Limits and budgets in the workers' shared memory.")
 _LIMIT_OVERFLOWS: Final = _Spec(
     "llmgw_limit_overflows", "How often a limit found no room there, and got an entry that it shares."
@@ -180,6 +184,7 @@ class Metrics:
         self._waiting = self._gauge(_WAITING)
         self._limits_redis_up = self._gauge(_LIMITS_REDIS_UP, across_workers="livemin")
         self._limits_redis_up.set(1)
+        self._limits_redis_lost = self._counter(_LIMITS_REDIS_LOST)
         self._limit_entries = self._gauge(_LIMIT_ENTRIES, across_workers="livemax")
         self._limit_overflows = self._gauge(_LIMIT_OVERFLOWS, across_workers="livemax")
         self._in_flight_bytes = self._gauge(_IN_FLIGHT_BYTES)
@@ -305,6 +310,10 @@ class Metrics:
     def limits_redis(self, *, up: bool) -> None:
         """Tell whether the limits' Redis can be asked. Never told where this machine is alone."""
         self._limits_redis_up.set(up)
+
+    def limits_lost(self, number: int) -> None:
+        """Count changes that the limits' Redis will never hear of."""
+        self._limits_redis_lost.inc(number)
 
     def waiting(self, number: int) -> None:
         """Set the requests that wait for a place at an upstream now."""

@@ -16,7 +16,7 @@ A server that has lost its data (another `epoch`) has lost it for all machines: 
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -58,7 +58,9 @@ MAX_UNSENT: Final = 65_536
 class Keeper:
     """See above. For the event loop's thread."""
 
-    def __init__(self, server: Server, limits: "RedisLimits", *, lease_us: int) -> None:
+    def __init__(
+        self, server: Server, limits: "RedisLimits", *, lease_us: int, on_lost: Callable[[int], None]
+    ) -> None:
         self._server = server
         self._limits = limits
         self.lease_us = lease_us
@@ -66,8 +68,7 @@ class Keeper:
         """Of the server's data; 0: unknown."""
         self.outages = 1
         """Counts them."""
-        self.lost = 0
-        """Changes that Redis will never hear of."""
+        self._on_lost = on_lost
         self._open: dict[str, SharedReservation] = {}
         self._changed: dict[str, list[Correction]] = {}
         """Grants that Redis must be told of, with corrections of rates."""
@@ -126,7 +127,7 @@ class Keeper:
     def _tell_of(self, key: str, corrections: Sequence[Correction]) -> None:
         known = self._changed.get(key)
         if known is None and len(self._changed) >= MAX_UNSENT:
-            self.lost += 1
+            self._on_lost(1)
             return
         self._changed[key] = [*(known or ()), *corrections]
         self._wake.set()
@@ -179,7 +180,7 @@ class Keeper:
                 await self._server.exchange(calls)
             except ServerGone:
                 # Rates may have been corrected or not; the rest may be said again.
-                self.lost += sum(map(len, changed.values()))
+                self._on_lost(sum(map(len, changed.values())))
                 self._changed = {key: self._changed.get(key, []) for key in changed} | self._changed
                 for key, base in bases.items():
                     self.raise_base(key, base)
@@ -229,6 +230,8 @@ class Keeper:
             if self.epoch:
                 self._settled_us = renewed.epoch + round(SETTLE_S * 1e6)
                 self._levels = self._limits.levels(time.monotonic_ns())
+                self._learn_at_s = 0.0
+                self._learn_bases()
             self.epoch = renewed.epoch
         if time.monotonic() - self._gone_since_s > FORGOTTEN_S:
             # What was too much or too little then has drained.

@@ -62,9 +62,13 @@ class RedisLimits:
         lease_s: float = LEASE_S,
         timeout_s: float = TIMEOUT_S,
         on_change: Callable[[bool], None] = lambda _up: None,
+        on_lost: Callable[[int], None] = lambda _number: None,
         read_bases: BasesReader = tuple,
     ) -> None:
-        """`on_change`: Redis is back (True) or gone. `read_bases`: called in a thread while it is gone."""
+        """`on_change`: Redis is back (True) or gone. `on_lost`: so many changes Redis will never hear of.
+
+        `read_bases`: called in a thread while Redis is gone, and when it has lost its data.
+        """
         self.table = table
         self.machines = machines
         self._server = Server(url, timeout_s=timeout_s, on_change=self._changed_state)
@@ -72,7 +76,7 @@ class RedisLimits:
         self._budgets: weakref.WeakValueDictionary[str, BudgetState] = weakref.WeakValueDictionary()
         """By descriptor; a plan of this worker has them."""
         self._plans: weakref.WeakSet[SharedPlan] = weakref.WeakSet()
-        self.keeper = Keeper(self._server, self, lease_us=round(lease_s * 1e6))
+        self.keeper = Keeper(self._server, self, lease_us=round(lease_s * 1e6), on_lost=on_lost)
         self._read_bases = read_bases
         self._worker = secrets.token_hex(8)
         self._count = 0
@@ -147,8 +151,8 @@ class RedisLimits:
         if state is None:
             # No plan of this worker asks for it. Another worker's may.
             state = BudgetState(PlannedHold.of(descriptor, "nano", base))
-        if base > state.base or base == 0:
-            state.base = max(state.base, base)
+        if base > state.base:
+            state.base = base
             self.keeper.raise_base(state.hold.key, state.hold.scaled(base))
 
     def usage(self, descriptor: str, now_ns: int) -> tuple[int, int, int] | None:
