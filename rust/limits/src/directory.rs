@@ -64,7 +64,7 @@ impl<'a> Directory<'a> {
             return Some(row);
         }
         let kept = if is_user { self.shape.entries / KEPT_FROM_USERS } else { 0 };
-        if self.number(Header::Used) + kept >= self.shape.entries {
+        if self.number(Header::Used).saturating_add(kept) >= self.shape.entries {
             self.word(Header::Overflowed).fetch_add(1, SeqCst);
             return None;
         }
@@ -142,7 +142,8 @@ impl<'a> Directory<'a> {
     /// A row that was freed, or one that was never used.
     fn take_free_row(self) -> Option<usize> {
         let head = self.number(Header::FreeHead);
-        if self.is_row(head) {
+        // Only a damaged list has a row in it that is somebody's.
+        if self.is_row(head) && self.row(head).key().load(SeqCst) == 0 {
             let next = self.row(head).next_free().load(SeqCst);
             self.word(Header::FreeHead).store(next, SeqCst);
             return Some(head);

@@ -52,7 +52,12 @@ impl Free {
                 Some(At::Change)
             }
             At::Change => {
-                let changed = row.charged().compare_exchange(self.charged, self.charged + 1, SeqCst, SeqCst);
+                let changed = row.charged().compare_exchange(
+                    self.charged,
+                    self.charged.wrapping_add(1),
+                    SeqCst,
+                    SeqCst,
+                );
                 if changed.is_ok() { look(0) } else { Some(At::PutBack) }
             }
             At::Pending(slot) if row.pending(slot).load(SeqCst) == 0 => Some(At::Held(slot)),

@@ -226,7 +226,7 @@ impl Refund {
         if back == 0 {
             return Some(0);
         }
-        match row.refunded().compare_exchange(refunded, refunded + back, SeqCst, SeqCst) {
+        match row.refunded().compare_exchange(refunded, refunded.saturating_add(back), SeqCst, SeqCst) {
             Ok(_) => Some(back),
             Err(now_there) => {
                 self.refunded = Some(now_there);

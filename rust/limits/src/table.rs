@@ -256,7 +256,8 @@ impl Table {
         }
         let mut held = HashMap::<usize, u64>::new();
         for (row, amount) in reservations.iter().flat_map(|reservation| reservation.held_in(self)) {
-            *held.entry(row).or_default() += amount;
+            let sum = held.entry(row).or_default();
+            *sum = sum.saturating_add(amount);
         }
         let turn = self.acquiring();
         self.directory(|directory| {

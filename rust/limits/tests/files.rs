@@ -6,8 +6,12 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
-use llmgw_limits::{Decision, Estimate, Hold, HoldUnit, OpenError, Plan, Reservation, Table};
+use llmgw_limits::{
+    Base, Decision, Estimate, Hold, HoldUnit, OpenError, Plan, Rate, RateUnit, Reservation, Table,
+};
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 const NOW: u64 = 10_000 * 1_000_000_000;
@@ -52,6 +56,22 @@ fn all_who_open_a_folder_share_what_is_in_it_and_each_has_a_slot() {
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(boot(folder.path())), 0o700);
     assert_eq!(mode(boot(folder.path()).join("table")), 0o600);
+}
+
+#[test]
+fn who_opens_a_new_folder_at_once_shares_it_all_the_same() {
+    for _ in 0..20 {
+        let folder = TempDir::new().unwrap();
+        let tables: Vec<_> = thread::scope(|scope| {
+            let opening: Vec<_> = (0..4).map(|_| scope.spawn(|| open(folder.path()).unwrap())).collect();
+            opening.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let mut slots: Vec<_> = tables.iter().map(|table| table.slot()).collect();
+        slots.sort_unstable();
+        assert_eq!(slots, [0, 1, 2, 3]);
+        let _kept: Vec<_> = tables.iter().map(take).collect();
+        assert!(tables.iter().all(|table| table.usage(PLACE).unwrap().held == 4));
+    }
 }
 
 #[test]
@@ -226,4 +246,39 @@ fn only_rows_that_were_handed_out_take_space() {
     let (after, row_bytes) = (on_disk(), 8 * (8 + 2 * 64));
     assert!(before < 2 << 20, "{before} bytes");
     assert!((before + 1000 * row_bytes..before + 1100 * row_bytes).contains(&after), "{before} {after}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_word_of_a_damaged_file_breaks_anything(
+        damage in prop::collection::vec(
+            (
+                // The header behind the shape; slots and index; the rows that are in use.
+                prop_oneof![4..16_u64, 64..88_u64, 4184..4312_u64],
+                prop_oneof![Just(0), Just(1), Just(u64::MAX), 0..300_u64, any::<u64>()],
+            ),
+            1..40,
+        ),
+    ) {
+        let folder = TempDir::new().unwrap();
+        let table = Arc::new(Table::open(folder.path(), 8, 2).unwrap());
+        let rate = |name: &str| Rate { descriptor: name.into(), unit: RateUnit::Tokens, limit_per_minute: 100 };
+        let hold = |name: &str| Hold { descriptor: name.into(), unit: HoldUnit::Nano, limit: 100, keep_until_ns: None };
+        let plan = Arc::new(Plan::new(Arc::clone(&table), &[rate("a"), rate("b")], &[hold("c"), hold("d")]));
+        let estimate = Estimate { input_tokens: 3, output_tokens: 0, cost_nano: 3 };
+        for (word, value) in damage {
+            overwrite(folder.path(), word, value);
+            if let Decision::Granted(mut reservation) = plan.reserve(NOW, &estimate) {
+                reservation.settle(NOW, 2, 2);
+                let base = Base { descriptor: "c", spent: 2, keep_until_ns: Some(0) };
+                table.store(&[base], &mut [&mut reservation]).unwrap();
+            }
+            table.raise_base("e", 1, Some(0)).unwrap();
+            table.sweep(Some(NOW)).unwrap();
+            let _ = (table.usage("c"), table.entries_used(), plan.strictest(NOW));
+            drop(Table::open(folder.path(), 8, 2));
+        }
+    }
 }

@@ -10,7 +10,7 @@ use llmgw_limits::{Decision, Estimate, Hold, HoldUnit, Plan, Rate, RateUnit, Res
 
 const NOW: u64 = 10_000 * 1_000_000_000;
 const PLACE: &str = "concurrent:key:1";
-const BUDGET: &str = "budget:1:0";
+const BUDGET: &str = "budget:1:1";
 
 /// So many faces of one table in memory.
 fn workers(count: usize) -> Vec<Arc<Table>> {
@@ -176,4 +176,26 @@ fn who_is_killed_while_others_work_leaves_nothing() {
         assert_eq!(tables[0].usage(PLACE).unwrap().held, 0, "round {round}");
         assert!(tables[0].another_slot().is_ok(), "round {round}: the slot is free again");
     }
+}
+
+#[test]
+fn what_is_known_is_found_while_the_directory_changes() {
+    let tables = workers(3);
+    tables[0].raise_base(BUDGET, 7, None).unwrap();
+    let readings = race(&tables, |at, table| {
+        let mut readings = 0;
+        for round in 0..2_000 {
+            match at {
+                // Nothing keeps these, so the next sweep frees them.
+                0 => table.raise_base(&format!("budget:{}:0", round % 100), 1, Some(0)).unwrap(),
+                1 => drop(table.sweep(Some(NOW)).unwrap()),
+                _ => {
+                    assert_eq!(table.usage(BUDGET).unwrap().base, 7);
+                    readings += 1;
+                }
+            }
+        }
+        readings
+    });
+    assert_eq!(readings, [0, 0, 2_000]);
 }
