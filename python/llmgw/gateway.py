@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
@@ -13,8 +14,10 @@ from llmgw.asgi.client import Clients
 from llmgw.asgi.cors import Cors
 from llmgw.asgi.request import Fields
 from llmgw.asgi.responder import Responder
+from llmgw.budgets.alerts import Alerts, Observer
 from llmgw.config import Config
 from llmgw.ledger.journal import Journal
+from llmgw.ledger.prune import Pruner
 from llmgw.ledger.writer import Ledger
 from llmgw.limits.admission import Admission
 from llmgw.limits.files import possible_requests
@@ -37,6 +40,7 @@ from llmgw.store import Store, StoreError, store_at
 if TYPE_CHECKING:
     from llmgw._core import Exchange
     from llmgw.access.key import Key
+    from llmgw.budgets.spend import Spent
     from llmgw.limits.places import Waiter
 
 logger = logging.getLogger(__name__)
@@ -91,8 +95,11 @@ class Gateway:
             journal=journal,
             observe=self.metrics.ledger_state,
             zone=zone,
-            on_stored=self.governor.stored,
+            on_stored=self._stored,
         )
+        told = Observer(self.metrics.budget_alert, self.metrics.alert_delivery, self.metrics.budget_spent)
+        self.alerts = Alerts(store, config.alerts, zone, told)
+        self.pruner = Pruner(store, config)
         self.price_book = PriceBook(store, self.router.prices)
         self.captures = Captures(store)
         self.strict = config.ledger.durability == "strict"
@@ -123,6 +130,8 @@ class Gateway:
         gateway = cls(config, store, _limit_table(config))
         gateway.keyring.start()
         gateway.ledger.start()
+        gateway.alerts.start()
+        gateway.pruner.start()
         gateway.captures.start()
         gateway.price_book.remember()
         return gateway
@@ -219,6 +228,11 @@ class Gateway:
             exchange.drain()
         asyncio.get_running_loop().call_later(LAST_WORD_S, self.clients.cut_waiting)
 
+    def _stored(self, request_ids: Sequence[str], spents: "Sequence[Spent]") -> None:
+        """`Ledger`'s `on_stored`."""
+        self.alerts.spent(spents)
+        self.governor.stored(request_ids, spents)
+
     async def _finish_requests(self) -> None:
         """Wait for requests whose connections are gone but whose rows are not written yet."""
         loop = asyncio.get_running_loop()
@@ -233,6 +247,8 @@ class Gateway:
         await self.ledger.close()
         if self.shared_limits is not None:
             await self.shared_limits.close()
+        await asyncio.to_thread(self.alerts.close)
+        await asyncio.to_thread(self.pruner.close)
         await self.reasoning.close()
         if self.responses is not None:
             await self.responses.close()
@@ -255,6 +271,7 @@ def _limit_table(config: Config) -> LimitTable | None:
 def hide_secrets(config: Config) -> None:
     """Keep the config's secrets out of the log, by value."""
     named = [*(upstream.api_key for upstream in config.upstreams.values()), config.cache.url]
+    named += [config.alerts.url, config.alerts.secret]
     secrets = [secret.get_secret_value() for secret in named if secret is not None]
     passwords = (urlsplit(secret).password for secret in secrets if "://" in secret)
     hide([*secrets, *(unquote(password) for password in passwords if password)])

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from llmgw.access.amounts import amount_text, parse_amount, parse_warn_at, warn_at_text
+from llmgw.access.amounts import parse_amount, parse_warn_at, warn_at_text
 from llmgw.access.audit import list_audit
 from llmgw.access.keyring import KeyRing
+from llmgw.budgets.money import amount_text
 from llmgw.cli.times import expires_at, parse_expiry
 from llmgw.store import open_store
 from tests.support.cli import Run

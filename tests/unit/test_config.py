@@ -283,6 +283,17 @@ def test_redis_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert load(tmp_path, with_upstream("")).cache.url is None
 
 
+def test_a_webhook_and_its_secret_are_secrets(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("signing-1\n")
+    text = f'[alerts]\nurl = "https://host/{SECRET}"\nsecret = "file:secret.txt"\n{with_upstream("")}'
+    alerts = load(tmp_path, text).alerts
+    assert alerts.url is not None
+    assert alerts.secret is not None
+    assert alerts.url.get_secret_value() == f"https://host/{SECRET}"
+    assert alerts.secret.get_secret_value() == "signing-1"
+    assert SECRET not in repr(alerts)
+
+
 def test_the_url_of_the_cache_is_a_secret(tmp_path: Path) -> None:
     text = f'[cache]\nurl = "redis://:{SECRET}@host:6379/1"\n{with_upstream("")}'
     config = load(tmp_path, text)

@@ -8,6 +8,7 @@ from llmgw.config import ConfigError, load_config, parse_config
 from tests.support.configs import SECRET, faults, load, with_model, with_targets, with_upstream
 
 NOT_A_URL = 'upstreams.local.base_url: is not an http or https URL; write it like "https://host/v1"'
+NO_WEBHOOK = 'alerts.url: is not an http or https URL; write it like "https://host/hook", or "env:NAME"'
 NOT_REDIS = (
     "cache.url: is not the URL of a Redis server; "
     'write it like "redis://127.0.0.1:6379/0" (rediss:// with TLS), or "env:NAME"'
@@ -283,6 +284,15 @@ UNPRINTABLE = (
         (
             f"[ledger]\njournal_max_bytes = -1\n{with_upstream('')}",
             "ledger.journal_max_bytes: is out of range; it must be greater than or equal to 0",
+        ),
+        # The alerts
+        (f'[alerts]\nurl = "ftp://host"\n{with_upstream("")}', NO_WEBHOOK),
+        (f'[alerts]\nurl = "https://"\n{with_upstream("")}', NO_WEBHOOK),
+        (f'[alerts]\nurl = "https://host:99999"\n{with_upstream("")}', NO_WEBHOOK),
+        (f'[alerts]\nurl = "https://ho st"\n{with_upstream("")}', NO_WEBHOOK),
+        (
+            f'[alerts]\nsecret = "env:NOT_SET"\n{with_upstream("")}',
+            "alerts.secret: the environment variable 'NOT_SET' is not set; set it before the start",
         ),
         # The cache
         (f'[cache]\nurl = "http://host"\n{with_upstream("")}', NOT_REDIS),

@@ -18,6 +18,7 @@ from llmgw.cli.main import VERBS
 from llmgw.config import (
     DIALECTS,
     AdminConfig,
+    AlertsConfig,
     CacheConfig,
     Capability,
     ConfigError,
@@ -60,6 +61,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "[server]": ServerConfig,
     "[store]": StoreConfig,
     "[ledger]": LedgerConfig,
+    "[alerts]": AlertsConfig,
     "[routing]": RoutingConfig,
     "[cache]": CacheConfig,
     "[responses]": ResponsesConfig,

@@ -62,7 +62,7 @@ def test_secrets_add_up(lines: io.StringIO) -> None:
 
 
 def test_all_secrets_of_the_config_are_hidden(lines: io.StringIO) -> None:
-    """Keys of upstreams, and the cache's URL and password: clients of Redis put either into their errors."""
+    """Keys of upstreams, the webhook's, and the cache's URL and password: clients of Redis tell either."""
     config = Config.model_validate(
         {
             "upstreams": {
@@ -71,12 +71,16 @@ def test_all_secrets_of_the_config_are_hidden(lines: io.StringIO) -> None:
             },
             "models": [{"id": "m", "upstream": "a"}],
             "cache": {"url": SecretStr("redis://user:pass%2Fword1@host/0")},
+            "alerts": {"url": SecretStr("https://hook/?token=12345"), "secret": SecretStr("signing-1")},
         }
     )
     hide_secrets(config)
     logger = logging.getLogger("test-logs")
     logger.warning("%s | %s | %s", "first-key-1", "redis://user:pass%2Fword1@host/0", "pass/word1")
-    assert lines.getvalue() == "WARNING [redacted] | [redacted] | [redacted]\n"
+    logger.warning("%s | %s", "https://hook/?token=12345", "signing-1")
+    assert lines.getvalue() == (
+        "WARNING [redacted] | [redacted] | [redacted]\nWARNING [redacted] | [redacted]\n"
+    )
 
 
 LIBRARIES = """

@@ -5,13 +5,15 @@ from decimal import Decimal
 from typing import Final
 
 from llmgw.budgets.budget import TOKENS
+from llmgw.budgets.money import DECIMALS, amount_text
 from llmgw.config import NANO
+
+__all__ = ["MAX_AMOUNT", "amount_text", "check_amount", "parse_amount", "parse_warn_at", "warn_at_text"]
 
 MAX_AMOUNT: Final = 10**18
 """Tokens, or 10⁻⁹ of a currency's unit (10⁹ of that). Sums of such amounts fit into 64 bits."""
-_DECIMALS: Final = 9
 _PERMILLE: Final = 1000
-_NUMBER: Final = re.compile(rf"(?P<whole>[0-9]{{1,19}})(?:\.(?P<part>[0-9]{{1,{_DECIMALS}}}))?")
+_NUMBER: Final = re.compile(rf"(?P<whole>[0-9]{{1,19}})(?:\.(?P<part>[0-9]{{1,{DECIMALS}}}))?")
 
 
 def parse_amount(text: str, unit: str) -> int:
@@ -19,12 +21,12 @@ def parse_amount(text: str, unit: str) -> int:
     match = _NUMBER.fullmatch(text)
     if match is None:
         raise ValueError(
-            f"must be a number such as 10 or 0.50, with at most {_DECIMALS} decimals, not {text!r}"
+            f"must be a number such as 10 or 0.50, with at most {DECIMALS} decimals, not {text!r}"
         )
     if unit == TOKENS and match["part"] is not None:
         raise ValueError(f"must be a whole number of tokens, not {text!r}")
     scale = 1 if unit == TOKENS else NANO
-    amount = int(match["whole"]) * scale + int((match["part"] or "").ljust(_DECIMALS, "0")) * (scale == NANO)
+    amount = int(match["whole"]) * scale + int((match["part"] or "").ljust(DECIMALS, "0")) * (scale == NANO)
     check_amount(amount, unit)
     return amount
 
@@ -35,14 +37,6 @@ def check_amount(amount: int, unit: str) -> None:
         raise ValueError("must be more than 0; to stop a key or project, block it")
     if amount > MAX_AMOUNT:
         raise ValueError(f"must be at most {amount_text(MAX_AMOUNT, unit)}")
-
-
-def amount_text(amount: int, unit: str) -> str:
-    """What `parse_amount` reads: `10.00`, `0.005`; `5000000` for tokens."""
-    if unit == TOKENS:
-        return str(amount)
-    whole, part = divmod(amount, NANO)
-    return f"{whole}.{f'{part:0{_DECIMALS}}'.rstrip('0'):0<2}"
 
 
 def parse_warn_at(text: str) -> int:

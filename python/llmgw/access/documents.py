@@ -6,11 +6,11 @@ They hold no secret and no digest.
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from llmgw.access.amounts import amount_text
 from llmgw.access.key import Key
 from llmgw.access.project import Project
 from llmgw.access.settings import LIMIT_NAMES
 from llmgw.budgets.budget import Budget
+from llmgw.budgets.money import amount_text
 from llmgw.budgets.store import BudgetState
 from llmgw.budgets.windows import END
 from llmgw.limits.rules import LimitRule

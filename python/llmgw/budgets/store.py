@@ -13,7 +13,7 @@ from llmgw.errors import LlmgwError
 from llmgw.store import ApiKey, BudgetRow, BudgetWindow, Project, Store, record
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row, Select
+    from sqlalchemy import ColumnElement, Row, Select
 
 PERIODS: Final[tuple[Period, ...]] = get_args(Period)
 _PERMILLE: Final = 1000
@@ -108,17 +108,29 @@ def list_budgets(
     `after`: only what follows this id and user. Raises SQLAlchemyError.
     """
     with store.read() as session:
-        query = _query(zone, now)
+        conditions: list[ColumnElement[bool]] = []
         for column, value in (
             (BudgetRow.id, budget_id), (BudgetRow.scope, scope), (BudgetRow.scope_id, scope_id),
         ):  # fmt: skip
             if value is not None:
-                query = query.where(column == value)
+                conditions.append(column == value)
         if after is not None:
             last_id, last_user = after
             is_later = or_(BudgetRow.id > last_id, and_(BudgetRow.id == last_id, _user > last_user))
-            query = query.where(is_later)
-        return [_state(row, zone, now) for row in session.execute(query.limit(limit))]
+            conditions.append(is_later)
+        return read_states(session, zone, now, *conditions, limit=limit)
+
+
+def read_states(
+    session: Session,
+    zone: tzinfo,
+    now: datetime,
+    *conditions: "ColumnElement[bool]",
+    limit: int | None = None,
+) -> list[BudgetState]:
+    """Those in force that fit the conditions on `BudgetRow` and `BudgetWindow`. Raises SQLAlchemyError."""
+    query = _query(zone, now).where(*conditions).limit(limit)
+    return [_state(row, zone, now) for row in session.execute(query)]
 
 
 def lift_budget(
@@ -174,8 +186,7 @@ def reset_budget(
     now = now or datetime.now(UTC)
     with store.write() as session:
         _open(session, budget_id, user or "", zone, now)
-        query = _query(zone, now).where(BudgetRow.id == budget_id)
-        befores = [_state(row, zone, now) for row in session.execute(query)]
+        befores = read_states(session, zone, now, BudgetRow.id == budget_id)
         befores = [each for each in befores if user is None or each.user == user]
         afters = [each._replace(forgiven=each.spent, warned_at=None, exhausted_at=None) for each in befores]
         for each in afters:
@@ -255,8 +266,8 @@ def _open(session: Session, budget_id: int, user: str, zone: tzinfo, now: dateti
     connection = session.connection()
     open_windows(connection, Rules([Rule.of(budget)]), period, window)
     add_windows(connection, [Spent(budget_id, user, window.starts_at, 0)])
-    query = _query(zone, now).where(BudgetRow.id == budget_id, _user == user)
-    return _state(session.execute(query).one(), zone, now)
+    [state] = read_states(session, zone, now, BudgetRow.id == budget_id, _user == user)
+    return state
 
 
 def _save(session: Session, state: BudgetState) -> None:

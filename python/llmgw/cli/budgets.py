@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-from llmgw.access.amounts import amount_text, parse_amount
+from llmgw.access.amounts import parse_amount
 from llmgw.access.documents import budget_state_document
 from llmgw.budgets.budget import TOKENS
+from llmgw.budgets.money import amount_text
 from llmgw.budgets.store import (
     BudgetInputError,
     BudgetState,

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, cast
 
-from llmgw.access.amounts import amount_text, parse_amount, parse_warn_at, warn_at_text
+from llmgw.access.amounts import parse_amount, parse_warn_at, warn_at_text
 from llmgw.access.settings import PERIODS, BudgetSetting, LimitChange, LimitName
 from llmgw.budgets.budget import TOKENS, Budget, Period
+from llmgw.budgets.money import amount_text
 from llmgw.errors import CommandError
 from llmgw.limits.rules import LimitRule
 

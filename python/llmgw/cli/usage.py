@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final, cast
 from zoneinfo import ZoneInfo
 
-from llmgw.access.amounts import amount_text
+from llmgw.budgets.money import amount_text
 from llmgw.cli.common import add_config_option, configured_store
 from llmgw.cli.table import add_json_option, print_json, print_table
 from llmgw.cli.times import parse_duration

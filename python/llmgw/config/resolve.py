@@ -54,6 +54,9 @@ class Resolver:
         cache = resolved.get("cache")
         if isinstance(cache, dict) and isinstance(url := cache.get("url"), str):
             resolved["cache"] = cache | {"url": self._cache_url(url)}
+        alerts = resolved.get("alerts")
+        if isinstance(alerts, dict):
+            resolved["alerts"] = self._alerts(alerts)
         admin = resolved.get("admin")
         if isinstance(admin, dict) and admin.get("enabled") is True and not _has("fastapi"):
             remedy = "install llmgw[admin], or leave the line out"
@@ -101,6 +104,29 @@ class Resolver:
             right = 'write it like "redis://127.0.0.1:6379/0" (rediss:// with TLS), or "env:NAME"'
             self._fault(path, "is not the URL of a Redis server", right)
         return SecretStr(url)
+
+    def _alerts(self, table: dict[str, Any]) -> dict[str, Any]:
+        resolved = dict(table)
+        for name in ("url", "secret"):
+            if isinstance(reference := table.get(name), str):
+                path, value = f"alerts.{name}", None
+                if self._environ is not None:
+                    value = self._referred(path, reference, self._environ)
+                if value is not None and name == "url":
+                    self._check_webhook(path, value)
+                resolved[name] = None if value is None else SecretStr(value)
+        return resolved
+
+    def _check_webhook(self, path: str, url: str) -> None:
+        """Its path and query may be secrets, and so is shown nowhere."""
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a bad port or a bad IPv6 address
+            usable = False
+        if not usable or not url.isascii() or not url.isprintable() or " " in url:
+            right = 'write it like "https://host/hook", or "env:NAME"'
+            self._fault(path, "is not an http or https URL", right)
 
     def _upstream(self, path: str, table: dict[str, Any]) -> dict[str, Any]:
         resolved = dict(table)

@@ -116,6 +116,17 @@ _LIMIT_ENTRIES: Final = _Spec("llmgw_limit_entries", "Limits and budgets in the 
 _LIMIT_OVERFLOWS: Final = _Spec(
     "llmgw_limit_overflows", "How often a limit found no room there, and got an entry that it shares."
 )
+_BUDGET_ALERTS: Final = _Spec(
+    "llmgw_budget_alerts", "Windows of budgets that reached their soft limit or their end.", ("event",)
+)
+_ALERT_DELIVERIES: Final = _Spec(
+    "llmgw_alert_deliveries", "Attempts to deliver such alerts, by what came of them.", ("result",)
+)
+_BUDGET_SPENT: Final = _Spec(
+    "llmgw_budget_spent_ratio",
+    "What a budget has spent in its current window, as a share; of the oldest hundred.",
+    ("budget",),
+)
 _IN_FLIGHT_BYTES: Final = _Spec("llmgw_in_flight_bytes", "Bytes of request bodies held.")
 _REASONING: Final = _Spec(
     "llmgw_reasoning_turns",
@@ -187,6 +198,9 @@ class Metrics:
         self._limits_redis_lost = self._counter(_LIMITS_REDIS_LOST)
         self._limit_entries = self._gauge(_LIMIT_ENTRIES, across_workers="livemax")
         self._limit_overflows = self._gauge(_LIMIT_OVERFLOWS, across_workers="livemax")
+        self._budget_alerts = self._counter(_BUDGET_ALERTS)
+        self._alert_deliveries = self._counter(_ALERT_DELIVERIES)
+        self._budget_spent = self._gauge(_BUDGET_SPENT, across_workers="livemax")
         self._in_flight_bytes = self._gauge(_IN_FLIGHT_BYTES)
         self._reasoning = self._counter(_REASONING)
         self._ledger_queue = self._gauge(_LEDGER_QUEUE)
@@ -331,6 +345,18 @@ class Metrics:
     def reasoning(self, outcome: str, turns: int) -> None:
         """`Reasoning`'s `count`."""
         self._reasoning.labels(outcome).inc(turns)
+
+    def budget_alert(self, event: str) -> None:
+        """Count a window that reached its soft limit (`warned`) or its end (`exhausted`). On any thread."""
+        self._budget_alerts.labels(event).inc()
+
+    def alert_delivery(self, result: str) -> None:
+        """Count an attempt: `delivered`, `failed`; or `given_up` after the last. On any thread."""
+        self._alert_deliveries.labels(result).inc()
+
+    def budget_spent(self, budget_id: int, ratio: float) -> None:
+        """Set the share that a budget has spent. On any thread."""
+        self._budget_spent.labels(budget_id).set(ratio)
 
     def ledger_state(self, state: LedgerState) -> None:
         """`Ledger`'s `observe`."""

@@ -15,9 +15,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from llmgw.access.amounts import amount_text
 from llmgw.access.checks import MAX_NAME_LENGTH
 from llmgw.admin.paging import DEFAULT_LIMIT, MAX_CURSOR_CHARS, MAX_LIMIT
+from llmgw.budgets.money import amount_text
 
 T = TypeVar("T")
 MAX_FILTER_CHARS: Final = 512
