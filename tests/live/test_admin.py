@@ -214,6 +214,26 @@ def test_a_reload_takes_the_file_over_or_tells_its_faults(own: Admin) -> None:
     )
 
 
+def test_a_check_says_what_a_reload_would_find(own: Admin) -> None:
+    good = own.gateway.config.read_text("utf-8")
+    checked = own.get("/admin/v1/check").json()
+    assert (checked["ok"], checked["faults"], checked["needs_restart"], checked["upstreams"]) == (
+        True, [], [], None,
+    )  # fmt: skip
+    own.gateway.config.write_text(good.replace('upstream = "kimi"', 'upstream = "kimy"', 1), "utf-8")
+    checked = own.get("/admin/v1/check").json()
+    assert [fault["remedy"] for fault in checked["faults"]] == ["did you mean 'kimi'?"]
+    own.gateway.config.write_text(good.replace("enabled = true", "enabled = false"), "utf-8")
+    checked = own.get("/admin/v1/check").json()
+    assert [fault["path"] for fault in checked["needs_restart"]] == ["admin.enabled"]
+    assert not checked["ok"]
+    own.gateway.config.write_text(good, "utf-8")
+    probed = own.get("/admin/v1/check", {"probe": "true"}).json()["upstreams"]
+    probes = {each["upstream"]: each for each in probed}
+    assert (probes["qwen"]["level"], probes["unreachable"]["level"]) == ("ok", "fault")
+    assert "sim-not-the-key" not in json.dumps(probes)
+
+
 def test_the_admin_process_is_started_again_and_ends_with_the_gateway(own: Admin) -> None:
     gateway = own.gateway
     [admin_pid] = set(children(gateway)) - set(asked_workers(own))

@@ -12,7 +12,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from llmgw.cli.probe import judge
+from llmgw.routing.probe import judge
 from tests.support.cli import UPSTREAM_SECRET, Canned, Outcome, Run, serving, write_config
 from tests.support.processes import ROOT, free_port
 from tests.support.simulator import SimulatorProcess

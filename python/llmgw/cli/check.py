@@ -11,7 +11,6 @@ import httpx
 from llmgw._core import dialect_for
 from llmgw.cli.common import add_config_option, read_config
 from llmgw.cli.priced import prices_object, show_prices
-from llmgw.cli.probe import Probe, Verdict, probe_all
 from llmgw.cli.table import add_json_option, print_json, print_table
 from llmgw.cli.trial import Trial, number_of_targets, try_all
 from llmgw.config import CacheConfig, Config, ConfigError
@@ -19,6 +18,7 @@ from llmgw.config.address import local_host, url_of
 from llmgw.prices.shown import oddities, targets_of
 from llmgw.reasoning.store import CacheError, Patience
 from llmgw.reasoning.turns import open_cache, sharing_problem
+from llmgw.routing.probe import Probe, Verdict, probe_all
 
 EPILOG: Final = """\
 Asks every upstream for GET {base_url}/models, with its key; nothing is generated, so nothing is billed. A

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
 from llmgw._core import ChatRequest, EmbeddingRequest, RerankRequest, UpstreamError
-from llmgw.cli.probe import Verdict
 from llmgw.config import Config, ModelKind
+from llmgw.routing.probe import Verdict
 from llmgw.routing.router import Model, Router
 from llmgw.routing.targets import Target
 

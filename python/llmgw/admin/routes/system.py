@@ -1,5 +1,7 @@
 """`/admin/v1/models`, `/upstreams`, `/config` and `/reload`."""
 
+import asyncio
+import threading
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -9,19 +11,28 @@ from llmgw.admin.faults import refusal
 from llmgw.admin.models import HealthBook, model_of, upstreams_of
 from llmgw.admin.routes.common import Actor, Ctx, example_page, slice_of, told
 from llmgw.admin.schemas.system import (
+    CHECK,
     MODEL,
     UPSTREAM,
+    CheckQuery,
+    CheckSchema,
+    ConfigFault,
     ConfigSchema,
     ListQuery,
     ModelPage,
+    ProbeSchema,
     ReloadSchema,
     UpstreamPage,
 )
+from llmgw.config import Config, ConfigError, load_config, restart_faults
 from llmgw.config.shown import shown
 from llmgw.errors import ApiError, CommandError, InputFault
+from llmgw.routing.probe import probe_all
 from llmgw.store.audit import record
 
 router: Final = APIRouter(tags=["system"])
+_PROBING: Final = threading.Lock()
+_PROBE_TIMEOUT_S: Final = 10.0
 
 
 @router.get("/admin/v1/models", **told("List models", example_page(MODEL)))
@@ -88,3 +99,58 @@ def reload(context: Ctx, actor: Actor) -> ReloadSchema:
         after = {"generation": done.generation}
         record(session, actor=actor, action="config.reload", target="config", before=None, after=after)
     return ReloadSchema(generation=done.generation, workers=list(done.workers), problems=list(done.problems))
+
+
+@router.get(
+    "/admin/v1/check",
+    **told(
+        "Check the config file",
+        CHECK,
+        description="Reads the file as a reload would, and changes nothing. Probes take some seconds.",
+    ),
+)
+def check(context: Ctx, query: Annotated[CheckQuery, Query()]) -> CheckSchema:
+    running = context.config()
+    try:
+        config = load_config(running.source)
+    except ConfigError as error:
+        return CheckSchema(
+            source=str(error.source),
+            ok=False,
+            faults=[ConfigFault(**fault._asdict()) for fault in error.faults],
+            needs_restart=[],
+            upstreams=None,
+        )
+    restarts = [ConfigFault(**fault._asdict()) for fault in restart_faults(running, config)]
+    probes = _probes(config) if query.probe else None
+    failed = any(probe.level == "fault" for probe in probes or ())
+    return CheckSchema(
+        source=str(config.source),
+        ok=not restarts and not failed,
+        faults=[],
+        needs_restart=restarts,
+        upstreams=probes,
+    )
+
+
+def _probes(config: Config) -> list[ProbeSchema]:
+    if not _PROBING.acquire(blocking=False):
+        message = "The upstreams are being probed already. Try again later."
+        raise ApiError("overloaded", message, retry_after_s=_PROBE_TIMEOUT_S)
+    try:
+        found = asyncio.run(
+            probe_all(config, timeout_s=_PROBE_TIMEOUT_S, compare_list=True, told=lambda _: None)
+        )
+    finally:
+        _PROBING.release()
+    return [
+        ProbeSchema(
+            upstream=each.upstream,
+            url=each.url,
+            status=each.status,
+            elapsed_s=round(each.elapsed_s, 3),
+            level=each.verdict.level,
+            text=each.verdict.text,
+        )
+        for each in found
+    ]

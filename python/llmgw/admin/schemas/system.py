@@ -106,6 +106,43 @@ class ConfigSchema(Schema):
     config: dict[str, Any] = Field(description="All tables, with their defaults; secrets are `**********`.")
 
 
+class ConfigFault(Schema):
+    """One thing that is wrong with the config file."""
+
+    path: str = Field(description="Where in the file, such as `models[3].upstream`; empty: the whole.")
+    problem: str
+    remedy: str
+
+
+class ProbeSchema(Schema):
+    """What an upstream answered to a question for its models."""
+
+    upstream: str
+    url: str
+    status: int | None = Field(description="Null: no answer.")
+    elapsed_s: float
+    level: Literal["ok", "warning", "fault"]
+    text: str
+
+
+class CheckSchema(Schema):
+    """What a reload would find."""
+
+    source: str
+    ok: bool = Field(description="The file has no fault, needs no restart, and no probe has failed.")
+    faults: list[ConfigFault]
+    needs_restart: list[ConfigFault] = Field(description="Changes that a reload refuses.")
+    upstreams: list[ProbeSchema] | None = Field(description="Null: they were not asked.")
+
+
+class CheckQuery(Schema):
+    """What is checked."""
+
+    probe: bool = Field(
+        default=False, description="Also ask each upstream for its models, as `llmgw check` does."
+    )
+
+
 class ReloadSchema(Schema):
     """A changed config that is in force now."""
 
@@ -161,6 +198,19 @@ MODEL = {
             },
         }
     ],
+}
+CHECK = {
+    "source": "/etc/llmgw.toml",
+    "ok": False,
+    "faults": [
+        {
+            "path": "models[0].upstream",
+            "problem": "there is no upstream 'glmm'",
+            "remedy": "did you mean 'glm'?",
+        }
+    ],
+    "needs_restart": [],
+    "upstreams": None,
 }
 UPSTREAM = {
     "name": "dashscope",

@@ -1,4 +1,4 @@
-"""How `llmgw check` asks an upstream whether it is there, without having anything generated."""
+"""How an upstream is asked whether it is there, without having anything generated: for `llmgw check`."""
 
 import asyncio
 import difflib
