@@ -116,6 +116,7 @@ bench-core: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## speed of the core on one cor
 	@$(BIN)/python -m benches.corpus
 	$(say) 'Rust'
 	@cargo bench --quiet --package llmgw-core --bench throughput -- $(CURDIR)/bench-results/rust.json
+	@cargo bench --quiet --package llmgw-limits --bench reserve
 	$(say) 'Python'
 	@$(BIN)/python -m pytest benches --quiet --benchmark-quiet --benchmark-json bench-results/python.json
 	@$(BIN)/python -m benches.report

@@ -4,6 +4,7 @@ import gc
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,14 @@ def refused(
     return outcome
 
 
+def in_threads(work: Callable[[], None], count: int) -> None:
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def test_a_rate_grants_its_limit_at_once_and_then_as_it_drains() -> None:
     plan = LimitPlan(LimitTable.in_memory(), [("rpm:key:1", "requests", 3)], [])
     kept = [granted(plan) for _ in range(3)]
@@ -44,7 +53,7 @@ def test_a_rate_grants_its_limit_at_once_and_then_as_it_drains() -> None:
     granted(plan, NOW + 20 * S)
 
 
-def test_tokens_are_reserved_then_settled() -> None:
+def test_field_b1_tokens_are_reserved_then_settled_and_what_is_used_beyond_is_owed() -> None:
     plan = LimitPlan(LimitTable.in_memory(), [("tpm:key:1", "tokens", 1000)], [])
     first = granted(plan, tokens=100, output=700)
     assert refused(plan, tokens=201).remaining == 200
@@ -54,7 +63,7 @@ def test_tokens_are_reserved_then_settled() -> None:
     assert refused(plan, tokens=1).retry_after_s == pytest.approx(60.06), "what is used beyond is owed"
 
 
-def test_a_refusal_has_taken_nothing_of_any_limit() -> None:
+def test_field_b1_a_refusal_has_taken_nothing_of_any_limit() -> None:
     table = LimitTable.in_memory()
     rates = [("rpm:key:1", "requests", 5), ("tpm:key:1", "tokens", 100)]
     holds = [("concurrent:key:1", "requests", 9), ("budget:1:0", "nano", 50)]
@@ -187,7 +196,7 @@ def test_headers_of_the_strictest_rate_of_each_unit() -> None:
         reservation.headers("other", 0.0)  # type: ignore[arg-type]
 
 
-def test_what_a_killed_worker_had_comes_back_with_a_sweep() -> None:
+def test_field_b2_what_a_killed_worker_had_reserved_comes_back_with_a_sweep() -> None:
     table = LimitTable.in_memory()
     other = table.another_slot()
     holds = [("concurrent:key:1", "requests", 2)]
@@ -240,6 +249,24 @@ def test_a_forked_child_can_use_nothing_and_gives_back_nothing(tmp_path: Path) -
     reservation.cancel()
 
 
+def test_field_b1_parallel_requests_do_not_pass_the_limit_on_tokens() -> None:
+    table = LimitTable.in_memory()
+    plan = LimitPlan(table, [("tpm:key:1", "tokens", 100)], [])
+    kept: list[Reservation] = []
+
+    def ask() -> None:
+        for _ in range(50):
+            outcome = plan.reserve(NOW, input_tokens=3, output_tokens=4, cost_nano=0)
+            if isinstance(outcome, Reservation):
+                kept.append(outcome)
+
+    in_threads(ask, 4)
+    assert len(kept) == 14
+    for reservation in kept:
+        reservation.settle(NOW, tokens=7, cost_nano=0)
+    assert refused(plan, tokens=3).remaining == 2
+
+
 def test_threads_share_a_slot() -> None:
     table = LimitTable.in_memory()
     plan = LimitPlan(table, [], [("concurrent:key:1", "requests", 5)])
@@ -251,11 +278,7 @@ def test_threads_share_a_slot() -> None:
             if isinstance(outcome, Reservation):
                 kept.append(outcome)
 
-    threads = [threading.Thread(target=ask) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(ask, 4)
     assert len(kept) == 5
 
 
