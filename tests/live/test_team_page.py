@@ -70,7 +70,7 @@ class Team:
         """As the page has it; what it prints is the key."""
         secret = self.run(line).strip()
         assert secret.startswith("sk-gtw-")
-        self.keys[line.split("--name ")[1].split()[0]] = secret
+        self.keys[line.split("--name ")[1].split(maxsplit=1)[0]] = secret
 
     def price_models(self) -> None:
         """What `llmgw init` has written becomes the page's example, at the simulated provider."""
