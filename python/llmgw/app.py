@@ -14,7 +14,7 @@ from llmgw.access.bearer import check_calls_models, find_key
 from llmgw.access.key import Key
 from llmgw.access.keyring import KeyRing
 from llmgw.admin.context import Context
-from llmgw.admin.guard import Guard
+from llmgw.admin.guard import MAX_IN_A_WORKER, Guard
 from llmgw.asgi.client import AnswerWatch
 from llmgw.asgi.request import Fields, check_host, check_size, read_fields
 from llmgw.asgi.request_id import RequestIds
@@ -130,7 +130,10 @@ class App:
 
         context = self._admin_context(gateway.store, gateway.keyring, lambda: gateway.config)
         return Guard(
-            make_api(context), gateway.keyring, body_timeout_s=lambda: gateway.config.server.body_timeout_s
+            make_api(context),
+            gateway.keyring,
+            body_timeout_s=lambda: gateway.config.server.body_timeout_s,
+            at_once=MAX_IN_A_WORKER,
         )
 
     async def _keep_up(self, gateway: Gateway) -> None:

@@ -256,6 +256,12 @@ RUNNING = f"[server]\nworkers = 2\n{with_upstream('')}"
             ["prices.currency", "prices.timezone"],
         ),
         ("workers", RUNNING.replace("= 2", "= 3"), ["server.workers"]),
+        ("whether requests may be captured", f"[admin]\ncapture = true\n{RUNNING}", []),
+        (
+            "the admin API",
+            f'[admin]\nenabled = true\nhost = "::1"\nport = 1\n{RUNNING}',
+            ["admin.enabled", "admin.host", "admin.port"],
+        ),
         (
             "all that can't",
             f'[store]\nurl = "sqlite:///b.db"\n{RUNNING}'.replace("workers = 2", 'port = 1\nhost = "::"'),

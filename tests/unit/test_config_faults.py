@@ -1,5 +1,6 @@
 """The words for what is wrong with a config file, a row for each fault."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -573,3 +574,16 @@ def test_a_fault_of_a_model_tells_its_id() -> None:
     lines = str(caught.value).splitlines()[1:]
     assert lines[0].strip().startswith("models[0].upstream ('m'): there is no upstream 'lokal'")
     assert any(line.strip().startswith("models[1].id: is missing") for line in lines)
+
+
+def test_the_admin_api_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = f"[admin]\nenabled = true\n{with_upstream('')}"
+    assert load(tmp_path, text).admin.enabled
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "fastapi" else find_spec(name)
+    )
+    assert faults(tmp_path, text) == [
+        "admin.enabled: the package fastapi is not installed; install llmgw[admin], or leave the line out"
+    ]
+    assert not load(tmp_path, text.replace("true", "false")).admin.enabled

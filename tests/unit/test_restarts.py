@@ -60,3 +60,11 @@ def test_readiness_tells_until_they_are_well(failing: list[int], said: str) -> N
         restarts.started(index, 2.0)
     assert said in (restarts.notice(2.0) or "")
     assert restarts.notice(2.0 + STEADY_S) is None
+
+
+def test_another_process_is_called_by_its_name(caplog: pytest.LogCaptureFixture) -> None:
+    restarts = Restarts([0], 0.0, name="the admin process")
+    for _ in range(2):
+        restarts.died(0, 1.0)
+    assert "the admin process died" in caplog.text
+    assert (restarts.notice(1.0) or "").startswith("the admin process keeps dying (2 times")

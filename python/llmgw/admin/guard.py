@@ -17,14 +17,16 @@ from llmgw.access.keyring import KeyRing
 from llmgw.asgi.request import Fields, RequestBody
 from llmgw.asgi.responder import Responder
 from llmgw.asgi.types import Message, Receive, Scope, Send
-from llmgw.errors import ApiError
+from llmgw.errors import ApiError, ClientGone
 
 logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES: Final = 65_536
 """Of a request to the admin API."""
 MAX_AT_ONCE: Final = 4
-"""Requests that one process works on."""
+"""Requests that the process of the admin API works on."""
+MAX_IN_A_WORKER: Final = 2
+"""The same where the workers serve it: their time is for answers."""
 MAX_WAITING: Final = 64
 """Further ones wait for their turn; more get 503."""
 KEY: Final = "llmgw.key"
@@ -41,21 +43,32 @@ Api: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 class Guard:
     """The admin API behind its checks. For one event loop."""
 
-    def __init__(self, api: Api, keyring: KeyRing, *, body_timeout_s: Callable[[], float]) -> None:
-        """`api` gets only requests of admin keys, with the whole body, as JSON."""
+    def __init__(
+        self,
+        api: Api,
+        keyring: KeyRing,
+        *,
+        body_timeout_s: Callable[[], float],
+        at_once: int = MAX_AT_ONCE,
+    ) -> None:
+        """`api` gets only requests of admin keys, with the whole body, as JSON, and `at_once` at a time."""
         self._api = api
         self._keyring = keyring
         self._body_timeout_s = body_timeout_s
-        self._turn = asyncio.Semaphore(MAX_AT_ONCE)
+        self._turn = asyncio.Semaphore(at_once)
+        self._most = at_once + MAX_WAITING
         self._present = 0
 
     async def serve(self, scope: Scope, fields: Fields, receive: Receive, responder: Responder) -> None:
-        """Answer one request. Raises ApiError, and ClientGone where its client left early."""
+        """Answer one request. Raises ApiError. A client that leaves with half a body gets nothing."""
         found = find_key({b"authorization": fields.get(b"authorization", [])}, self._keyring)
         key = found if isinstance(found, Key) else await found
         check_administers(key, changes=scope["method"] not in _LOOKS)
-        body = await self._body(fields, receive)
-        if self._present >= MAX_AT_ONCE + MAX_WAITING:
+        try:
+            body = await self._body(fields, receive)
+        except ClientGone:
+            return
+        if self._present >= self._most:
             message = "The admin API has too many requests at once. Try again later."
             raise ApiError("overloaded", message, retry_after_s=_BUSY_RETRY_AFTER_S)
         self._present += 1

@@ -15,7 +15,7 @@ from llmgw.asgi.request_id import RequestIds
 from llmgw.asgi.responder import JSON, Responder
 from llmgw.asgi.types import Receive, Scope, Send
 from llmgw.config import Config
-from llmgw.errors import ApiError, ClientGone
+from llmgw.errors import ApiError
 from llmgw.store import Store, StoreError, store_at
 
 logger = logging.getLogger(__name__)
@@ -97,8 +97,6 @@ class AdminServer:
                 await responder.whole(200, [JSON], json.dumps({"status": "ok"}).encode())
                 return
             await guard.serve(scope, fields, receive, responder)
-        except ClientGone:
-            return
         except ApiError as error:
             await responder.error(error)
         except Exception:
