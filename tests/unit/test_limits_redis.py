@@ -583,3 +583,25 @@ def test_what_redis_is_not_told_is_counted(server: RedisServer) -> None:
 
     asyncio.run(run())
     assert sum(lost) == 1
+
+
+@pytest.mark.parametrize(
+    "first", [0, 1], ids=["the one who saw less is first", "the one who saw more is first"]
+)
+def test_what_one_has_seen_hides_nothing_of_what_another_has_used(server: RedisServer, first: int) -> None:
+    rates: list[Rate] = [("rpm:key:1", "requests", 40)]
+
+    async def run() -> int:
+        async with workers(server.url, 2) as made:
+            plans = [limits.plan(rates, []) for limits in made]
+            for plan in plans:  # the first one sees 5 of 10
+                assert await count_granted([plan], 5) == 5
+            server.ask("FLUSHALL")
+            assert await count_granted([plans[first]], 5) == 5
+            assert await count_granted([plans[1 - first]], 5) == 5
+            await until(lambda: all(limits.up for limits in made), "Redis is back")
+            standing = (await granted(plans[0])).strictest[0]
+            assert standing is not None
+            return 40 - standing[1]
+
+    assert 17 <= asyncio.run(run()) <= 21, "10 before and 10 meanwhile, and one; two a few seconds drain"

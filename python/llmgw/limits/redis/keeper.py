@@ -240,43 +240,54 @@ class Keeper:
             self._tell_of(key, ())
         for key, base in self._limits.bases():
             self.raise_base(key, base)
-        await self._tell_rates()
+        await self._tell_levels()
         await self._tell()
         left_s = (self._settled_us - renewed.now_us) / 1e6
         if left_s > 0:
             await asyncio.sleep(left_s)
             await self._renew(())
         for _ in range(PASSES):
-            # What other requests have taken meanwhile.
-            await self._tell_rates()
+            # Not before all have told their levels, which would hide it. Twice, for what other requests have
+            # taken meanwhile.
+            await self._tell_alone()
             await self._tell()
         self._up_since_s = time.monotonic()
         self._renew_at_s = 0.0
         self._server.back()
 
-    async def _tell_rates(self) -> None:
-        """How full the rates were, of a server that has lost them; and what was used without it."""
+    async def _tell_levels(self) -> None:
+        """How full the rates were, to a server that has lost them. Raises ServerGone."""
         levels, self._levels = self._levels, {}
+        try:
+            await self._tell_rates([Correction(key, level, most_ps=level) for key, level in levels.items()])
+        except ServerGone:
+            self._levels = levels
+            raise
+
+    async def _tell_alone(self) -> None:
+        """What was used without it. Raises ServerGone."""
         alone, self._alone = self._alone, {}
         now_s = time.monotonic()
-        corrections = [Correction(key, level, most_ps=level) for key, level in levels.items()]
+        corrections = []
         for key, recent in alone.items():
             cost = min(script.cost_ps(recent.total(now_s), recent.limit), script.PERIOD_PS)
             corrections.append(Correction(key, cost, most_ps=script.PERIOD_PS))
-        key = f"{script.GRANT_KEY_PREFIX}rates"  # holds nothing, so it is never there
-        chunks = [corrections[at : at + BATCH] for at in range(0, len(corrections), BATCH)]
         try:
-            for start in range(0, len(chunks), BATCH):
-                some = chunks[start : start + BATCH]
-                await self._server.exchange(
-                    [script.put(key, chunk, (), lease_us=self.lease_us) for chunk in some]
-                )
+            await self._tell_rates(corrections)
         except ServerGone:
-            self._levels = levels
             for key, recent in self._alone.items():
                 alone.setdefault(key, Recent(recent.limit)).include(recent)
             self._alone = alone
             raise
+
+    async def _tell_rates(self, corrections: Sequence[Correction]) -> None:
+        key = f"{script.GRANT_KEY_PREFIX}rates"  # holds nothing, so it is never there
+        chunks = [corrections[at : at + BATCH] for at in range(0, len(corrections), BATCH)]
+        for start in range(0, len(chunks), BATCH):
+            some = chunks[start : start + BATCH]
+            await self._server.exchange(
+                [script.put(key, chunk, (), lease_us=self.lease_us) for chunk in some]
+            )
 
     def gone(self) -> None:
         """The server has just failed."""
