@@ -299,8 +299,16 @@ def check(gateway: Gateway, ask: Callable[[int], None]) -> None:
 
 
 def settled(gateway: Gateway) -> dict[str, int]:
-    """The counts once no request is running."""
+    """The counts once no request is running and all rows are written.
+
+    The first rows of a process compile statements, which stay.
+    """
     wait_until(
         lambda: gateway.metric("llmgw_requests_in_flight") == 0, "no request", timeout_s=SETTLES_WITHIN_S
     )
+
+    def written() -> bool:
+        return bool(gateway.ledger_rows()) and gateway.metric("llmgw_ledger_queue_rows") == 0
+
+    wait_until(written, "the ledger is written", timeout_s=SETTLES_WITHIN_S)
     return alive(gateway)
