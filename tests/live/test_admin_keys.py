@@ -73,11 +73,12 @@ def test_the_json_of_the_issue(admin: Admin) -> None:
     assert budgets == [("10.00", "CNY", "day", 0.8), ("5000000", "tokens", "month", None)]
     assert status_of(admin, key["secret"]) == (200, None)
     shown = made(admin.get(f"{KEYS}/{key['id']}"))
+    assert (shown.pop("inherited_limits"), shown.pop("inherited_budgets")) == ([], [])
     del key["secret"]
     assert shown == key
 
 
-def test_what_is_shown_of_a_key_can_be_sent_back(admin: Admin) -> None:
+def test_field_b5_what_is_shown_of_a_key_can_be_sent_back(admin: Admin) -> None:
     key = new_key(
         admin,
         limits_by=[
@@ -306,6 +307,23 @@ def test_a_projects_life(admin: Admin) -> None:
     assert (changed["name"], changed["budgets"]) == ("find", [])
     assert changed["limits"]["requests_per_minute"] == 600
     assert "find" in {each["name"] for each in admin.all_of(PROJECTS, {"limit": 1})}
+
+
+def test_field_b5_the_projects_limits_are_on_the_keys_page(admin: Admin) -> None:
+    wanted = {
+        "name": "team",
+        "limits": {"requests_per_minute": 600},
+        "limits_by": [{"model": "glm-5", "tokens_per_minute": 9}],
+        "budgets": [{"amount": "5", "unit": "CNY", "period": "month"}],
+    }
+    project = made(admin.send("POST", PROJECTS, wanted), 201)
+    key = new_key(admin, project="team", limits={"requests_per_minute": 5})
+    shown = made(admin.get(f"{KEYS}/{key['id']}"))
+    limits = [(each["scope"], each["model"], each["requests_per_minute"], each["tokens_per_minute"])
+              for each in shown["inherited_limits"]]  # fmt: skip
+    assert limits == [("project", None, 600, None), ("project", "glm-5", None, 9)]
+    assert shown["inherited_budgets"] == project["budgets"]
+    assert shown["limits"]["requests_per_minute"] == 5
 
 
 def test_limits_say_whom_they_bind(admin: Admin) -> None:

@@ -21,13 +21,11 @@ from llmgw.access.keys import (
 from llmgw.admin.paging import make_cursor, read_cursor
 from llmgw.admin.routes.common import Actor, Ctx, example_body, example_page, told
 from llmgw.admin.schemas.base import MAX_ID
+from llmgw.admin.schemas.key_examples import CHANGE, CREATE, KEY, KEY_DETAIL, NEW_KEY
 from llmgw.admin.schemas.keys import (
-    CHANGE,
-    CREATE,
-    KEY,
-    NEW_KEY,
     KeyChange,
     KeyCreate,
+    KeyDetail,
     KeyPage,
     KeyQuery,
     KeySchema,
@@ -71,9 +69,9 @@ def create(
     return NewKeySchema.of(new.key, secret=new.token)
 
 
-@router.get("/admin/v1/keys/{key_id}", **told("Get a key", KEY, errors=["unknown_key"]))
-def get_one(context: Ctx, key_id: KeyId) -> KeySchema:
-    return KeySchema.of(get_key(context.store, key_id))
+@router.get("/admin/v1/keys/{key_id}", **told("Get a key", KEY_DETAIL, errors=["unknown_key"]))
+def get_one(context: Ctx, key_id: KeyId) -> KeyDetail:
+    return KeyDetail.with_inherited(get_key(context.store, key_id), context.config().limits)
 
 
 @router.patch(

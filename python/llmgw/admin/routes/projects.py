@@ -1,6 +1,6 @@
 """`/admin/v1/projects` and `/admin/v1/limits`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Path, Query
@@ -18,10 +18,8 @@ from llmgw.access.projects import (
 from llmgw.access.settings import LIMIT_NAMES
 from llmgw.admin.routes.common import Actor, Ctx, example_body, example_page, page_after, slice_of, told
 from llmgw.admin.schemas.base import MAX_ID
+from llmgw.admin.schemas.key_examples import LIMIT_ENTRY, PROJECT, PROJECT_CREATE
 from llmgw.admin.schemas.keys import (
-    LIMIT_ENTRY,
-    PROJECT,
-    PROJECT_CREATE,
     LimitEntry,
     LimitPage,
     LimitScope,
@@ -32,7 +30,6 @@ from llmgw.admin.schemas.keys import (
 )
 from llmgw.admin.schemas.system import ListQuery
 from llmgw.config import Config
-from llmgw.limits.rules import LimitRule
 
 router: Final = APIRouter(tags=["projects"])
 ProjectId = Annotated[int, Path(ge=1, le=MAX_ID, description="The project's id.")]
@@ -100,7 +97,7 @@ def unblock(context: Ctx, actor: Actor, project_id: ProjectId) -> ProjectSchema:
 def list_limits(context: Ctx, query: Annotated[ListQuery, Query()]) -> LimitPage:
     projects = (rule for project in list_projects(context.store) for rule in project.limits)
     keys = (rule for key in list_keys(context.store) if key.revoked_at is None for rule in key.own_limits)
-    entries = [*_of_config(context.config()), *_of_rules(projects), *_of_rules(keys)]
+    entries = [*_of_config(context.config()), *map(LimitEntry.of, projects), *map(LimitEntry.of, keys)]
     data, cursor = slice_of(entries, "limits", query.cursor, query.limit)
     return LimitPage(data=data, next_cursor=cursor)
 
@@ -114,15 +111,3 @@ def _of_config(config: Config) -> Iterator[LimitEntry]:
         if any(limit is not None for limit in limits.values()):
             model = name if scope == "model" else None
             yield LimitEntry(scope=scope, scope_id=None, name=name, model=model, per_user=False, **limits)
-
-
-def _of_rules(rules: Iterable[LimitRule]) -> Iterator[LimitEntry]:
-    for rule in rules:
-        yield LimitEntry(
-            scope=rule.scope,
-            scope_id=rule.scope_id,
-            name=rule.name,
-            model=rule.model,
-            per_user=rule.per_user,
-            **rule.limits._asdict(),
-        )

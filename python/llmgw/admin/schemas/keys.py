@@ -5,14 +5,16 @@ from typing import Annotated, Any, Final, Literal, Self, cast
 from pydantic import Field, StrictBool, StrictInt, StringConstraints, ValidationInfo, field_validator
 
 from llmgw.access.amounts import parse_amount
-from llmgw.access.documents import key_document, project_document
+from llmgw.access.documents import budget_document, key_document, limits_document, project_document
 from llmgw.access.key import Key
 from llmgw.access.keys import MAX_GRACE, KeyFields
 from llmgw.access.project import Project
 from llmgw.access.projects import ProjectFields
 from llmgw.access.settings import LIMIT_NAMES, MAX_RULES, BudgetSetting, LimitChange
 from llmgw.admin.schemas.base import Id, Page, PageQuery, Schema, Text, Time, fault
+from llmgw.config import LimitsConfig
 from llmgw.config.tables import MAX_PER_MINUTE
+from llmgw.limits.rules import LimitRule
 
 _PERMILLE: Final = 1000
 _DAY_S: Final = 86_400
@@ -199,6 +201,36 @@ class NewKeySchema(KeySchema):
     secret: str = Field(description="Keep it now.")
 
 
+class KeyDetail(KeySchema):
+    """A key, with what binds it besides its own limits and budgets."""
+
+    inherited_limits: list["LimitEntry"] = Field(
+        description="The project's, and those defaults that the key has none of its own for."
+    )
+    inherited_budgets: list[BudgetBrief] = Field(description="The project's.")
+
+    @classmethod
+    def with_inherited(cls, key: Key, defaults: LimitsConfig) -> Self:
+        """`defaults`: of each key, by the config."""
+        limits = [LimitEntry.of(rule) for rule in key.limits if rule.scope == "project"]
+        own = limits_document(key.own_limits)
+        binding = {name: getattr(defaults, name) if own[name] is None else None for name in LIMIT_NAMES}
+        if key.kind == "model" and any(value is not None for value in binding.values()):
+            whose = LimitEntry(
+                scope="default", scope_id=None, name=None, model=None, per_user=False, **binding
+            )
+            limits.append(whose)
+        budgets = [budget_document(budget) for budget in key.budgets if budget.scope == "project"]
+        return cls.model_validate(
+            {
+                **key_document(key),
+                "state": key.state,
+                "inherited_limits": limits,
+                "inherited_budgets": budgets,
+            }
+        )
+
+
 class KeyPage(Page[KeySchema]):
     """Keys, oldest first, revoked ones too."""
 
@@ -268,81 +300,18 @@ class LimitEntry(LimitsByShown):
     scope_id: int | None = Field(description="The project's or key's.")
     name: str | None = Field(description="The model's, project's, key's or upstream's.")
 
+    @classmethod
+    def of(cls, rule: LimitRule) -> Self:
+        """A project's or key's."""
+        return cls(
+            scope=rule.scope,
+            scope_id=rule.scope_id,
+            name=rule.name,
+            model=rule.model,
+            per_user=rule.per_user,
+            **rule.limits._asdict(),
+        )
+
 
 class LimitPage(Page[LimitEntry]):
     """All limits: of the config, then of projects, then of keys that are not revoked."""
-
-
-_BRIEF: Final = {
-    "id": 4,
-    "amount": "10.00",
-    "unit": "CNY",
-    "period": "day",
-    "model": None,
-    "per_user": False,
-    "warn_at": 0.8,
-}
-_LIMITS: Final = {"requests_per_minute": 60, "tokens_per_minute": 200000, "concurrent_requests": 4}
-CREATE: Final = {
-    "name": "batch",
-    "project": "search",
-    "models": ["qwen3.6-plus"],
-    "expires_at": None,
-    "limits": _LIMITS,
-    "limits_by": [{"model": "qwen3.6-plus", "requests_per_minute": 5}],
-    "budgets": [{"amount": "10.00", "unit": "CNY", "period": "day", "warn_at": 0.8}],
-    "owner": "Li Na",
-}
-CHANGE: Final = {"limits": {"tokens_per_minute": None}, "expires_at": "2027-01-01T00:00:00+08:00"}
-KEY: Final = {
-    "id": 12,
-    "name": "batch",
-    "prefix": "sk-gtw-a1B2",
-    "kind": "model",
-    "state": "active",
-    "project": "search",
-    "project_id": 3,
-    "owner": "Li Na",
-    "models": ["qwen3.6-plus"],
-    "trusts_user_header": False,
-    "limits": _LIMITS,
-    "limits_by": [
-        {
-            "model": "qwen3.6-plus",
-            "per_user": False,
-            "requests_per_minute": 5,
-            "tokens_per_minute": None,
-            "concurrent_requests": None,
-        }
-    ],
-    "budgets": [_BRIEF],
-    "created_at": "2026-11-26T08:00:00Z",
-    "expires_at": None,
-    "blocked_at": None,
-    "revoked_at": None,
-    "rotated_at": None,
-    "previous_expires_at": None,
-}
-NEW_KEY: Final = {**KEY, "secret": "sk-gtw-a1B2REPLACE-ME-THIS-IS-NO-KEY"}
-PROJECT: Final = {
-    "id": 3,
-    "name": "search",
-    "limits": _LIMITS,
-    "limits_by": [],
-    "budgets": [{**_BRIEF, "amount": "3000.00", "period": "month"}],
-    "created_at": "2026-11-26T08:00:00Z",
-    "blocked_at": None,
-}
-PROJECT_CREATE: Final = {
-    "name": "search",
-    "limits": _LIMITS,
-    "budgets": [{"amount": "3000.00", "unit": "CNY", "period": "month"}],
-}
-LIMIT_ENTRY: Final = {
-    "scope": "key",
-    "scope_id": 12,
-    "name": "batch",
-    "model": None,
-    "per_user": False,
-    **_LIMITS,
-}
