@@ -42,7 +42,7 @@ export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test test-clients test-agents test-agents-quick agent-table test-llama client-table lock-clients lint format fuzz faults soak bench bench-core bench-gateway bench-limits wheel lock clean \
+.PHONY: help demo test test-clients test-agents test-agents-quick agent-table test-llama client-table lock-clients lint format fuzz faults soak bench bench-core bench-gateway bench-ledger bench-limits wheel lock clean \
   check-toolchain check-cxx
 
 help: ## this list
@@ -128,6 +128,9 @@ bench-gateway: $(RUN_PACKAGES) $(RELEASE_EXTENSION) ## the gateway beside others
 	@$(BIN)/python -m benches.gateway.peers install
 	$(say) 'rounds (about half an hour without options)'
 	@$(BIN)/python -m benches.gateway $(BENCH_OPTIONS)
+
+bench-ledger: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## reports over 30 days of a ledger of ten million rows (3 GB, made once)
+	@$(BIN)/python -m benches.ledger
 
 bench-limits: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## limits and budgets on a simulated clock: granted against allowed
 	$(say) 'thousands of keys, one machine and four (a minute)'

@@ -14,13 +14,13 @@ from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import Final, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, exists, func, select
+from sqlalchemy import ColumnElement, Connection, exists, func, literal, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from llmgw.budgets.budget import TOKENS, Period
-from llmgw.budgets.windows import Window, window_of
-from llmgw.store import BudgetRow, BudgetWindow, KeyEpoch, Store, UsageHour
+from llmgw.budgets.windows import END, Window, window_of
+from llmgw.store import BudgetRow, BudgetWindow, KeyEpoch, Store, UsageDay, UsageHour
 
 MAX_SPENT: Final = 2**62
 """A window that comes to more stays there: SQLite would go on in floating point."""
@@ -235,25 +235,39 @@ def _current(connection: Connection, zone: tzinfo, now: datetime) -> list[tuple[
 
 
 def _usages(connection: Connection, rules: Sequence[Rule], window: Window) -> Iterator[Usage]:
-    """The sums over all hours of a window, of at least what the budgets count."""
-    grouped = (
-        UsageHour.key_id, UsageHour.project_id, UsageHour.user, UsageHour.model, UsageHour.currency,
-    )  # fmt: skip
+    """The sums over all hours of a window, of at least what the budgets count.
+
+    All that there ever was, of all users together, is summed from the days: they are fewer.
+    """
+    is_of_users = any(rule.per_user for rule in rules)
+    table: type[UsageHour | UsageDay] = UsageHour
+    if window.ends_at == END and not is_of_users and _has_all_days(connection):
+        table = UsageDay
+    time = UsageHour.hour if table is UsageHour else UsageDay.day
+    user_column = UsageHour.user if is_of_users else literal("")
+    grouped = table.key_id, table.project_id, user_column, table.model, table.currency
     query = (
         select(
             *grouped,
-            func.sum(UsageHour.prompt_tokens + UsageHour.completion_tokens),
-            *exact_sum(UsageHour.cost),
+            func.sum(table.prompt_tokens + table.completion_tokens),
+            *exact_sum(table.cost),
         )
-        .where(UsageHour.hour >= window.starts_at, UsageHour.hour < window.ends_at)
+        .where(time >= window.starts_at, time < window.ends_at)
         .group_by(*grouped)
     )
     if len(rules) == 1:
-        column = UsageHour.key_id if rules[0].scope == "key" else UsageHour.project_id
+        column = table.key_id if rules[0].scope == "key" else table.project_id
         query = query.where(column == rules[0].scope_id)
     for key_id, project_id, user, model, currency, tokens, high, low in connection.execute(query):
         cost = (high << HALF_BITS) + low
         yield Usage(window.starts_at, key_id, project_id, user, model, currency, tokens, cost)
+
+
+def _has_all_days(connection: Connection) -> bool:
+    """False after an update, until a start has made them."""
+    first_hour = connection.scalar(select(func.min(UsageHour.hour)))
+    first_day = connection.scalar(select(func.min(UsageDay.day)))
+    return first_hour is None or (first_day is not None and first_day <= first_hour)
 
 
 def exact_sum(
