@@ -114,9 +114,11 @@ class Keeper:
     def changed(self, reservation: "SharedReservation", corrections: Sequence[Correction]) -> None:
         """It holds something else, or nothing more; and what its rates were wrong by."""
         if not reservation.holds:
-            self._open.pop(reservation.key, None)
+            held = self._open.pop(reservation.key, None) is not None
             if not reservation.known:
                 self._changed.pop(reservation.key, None)
+                return
+            if not held and not corrections:
                 return
         self._tell_of(reservation.key, corrections)
 
