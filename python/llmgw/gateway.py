@@ -99,6 +99,7 @@ class Gateway:
         )
         told = Observer(self.metrics.budget_alert, self.metrics.alert_delivery, self.metrics.budget_spent)
         self.alerts = Alerts(store, config.alerts, zone, told)
+        self.governor.on_budget_refusal = self.alerts.refused
         self.pruner = Pruner(store, config)
         self.price_book = PriceBook(store, self.router.prices)
         self.captures = Captures(store)

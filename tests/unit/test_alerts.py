@@ -288,6 +288,23 @@ def test_after_a_restart_only_what_was_not_delivered_is_told(store: Store, start
     assert len(receiver.requests) == 2
 
 
+def test_a_rest_that_is_too_small_for_any_request_is_the_end(store: Store, started: Start) -> None:
+    for amount in (100 * YUAN, 60 * YUAN):
+        add_budget(store, ZONE, amount=amount)
+    told, seen = started(None)
+    spend(store, told, 58 * YUAN)
+    wait_until(lambda: len(seen.ratios) == 2, "looked at", timeout_s=TIMEOUT_S)
+    assert seen.events == []
+    told.refused(1, "")  # one request was too large for it
+    told.refused(2, "")
+    wait_until(lambda: seen.events == ["exhausted"], "the end", timeout_s=TIMEOUT_S)
+    told.refused(2, "")
+    spend(store, told, 1)
+    wait_until(lambda: seen.ratios[1] > 0.58, "looked at again", timeout_s=TIMEOUT_S)
+    assert seen.events == ["exhausted"]
+    assert windows(store) == [(False, False), (True, True)]
+
+
 def test_users_are_told_one_by_one(store: Store, started: Start) -> None:
     add_budget(store, ZONE, amount=YUAN, per_user=True)
     with Receiver(OK) as receiver:

@@ -33,6 +33,10 @@ MAX_ALERTS: Final = 256
 """Alerts that are being delivered. Others wait in the database, until the next look."""
 MAX_GAUGES: Final = 100
 """Budgets with a metric of their own: the oldest."""
+MAX_REFUSED: Final = 1024
+"""Budgets, or users' parts of them, that have refused and are to be looked at."""
+NEARLY_PERMILLE: Final = 950
+"""A budget that refuses from here on is told as exhausted; before, a single request was too large for it."""
 _LOOK_INTERVAL_S: Final = 0.5
 _CLOSE_TIMEOUT_S: Final = 2.0
 _BUSY_TIMEOUT_S: Final = 1.0
@@ -111,6 +115,7 @@ class Alerts:
         self._observe = observe or Observer()
         self._lock = threading.Lock()
         self._touched: set[int] = set()
+        self._refused: set[tuple[int, str]] = set()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._running: dict[asyncio.Task[bool], Alert] = {}
@@ -120,6 +125,15 @@ class Alerts:
         """These windows have come to more. On any thread; it only notes them."""
         with self._lock:
             self._touched.update(each.budget_id for each in spents)
+
+    def refused(self, budget_id: int, user: str) -> None:
+        """A request was refused for this budget, or for this user's part. On any thread; it only notes it.
+
+        A budget may end before all of it is spent: what is left is too little for a request.
+        """
+        with self._lock:
+            if len(self._refused) < MAX_REFUSED:
+                self._refused.add((budget_id, user))
 
     def start(self) -> None:
         """Start the thread."""
@@ -143,11 +157,12 @@ class Alerts:
         webhook = self._webhook()
         scan_at_s = 0.0
         while not self._stop.is_set():
-            ids: Collection[int] | None = self._take()
+            ids: Collection[int] | None
+            ids, refused = self._take()
             if loop.time() >= scan_at_s:
                 ids, scan_at_s = None, loop.time() + SCAN_INTERVAL_S
             if ids is None or ids:
-                self._look(ids, webhook)
+                self._look(ids, refused, webhook)
             await asyncio.sleep(_LOOK_INTERVAL_S)
         if self._running:
             await asyncio.wait(self._running, timeout=_CLOSE_TIMEOUT_S)
@@ -169,24 +184,30 @@ class Alerts:
             observe=self._observe.delivery,
         )
 
-    def _take(self) -> set[int]:
+    def _take(self) -> tuple[set[int], set[tuple[int, str]]]:
+        """Budgets to look at, and those that refused."""
         with self._lock:
             touched, self._touched = self._touched, set()
-            return touched
+            refused, self._refused = self._refused, set()
+        return touched | {budget_id for budget_id, _ in refused}, refused
 
-    def _look(self, ids: Collection[int] | None, webhook: Webhook | None) -> None:
+    def _look(
+        self, ids: Collection[int] | None, refused: Collection[tuple[int, str]], webhook: Webhook | None
+    ) -> None:
         """Tell what these budgets have reached; None: all of them. While the database fails, later."""
         now = datetime.now(UTC)
         try:
             with self._store.read() as session:
                 if ids is None:
                     self._choose_gauges(session)
-                conditions = [or_(_REACHED, BudgetRow.id.in_(self._gauged))]
+                is_open = BudgetWindow.exhausted_at.is_(None)
+                had_refused = and_(is_open, BudgetRow.id.in_({budget_id for budget_id, _ in refused}))
+                conditions = [or_(_REACHED, had_refused, BudgetRow.id.in_(self._gauged))]
                 if ids is not None:
                     conditions.append(BudgetRow.id.in_(ids))
                 states = read_states(session, self._zone, now, *conditions)
             self._gauge(states)
-            reached = [alert for state in states if (alert := _alert(state, now)) is not None]
+            reached = [alert for state in states if (alert := _alert(state, now, refused)) is not None]
             alerts = self._claim(reached[: MAX_ALERTS - len(self._running)])
         except SQLAlchemyError as error:
             logger.debug("budgets can't be looked at for alerts: %s", error)
@@ -255,8 +276,9 @@ _REACHED: Final = and_(
 )
 
 
-def _alert(state: BudgetState, now: datetime) -> Alert | None:
-    if state.is_exhausted:
+def _alert(state: BudgetState, now: datetime, refused: Collection[tuple[int, str]]) -> Alert | None:
+    is_nearly = state.counted * 1000 >= state.limit * NEARLY_PERMILLE
+    if state.is_exhausted or (is_nearly and (state.id, state.user) in refused):
         return Alert("exhausted", state, now) if state.exhausted_at is None else None
     return Alert("warned", state, now) if state.is_warned and state.warned_at is None else None
 

@@ -63,6 +63,8 @@ class Governor:
         self.shared = shared
         self.limits: LimitTable | RedisLimits = table if shared is None else shared
         self._observe = observe
+        self.on_budget_refusal: Callable[[int, str], None] = lambda _budget_id, _user: None
+        """Told of the budget, and of the user if it counts each by himself."""
         self._bases = NO_BASES
         self._plans: dict[tuple[int, str] | tuple[int, str, str], Compiled] = {}
         self._estimates: dict[str, Estimates] = {}
@@ -315,6 +317,7 @@ class Governor:
         self._refused += 1
         if isinstance(here, BudgetHere):
             self._observe("budget", here.subject.label)
+            self.on_budget_refusal(here.budget.id, here.user)
             used = refusal.spent
             held = max(refusal.limit - refusal.remaining - used, 0)
             return refusals.over_budget(
