@@ -21,7 +21,17 @@ from tests.support.simulator import SimulatorProcess
 FUZZ_S = 60
 GRACE_S = 120
 OUT_OF_REACH = 987_654_321
-"""Of the key that asks, and of its project: or the first block of project 1 ends the test."""
+"""The id of the key that asks, and of its project: or the first block of project 1 ends the test."""
+UNCHANGED = """
+CREATE TRIGGER key_stays AFTER UPDATE ON api_keys WHEN NEW.id = 987654321 BEGIN
+  UPDATE api_keys SET blocked_at = NULL, revoked_at = NULL, expires_at = NULL, kind = OLD.kind,
+    digest = OLD.digest, prefix = OLD.prefix, project_id = OLD.project_id WHERE id = NEW.id;
+END;
+CREATE TRIGGER project_stays AFTER UPDATE ON projects WHEN NEW.id = 987654321 BEGIN
+  UPDATE projects SET blocked_at = NULL WHERE id = NEW.id;
+END;
+"""
+"""Requests whose ids come out of a list find the admin's own key all the same: it stays as it is."""
 
 
 def put_out_of_reach(admin: Admin) -> None:
@@ -35,6 +45,7 @@ def put_out_of_reach(admin: Admin) -> None:
             "UPDATE api_keys SET id = ?, project_id = ? WHERE name = 'admin'", (OUT_OF_REACH, OUT_OF_REACH)
         )
         database.execute("UPDATE key_epoch SET epoch = epoch + 1")
+        database.executescript(UNCHANGED)
     numbers = count()
 
     def is_known() -> bool:
