@@ -31,6 +31,7 @@ __all__ = [
     "__version__",
     "_panic_for_tests",
     "answer",
+    "budget_headers",
     "clean_completion",
     "dialect_for",
     "is_about_the_request",
@@ -732,10 +733,21 @@ class LimitTable:
 class LimitPlan:
     """All limits of one kind of request (a key, a model, a user), compiled. Made once and cached."""
 
-    def __new__(cls, table: LimitTable, rates: Sequence[_Rate], holds: Sequence[_Hold]) -> LimitPlan:
-        """Raises ValueError for an unknown unit, OverflowError for a number below 0 or too large."""
+    def __new__(
+        cls,
+        table: LimitTable,
+        rates: Sequence[_Rate],
+        holds: Sequence[_Hold],
+        *,
+        told: Sequence[tuple[_Hold, str]] = (),
+    ) -> LimitPlan:
+        """`told`: the budgets that `headers` tell of, whether or not they are among the holds.
+
+        Each with what stands behind the number: `CNY; day`. Raises ValueError for an unknown unit,
+        OverflowError for a number below 0 or too large.
+        """
     def reserve(
-        self, now_ns: int, *, input_tokens: int, output_tokens: int, cost_nano: int
+        self, now_ns: int, input_tokens: int, output_tokens: int, cost_nano: int
     ) -> Reservation | Refusal:
         """Take what a request needs of every limit, or nothing of any.
 
@@ -744,8 +756,6 @@ class LimitPlan:
         """
     def strictest(self, now_ns: int) -> tuple[_Family, _Family]:
         """Of requests and of tokens, what the rate leaves that leaves the least."""
-    def left(self, now_ns: int) -> list[int]:
-        """What each hold would still let through, in their order. Takes no lock."""
     def headers(self, now_ns: int, family: _HeaderFamily, now_unix_s: float) -> list[tuple[bytes, bytes]]:
         """The same as headers; see `Reservation.headers`."""
 
@@ -761,13 +771,18 @@ class Reservation:
     def strictest(self) -> tuple[_Family, _Family]:
         """As `LimitPlan.strictest`, at the moment of the reservation. Made when asked for."""
     def headers(self, family: _HeaderFamily, now_unix_s: float) -> list[tuple[bytes, bytes]]:
-        """The same as headers, of those units that have a rate. `now_unix_s`: `time.time()`.
+        """The same as headers, of those units that have a rate; and of the budgets that are told.
+
+        `now_unix_s`: `time.time()`.
 
         `openai`: `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, resets as Go writes durations
         (`120ms`, `6m0s`). `anthropic`: `anthropic-ratelimit-{requests,tokens}-{limit,remaining,reset}`,
         resets as times of RFC 3339.
+
+        `x-llmgw-budget-remaining`: of the budget of which the least is left now, as a share. Money is rounded
+        down to four places, of which two are always there.
         """
-    def settle(self, now_ns: int, *, tokens: int, cost_nano: int) -> None:
+    def settle(self, now_ns: int, tokens: int, cost_nano: int) -> None:
         """The request has ended, and this is what it used.
 
         Rates: what was reserved too much is given back, as far as it has not drained from the bucket since;
@@ -823,6 +838,9 @@ def limit_headers(
     strictest: tuple[_Family, _Family], family: _HeaderFamily, now_unix_s: float
 ) -> list[tuple[bytes, bytes]]:
     """Of limits that were counted elsewhere, what `Reservation.headers` says of its own."""
+
+def budget_headers(budgets: Sequence[tuple[int, int, bool, str]]) -> list[tuple[bytes, bytes]]:
+    """The same of budgets: limit, what is left of it, whether it is money, what stands behind the number."""
 
 # For tests, benches and people who want the bytes without a socket.
 

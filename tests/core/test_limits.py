@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import pytest
 
-from llmgw._core import LimitPlan, LimitTable, Refusal, Reservation, limit_headers
+from llmgw._core import LimitPlan, LimitTable, Refusal, Reservation, budget_headers, limit_headers
 
 S: Final = 1_000_000_000
 MINUTE: Final = 60 * S
@@ -108,22 +108,6 @@ def test_concurrency_is_given_back_when_the_request_ends_and_a_budget_when_it_is
     assert refused(plan, cost=21).remaining == 20, "a base is only ever raised"
 
 
-def test_what_is_left_of_each_hold() -> None:
-    table = LimitTable.in_memory()
-    table.raise_base("budget:1:0", 40)
-    plan = LimitPlan(
-        table,
-        [("rpm:key:1", "requests", 5)],
-        [("concurrent:key:1", "requests", 2, None), ("budget:1:0", "tokens", 100), ("budget:2:0", "nano", 9)],
-    )
-    assert plan.left(0) == [2, 60, 9]
-    reservation = plan.reserve(0, input_tokens=10, output_tokens=5, cost_nano=9)
-    assert isinstance(reservation, Reservation)
-    assert plan.left(0) == [1, 45, 0]
-    reservation.settle(0, tokens=80, cost_nano=3)
-    assert plan.left(0) == [2, 0, 6]
-
-
 def test_field_b2_what_is_stored_never_counts_twice() -> None:
     table = LimitTable.in_memory()
     plan = LimitPlan(table, [], [("budget:1:0", "nano", 100), ("budget:2:0", "tokens", 100)])
@@ -194,6 +178,26 @@ def test_headers_of_the_strictest_rate_of_each_unit() -> None:
     ]
     with pytest.raises(ValueError, match="family"):
         reservation.headers("other", 0.0)  # type: ignore[arg-type]
+
+
+def test_headers_tell_of_the_budget_of_which_least_is_left() -> None:
+    table = LimitTable.in_memory()
+    table.raise_base("budget:2:0", 30)
+    of_money: tuple[str, Literal["nano"], int] = "budget:1:0", "nano", 4 * S
+    told = [(of_money, "CNY; day"), (("budget:2:0", "tokens", 100), "tokens; month")]
+    plan = LimitPlan(table, [], [of_money], told=told)  # type: ignore[arg-type]
+    first = granted(plan, cost=S)
+    assert first.headers("openai", 0.0) == [(b"x-llmgw-budget-remaining", b"70 tokens; month")]
+    second = granted(plan, cost=1_234_560_000)
+    for each in (first, second):  # what is left now, whoever holds it
+        assert each.headers("anthropic", 0.0) == [(b"x-llmgw-budget-remaining", b"1.7654 CNY; day")]
+    first.settle(NOW, 0, 0)
+    assert second.headers("openai", 0.0) == [(b"x-llmgw-budget-remaining", b"2.7654 CNY; day")]
+    refusal = refused(plan, cost=3 * S)
+    assert refusal.headers("openai", 0.0) == plan.headers(NOW, "openai", 0.0) == second.headers("openai", 0.0)
+    elsewhere = [(4, 3, False, "tokens; day"), (10 * S, 7 * S, True, "CNY; month")]
+    assert budget_headers(elsewhere) == [(b"x-llmgw-budget-remaining", b"7.00 CNY; month")]
+    assert budget_headers([]) == []
 
 
 def test_field_b2_what_a_killed_worker_had_reserved_comes_back_with_a_sweep() -> None:

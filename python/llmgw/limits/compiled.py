@@ -113,7 +113,10 @@ class Compiled:
 
     def _plan(self, rates: "Sequence[_Rate]", holds: "Sequence[_Hold]") -> LimitPlan | SharedPlan:
         table = self._table
-        return LimitPlan(table, rates, holds) if isinstance(table, LimitTable) else table.plan(rates, holds)
+        if not isinstance(table, LimitTable):
+            return table.plan(rates, holds)
+        told = [(_budget(here), here.words) for here in self.rules.budgets]
+        return LimitPlan(table, rates, holds, told=told)
 
     def _whole(self) -> LimitPlan | SharedPlan:
         rates = _rates(self.rules, "requests_per_minute", "tokens_per_minute")

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from llmgw._core import LimitPlan, LimitTable, Refusal, Reservation
+from llmgw._core import LimitPlan, LimitTable, Refusal, Reservation, budget_headers
 from llmgw.budgets.spend import Spent
 from llmgw.budgets.windows import window_of
 from llmgw.config import Config
@@ -250,22 +250,16 @@ class Governor:
         return descriptor, spent.spent, keep_until_ns(window)
 
     def budget_headers(self, compiled: Compiled) -> list[tuple[bytes, bytes]]:
-        """`x-llmgw-budget-remaining`: of the budget of which the least is left, as a share."""
-        budgets = compiled.rules.budgets
-        if not budgets:
+        """`x-llmgw-budget-remaining` of shared limits. What the table counts, its own headers tell."""
+        if self.shared is None:
             return []
         now_ns = time.monotonic_ns()
-        if isinstance(compiled.engine, LimitPlan):
-            lefts = compiled.engine.left(now_ns)[-len(budgets) :]
-        else:
-            lefts = [self._left(here, now_ns) for here in budgets]
-        left, here = min(zip(lefts, budgets, strict=True), key=lambda each: each[0] / max(each[1].limit, 1))
-        value = f"{refusals.plain_amount(left, here.budget.unit)}; {here.budget.period}"
-        return [(b"x-llmgw-budget-remaining", value.encode("ascii", "replace"))]
-
-    def _left(self, here: BudgetHere, now_ns: int) -> int:
-        base, held, _ = self.limits.usage(here.descriptor, now_ns) or (0, 0, 0)
-        return max(here.limit - base - held, 0)
+        budgets = []
+        for here in compiled.rules.budgets:
+            base, held, _ = self.shared.usage(here.descriptor, now_ns) or (0, 0, 0)
+            left = max(here.limit - base - held, 0)
+            budgets.append((here.limit, left, here.budget.is_money, here.words))
+        return budget_headers(budgets)
 
     def tick(self) -> None:
         """Periodic work: give back what dead workers have reserved. Never raises."""

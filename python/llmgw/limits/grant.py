@@ -38,7 +38,7 @@ class Grant:
     def headers(self) -> list[tuple[bytes, bytes]]:
         """What the answer says of the strictest limits, and of the strictest budget."""
         headers = self._reservation.headers(self._family, time.time())
-        if self._compiled.rules.budgets:
+        if self._governor.shared is not None:
             headers += self._governor.budget_headers(self._compiled)
         return headers
 

@@ -66,6 +66,11 @@ class BudgetHere(NamedTuple):
     user: str
     """Empty unless it counts each user by himself."""
 
+    @property
+    def words(self) -> str:
+        """What a header says behind what is left of it: `CNY; day`."""
+        return f"{self.budget.unit}; {self.budget.period}".encode("ascii", "replace").decode()
+
 
 class Rules(NamedTuple):
     """Everything that binds a request. The order is that of `_core.LimitPlan`'s rates and holds."""

@@ -100,14 +100,9 @@ def unpriced(model: str, here: "BudgetHere", currency: str) -> ApiError:
 
 
 def amount(value: int, unit: str) -> str:
-    """`3.20 CNY`, `1,200 tokens`."""
-    return plain_amount(value, unit) if unit != TOKENS else f"{value:,} tokens"
-
-
-def plain_amount(value: int, unit: str) -> str:
-    """`3.20 CNY`, `1200 tokens`. Money is rounded down to four places, of which two are always there."""
+    """`3.20 CNY`, `1,200 tokens`. Money is rounded down to four places, of which two are always there."""
     if unit == TOKENS:
-        return f"{value} tokens"
+        return f"{value:,} tokens"
     whole, rest = divmod(value, _NANO)
     places = f"{rest:09d}"[:4]
     return f"{whole}.{places[:2]}{places[2:].rstrip('0')} {unit}"

@@ -1,5 +1,7 @@
 //! The headers that tell a client what is left, in the words of its API.
 
+use std::fmt::Write;
+
 use crate::strictest::{Family, Strictest};
 
 /// Whose words.
@@ -11,46 +13,70 @@ pub enum HeaderFamily {
     Anthropic,
 }
 
-/// A name and its value.
-pub type Header = (&'static str, String);
+/// The names of all headers. [`headers`] names one by its place here: each is made for Python only once.
+pub const NAMES: [&str; 13] = [
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-reset-requests",
+    "x-ratelimit-limit-tokens",
+    "x-ratelimit-remaining-tokens",
+    "x-ratelimit-reset-tokens",
+    "anthropic-ratelimit-requests-limit",
+    "anthropic-ratelimit-requests-remaining",
+    "anthropic-ratelimit-requests-reset",
+    "anthropic-ratelimit-tokens-limit",
+    "anthropic-ratelimit-tokens-remaining",
+    "anthropic-ratelimit-tokens-reset",
+    "x-llmgw-budget-remaining",
+];
 
-/// The headers of those units that have a rate. `now_unix_s`: the time of day, for resets that are one.
-#[must_use]
-pub fn headers(strictest: &Strictest, family: HeaderFamily, now_unix_s: f64) -> Vec<Header> {
-    let units = [strictest.requests, strictest.tokens];
-    let mut headers = Vec::with_capacity(3 * units.len());
-    for (names, rate) in names(family).iter().zip(units) {
-        if let Some(Family { limit, remaining, reset_ns }) = rate {
-            let reset = match family {
-                HeaderFamily::OpenAi => go_duration(reset_ns),
-                HeaderFamily::Anthropic => rfc_3339(now_unix_s, reset_ns),
-            };
-            headers.extend(names.iter().copied().zip([limit.to_string(), remaining.to_string(), reset]));
+/// The places of a family's names begin here, those of requests before those of tokens.
+const OPENAI: usize = 0;
+const ANTHROPIC: usize = 6;
+const NAMES_PER_UNIT: usize = 3;
+const BUDGET: usize = 12;
+
+/// Tell the headers of those units that have a rate, and of the budget that is told: a place in [`NAMES`], and the value.
+///
+/// `budget`: what is left of it, see [`Left`](crate::Left). `now_unix_s`: the time of day, for resets that are one.
+pub fn headers(
+    strictest: &Strictest,
+    budget: Option<&str>,
+    family: HeaderFamily,
+    now_unix_s: f64,
+    mut tell: impl FnMut(usize, &str),
+) {
+    let first = match family {
+        HeaderFamily::OpenAi => OPENAI,
+        HeaderFamily::Anthropic => ANTHROPIC,
+    };
+    let mut text = String::with_capacity(LONGEST_NUMBER);
+    for (unit, rate) in [strictest.requests, strictest.tokens].into_iter().enumerate() {
+        let Some(Family { limit, remaining, reset_ns }) = rate else { continue };
+        let name = first + unit * NAMES_PER_UNIT;
+        for (at, number) in [limit, remaining].into_iter().enumerate() {
+            text.clear();
+            push_number(&mut text, number);
+            tell(name + at, &text);
         }
+        let reset = match family {
+            HeaderFamily::OpenAi => go_duration(reset_ns),
+            HeaderFamily::Anthropic => rfc_3339(now_unix_s, reset_ns),
+        };
+        tell(name + 2, &reset);
     }
-    headers
+    if let Some(budget) = budget {
+        tell(BUDGET, budget);
+    }
 }
 
-/// Limit, remaining and reset, of requests and of tokens.
-const fn names(family: HeaderFamily) -> [[&'static str; 3]; 2] {
-    match family {
-        HeaderFamily::OpenAi => [
-            ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
-            ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
-        ],
-        HeaderFamily::Anthropic => [
-            [
-                "anthropic-ratelimit-requests-limit",
-                "anthropic-ratelimit-requests-remaining",
-                "anthropic-ratelimit-requests-reset",
-            ],
-            [
-                "anthropic-ratelimit-tokens-limit",
-                "anthropic-ratelimit-tokens-remaining",
-                "anthropic-ratelimit-tokens-reset",
-            ],
-        ],
-    }
+/// The digits of `u64::MAX`.
+const LONGEST_NUMBER: usize = 20;
+
+/// Append a number's digits.
+pub(crate) fn push_number(text: &mut String, number: u64) {
+    // Writing into a string can't fail.
+    let _ = write!(text, "{number}");
 }
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -149,19 +175,41 @@ mod tests {
         }
     }
 
+    fn told(
+        strictest: &Strictest,
+        budget: Option<&str>,
+        family: HeaderFamily,
+    ) -> Vec<(&'static str, String)> {
+        let mut told = Vec::new();
+        headers(strictest, budget, family, 0.0, |name, value| told.push((NAMES[name], value.into())));
+        told
+    }
+
     #[test]
     fn only_units_that_have_a_rate_are_told() {
         let tokens = Some(Family { limit: 1000, remaining: 400, reset_ns: 36_000 * NS_PER_MS });
         let strictest = Strictest { requests: None, tokens };
-        let openai = headers(&strictest, HeaderFamily::OpenAi, 0.0);
         let expected = [
             ("x-ratelimit-limit-tokens", "1000".into()),
             ("x-ratelimit-remaining-tokens", "400".into()),
             ("x-ratelimit-reset-tokens", "36s".into()),
+            ("x-llmgw-budget-remaining", "3.20 CNY; day".into()),
         ];
-        assert_eq!(openai, expected);
-        let anthropic = headers(&strictest, HeaderFamily::Anthropic, 0.0);
+        assert_eq!(told(&strictest, Some("3.20 CNY; day"), HeaderFamily::OpenAi), expected);
+        let anthropic = told(&strictest, None, HeaderFamily::Anthropic);
+        assert_eq!(anthropic[0].0, "anthropic-ratelimit-tokens-limit");
         assert_eq!(anthropic[2], ("anthropic-ratelimit-tokens-reset", "1970-01-01T00:00:36Z".into()));
-        assert_eq!(headers(&Strictest::default(), HeaderFamily::OpenAi, 0.0), []);
+        assert_eq!(told(&Strictest::default(), None, HeaderFamily::OpenAi), []);
+    }
+
+    #[test]
+    fn every_header_has_its_name() {
+        let family = Some(Family { limit: 1, remaining: 2, reset_ns: 3 });
+        let strictest = Strictest { requests: family, tokens: family };
+        let mut names = Vec::new();
+        for family in [HeaderFamily::OpenAi, HeaderFamily::Anthropic] {
+            names.extend(told(&strictest, None, family).into_iter().map(|(name, _)| name));
+        }
+        assert_eq!(names, NAMES[..BUDGET]);
     }
 }

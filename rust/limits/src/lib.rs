@@ -34,6 +34,7 @@ pub mod gcra;
 pub mod headers;
 mod hold;
 mod layout;
+mod left;
 mod mapped;
 mod place;
 mod plan;
@@ -45,6 +46,7 @@ mod strictest;
 mod table;
 
 pub use folder::OpenError;
+pub use left::Left;
 pub use plan::{Decision, Estimate, Hold, HoldUnit, Plan, Rate, RateUnit};
 pub use refusal::{Refusal, Verdict};
 pub use reservation::{NotSettled, Reservation};

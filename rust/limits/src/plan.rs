@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::gcra;
+use crate::left::Left;
 use crate::planned::{PlannedHold, PlannedRate};
 use crate::refusal::{Refusal, Verdict};
 use crate::reservation::{Part, Reservation};
@@ -79,6 +80,14 @@ pub struct Plan {
     pub(crate) table: Arc<Table>,
     pub(crate) rates: Box<[PlannedRate]>,
     pub(crate) holds: Box<[PlannedHold]>,
+    told: Box<[Told]>,
+}
+
+/// A budget that answers tell of.
+#[derive(Debug)]
+struct Told {
+    budget: PlannedHold,
+    words: String,
 }
 
 impl Plan {
@@ -87,7 +96,15 @@ impl Plan {
     pub fn new(table: Arc<Table>, rates: &[Rate], holds: &[Hold]) -> Self {
         let rates = rates.iter().map(PlannedRate::new);
         let holds = holds.iter().map(PlannedHold::new);
-        Self { table, rates: rates.collect(), holds: holds.collect() }
+        Self { table, rates: rates.collect(), holds: holds.collect(), told: Box::default() }
+    }
+
+    /// The same, whose answers tell of these budgets too, whether or not they are among its holds: see [`Plan::least_left`].
+    /// Each with what stands behind the number.
+    #[must_use]
+    pub fn telling(self, budgets: Vec<(Hold, String)>) -> Self {
+        let told = budgets.into_iter().map(|(hold, words)| Told { budget: PlannedHold::new(&hold), words });
+        Self { told: told.collect(), ..self }
     }
 
     /// Whether its table was abandoned, so that it must not be used any more.
@@ -136,10 +153,16 @@ impl Plan {
         self.strictest_of(self.rates.iter().map(|rate| rate.level(&self.table, now_ns)))
     }
 
-    /// What each hold would still let through now, in their order.
+    /// Of the budgets that are told, the one of which the least is left now.
     #[must_use]
-    pub fn left(&self, now_ns: u64) -> Vec<u64> {
-        self.holds.iter().map(|hold| hold.left(&self.table, now_ns)).collect()
+    pub fn least_left(&self, now_ns: u64) -> Option<Left<'_>> {
+        let left = self.told.iter().map(|Told { budget, words }| Left {
+            limit: budget.limit,
+            left: budget.left(&self.table, now_ns),
+            is_money: budget.unit == HoldUnit::Nano,
+            words,
+        });
+        left.reduce(Left::least)
     }
 
     /// The same for levels that are known, one for each rate.
@@ -168,6 +191,7 @@ impl Plan {
     }
 
     fn refusal(&self, now: u64, verdict: Verdict) -> Refusal {
-        Refusal { verdict, strictest: self.strictest(now) }
+        let least_left = self.least_left(now).map(|left| left.to_string());
+        Refusal { verdict, strictest: self.strictest(now), least_left }
     }
 }

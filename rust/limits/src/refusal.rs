@@ -28,12 +28,14 @@ pub struct Verdict {
 }
 
 /// Nothing was taken of any limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// Of several that say no, the one that will do so for the longest.
     pub verdict: Verdict,
     /// Of each unit, what the strictest rate leaves.
     pub strictest: Strictest,
+    /// What [`Plan::least_left`] was, as a header says it.
+    pub least_left: Option<String>,
 }
 
 impl Verdict {

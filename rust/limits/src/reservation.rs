@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::gcra;
 use crate::hold;
+use crate::left::Left;
 use crate::plan::{HoldUnit, Plan, RateUnit};
 use crate::rate::{self, Charged};
 use crate::strictest::Strictest;
@@ -66,6 +67,12 @@ impl Reservation {
     #[must_use]
     pub fn strictest(&self) -> Strictest {
         self.plan.strictest_of(self.rates.iter().map(|part| part.level))
+    }
+
+    /// Of the budgets that are told, the one of which the least is left now.
+    #[must_use]
+    pub fn least_left(&self) -> Option<Left<'_>> {
+        self.plan.least_left(self.now)
     }
 
     /// The request has ended, and this is what it used: rates are corrected (what was reserved too much is given back

@@ -14,6 +14,7 @@ mod embeddings;
 mod errors;
 mod exchange;
 mod gil;
+mod limit_headers;
 mod limits;
 mod offline;
 mod process;
@@ -46,7 +47,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<limits::LimitPlan>()?;
     module.add_class::<limits::Reservation>()?;
     module.add_class::<limits::Refusal>()?;
-    module.add_function(wrap_pyfunction!(limits::limit_headers, module)?)?;
+    module.add_function(wrap_pyfunction!(limit_headers::budget_headers, module)?)?;
+    module.add_function(wrap_pyfunction!(limit_headers::limit_headers, module)?)?;
     module.add_function(wrap_pyfunction!(exchange::root_certificates, module)?)?;
     module.add_function(wrap_pyfunction!(request::dialect_for, module)?)?;
     module.add_function(wrap_pyfunction!(request::is_about_the_request, module)?)?;

@@ -8,27 +8,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use llmgw_limits as core;
-use llmgw_limits::headers::{HeaderFamily, headers};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyBytes;
 
 use crate::errors::{guard, runtime_error, value_error};
+use crate::limit_headers::{Family, Headers, header_pairs, seconds};
 use crate::process::{OfProcess, lock};
-
-/// A second, in nanoseconds.
-const NS_PER_S: f64 = 1e9;
 
 const ELSEWHERE: &str = "it belongs to the process that opened the table";
 const NOT_SETTLED: &str = "settle the reservation first";
 const ABANDONED: &str = "the table was abandoned";
-
-/// `(limit, remaining, reset_s)`.
-type Family = Option<(u64, u64, f64)>;
-
-/// Names and values, as ASGI wants them.
-type Headers<'py> = Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>;
 
 /// A descriptor, a unit and a number.
 type RateArgument = (String, String, u64);
@@ -83,11 +73,6 @@ impl<'py> FromPyObject<'_, 'py> for HoldArgument {
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "a span of time, which is far below 2^53 microseconds")]
-fn seconds(ns: u64) -> f64 {
-    ns as f64 / NS_PER_S
-}
-
 /// `time.monotonic_ns()`: the clock that all times here are of.
 fn monotonic_ns(py: Python<'_>) -> PyResult<u64> {
     static MONOTONIC_NS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -100,53 +85,6 @@ fn triple(family: Option<core::Family>) -> Family {
 
 fn pair(strictest: &core::Strictest) -> (Family, Family) {
     (triple(strictest.requests), triple(strictest.tokens))
-}
-
-fn header_pairs<'py>(
-    py: Python<'py>,
-    strictest: &core::Strictest,
-    family: &str,
-    now_unix_s: f64,
-) -> PyResult<Headers<'py>> {
-    let family = match family {
-        "openai" => HeaderFamily::OpenAi,
-        "anthropic" => HeaderFamily::Anthropic,
-        other => return Err(value_error(format!("no family of headers {other:?}"))),
-    };
-    let pair = |(name, value): (&'static str, String)| {
-        (PyBytes::new(py, name.as_bytes()), PyBytes::new(py, value.as_bytes()))
-    };
-    Ok(headers(strictest, family, now_unix_s).into_iter().map(pair).collect())
-}
-
-/// The headers of limits that were counted elsewhere, as those of a reservation.
-#[pyfunction]
-pub(crate) fn limit_headers<'py>(
-    py: Python<'py>,
-    strictest: (Family, Family),
-    family: &str,
-    now_unix_s: f64,
-) -> PyResult<Headers<'py>> {
-    guard(|| {
-        let of = |family: Family| {
-            family.map(|(limit, remaining, reset_s)| core::Family {
-                limit,
-                remaining,
-                reset_ns: nanoseconds(reset_s),
-            })
-        };
-        let strictest = core::Strictest { requests: of(strictest.0), tokens: of(strictest.1) };
-        header_pairs(py, &strictest, family, now_unix_s)
-    })
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "casts saturate, and clamp NaN to 0"
-)]
-fn nanoseconds(span_s: f64) -> u64 {
-    (span_s * NS_PER_S) as u64
 }
 
 fn os_error(error: &core::OpenError) -> PyErr {
@@ -317,16 +255,23 @@ fn hold(argument: HoldArgument) -> PyResult<core::Hold> {
 #[pymethods]
 impl LimitPlan {
     #[new]
-    fn new(table: &LimitTable, rates: Vec<RateArgument>, holds: Vec<HoldArgument>) -> PyResult<Self> {
+    #[pyo3(signature = (table, rates, holds, *, told=Vec::new()))]
+    fn new(
+        table: &LimitTable,
+        rates: Vec<RateArgument>,
+        holds: Vec<HoldArgument>,
+        told: Vec<(HoldArgument, String)>,
+    ) -> PyResult<Self> {
         guard(|| {
             let rates = rates.into_iter().map(rate).collect::<PyResult<Vec<_>>>()?;
             let holds = holds.into_iter().map(hold).collect::<PyResult<Vec<_>>>()?;
+            let told = told.into_iter().map(|(budget, words)| Ok((hold(budget)?, words)));
             let plan = core::Plan::new(Arc::clone(table.table()?), &rates, &holds);
+            let plan = plan.telling(told.collect::<PyResult<Vec<_>>>()?);
             Ok(Self { plan: OfProcess::new(Arc::new(plan)) })
         })
     }
 
-    #[pyo3(signature = (now_ns, *, input_tokens, output_tokens, cost_nano))]
     fn reserve(
         &self,
         py: Python<'_>,
@@ -351,10 +296,6 @@ impl LimitPlan {
         guard(|| Ok(pair(&self.plan()?.strictest(now_ns))))
     }
 
-    fn left(&self, now_ns: u64) -> PyResult<Vec<u64>> {
-        guard(|| Ok(self.plan()?.left(now_ns)))
-    }
-
     fn headers<'py>(
         &self,
         py: Python<'py>,
@@ -362,7 +303,11 @@ impl LimitPlan {
         family: &str,
         now_unix_s: f64,
     ) -> PyResult<Headers<'py>> {
-        guard(|| header_pairs(py, &self.plan()?.strictest(now_ns), family, now_unix_s))
+        guard(|| {
+            let plan = self.plan()?;
+            let budget = plan.least_left(now_ns).map(|left| left.to_string());
+            header_pairs(py, &plan.strictest(now_ns), budget.as_deref(), family, now_unix_s)
+        })
     }
 }
 
@@ -388,12 +333,13 @@ impl Reservation {
 
     fn headers<'py>(&self, py: Python<'py>, family: &str, now_unix_s: f64) -> PyResult<Headers<'py>> {
         guard(|| {
-            let strictest = self.with(|reservation| reservation.strictest())?;
-            header_pairs(py, &strictest, family, now_unix_s)
+            let (strictest, budget) = self.with(|reservation| {
+                (reservation.strictest(), reservation.least_left().map(|left| left.to_string()))
+            })?;
+            header_pairs(py, &strictest, budget.as_deref(), family, now_unix_s)
         })
     }
 
-    #[pyo3(signature = (now_ns, *, tokens, cost_nano))]
     fn settle(&self, now_ns: u64, tokens: u64, cost_nano: u64) -> PyResult<()> {
         guard(|| self.with(|reservation| reservation.settle(now_ns, tokens, cost_nano)))
     }
@@ -458,6 +404,9 @@ impl Refusal {
     }
 
     fn headers<'py>(&self, py: Python<'py>, family: &str, now_unix_s: f64) -> PyResult<Headers<'py>> {
-        guard(|| header_pairs(py, &self.refusal.strictest, family, now_unix_s))
+        guard(|| {
+            let core::Refusal { strictest, least_left, .. } = &self.refusal;
+            header_pairs(py, strictest, least_left.as_deref(), family, now_unix_s)
+        })
     }
 }
