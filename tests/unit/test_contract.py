@@ -1,5 +1,6 @@
 """`docs/contract.md` says what the code does: its tables, its example, the headings that comments cite."""
 
+import argparse
 import json
 import re
 import tomllib
@@ -10,10 +11,17 @@ from typing import Any, get_args
 import pytest
 
 from llmgw._core import ChatRequest, RequestError, UpstreamError, clean_completion, dialect_for
+from llmgw.access.amounts import MAX_AMOUNT
+from llmgw.access.checks import MAX_KEY_MODELS, MAX_NAME_LENGTH
+from llmgw.access.settings import MAX_RULES
+from llmgw.admin.guard import MAX_AT_ONCE, MAX_BODY_BYTES, MAX_WAITING
 from llmgw.asgi.encoding import MAX_MEMBERS, MAX_RATIO, RATIO_FREE_BYTES
-from llmgw.config import DIALECTS, parse_config
+from llmgw.cli.main import VERBS, make_parser
+from llmgw.config import DIALECTS, NANO, parse_config
 from llmgw.config.families import FAMILIES, Refused
+from llmgw.config.tables import MAX_PER_MINUTE
 from llmgw.errors import ANTHROPIC, ERRORS, ApiError, anthropic_type
+from llmgw.limits.user import MAX_USER_BYTES
 from tests.support.pages import blocks, headings, names, rows, section
 from tests.support.processes import ROOT
 
@@ -195,3 +203,39 @@ def test_comments_cite_sections_that_exist() -> None:
     assert found
     titles = {title for _, title in headings(CONTRACT)}
     assert {file: title for file, title in found.items() if title.rstrip(".") not in titles} == {}
+
+
+def commands(name: str, parser: argparse.ArgumentParser) -> Iterator[tuple[str, list[str]]]:
+    """Each verb below one as it is called, with its options."""
+    positional, options = [name], []
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb, below in action.choices.items():
+                yield from commands(f"{name} {verb}", below)
+            return
+        if action.dest == "help" or action.help == argparse.SUPPRESS:
+            continue
+        if action.option_strings:
+            options.append(next(each for each in action.option_strings if each.startswith("--")))
+        else:
+            word = str(action.metavar or action.dest.upper())
+            positional.append(f"[{word}]" if action.nargs == "?" else word)
+    yield " ".join(positional), options
+
+
+def test_the_table_of_commands_is_the_parsers() -> None:
+    table = rows(section(CONTRACT, "Command line"))
+    stated = [(*names(command), names(options)) for command, options in table]
+    assert stated == list(commands("llmgw", make_parser(list(VERBS))))
+
+
+def test_the_caps_of_limits_and_budgets_are_as_stated() -> None:
+    limits = dict(rows(section(CONTRACT, "Limits")))
+    assert limits["a limit"] == f"{MAX_PER_MINUTE:,}"
+    assert limits["a budget"].startswith(f"{MAX_AMOUNT // NANO:,} of the currency's unit, or {MAX_AMOUNT:,} ")
+    assert limits["limits and budgets of one project or key"] == f"{MAX_RULES} of each"
+    assert limits["name of a key, project or owner"] == f"{MAX_NAME_LENGTH} characters"
+    assert limits["name of a user"].startswith(f"{MAX_USER_BYTES} bytes")
+    assert limits["models in a key's list"] == f"{MAX_KEY_MODELS:,}"
+    assert limits["body of a request to the admin API"] == f"{MAX_BODY_BYTES // 1024} KiB"
+    assert limits["requests to the admin API at once"] == f"{MAX_AT_ONCE}, with {MAX_WAITING} that wait"
