@@ -1,0 +1,91 @@
+"""A running gateway's budgets: told once over all workers, and the sum of the ledger whatever is killed."""
+
+import os
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from llmgw.access.keys import create_key
+from llmgw.access.settings import BudgetSetting
+from llmgw.budgets.store import list_budgets
+from llmgw.budgets.verify import verify
+from llmgw.ledger.usage import sum_usage
+from llmgw.store import Store, open_store
+from tests.support.chat import body
+from tests.support.gateway import CHAT_COMPLETIONS, Gateway, config_text
+from tests.support.processes import wait_until
+from tests.support.scripted import ScriptedUpstream
+from tests.support.simulator import SimulatorProcess
+from tests.support.webhook import OK, Receiver
+
+SOON_S = 20.0
+NANO = 10**9
+ZONE = ZoneInfo("Asia/Shanghai")
+MODEL = """
+[[models]]
+id = "priced"
+upstream = "glm"
+upstream_model = "glm-5"
+max_output_tokens = 30
+price = {input = 0.0, output = 10000.0}
+
+[alerts]
+"""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver(b"HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n", OK) as opened:
+        yield opened
+
+
+@pytest.fixture
+def shop(
+    tmp_path: Path, simulator: SimulatorProcess, scripted: ScriptedUpstream, receiver: Receiver
+) -> Iterator[tuple[Gateway, Store]]:
+    text = config_text(simulator.url, scripted.base_url, server="workers = 2")
+    alerts = f'url = "{receiver.url}"\nsecret = "shh"\n'
+    with Gateway(tmp_path, text + MODEL + alerts) as gateway:
+        store = open_store(f"sqlite:///{gateway.database}")
+        yield gateway, store
+        store.close()
+
+
+def ask(gateway: Gateway, key: str) -> httpx.Response:
+    """On a connection of its own, so that any worker may answer."""
+    url = f"{gateway.url}{CHAT_COMPLETIONS}"
+    return httpx.post(url, headers=gateway.headers(key), json=body("priced"), timeout=SOON_S, trust_env=False)
+
+
+def events(receiver: Receiver) -> list[str]:
+    return [each["event"] for each in receiver.bodies]
+
+
+def test_field_b2_a_budget_is_told_once_and_is_the_ledgers_sum_after_a_kill(
+    shop: tuple[Gateway, Store], receiver: Receiver
+) -> None:
+    gateway, store = shop
+    budget = BudgetSetting(12 * NANO, "CNY", "day", warn_at_permille=500)
+    key = create_key(store, actor="test", name="batch", budgets=[budget]).token
+    statuses: list[int] = []
+    while 429 not in statuses and len(statuses) < 300:
+        statuses.append(ask(gateway, key).status_code)
+        if len(statuses) == 10:
+            os.kill(gateway.workers()[0], signal.SIGKILL)
+    assert statuses[-1] == 429
+    wait_until(lambda: "budget.exhausted" in events(receiver), "told", timeout_s=SOON_S)
+    now = datetime.now(UTC)
+    [state] = list_budgets(store, ZONE, now)
+    assert 0.9 < state.counted / state.limit <= 1.1
+    assert verify(store, ZONE, now).is_right
+    [total] = sum_usage(store, [], ZONE).sums
+    assert total.costs == {"CNY": state.spent}
+    ids = {each["id"] for each in receiver.bodies}
+    assert len(ids) == 2  # the first one was sent twice, since the receiver failed
+    for headers, _ in receiver.requests:
+        assert headers["x-llmgw-signature"].startswith("t=")
