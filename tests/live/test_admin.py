@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from llmgw.serving.admin_process import NICENESS
 from tests.support.admin import SOON_S, Admin, admin_gateway
 from tests.support.chat import body
 from tests.support.gateway import Gateway, config_text
@@ -237,6 +238,7 @@ def test_a_check_says_what_a_reload_would_find(own: Admin) -> None:
 def test_the_admin_process_is_started_again_and_ends_with_the_gateway(own: Admin) -> None:
     gateway = own.gateway
     [admin_pid] = set(children(gateway)) - set(asked_workers(own))
+    assert os.getpriority(os.PRIO_PROCESS, admin_pid) == NICENESS + os.getpriority(os.PRIO_PROCESS, 0)
     os.kill(admin_pid, signal.SIGKILL)
     wait_until(lambda: admin_pid not in children(gateway) and own.answers(), "another one", timeout_s=SOON_S)
     assert gateway.post(body("qwen3-max")).status == 200

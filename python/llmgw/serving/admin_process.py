@@ -12,6 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from granian import Granian, _signals
@@ -33,6 +34,8 @@ STOP_TIMEOUT_S: Final = 5
 """For reports that still run at a stop."""
 MAX_CONNECTIONS: Final = 256
 """Of the admin process; further ones wait to be accepted."""
+NICENESS: Final = 10
+"""Where a processor is scarce, answers come before reports."""
 _BACKLOG: Final = 256
 _NAME: Final = "the admin process"
 
@@ -140,6 +143,8 @@ def load_admin(board: Board) -> Any:  # noqa: ANN401  (an ASGI application)
     from llmgw.serving.admin_context import admin_context
 
     end_with_parent(lambda: STOP_TIMEOUT_S)
+    with suppress(OSError):  # a sandbox may forbid it
+        os.nice(NICENESS)
     server = AdminServer(board.read().config, admin_context, _Watch(board))
     _signals.set_loop_signals = functools.partial(set_loop_signals, on_stop=lambda: None)
     return server
