@@ -382,6 +382,20 @@ def test_what_is_left_of_the_budget_that_ends_first(seen: Seen, price: Price) ->
     assert dict(grant.headers())[b"x-llmgw-budget-remaining"] == b"3.20 CNY; month"
 
 
+def test_while_the_database_fails_budgets_stop_before_the_memory_is_full(
+    seen: Seen, price: Price, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmgw.limits.governor.MAX_UNSTORED", 5)
+    key, model = Key(budgets=(budget(),)), Model(prices=(price,))
+    for _ in range(5):
+        seen.granted(key, Need(0, 1), model=model).settle(1, 1)
+    error = seen.refused(key, Need(0, 1), model=model)
+    assert (error.code, error.retriable) == ("overloaded", True)
+    assert seen.ask(Key(id=8), model=model) is None
+    seen.governor.stored(["r1"], [])
+    seen.granted(key, Need(0, 1), model=model)
+
+
 def test_two_workers_at_the_last_yuan(config: Config, price: Price) -> None:
     table = LimitTable.in_memory()
     first, second = Seen(config, table), Seen(config, table.another_slot())

@@ -41,6 +41,9 @@ logger = logging.getLogger(__name__)
 
 MAX_PLANS: Final = 16_384
 """Compiled plans that a worker keeps, one for each key, model and user that it has met."""
+MAX_UNSTORED: Final = 200_000
+"""Requests whose use is not in the database yet. Beyond, no budget lets anything through."""
+_UNSTORED_RETRY_AFTER_S: Final = 5.0
 _SWEEP_INTERVAL_S: Final = 1.0
 
 
@@ -125,8 +128,8 @@ class Governor:
         """Reserve what a request will probably use of everything that binds it; None: nothing does.
 
         `images`: its media, which are in `need` already. `at_s`: when it arrived, in seconds since the epoch.
-        Raises ApiError: `rate_limit_exceeded`, `insufficient_quota`, `unpriced_model`. Nothing is reserved
-        then. Not for shared limits: see `admit`.
+        Not for shared limits: see `admit`. Raises ApiError (`rate_limit_exceeded`, `insufficient_quota`,
+        `unpriced_model`, `overloaded`); nothing is reserved then.
         """
         compiled = self._compiled(key, model, user, at_s)
         engine = compiled.engine
@@ -195,7 +198,13 @@ class Governor:
         return Early(compiled, engine, Estimate(*need, self._cost(compiled, need, 0, at_s)))
 
     def _cost(self, compiled: Compiled, need: Need, images: int, at_s: float) -> int:
-        """What it will probably cost at the dearest target. Raises ApiError: `unpriced_model`."""
+        """What it will probably cost at the dearest target.
+
+        Raises ApiError: `unpriced_model`; `overloaded` where too much waits for the database.
+        """
+        if len(self._unstored) >= MAX_UNSTORED and compiled.rules.budgets:
+            message = "The gateway can't count on budgets at the moment. Try again later."
+            raise ApiError("overloaded", message, retry_after_s=_UNSTORED_RETRY_AFTER_S)
         if compiled.is_unpriced is not None and not self._may_be_unpriced:
             raise refusals.unpriced(compiled.model_id, compiled.is_unpriced, self._currency)
         cost = 0

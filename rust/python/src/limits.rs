@@ -179,8 +179,18 @@ impl LimitTable {
     }
 
     #[pyo3(signature = (descriptor, base, *, keep_until_ns=None))]
-    fn raise_base(&self, descriptor: &str, base: u64, keep_until_ns: Option<u64>) -> PyResult<()> {
-        guard(|| Ok(self.table()?.raise_base(descriptor, base, keep_until_ns)?))
+    fn raise_base(
+        &self,
+        py: Python<'_>,
+        descriptor: &str,
+        base: u64,
+        keep_until_ns: Option<u64>,
+    ) -> PyResult<()> {
+        guard(|| {
+            let table = self.table()?;
+            // Here and below: another process may have the lock.
+            Ok(py.detach(|| table.raise_base(descriptor, base, keep_until_ns))?)
+        })
     }
 
     fn fill_rate(&self, descriptor: &str, now_ns: u64, level_ns: u64) -> PyResult<()> {
@@ -188,31 +198,40 @@ impl LimitTable {
     }
 
     #[allow(clippy::needless_pass_by_value, reason = "PyO3 makes these lists for the call")]
-    fn stored(&self, bases: Vec<BaseArgument>, reservations: Vec<Py<Reservation>>) -> PyResult<()> {
+    fn stored(
+        &self,
+        py: Python<'_>,
+        bases: Vec<BaseArgument>,
+        reservations: Vec<Py<Reservation>>,
+    ) -> PyResult<()> {
         guard(|| {
             let table = self.table()?;
             let bases: Vec<_> = bases.iter().map(BaseArgument::base).collect();
             // A reservation that is named twice would be locked twice.
             let mut named = HashSet::new();
-            let mut locked: Vec<_> = reservations
+            let ours: Vec<_> = reservations
                 .iter()
                 .filter(|reservation| named.insert(reservation.as_ptr()))
-                .map(|reservation| lock(&reservation.get().reservation))
+                .map(|reservation| &reservation.get().reservation)
                 .collect();
-            let mut ours = Vec::with_capacity(locked.len());
-            for reservation in &mut locked {
-                ours.push(reservation.get_mut().ok_or_else(|| runtime_error(ELSEWHERE))?);
-            }
-            table.store(&bases, &mut ours).map_err(|error| match error {
-                core::StoreError::NotSettled => runtime_error(NOT_SETTLED),
-                core::StoreError::Io(error) => error.into(),
+            py.detach(|| {
+                let mut locked: Vec<_> = ours.into_iter().map(lock).collect();
+                let mut ours = Vec::with_capacity(locked.len());
+                for reservation in &mut locked {
+                    ours.push(reservation.get_mut().ok_or_else(|| runtime_error(ELSEWHERE))?);
+                }
+                table.store(&bases, &mut ours).map_err(|error| match error {
+                    core::StoreError::NotSettled => runtime_error(NOT_SETTLED),
+                    core::StoreError::Io(error) => error.into(),
+                })
             })
         })
     }
 
-    fn usage(&self, descriptor: &str, now_ns: u64) -> PyResult<Option<(u64, u64, u64)>> {
+    fn usage(&self, py: Python<'_>, descriptor: &str, now_ns: u64) -> PyResult<Option<(u64, u64, u64)>> {
         guard(|| {
-            let usage = self.table()?.usage(descriptor);
+            let table = self.table()?;
+            let usage = py.detach(|| table.usage(descriptor));
             let at = |empty: u64| if empty > now_ns { empty } else { 0 };
             Ok(usage.map(|usage| (usage.base, usage.held, at(usage.empty_at_ns))))
         })
