@@ -16,7 +16,7 @@ _LEFT: Final = ("limit", "remaining", "reset")
 _UNITS: Final = ("requests", "tokens")
 EXPOSED: Final = (
     "x-request-id", "request-id", "x-llmgw-attempts", "x-llmgw-thinking", "x-llmgw-dropped", "retry-after",
-    "x-should-retry", "x-llmgw-budget-remaining",
+    "x-should-retry", "x-llmgw-budget-remaining", "x-llmgw-captured",
     *(f"x-ratelimit-{what}-{unit}" for what in _LEFT for unit in _UNITS),
     *(f"anthropic-ratelimit-{unit}-{what}" for unit in _UNITS for what in _LEFT),
 )  # fmt: skip
