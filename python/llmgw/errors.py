@@ -16,6 +16,11 @@ into bytes with `render_headers` and an `ErrorShape`: `OPENAI`, or `ANTHROPIC` f
      │    │    ├── NameTakenError      a project has that name
      │    │    ├── StateError          a revoked key, a blocked project
      │    │    └── BadValueError       values that can't be; it has all of them
+     │    ├── BudgetInputError         budgets: an amount or a window that can't be
+     │    ├── UnknownBudgetError       budgets: nothing is known by that id
+     │    ├── PriceDataError           prices: the installed price list can't be read
+     │    ├── ServerGone               limits: the Redis that machines share them by can't be used
+     │    ├── ReplyError               limits: it answered what no script of ours returns
      │    ├── ConfigError              config: the config file can't be used
      │    ├── FileError                config: a file that it names can't be read
      │    ├── StoreError               store: the database can't be opened

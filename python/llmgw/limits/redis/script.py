@@ -9,6 +9,8 @@ from hashlib import sha1
 from importlib import resources
 from typing import Final, NamedTuple
 
+from llmgw.errors import LlmgwError
+
 PERIOD_PS: Final = 60 * 10**12
 """A minute: the burst of a rate is its whole limit."""
 PS_PER_S: Final = 10**12
@@ -110,7 +112,7 @@ class Renewed(NamedTuple):
     """The places of grants that the server does not know."""
 
 
-class ReplyError(Exception):
+class ReplyError(LlmgwError):
     """A reply that the script can't have given."""
 
 

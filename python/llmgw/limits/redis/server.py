@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+from llmgw.errors import LlmgwError
 from llmgw.limits.redis.script import SCRIPT, SHA, Call, ReplyError
 
 TIMEOUT_S: Final = 0.25
@@ -19,7 +20,7 @@ BATCH: Final = 64
 """Calls in one round trip."""
 
 
-class ServerGone(Exception):  # noqa: N818  (a state that is expected, and handled)
+class ServerGone(LlmgwError):  # noqa: N818  (a state that is expected, and handled)
     """It can't be asked now. What the calls have done there, if anything, is unknown."""
 
 
