@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from llmgw.access.settings import BudgetSetting, LimitChange
 from tests.faults.client import Client, Seen, control
 from tests.faults.reconcile import PER_INPUT, PER_OUTPUT, Account, reconcile
 from tests.faults.script import KEY_PREFIX, Act, Exchange
@@ -34,6 +35,11 @@ RETRY_CREDIT = 40
 """Good requests before a case: worth eight retries."""
 REDIS = "REDIS-PORT"
 """In `Setup.more`, stands for the port of a Redis, which is then started too."""
+LIMITS = (
+    LimitChange({"requests_per_minute": 10**9, "tokens_per_minute": 10**12, "concurrent_requests": 10**6}),
+    LimitChange({"requests_per_minute": 10**9}, model="solo-0"),
+)
+BUDGETS = (BudgetSetting(10**15, "CNY", "day"), BudgetSetting(10**15, "tokens", "month", model="pair-1"))
 _CLOCK_FILE = "clock"
 _PYTHONPATH = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "python")))}
 
@@ -53,6 +59,8 @@ class Setup:
     """The module that is run in its place."""
     fake_clock: bool = False
     """Its wall clock can be made to jump."""
+    governed: bool = False
+    """The key has limits and budgets, so large that nothing is refused."""
     own: bool = False
     """The case may stop or break it, so nobody else gets it."""
 
@@ -101,6 +109,8 @@ class Rig:
             env = _PYTHONPATH | key_environment()
             env |= _fake_clock(folder) if setup.fake_clock else {}
             gateway = stack.enter_context(Gateway(folder, config, program=setup.program, env=env))
+            if setup.governed:
+                gateway.set_limits(LIMITS, BUDGETS)
             host, port = gateway.client.base_url.host, gateway.client.base_url.port
             assert port is not None
             client = Client(host, port, gateway.key)

@@ -7,7 +7,7 @@ from tests.faults import mix
 from tests.faults.report import MixReport
 from tests.faults.rig import Resources, Rig, Setup
 
-MIX = Setup(first_event_timeout_s=8, idle_timeout_s=6)
+MIX = Setup(first_event_timeout_s=8, idle_timeout_s=6, governed=True)
 """Time-outs that a busy machine does not reach by itself."""
 ROUND_S = 20.0
 GROWTH_KIB = 65_536

@@ -13,7 +13,8 @@ from typing import Any, Self
 
 import httpx
 
-from llmgw.access.keys import create_key, revoke_key
+from llmgw.access.keys import create_key, revoke_key, update_key
+from llmgw.access.settings import BudgetSetting, LimitChange
 from llmgw.simulator import MODELS, PROVIDERS
 from llmgw.store import open_store
 from tests.support.processes import Process, free_port, wait_until
@@ -167,6 +168,10 @@ class Gateway:
     def new_key(self, *, models: Sequence[str] | None = None, expires_at: datetime | None = None) -> str:
         """A key that is in force."""
         return create_key(self.store, actor="test", name="test", models=models, expires_at=expires_at).token
+
+    def set_limits(self, limits: Sequence[LimitChange], budgets: Sequence[BudgetSetting]) -> None:
+        """Of its own key; in force within a second."""
+        update_key(self.store, self.key, actor="test", limits=limits, budgets=budgets)
 
     def revoke(self, key: str) -> None:
         """End a key."""
