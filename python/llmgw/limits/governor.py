@@ -7,7 +7,7 @@
 
 Reservations are in memory that all workers share (`_core.LimitTable`): the limits are exact over all of them,
 and what a killed worker has reserved is given back by the others. Where machines share the limits, they are
-in Redis (`limits.redis`), which takes a round trip: `admit` is `reserve` for both.
+in Redis (`limits.redis`), which takes a round trip: `admit` is `reserve` for those.
 """
 
 import logging
@@ -29,7 +29,7 @@ from llmgw.limits.bases import NO_BASES, read_bases
 from llmgw.limits.compiled import Compiled, LimitedModel, keep_until_ns
 from llmgw.limits.early import EARLY_BYTES, MAX_EARLY_BYTES, Early, Last
 from llmgw.limits.estimates import Estimates, Need
-from llmgw.limits.grant import Grant, HeaderFamily
+from llmgw.limits.grant import Grant, HeaderFamily, SharedGrant
 from llmgw.limits.plans import BudgetHere, LimitedKey, Rules, rules_for
 from llmgw.limits.redis import Decision, RedisLimits, SharedPlan, SharedRefusal, SharedReservation
 from llmgw.limits.redis.plan import Estimate
@@ -72,7 +72,7 @@ class Governor:
         self._plans: dict[tuple[int, str] | tuple[int, str, str], Compiled] = {}
         self._estimates: dict[str, Estimates] = {}
         self._unstored: dict[str, Reservation | SharedReservation] = {}
-        """By request: what has ended, and is not in the database yet."""
+        """See `grant.Unstored`."""
         self._last: dict[int, Last] = {}
         """By key: what the last request was that asked shared limits."""
         self._refused = 0
@@ -135,15 +135,12 @@ class Governor:
         engine = compiled.engine
         if not isinstance(engine, LimitPlan):
             return None
-        decision = engine.reserve(
-            time.monotonic_ns(),
-            input_tokens=need.input_tokens,
-            output_tokens=need.output_tokens,
-            cost_nano=self._cost(compiled, need, images, at_s),
-        )
+        cost_nano = self._cost(compiled, need, images, at_s)
+        input_tokens, output_tokens = need
+        decision = engine.reserve(time.monotonic_ns(), input_tokens, output_tokens, cost_nano)
         if isinstance(decision, Refusal):
             raise self._refusal(compiled, engine, decision, need, family)
-        return Grant(self, compiled, decision, request_id=request_id, family=family)
+        return Grant(decision, family, request_id, self._unstored if compiled.rules.budgets else None)
 
     async def admit(  # noqa: PLR0913  (as `reserve`, and what was begun)
         self,
@@ -158,11 +155,7 @@ class Governor:
         family: HeaderFamily,
         early: Early | None = None,
     ) -> Grant | None:
-        """`reserve`, wherever the limits are; it waits only for shared ones. `early`: see `begin`."""
-        if self.shared is None:
-            return self.reserve(
-                key, model, need, images=images, user=user, at_s=at_s, request_id=request_id, family=family
-            )
+        """`reserve` for limits that machines share. `early`: see `begin`."""
         compiled = self._compiled(key, model, user, at_s)
         engine = compiled.engine
         if not isinstance(engine, SharedPlan):
@@ -178,7 +171,8 @@ class Governor:
             decision = await engine.reserve(**estimate._asdict())
         if isinstance(decision, SharedRefusal):
             raise self._refusal(compiled, engine, decision, need, family)
-        return Grant(self, compiled, decision, request_id=request_id, family=family)
+        unstored = self._unstored if compiled.rules.budgets else None
+        return SharedGrant(decision, family, request_id, unstored, governor=self, compiled=compiled)
 
     def begin(self, key: LimitedKey, size_bytes: int, at_s: float) -> Early | None:
         """A body of this size arrives: ask shared limits for a request like the key's last one already.
@@ -208,8 +202,9 @@ class Governor:
         if compiled.is_unpriced is not None and not self._may_be_unpriced:
             raise refusals.unpriced(compiled.model_id, compiled.is_unpriced, self._currency)
         cost = 0
+        input_tokens, output_tokens = need
         for price in compiled.prices:
-            cost = max(cost, price.estimate(need.input_tokens, need.output_tokens, images, at_s))
+            cost = max(cost, price.estimate(input_tokens, output_tokens, images, at_s))
         return cost
 
     async def count(
@@ -227,17 +222,15 @@ class Governor:
             decision = engine.reserve(time.monotonic_ns(), input_tokens=0, output_tokens=0, cost_nano=0)
         if isinstance(decision, Refusal | SharedRefusal):
             raise self._refusal(compiled, engine, decision, Need(0, 0), family)
-        return Grant(self, compiled, decision, request_id="", family=family)
+        if isinstance(decision, SharedReservation):
+            return SharedGrant(decision, family, governor=self, compiled=compiled)
+        return Grant(decision, family)
 
     def rules(self, key: LimitedKey, model: LimitedModel, at_s: float) -> Rules:
         """What binds a request that arrives at `at_s` and names no user."""
         return rules_for(
             key, model.id, model.limits, None, defaults=self._defaults, zone=self._zone, at_s=at_s
         )
-
-    def settled(self, request_id: str, reservation: Reservation | SharedReservation) -> None:
-        """A request has ended; its budgets hold what it used until the database has its row."""
-        self._unstored[request_id] = reservation
 
     def stored(self, request_ids: Iterable[str], spents: Iterable[Spent]) -> None:
         """These rows are in the database, or given up, and that is what the budgets have come to.

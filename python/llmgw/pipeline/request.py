@@ -143,7 +143,11 @@ class Request:
         plan = body.plan(gateway, model, self._key)
         if not isinstance(plan, Plan):
             plan = await plan
-        need = await self._reserve(plan.facts, model)
+        need = self._need(plan.facts, model)
+        if gateway.shared_limits is None:
+            self._reserve(model, need)
+        else:
+            await self._admit(model, need)
         return Attempts(
             gateway,
             account,
@@ -160,18 +164,34 @@ class Request:
             is_large=self._is_large,
         )
 
-    async def _reserve(self, facts: "Facts", model: "Model") -> "Need":
-        """Reserve what the request will probably use, which is returned, of limits and budgets.
-
-        Raises ApiError.
-        """
-        governor, account = self._gateway.governor, self._account
+    def _need(self, facts: "Facts", model: "Model") -> "Need":
+        """What the request will probably use."""
+        account = self._account
         account.user = user_of(self._key, self._fields, facts.user)
-        estimates = account.estimates = governor.estimates(model)
+        estimates = account.estimates = self._gateway.governor.estimates(model)
         account.text_bytes, account.images, account.choices = facts.text_bytes, facts.images, facts.choices
         need = estimates.need(facts, answers=model.writes)
         account.input_estimate = need.input_tokens
-        account.grant = await governor.admit(
+        return need
+
+    def _reserve(self, model: "Model", need: "Need") -> None:
+        """Reserve it of limits and budgets. Raises ApiError."""
+        account = self._account
+        account.grant = self._gateway.governor.reserve(
+            self._key,
+            model,
+            need,
+            images=account.images,
+            user=account.user,
+            at_s=account.time_s,
+            request_id=self._request_id,
+            family=self._endpoint.limit_headers,
+        )
+
+    async def _admit(self, model: "Model", need: "Need") -> None:
+        """The same of those that machines share."""
+        account = self._account
+        account.grant = await self._gateway.governor.admit(
             self._key,
             model,
             need,
@@ -182,7 +202,6 @@ class Request:
             family=self._endpoint.limit_headers,
             early=self._early,
         )
-        return need
 
     async def _body(self, ticket: "Ticket") -> Body:
         """The request's body after its scan."""

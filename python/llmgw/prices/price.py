@@ -27,7 +27,6 @@ MAX_PART: Final = 10**15
 
 An upstream that reports absurd numbers of tokens must not make the sums of the database overflow.
 """
-_MILLION: Final = 10**6
 _MINUTE_S: Final = 60
 
 
@@ -68,6 +67,7 @@ class Cost(NamedTuple):
 
 
 FREE: Final = Cost(0, 0, 0, 0, 0)
+_MAX_ESTIMATE: Final = len(FREE) * MAX_PART
 
 
 class Price:
@@ -148,18 +148,23 @@ class Price:
             cached and (cached * by_cached + half) // per,
             written and (written * by_written + half) // per,
             (output * (by_thinking if thinking or reasoning else by_output) + half) // per,
-            fees and (fees * _MILLION + half) // per,
+            fees and (fees + half) // per,
         )
         return cost if is_sane and cost.other <= MAX_PART else Cost(*(min(part, MAX_PART) for part in cost))
 
     def estimate(self, input_tokens: int, output_tokens: int, images: int, at_s: float) -> int:
-        """What such a request may cost before its answer is known: nothing cached, reasoning if dearer."""
+        """What such a request may cost before its answer is known: nothing cached, reasoning if dearer.
+
+        For each request of a budget: a call of `max` takes as long as the arithmetic.
+        """
         scaled = self._at(at_s) if self.slots else self._usual
-        by_input, _, _, by_output, by_thinking = scaled.only or tier_of(scaled.tiers, input_tokens)
-        tokens = input_tokens * by_input + output_tokens * max(by_output, by_thinking)
-        fees = (scaled.per_request + images * scaled.per_image) * _MILLION
+        per, _, _, only, tiers, per_request, per_image = scaled
+        by_input, _, _, by_output, by_thinking = only or tier_of(tiers, input_tokens)
+        dearer = by_output if by_output > by_thinking else by_thinking  # noqa: FURB136
+        parts = input_tokens * by_input + output_tokens * dearer + per_request + images * per_image
         # Rounded up, as a whole.
-        return min(-(-(tokens + fees) // scaled.per), len(FREE) * MAX_PART)
+        cost = -(-parts // per)
+        return cost if cost < _MAX_ESTIMATE else _MAX_ESTIMATE  # noqa: FURB136
 
     def _at(self, at_s: float) -> Scaled:
         minute = int(at_s // _MINUTE_S)

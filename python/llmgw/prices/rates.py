@@ -64,7 +64,7 @@ class Scaled(NamedTuple):
     tiers: tuple[tuple[int, Rates], ...]
     per_request: int
     per_image: int
-    """These two are of a million, as the rates are."""
+    """These two are times a million, so that they add up with tokens times rates."""
 
 
 def scaled_of(
@@ -80,8 +80,8 @@ def scaled_of(
         most_tokens=most_nano * per // dearest,
         only=scaled[0][1] if len(scaled) == 1 else None,
         tiers=scaled,
-        per_request=fees[0] * by.numerator,
-        per_image=fees[1] * by.numerator,
+        per_request=fees[0] * by.numerator * _MILLION,
+        per_image=fees[1] * by.numerator * _MILLION,
     )
 
 

@@ -61,7 +61,7 @@ class SharedReservation:
         """As `_core.Reservation.headers`."""
         return limit_headers(self.strictest, family, now_unix_s)
 
-    def settle(self, now_ns: int, *, tokens: int, cost_nano: int) -> None:
+    def settle(self, now_ns: int, tokens: int, cost_nano: int) -> None:
         """The request has ended, and this is what it used; see `_core.Reservation.settle`."""
         if not self._is_open:
             return
