@@ -100,6 +100,15 @@ def test_groupings_that_are_none(admin: Admin, by: str) -> None:
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "by")
 
 
+def test_latency_by_any_grouping(admin: Admin) -> None:
+    found = {row["model"]: row for row in rows(admin, "model,day", latency="true")}
+    assert found["qwen3-max"]["total_p50_s"] in {0.1, 0.25, 0.5, 1.0}
+    assert found["qwen3-max"]["total_p95_s"] >= found["qwen3-max"]["total_p50_s"]
+    assert "total_p50_s" not in rows(admin, "model")[0]
+    nothing = rows(admin, "model", latency="true", since="2999-01-01T00:00:00Z")
+    assert nothing == []
+
+
 def test_a_cursor_of_another_grouping_is_none(admin: Admin) -> None:
     cursor = admin.get(USAGE, {"by": "model", "limit": 1}).json()["next_cursor"]
     assert admin.get(USAGE, {"by": "user", "cursor": cursor}).status_code == 400

@@ -146,14 +146,20 @@ def test_models_and_upstreams_of_a_gateway_that_does_not_run(run: Run) -> None:
         assert model["id"] in out
 
 
-def test_the_config_is_shown_with_defaults_and_without_secrets(run: Run, config: Path) -> None:
+def test_the_config_is_shown_with_defaults_and_without_secrets(
+    run: Run, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = config.read_text("utf-8")
     price = 'price = {input = 2.0, output = 12.5, times = [{hours = "00:30-08:30", factor = 0.5}]}'
     config.write_text(
         f'{text}\n{price}\n[alerts]\nurl = "https://example.com/hook?token=secret-token"\n', "utf-8"
     )
+    without = shown(run, "config", "show")
+    assert [fault["path"] for fault in without["faults"]] == ["upstreams.local.api_key"]
+    monkeypatch.setenv("CLI_TEST_KEY", "sk-very-secret")
     found = shown(run, "config", "show")
-    assert [fault["path"] for fault in found["faults"]] == ["upstreams.local.api_key"]
+    assert found["faults"] == []
+    assert found["config"]["upstreams"]["local"]["api_key"] == "**********"
     assert found["source"] == str(config.resolve())
     shown_price = found["config"]["models"][-1]["price"]
     assert (shown_price["input"], shown_price["output"], shown_price["per_request"]) == ("2", "12.5", "0")
@@ -164,7 +170,8 @@ def test_the_config_is_shown_with_defaults_and_without_secrets(run: Run, config:
     status, out, _ = run("config", "show")
     assert status == 0
     assert "server.port = 8000" in out
-    assert "secret-token" not in out + json.dumps(found)
+    for secret in ("secret-token", "sk-very-secret"):
+        assert secret not in out + json.dumps([found, without])
 
 
 def test_captures(run: Run, store: Store, config: Path) -> None:

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-
-from sqlalchemy import func, select
+from zoneinfo import ZoneInfo
 
 from llmgw._core import dialect_for
 from llmgw.admin.context import WorkerReport
@@ -19,12 +18,12 @@ from llmgw.admin.schemas.system import (
     WorkerHealth,
 )
 from llmgw.config import Config, ModelConfig, PricesConfig, TargetConfig, UpstreamConfig
+from llmgw.ledger.latency import quantile_s, sum_latency
 from llmgw.prices.price import Price
 from llmgw.routing.catalog import entry_of
-from llmgw.store import LATENCY_BOUNDS_S, Store, UsageHour
+from llmgw.store import Store
 
 _WORST: Final[tuple[State, ...]] = ("cooling", "probing", "up")
-_STEPS: Final = ("100ms", "250ms", "500ms", "1s", "2500ms", "5s", "10s", "30s", "60s", "more")
 _RECENT: Final = timedelta(hours=24)
 
 
@@ -80,7 +79,7 @@ def upstreams_of(
     config: Config, book: HealthBook, store: Store, names: Iterable[str]
 ) -> list[UpstreamSchema]:
     """These upstreams of the config. Raises SQLAlchemyError."""
-    latencies = _latencies(store)
+    latencies = _latencies(store, ZoneInfo(config.prices.timezone))
     return [
         _upstream(config, name, config.upstreams[name], book, latencies.get(name, _NO_LATENCY))
         for name in names
@@ -123,37 +122,16 @@ _NO_LATENCY: Final = Latency(
 )
 
 
-def _latencies(store: Store) -> dict[str, Latency]:
+def _latencies(store: Store, zone: ZoneInfo) -> dict[str, Latency]:
     """By upstream, of the last 24 hours."""
-    columns = [
-        func.sum(getattr(UsageHour, f"{kind}_{step}")) for kind in ("first_event", "total") for step in _STEPS
-    ]
-    query = (
-        select(UsageHour.upstream, func.sum(UsageHour.requests), *columns)
-        .where(UsageHour.hour > datetime.now(UTC) - _RECENT)
-        .group_by(UsageHour.upstream)
-    )
-    with store.read() as session:
-        return {name: _latency(requests, counts) for name, requests, *counts in session.execute(query)}
-
-
-def _latency(requests: int, counts: Sequence[int]) -> Latency:
-    first, total = counts[: len(_STEPS)], counts[len(_STEPS) :]
-    return Latency(
-        requests=requests,
-        first_event_p50_s=quantile_s(first, 0.5),
-        first_event_p95_s=quantile_s(first, 0.95),
-        total_p50_s=quantile_s(total, 0.5),
-        total_p95_s=quantile_s(total, 0.95),
-    )
-
-
-def quantile_s(counts: Sequence[int], share: float) -> float | None:
-    """The upper bound of the step in which it lies. None: there are none, or it is above the last bound."""
-    wanted = sum(counts) * share
-    seen = 0
-    for bound_s, count in zip(LATENCY_BOUNDS_S, counts, strict=False):
-        seen += count
-        if seen and seen >= wanted:
-            return bound_s
-    return None
+    sums = sum_latency(store, ["upstream"], zone, since=datetime.now(UTC) - _RECENT)
+    return {
+        each.group[0]: Latency(
+            requests=sum(each.total),
+            first_event_p50_s=quantile_s(each.first_event, 0.5),
+            first_event_p95_s=quantile_s(each.first_event, 0.95),
+            total_p50_s=quantile_s(each.total, 0.5),
+            total_p95_s=quantile_s(each.total, 0.95),
+        )
+        for each in sums
+    }

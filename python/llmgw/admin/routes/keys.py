@@ -38,7 +38,7 @@ KeyId = Annotated[int, Path(ge=1, le=MAX_ID, description="The key's id.")]
 _CHANGE_ERRORS: Final = ("unknown_key", "conflict")
 
 
-@router.get("/admin/v1/keys", **told("List keys", example_page(KEY), errors=["not_found"]))
+@router.get("/admin/v1/keys", **told("List keys", example_page(KEY)))
 def list_all(context: Ctx, query: Annotated[KeyQuery, Query()]) -> KeyPage:
     position = read_cursor("keys", query.cursor, int)
     after_id = 0 if position is None else position[0]

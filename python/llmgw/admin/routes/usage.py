@@ -1,6 +1,6 @@
 """`/admin/v1/usage`."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from llmgw.admin.paging import make_cursor, read_cursor
 from llmgw.admin.routes.common import Ctx, example_page, told
 from llmgw.admin.schemas.usage import EXAMPLE, UsagePage, UsageQuery, UsageRow, position_of
+from llmgw.ledger.latency import LatencySum, sum_latency
 from llmgw.ledger.usage import BUCKETS, sum_usage
 
 router: Final = APIRouter(tags=["usage"])
@@ -31,10 +32,14 @@ def sum_all(context: Ctx, query: Annotated[UsageQuery, Query()]) -> UsagePage:
     name = f"usage by {query.by}"
     after = read_cursor(name, query.cursor, *(int if each in _NUMBERS else str for each in by))
     usage = sum_usage(context.store, by, zone, since=query.since, until=query.until, only=query.only)
+    latency: dict[tuple[Any, ...], LatencySum] = {}
+    if query.latency:
+        found = sum_latency(context.store, by, zone, since=query.since, until=query.until, only=query.only)
+        latency = {each.group: each for each in found}
     sums = usage.sums
     if after is not None:
         sums = [each for each in sums if tuple(position_of(each.group)) > after]
     page = sums[: query.limit]
-    data = [UsageRow.of(by, each, usage, zone) for each in page]
+    data = [UsageRow.of(by, each, usage, zone, latency.get(each.group)) for each in page]
     cursor = make_cursor(name, *position_of(page[-1].group)) if len(sums) > len(page) else None
     return UsagePage(data=data, next_cursor=cursor)

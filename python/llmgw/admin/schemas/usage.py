@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from llmgw.access.amounts import amount_text
 from llmgw.admin.schemas.base import MAX_FILTER_CHARS, MAX_ID, Count, Page, PageQuery, Schema, Time, fault
+from llmgw.ledger.latency import LatencySum, quantile_s
 from llmgw.ledger.usage import BUCKETS, DIMENSIONS, Dimension, Usage, UsageBy, UsageSum
 
 _BY: Final = (*DIMENSIONS, *BUCKETS)
@@ -53,9 +54,18 @@ class UsageRow(Schema):
     cached_tokens: Count = Field(description="Part of `prompt_tokens`.")
     cache_write_tokens: Count = Field(description="Part of `prompt_tokens`.")
     costs: dict[str, str] = Field(description="An exact decimal number for each currency.")
+    first_event_p50_s: float | None = Field(
+        default=None,
+        description="With `latency`, as the next three; null: above 60 s, or none.",
+    )
+    first_event_p95_s: float | None = None
+    total_p50_s: float | None = None
+    total_p95_s: float | None = None
 
     @classmethod
-    def of(cls, by: list[UsageBy], each: UsageSum, usage: Usage, zone: ZoneInfo) -> Self:
+    def of(
+        cls, by: list[UsageBy], each: UsageSum, usage: Usage, zone: ZoneInfo, latency: LatencySum | None
+    ) -> Self:
         """From the ledger; as `llmgw usage --json` has it."""
         members: dict[str, Any] = {}
         for name, value in zip(by, each.group, strict=True):
@@ -68,6 +78,10 @@ class UsageRow(Schema):
             else:
                 members[name] = value or None
         costs = {currency: amount_text(cost, currency) for currency, cost in each.costs.items()}
+        if latency is not None:
+            for quantile, share in (("p50", 0.5), ("p95", 0.95)):
+                members[f"first_event_{quantile}_s"] = quantile_s(latency.first_event, share)
+                members[f"total_{quantile}_s"] = quantile_s(latency.total, share)
         return cls(**members, **each.totals._asdict(), costs=costs)
 
 
@@ -92,6 +106,11 @@ class UsageQuery(PageQuery):
     model: str | None = Field(default=None, max_length=MAX_FILTER_CHARS)
     upstream: str | None = Field(default=None, max_length=MAX_FILTER_CHARS)
     api: str | None = Field(default=None, max_length=MAX_FILTER_CHARS)
+
+    latency: bool = Field(
+        default=False,
+        description="Also say how long answers took: half of them, and 95 %.",
+    )
 
     @field_validator("by")
     @classmethod
