@@ -5,8 +5,10 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -16,6 +18,9 @@ from llmgw.access.checks import MAX_KEY_MODELS, MAX_NAME_LENGTH
 from llmgw.access.settings import MAX_RULES
 from llmgw.admin.guard import MAX_AT_ONCE, MAX_BODY_BYTES, MAX_WAITING
 from llmgw.asgi.encoding import MAX_MEMBERS, MAX_RATIO, RATIO_FREE_BYTES
+from llmgw.budgets.alerts import Alert
+from llmgw.budgets.store import BudgetState
+from llmgw.budgets.windows import window_of
 from llmgw.cli.main import VERBS, make_parser
 from llmgw.config import DIALECTS, NANO, parse_config
 from llmgw.config.families import FAMILIES, Refused
@@ -203,6 +208,32 @@ def test_comments_cite_sections_that_exist() -> None:
     assert found
     titles = {title for _, title in headings(CONTRACT)}
     assert {file: title for file, title in found.items() if title.rstrip(".") not in titles} == {}
+
+
+def test_the_webhook_s_body_is_as_shown() -> None:
+    (shown,) = (json.loads(block.text) for block in blocks(CONTRACT) if '"budget.warned"' in block.text)
+    day = window_of("day", datetime.fromisoformat(shown["time"]), ZoneInfo("Asia/Shanghai"))
+    state = BudgetState(
+        id=2,
+        scope="key",
+        scope_id=1,
+        name="ana",
+        model="qwen3.6-plus",
+        per_user=False,
+        user="",
+        unit="CNY",
+        period="day",
+        window=day,
+        amount=20 * NANO,
+        warn_at_permille=800,
+        spent=1604 * NANO // 100,
+        lifted=0,
+        forgiven=0,
+        warned_at=None,
+        exhausted_at=None,
+    )
+    alert = Alert("warned", state, datetime.fromisoformat(shown["time"]))
+    assert alert.document(ZoneInfo("Asia/Shanghai")) == shown
 
 
 def commands(name: str, parser: argparse.ArgumentParser) -> Iterator[tuple[str, list[str]]]:
