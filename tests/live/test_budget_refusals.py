@@ -210,6 +210,18 @@ def test_each_user_s_budget(shop: Shop) -> None:
     assert shop.ask(key, max_tokens=50, user="bert").status_code == 200
 
 
+def test_field_b2_a_user_s_very_first_requests_do_not_overspend(shop: Shop) -> None:
+    """LiteLLM#40095: of an end user whom nobody had seen before, all passed at once."""
+    key = shop.key(yuan(2, per_user=True))
+
+    def ask(_: int) -> int:
+        more = {"max_tokens": 50, "user": "new", "simulate": {"first_delay_ms": 700}}
+        return shop.ask(key, **more).status_code
+
+    with ThreadPoolExecutor(40) as threads:
+        assert Counter(threads.map(ask, range(40))) == {200: 4, 429: 36}
+
+
 def test_a_model_without_a_price_is_refused_under_a_budget_of_money(shop: Shop) -> None:
     """cliproxyapi-dashboard#236, sub2api#7523: what nobody knows cost nothing."""
     answer = shop.ask(shop.key(yuan(1)), model=UNPRICED)

@@ -77,7 +77,8 @@ def at_once(gateway: Gateway, request: dict[str, Any], number: int) -> list[http
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_target_at_its_limit_is_passed_over(start: Start, workers: int) -> None:
+def test_field_b1_a_target_at_its_limit_is_passed_over_by_all_workers(start: Start, workers: int) -> None:
+    """LiteLLM#40291: a router's check read the memory of its own process only."""
     gateway = start("requests_per_minute = 7", workers=workers)
     answers = at_once(gateway, body("both"), 20)
     assert {answer.status_code for answer in answers} == {200}
