@@ -47,7 +47,7 @@ class Llmgw:
     def launch(self, upstream_port: int, folder: Path) -> Launch:
         """A config file, a database and a fresh key."""
         config = folder / "llmgw.toml"
-        text = _config(upstream_port, folder, self.durability, limited=self.limited)
+        text = config_of(upstream_port, folder, self.durability, limited=self.limited)
         config.write_text(text, "utf-8")
         if self.limited:
             run([self.program, "projects", "create", "--name", "bench", *_PROJECT, "--config", config])
@@ -81,7 +81,8 @@ _OF_A_MODEL: Final = (
 )
 
 
-def _config(upstream_port: int, folder: Path, durability: str, *, limited: bool) -> str:
+def config_of(upstream_port: int, folder: Path, durability: str, *, limited: bool) -> str:
+    """The text of a config file, with the database in `folder`."""
     lines = ["[server]", "workers = 1", 'log_level = "warning"']
     lines += ["[store]", f'url = "sqlite:///{folder}/llmgw.db"']
     lines += ["[ledger]", f'durability = "{durability}"']
