@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
@@ -14,7 +15,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from llmgw.cli.demo import CLAUDE_CODE, CODEX, MODEL
-from llmgw.cli.main import VERBS
+from llmgw.cli.main import VERBS, make_parser
 from llmgw.config import (
     DIALECTS,
     AdminConfig,
@@ -281,6 +282,29 @@ def test_security_names_tests_that_exist() -> None:
             if not source.is_file() or not re.search(pattern, source.read_text("utf-8"), re.MULTILINE):
                 missing.append(f"{file}::{test}")
     assert missing == []
+
+
+def commands(page: str) -> list[list[str]]:
+    """The arguments of each `llmgw` in its examples for a shell."""
+    lines = [line for block in blocks(page) if block.language == "bash" for line in block.text.splitlines()]
+    return [
+        shlex.split(line, comments=True)[1:]
+        for line in lines
+        if line.startswith("llmgw ") and not re.search(r"[|…]|\\$", line)
+    ]
+
+
+def test_the_commands_shown_are_known() -> None:
+    shown = [(page, command) for page in PAGES for command in commands(page)]
+    assert len(shown) > 20
+    wrong = []
+    for page, command in shown:
+        try:
+            make_parser(command).parse_args(command)
+        except SystemExit as error:
+            if error.code:
+                wrong.append(f"{page}: llmgw {shlex.join(command)}")
+    assert wrong == []
 
 
 @pytest.mark.parametrize("page", READMES)
