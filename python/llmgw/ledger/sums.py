@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 from functools import cache
-from operator import add
+from operator import add, itemgetter
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Dialect, delete, func, literal_column, select
@@ -26,6 +26,15 @@ _HOUR_COUNTERS: Final = tuple(each.name for each in UsageHour.__table__.columns 
 _FIRST_EVENT: Final = _HOUR_COUNTERS.index("first_event_100ms")
 _TOTAL: Final = _HOUR_COUNTERS.index("total_100ms")
 _NOTHING: Final = (0,) * len(_HOUR_COUNTERS)
+_SUMMED: Final = (
+    "time_s", "key_id", "project_id", "user", "model", "upstream", "api", "currency", "error_kind", "status",
+    "prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens", "cache_write_tokens", "cost",
+    "first_event_s", "total_s",
+)  # fmt: skip
+"""What the sums take of an entry, in the order in which `Hours.sums` has it: at once, for every row."""
+_summed: Final[Callable[[LedgerEntry], tuple[Any, ...]]] = itemgetter(
+    *map(LedgerEntry._fields.index, _SUMMED)
+)
 
 
 class Group(NamedTuple):
@@ -74,28 +83,32 @@ class Hours:
     def sums(self, entries: Iterable[LedgerEntry]) -> dict[Group, list[int]]:
         """The counters of each group, in the order of the table's columns."""
         groups: dict[tuple[Any, ...], list[int]] = {}
-        for entry in entries:
+        for (
+            time_s, key_id, project_id, user, model, upstream, api, currency, error_kind, status,
+            prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, cache_write_tokens, cost,
+            first_event_s, total_s,
+        ) in map(_summed, entries):  # fmt: skip
             at = (
-                self._hour(entry.time_s), entry.key_id or 0, entry.project_id or 0, entry.user or "",
-                entry.model or "", entry.upstream or "", entry.api or "", entry.currency or "",
+                self._hour(time_s), key_id or 0, project_id or 0, user or "", model or "", upstream or "",
+                api or "", currency or "",
             )  # fmt: skip
             sums = groups.get(at)
             if sums is None:
                 sums = groups[at] = list(_NOTHING)
-            prompt, completion = _count(entry.prompt_tokens), _count(entry.completion_tokens)
+            prompt, completion = _count(prompt_tokens), _count(completion_tokens)
             sums[0] += 1
-            sums[1] += entry.error_kind is not None or entry.status >= FIRST_ERROR_STATUS
-            sums[2] += entry.cost is None and prompt + completion > 0
+            sums[1] += error_kind is not None or status >= FIRST_ERROR_STATUS
+            sums[2] += cost is None and prompt + completion > 0
             sums[3] += prompt
             sums[4] += completion
-            sums[5] += _count(entry.reasoning_tokens)
-            sums[6] += _count(entry.cached_tokens)
-            sums[7] += _count(entry.cache_write_tokens)
-            if entry.cost:
-                sums[8] = min(sums[8] + min(max(entry.cost, 0), MAX_COST), MAX_SPENT)
-            if entry.first_event_s is not None:
-                sums[_FIRST_EVENT + bisect_left(LATENCY_BOUNDS_S, entry.first_event_s)] += 1
-            sums[_TOTAL + bisect_left(LATENCY_BOUNDS_S, entry.total_s)] += 1
+            sums[5] += _count(reasoning_tokens)
+            sums[6] += _count(cached_tokens)
+            sums[7] += _count(cache_write_tokens)
+            if cost:
+                sums[8] = min(sums[8] + min(max(cost, 0), MAX_COST), MAX_SPENT)
+            if first_event_s is not None:
+                sums[_FIRST_EVENT + bisect_left(LATENCY_BOUNDS_S, first_event_s)] += 1
+            sums[_TOTAL + bisect_left(LATENCY_BOUNDS_S, total_s)] += 1
         return {Group(*at): sums for at, sums in groups.items()}
 
     def days(self, groups: Mapping[Group, list[int]]) -> dict[tuple[Any, ...], list[int]]:
@@ -179,7 +192,9 @@ def _upsertion(dialect: Dialect, table: type[UsageHour | UsageDay]) -> tuple[str
 
 def _count(tokens: int | None) -> int:
     """As the row has it."""
-    return min(max(tokens, 0), MAX_TOKENS) if tokens else 0
+    if not tokens:
+        return 0
+    return tokens if 0 < tokens <= MAX_TOKENS else min(max(tokens, 0), MAX_TOKENS)
 
 
 def _usage(summed: tuple[Group, list[int]]) -> Usage:

@@ -119,14 +119,15 @@ def bill(
     usage = usage_of(report, input_estimate)
     if price is None:
         return Bill(usage, None, None)
-    if report is None or usage.source == "none":
+    prompt, completion, reasoning, cached, cache_write, source = usage
+    if report is None or source == "none":
         return Bill(usage, FREE, price)
     cost = price.cost_of(
-        usage.prompt_tokens or 0,
-        usage.cached_tokens or 0,
-        usage.cache_write_tokens or 0,
-        usage.completion_tokens or 0,
-        usage.reasoning_tokens or 0,
+        prompt or 0,
+        cached or 0,
+        cache_write or 0,
+        completion or 0,
+        reasoning or 0,
         images,
         report.reasoning_seen,
         at_s=at_s,
