@@ -214,8 +214,11 @@ def test_record_does_no_io(store: Store) -> None:
 
 
 def summed(group: Any, *numbers: int) -> UsageSum:  # noqa: ANN401
-    """Requests, errors, unpriced, then tokens."""
-    return UsageSum((group,), Totals(*numbers, cache_write_tokens=0), {})
+    """Requests, errors, unpriced, then tokens; none of them were written to a cache."""
+    requests, errors, unpriced, prompt, completion, reasoning, cached = numbers
+    return UsageSum(
+        (group,), Totals(requests, errors, unpriced, prompt, completion, reasoning, cached, 0), {}
+    )
 
 
 SUMS: dict[UsageBy, list[UsageSum]] = {

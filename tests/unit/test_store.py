@@ -278,10 +278,11 @@ def test_an_older_database_is_migrated_with_its_rows(url: str) -> None:
 def test_rows_that_are_older_than_the_sums_are_summed(url: str) -> None:
     """As the ledger sums them now, but for the project, which nobody knows: by hours of UTC."""
     noon_s = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
-    counts = {"prompt_tokens": 10, "completion_tokens": 3, "reasoning_tokens": 2, "cached_tokens": 1}
+    early = LedgerEntry(noon_s, "1", 200, 0.1, key_id=7, model="m", upstream="u", api="chat")
+    early = early._replace(prompt_tokens=10, completion_tokens=3, reasoning_tokens=2, cached_tokens=1)
     entries = [
-        LedgerEntry(noon_s, "1", 200, 0.1, key_id=7, model="m", upstream="u", api="chat", **counts),
-        LedgerEntry(noon_s + 3599.9, "2", 200, 0.11, key_id=7, model="m", upstream="u", api="chat", **counts),
+        early,
+        early._replace(time_s=noon_s + 3599.9, request_id="2", total_s=0.11),
         LedgerEntry(noon_s + 3600, "3", 200, 61.0, key_id=7, model="m", first_event_s=60.0, error_kind="x"),
         LedgerEntry(noon_s + 3600, "4", 404, 0.0),
         LedgerEntry(noon_s + 3600, "5", 200, 2.0, completion_tokens=1, first_event_s=0.0),
