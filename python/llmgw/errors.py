@@ -12,6 +12,7 @@ into bytes with `render_headers` and an `ErrorShape`: `OPENAI`, or `ANTHROPIC` f
      │    ├── CommandError             a command line verb can't do its work
      │    ├── AccessError              access: a key or a project can't be found or changed
      │    │    ├── NotFoundError       nothing is known by that reference
+     │    │    │    └── NoCaptureError  no such capture, or none is open
      │    │    ├── AmbiguousError      several are
      │    │    ├── NameTakenError      a project has that name
      │    │    ├── StateError          a revoked key, a blocked project

@@ -132,6 +132,29 @@ def test_a_soft_limit_and_the_end_are_told_once(store: Store, started: Start) ->
     assert windows(store) == [(True, True)]
 
 
+def test_field_b5_soft_limits_are_at_all_levels(store: Store, started: Start) -> None:
+    """LiteLLM#31097 has them at some: here a project, a key, a key's model and each user are warned of."""
+    levels: list[dict[str, object]] = [
+        {"scope": "project"}, {}, {"model": "m"}, {"per_user": True}, {"scope": "project", "model": "m"},
+    ]  # fmt: skip
+    for level in levels:
+        add_budget(store, ZONE, amount=10 * YUAN, warn_at_permille=800, **level)
+    add_budget(store, ZONE, amount=10 * YUAN, warn_at_permille=800, model="another")
+    with Receiver(OK) as receiver:
+        told, _ = started(receiver.url)
+        ledger = Ledger(store, zone=ZONE, on_stored=lambda _ids, spents: told.spent(spents))
+        entry = LedgerEntry(time.time(), "r", 200, 1.0, key_id=1, model="m", project_id=1, user="ann")
+        ledger.record(entry._replace(cost=8 * YUAN, currency="CNY"))
+        ledger.close_blocking()
+        wait_until(lambda: len(receiver.requests) == len(levels), "all warnings", timeout_s=TIMEOUT_S)
+    warned = {(body["who"]["type"], body["budget"]["model"], body["who"]["user"]) for body in receiver.bodies}
+    assert warned == {
+        ("project", None, None), ("key", None, None), ("key", "m", None), ("key", None, "ann"),
+        ("project", "m", None),
+    }  # fmt: skip
+    assert {body["event"] for body in receiver.bodies} == {"budget.warned"}
+
+
 def test_the_body_is_signed(store: Store, started: Start) -> None:
     add_budget(store, ZONE, amount=YUAN)
     with Receiver(OK) as receiver:

@@ -96,7 +96,7 @@ def test_a_list_has_what_is_spent_and_left(store: Store) -> None:
     assert list_budgets(store, ZONE, NOW, budget_id=4) == states[3:]
 
 
-def test_the_next_window_begins_with_the_whole_amount(store: Store) -> None:
+def test_field_b2_the_next_window_begins_with_the_whole_amount(store: Store) -> None:
     """aihub-core#1767 has budgets that never reset; these do without anybody's doing."""
     add_budget(store, ZONE, amount=5 * YUAN)
     spend(store, None)

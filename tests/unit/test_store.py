@@ -19,10 +19,13 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import OperationalError, StatementError
 
+from llmgw.config import load_config
+from llmgw.errors import CommandError
 from llmgw.ledger.entry import LedgerEntry
 from llmgw.ledger.writer import Ledger
 from llmgw.store import ApiKey, Base, KeyEpoch, Secret, Store, StoreError, StoreGoneError, open_store
-from llmgw.store.engine import _MIGRATIONS
+from llmgw.store.engine import _MIGRATIONS, _denied
+from llmgw.store.open import opened_store
 
 PROCESSES = 6
 
@@ -195,6 +198,24 @@ def test_a_locked_database_fails_in_the_end(url: str, monkeypatch: pytest.Monkey
     store.close()
 
 
+def test_a_command_at_a_locked_database_says_what_to_do(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmgw.store.engine.BUSY_TIMEOUT_S", 0.05)
+    file = tmp_path / "llmgw.toml"
+    file.write_text(
+        f'[store]\nurl = "{url}"\n[upstreams.a]\nbase_url = "http://127.0.0.1:1"\n'
+        '[[models]]\nid = "m"\nupstream = "a"\n',
+        "utf-8",
+    )
+    config = load_config(file)
+    store = open_store(url)
+    said = "database is locked; another process writes to it: try again"
+    with store.write(), pytest.raises(CommandError, match=said), opened_store(config) as same, same.write():
+        pass
+    store.close()
+
+
 def test_an_open_needs_no_lock_where_nothing_is_to_be_migrated(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -351,6 +372,19 @@ def test_what_belongs_to_root_says_so(kind: str) -> None:
         place, mode = (folder / "llmgw.db", "0600") if kind == "the file" else (folder, "0755")
         assert f"{place} belongs to root (mode {mode}), and this process runs as nobody; " in said
         assert f"chown nobody {place}" in said
+
+
+def test_a_file_on_a_read_only_disk_is_not_called_another_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner and mode allow all, so chown would not help."""
+    file = tmp_path / "llmgw.db"
+    file.touch(0o600)
+    monkeypatch.setattr(os, "access", lambda place, _mode: place != file)
+    told = _denied(file)
+    assert told is not None
+    assert str(told) == f"can't open the database {file}: {file} may only be read"
+    assert "mounted" in told.remedy
 
 
 def test_threads_that_meet_a_new_file(url: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from llmgw.access.keys import find_key_row
 from llmgw.access.lease import Lease, lease_of, open_leases
-from llmgw.access.refusals import BadValueError, NotFoundError, StateError
+from llmgw.access.refusals import BadValueError, NoCaptureError, StateError
 from llmgw.errors import InputFault
 from llmgw.store import Capture, CaptureLease, Store, raise_epoch, record
 
@@ -96,7 +96,7 @@ def close_lease(store: Store, key: str | int, *, actor: str) -> Lease:
         row = find_key_row(session, key)
         leases = open_leases(session, key_id=row.id)
         if not leases:
-            raise NotFoundError(f"no capture of the key {row.id} is open")
+            raise NoCaptureError(f"no capture of the key {row.id} is open")
         for lease in leases:
             lease.closed_at = now
         after = {"lease_id": leases[0].id}
@@ -127,7 +127,7 @@ def list_captured(
         query = query.where(Capture.id > after_id)
     with store.read() as session:
         if session.get(CaptureLease, lease_id) is None:
-            raise NotFoundError(f"there is no capture {lease_id}")
+            raise NoCaptureError(f"there is no capture {lease_id}")
         return [Captured(*row) for row in session.execute(query)]
 
 
@@ -138,7 +138,7 @@ def read_captured(store: Store, lease_id: int, request_id: str, *, actor: str) -
         row = session.execute(_captured().where(*wanted)).first()
         capture = None if row is None else session.get(Capture, row.id)
         if row is None or capture is None:
-            raise NotFoundError(
+            raise NoCaptureError(
                 f"the capture {lease_id} has no request {request_id!r}; it may be gone by now"
             )
         lease = session.get_one(CaptureLease, lease_id)

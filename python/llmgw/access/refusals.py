@@ -18,6 +18,10 @@ class NotFoundError(AccessError):
     """Nothing is known by the reference."""
 
 
+class NoCaptureError(NotFoundError):
+    """No such capture is known, or none is open."""
+
+
 class AmbiguousError(AccessError):
     """Several are known by the reference."""
 

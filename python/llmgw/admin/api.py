@@ -115,14 +115,14 @@ async def _refuse_input(_request: Request, error: Exception) -> NoReturn:
     raise input_error(error.errors()) from None
 
 
-async def _refuse_access(_request: Request, error: Exception) -> NoReturn:
+async def _refuse_access(request: Request, error: Exception) -> NoReturn:
     """What `access` does not do."""
     if isinstance(error, BadValueError):
         raise refusal(error.faults) from None
     if not isinstance(error, AccessError):
         raise error
     message = f"{error}."
-    if error.param is not None:
+    if error.param is not None and f"{error.param}_id" not in request.path_params:
         # It is about a value in the body, not about the path.
         code = "unsupported_value" if isinstance(error, NotFoundError) else "conflict"
         raise refusal([InputFault(error.param, str(error))], code=code) from None

@@ -51,6 +51,8 @@ def _fault(detail: Mapping[str, Any]) -> InputFault:
             message = "is missing"
         case "extra_forbidden":
             message = "is not known here"
+        case "model_attributes_type" | "model_type" | "dict_type":
+            message = "must be an object"
         case "value_error" | "llmgw_input":
             message = str(detail["msg"]).removeprefix("Value error, ")
         case _:

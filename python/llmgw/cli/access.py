@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from llmgw.access.refusals import AccessError, BadValueError, NotFoundError, StateError
+from llmgw.access.refusals import AccessError, BadValueError, NoCaptureError, NotFoundError, StateError
 from llmgw.cli.common import configured_store
 from llmgw.config import Config
 from llmgw.errors import CommandError, InputFault
@@ -47,6 +47,8 @@ def text_argument(text: str) -> str:
 
 
 def _hint(error: AccessError) -> str:
+    if isinstance(error, NoCaptureError):
+        return "; llmgw capture list shows them all"
     if isinstance(error, NotFoundError):
         listed = "llmgw keys list" if error.param is None else "llmgw projects list"
         more = "" if error.param is None else ", llmgw projects create makes one"

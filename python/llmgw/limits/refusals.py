@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Header: TypeAlias = tuple[bytes, bytes]
 
 _NANO: Final = 10**9
+_EXACT_BELOW: Final = _NANO // 100
 _SHOULD_RETRY: Final = (b"x-should-retry", b"true")
 _WHAT: Final = {
     "requests_per_minute": "requests per minute",
@@ -100,11 +101,14 @@ def unpriced(model: str, here: "BudgetHere", currency: str) -> ApiError:
 
 
 def amount(value: int, unit: str) -> str:
-    """`3.20 CNY`, `1,200 tokens`. Money is rounded down to four places, of which two are always there."""
+    """`3.20 CNY`, `1,200 tokens`. Money is rounded down to four places, of which two are always there.
+
+    Less than a hundredth is told exactly: a budget that was meant per million must not look like nothing.
+    """
     if unit == TOKENS:
         return f"{value:,} tokens"
     whole, rest = divmod(value, _NANO)
-    places = f"{rest:09d}"[:4]
+    places = f"{rest:09d}"[: 4 if value >= _EXACT_BELOW else 9]
     return f"{whole}.{places[:2]}{places[2:].rstrip('0')} {unit}"
 
 

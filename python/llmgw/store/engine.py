@@ -198,6 +198,10 @@ def _denied(path: Path) -> StoreError | None:
         if place.exists() and not os.access(place, os.R_OK | os.W_OK):
             status = place.stat()
             owner, mode, us = _user(status.st_uid), stat.S_IMODE(status.st_mode), _user(os.geteuid())
+            if status.st_uid == os.geteuid() and mode & stat.S_IRUSR and mode & stat.S_IWUSR:
+                # Its mode allows it, so the disk or an attribute of the file forbids it.
+                problem = f"can't open the database {path}: {place} may only be read"
+                return StoreError(problem, "look at how its disk is mounted, and at lsattr, or name another")
             problem = f"{place} belongs to {owner} (mode {mode:04o}), and this process runs as {us}"
             return StoreError(f"can't open the database {path}: {problem}", f"chown {us} {place}")
     return None
