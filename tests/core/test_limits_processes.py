@@ -176,3 +176,25 @@ def test_a_killed_workers_rate_stays_counted_and_its_slot_is_used_again(tmp_path
         done[0] = 0
     assert [reserved(plan) is not None for _ in range(2)] == [False, False]
     assert table.sweep() == 1
+
+
+def test_a_table_that_nobody_uses_forgets_what_budgets_have_cost(tmp_path: Path) -> None:
+    """An admin may have set the database's figure lower; rates stay as they are."""
+
+    def spent(table: LimitTable) -> int:
+        usage = table.usage(BUDGET, 0)
+        return usage[0] if usage else 0
+
+    def one_a_minute(table: LimitTable) -> Reservation | None:
+        return reserved(LimitPlan(table, [("rpm:key:1", "requests", 1)], []))
+
+    first = LimitTable.open(str(tmp_path))
+    first.raise_base(BUDGET, 7)
+    assert one_a_minute(first) is not None
+    second = LimitTable.open(str(tmp_path))
+    assert spent(second) == 7, "whoever runs beside goes by it"
+    first.abandon()
+    second.abandon()
+    third = LimitTable.open(str(tmp_path))
+    assert spent(third) == 0
+    assert one_a_minute(third) is None

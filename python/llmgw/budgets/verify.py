@@ -102,8 +102,10 @@ def repair(
 
     `resum_hour` and `resum_day` make the sums of an hour and of a day again (`ledger.sums`, `ledger.days`).
     An hour that has fewer rows than it counts stays: rows were deleted. Returns what differed before. Running
-    gateways take a window's higher number with its next row, and a lower one only with a new table of limits,
-    whose bases are only ever raised (docs/operations.md). Raises SQLAlchemyError.
+    gateways take a window's higher number with its next row, and a lower one once none of them has run for a
+    moment: the bases in the table of limits are only ever raised (docs/operations.md).
+
+    Raises SQLAlchemyError.
     """
     with store.write() as session:
         connection = session.connection()

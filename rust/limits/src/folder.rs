@@ -143,7 +143,8 @@ impl Folder {
         self.path.join(format!("slot-{slot}.lock"))
     }
 
-    fn any_slot_is_live(&self) -> bool {
+    /// Whether a worker uses the table.
+    pub(crate) fn any_slot_is_live(&self) -> bool {
         (0..MAX_SLOTS).any(|slot| {
             let file = File::open(self.slot_path(slot));
             // A lock that can't be asked counts as held.

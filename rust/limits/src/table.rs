@@ -98,6 +98,9 @@ impl Table {
         let wanted = Shape::checked(entries, slots).ok_or(OpenError::Shape)?;
         let (folder, directory) = Folder::open(folder)?;
         let Opened { file, words, shape } = folder.table(wanted)?;
+        if !folder.any_slot_is_live() {
+            forget_bases(&words, shape);
+        }
         for slot in 0..shape.slots {
             if let Some(lock) = folder.try_slot(slot)? {
                 claim(&words, shape, slot);
@@ -359,10 +362,26 @@ fn claim(words: &[AtomicU64], shape: Shape, slot: usize) {
 }
 
 fn wipe(words: &[AtomicU64], shape: Shape, slot: usize) {
-    let high = usize::try_from(Header::RowsHigh.of(words).load(SeqCst)).unwrap_or(0).min(shape.entries);
-    for row in 0..OVERFLOW_ROWS + high {
-        hold::wipe(shape.row(words, row), slot);
+    for row in rows(words, shape) {
+        hold::wipe(row, slot);
     }
+}
+
+/// Nobody uses the table, so whoever opens it now reads what budgets have cost from the database anew: somebody may have
+/// set that lower meanwhile, and a base can only be raised.
+fn forget_bases(words: &[AtomicU64], shape: Shape) {
+    for row in rows(words, shape) {
+        // As in `hold::wipe`.
+        if row.base().load(SeqCst) != 0 {
+            row.base().store(0, SeqCst);
+        }
+    }
+}
+
+/// All that were ever used.
+fn rows(words: &[AtomicU64], shape: Shape) -> impl Iterator<Item = Row<'_>> {
+    let high = usize::try_from(Header::RowsHigh.of(words).load(SeqCst)).unwrap_or(0).min(shape.entries);
+    (0..OVERFLOW_ROWS + high).map(move |row| shape.row(words, row))
 }
 
 /// A lock that a panic has not spoiled: what is behind it is changed in ways that may break off anywhere.
