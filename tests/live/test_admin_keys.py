@@ -242,7 +242,7 @@ def test_a_key_that_is_not_there(admin: Admin) -> None:
 def test_a_project_that_is_not_there(admin: Admin) -> None:
     """404 where the path names it, 400 where the body does."""
     for method, path in (("GET", ""), ("PATCH", ""), ("POST", "/block"), ("POST", "/unblock")):
-        body = {} if method == "PATCH" else None
+        body: dict[str, Any] | None = {} if method == "PATCH" else None
         answer = admin.send(method, f"/admin/v1/projects/123456789{path}", body)
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found"), path
     answer = admin.send("PATCH", f"{KEYS}/{new_key(admin)['id']}", {"project": "nope"})
