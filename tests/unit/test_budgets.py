@@ -257,6 +257,22 @@ def test_the_verbs(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("config")
+def test_a_verification_of_nothing_is_none(run: Run, tmp_path: Path) -> None:
+    """As after a change of the time zone in the config, which the running gateway has not taken over."""
+    store = open_store(f"sqlite:///{tmp_path}/llmgw.db")
+    add_budget(store, ZoneInfo("Asia/Kolkata"))
+    add_budget(store, ZoneInfo("Asia/Kolkata"), period="month")
+    status, out, _ = run("budgets", "verify")
+    assert status == 1
+    assert out.startswith("no budget was compared: 2 windows of budgets began in another time zone than ")
+    add_budget(store, ZONE)
+    status, out, _ = run("budgets", "verify")
+    assert (status, out[:9]) == (0, "1 windows")
+    assert json.loads(run("budgets", "verify", "--json").out)["windows_of_other_zones"] == 2
+    store.close()
+
+
+@pytest.mark.usefixtures("config")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -67,6 +67,8 @@ class Report(NamedTuple):
     hour_differences: list[HourDifference]
     day_differences: list[datetime]
     """Days whose sums are not those of their hours."""
+    windows_of_other_zones: int = 0
+    """Left out, since they began by another time zone than this one."""
 
     @property
     def is_right(self) -> bool:
@@ -82,10 +84,10 @@ def verify(store: Store, zone: tzinfo, now: datetime, *, keep_days: int | None =
     """
     with store.read() as session:
         connection = session.connection()
-        windows, window_differences = _compare_windows(connection, zone)
+        windows, window_differences, others = _compare_windows(connection, zone)
         hours, hour_differences = _compare_hours(connection, zone, now, keep_days)
         days = _compare_days(connection, zone)
-    return Report(windows, hours, window_differences, hour_differences, days)
+    return Report(windows, hours, window_differences, hour_differences, days, others)
 
 
 def repair(
@@ -115,11 +117,11 @@ def repair(
         days = _compare_days(connection, zone)
         for day in days:
             resum_day(connection, day, zone)
-        windows, window_differences = _compare_windows(connection, zone)
+        windows, window_differences, others = _compare_windows(connection, zone)
         add_windows(connection, [each.opened for each in window_differences])
         for each in window_differences:
             _set(session, each)
-        report = Report(windows, hours, window_differences, hour_differences, days)
+        report = Report(windows, hours, window_differences, hour_differences, days, others)
         if not report.is_right:
             _note(session, report, actor)
     return report
@@ -155,13 +157,22 @@ def _note(session: Session, report: Report, actor: str) -> None:
     record(session, actor=actor, action="budget.repair", target="budgets", before=before, after=None)
 
 
-def _compare_windows(connection: Connection, zone: tzinfo) -> tuple[int, list[WindowDifference]]:
-    """Windows that began by another time zone are left out: their hours are not known any more."""
+def _compare_windows(connection: Connection, zone: tzinfo) -> tuple[int, list[WindowDifference], int]:
+    """How many were compared, what differs, and how many were left out.
+
+    Those are windows that began by another time zone: their hours are not known any more.
+    """
     stored: dict[tuple[int, str, datetime], int] = {}
     columns = BudgetWindow.budget_id, BudgetWindow.user, BudgetWindow.starts_at, BudgetWindow.spent
     for budget_id, user, starts_at, spent in connection.execute(select(*columns)):
         stored[budget_id, user, starts_at] = spent
     compared, differences = 0, []
+    in_force = {rule.id: rule.period for rule in Rules.read(connection).all}
+    others = sum(
+        budget_id in in_force and window_of(in_force[budget_id], starts_at, zone).starts_at != starts_at
+        for budget_id, user, starts_at in stored
+        if not user
+    )
     for rules, window in _opened(connection, zone, stored):
         sums = {each[:3]: each.spent for each in sums_of(connection, rules, window)}
         ids = {rule.id for rule in rules}
@@ -172,7 +183,7 @@ def _compare_windows(connection: Connection, zone: tzinfo) -> tuple[int, list[Wi
             for at in sorted(sums.keys() | kept.keys())
             if kept.get(at, 0) != sums.get(at, 0)
         ]
-    return compared, differences
+    return compared, differences, others
 
 
 def _opened(

@@ -167,12 +167,24 @@ def _verify(options: argparse.Namespace, store: "Store", config: Config) -> int:
     if options.json:
         print_json(_report(report, repaired=options.repair))
     else:
-        _say(report, repaired=options.repair)
+        _say(report, zone.key, repaired=options.repair)
+    if _is_of_another_zone(report):
+        return 1
     left = [each for each in report.hour_differences if not each.can_be_repaired]
     return int(bool(left) if options.repair else not report.is_right)
 
 
-def _say(report: Report, *, repaired: bool) -> None:
+def _is_of_another_zone(report: Report) -> bool:
+    """Nothing was compared, as after a change of the config that no gateway has taken over yet."""
+    return not report.windows and report.windows_of_other_zones > 0
+
+
+def _say(report: Report, zone: str, *, repaired: bool) -> None:
+    if _is_of_another_zone(report):
+        count = f"{report.windows_of_other_zones:,} windows of budgets"
+        print(f"no budget was compared: {count} began in another time zone than [prices] timezone, {zone}.")
+        print("A gateway takes a new time zone over when it is started again.")
+        return
     for window in report.window_differences[:_SHOWN]:
         whose = f"budget {window.budget_id}{f', user {window.user}' if window.user else ''}"
         when = format_time(window.starts_at)
@@ -202,6 +214,7 @@ def _report(report: Report, *, repaired: bool) -> dict[str, object]:
     return {
         "windows": report.windows,
         "hours": report.hours,
+        "windows_of_other_zones": report.windows_of_other_zones,
         "repaired": repaired,
         "window_differences": [_window(each) for each in report.window_differences],
         "hour_differences": [

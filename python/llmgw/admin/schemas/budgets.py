@@ -136,6 +136,9 @@ class ReportSchema(Schema):
     hours: Count = Field(description="Hours that were compared.")
     window_differences: list[WindowDifferenceSchema] = Field(description="The first hundred.")
     hour_differences: list[HourDifferenceSchema] = Field(description="The first hundred.")
+    day_differences: list[Time] = Field(
+        description="When days began whose sums are not those of their hours. The first hundred."
+    )
 
     @classmethod
     def of(cls, report: Report, units: Mapping[int, str]) -> Self:
@@ -149,6 +152,7 @@ class ReportSchema(Schema):
                 for each in report.window_differences[:_TOLD]
             ],
             hour_differences=[HourDifferenceSchema.of(each) for each in report.hour_differences[:_TOLD]],
+            day_differences=report.day_differences[:_TOLD],
         )
 
 
@@ -179,4 +183,5 @@ REPORT: Final = {
     "hours": 720,
     "window_differences": [],
     "hour_differences": [],
+    "day_differences": [],
 }
