@@ -13,6 +13,7 @@ from llmgw.access.audit import list_audit
 from llmgw.access.keyring import KeyRing
 from llmgw.budgets.money import amount_text
 from llmgw.cli.times import expires_at, parse_expiry
+from llmgw.config import load_config
 from llmgw.store import open_store
 from tests.support.cli import Run
 
@@ -58,6 +59,36 @@ def test_the_words_of_scripts(run: Run) -> None:
     assert [project["name"] for project in shown(run, "projects", "list")] == ["default", "P"]
     assert shown(run, "projects", "update", "P", "--name", "Q")["name"] == "Q"
     assert shown(run, "keys", "revoke", "N")["state"] == "revoked"
+
+
+PRICED = 'id = "priced"\nupstream = "local"\nprice = {input = 2.0, output = 12.0}\n'
+UNPRICED = "warning: no price for {}: a budget in money refuses their requests."
+
+
+def test_a_budget_in_money_tells_which_models_it_shuts(
+    run: Run, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`llmgw init` writes models without prices: 403 is a late moment to learn of it."""
+    monkeypatch.setenv("CLI_TEST_KEY", "k")
+    ids = [model.id for model in load_config(config).models]
+    config.write_text(config.read_text("utf-8") + f"\n[[models]]\n{PRICED}", "utf-8")
+    model, shut = ids[0], UNPRICED.format(", ".join(ids))
+    for arguments, said in (
+        (("projects", "create", "P", "--budget", "5/day"), shut),
+        (("projects", "update", "P", "--budget", "6/day"), shut),
+        (("keys", "create", "--name", "a", "--project", "P"), shut),
+        (("keys", "create", "--name", "b", "--budget", f"{model}=5/day"), UNPRICED.format(model)),
+        (("keys", "update", "b", "--budget", "5/day"), shut),
+        (("keys", "update", "b", "--owner", "ann"), None),
+        (("keys", "create", "--name", "c", "--budget", "5/day", "--models", "priced"), None),
+        (("keys", "create", "--name", "d", "--budget", "5tokens/day"), None),
+        (("keys", "create", "--name", "e", "--budget", "5/day", "--json"), None),
+    ):
+        status, _, err = run(*arguments)
+        assert (status, "warning:" in err) == (0, said is not None), arguments
+        assert said is None or said in err
+    config.write_text(config.read_text("utf-8") + '\n[prices]\nunpriced = "allow"\n', "utf-8")
+    assert "warning:" not in run("keys", "create", "--name", "f", "--budget", "5/day").err
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from llmgw.cli.key_options import add_key_options, fields_of
 from llmgw.cli.rules import HOW, rule_texts, shortened
 from llmgw.cli.table import add_json_option, print_json, print_table, printable
 from llmgw.cli.times import parse_grace
+from llmgw.cli.unpriced import warn_of_unpriced
 from llmgw.errors import CommandError
 
 EPILOG: Final = """\
@@ -113,6 +114,8 @@ def _create(options: argparse.Namespace) -> int:
     with access(options) as (store, config):
         fields = fields_of(options, config.prices)
         new = create_key(store, actor=actor(), known=Known.of(config), **fields)
+    if not options.json:
+        warn_of_unpriced(config, new.key.budgets, new.key.models)
     expires = f" It expires at {format_time(new.key.expires_at)}." if new.key.expires_at else ""
     said = f"Key {new.key.id} was made. Keep it now, it is not shown again.{expires}"
     return _print_secret(new, said, options)
@@ -142,6 +145,8 @@ def _update(options: argparse.Namespace) -> int:
         if fields == {"limits": []}:
             raise CommandError("nothing is to be changed; llmgw keys update --help shows what can be")
         key = update_key(store, options.key, actor=actor(), known=Known.of(config), **fields)
+    if not options.json and fields.keys() & {"budgets", "project", "models"}:
+        warn_of_unpriced(config, key.budgets, key.models)
     return _print_key(key, options)
 
 

@@ -20,6 +20,7 @@ from llmgw.cli.access import access, text_argument
 from llmgw.cli.common import actor, add_config_option, format_time
 from llmgw.cli.rules import HOW, add_rule_options, budgets_of, limits_of, rule_texts, shortened
 from llmgw.cli.table import add_json_option, print_json, print_table, printable
+from llmgw.cli.unpriced import warn_of_unpriced
 from llmgw.config import Config
 from llmgw.errors import CommandError
 
@@ -96,6 +97,8 @@ def _create(options: argparse.Namespace) -> None:
     with access(options) as (store, config):
         fields: ProjectFields = {**_fields(options, config), "name": names.pop()}
         project = create_project(store, actor=actor(), known=Known.of(config), **fields)
+    if not options.json:
+        warn_of_unpriced(config, project.budgets)
     _print_done(project, "was made", options)
 
 
@@ -106,6 +109,8 @@ def _update(options: argparse.Namespace) -> None:
             raise CommandError("nothing is to be changed; llmgw projects update --help shows what can be")
         project = update_project(store, options.project, actor=actor(), known=Known.of(config), **fields)
         number = len(list_keys(store, project=str(project.id)))
+    if not options.json and "budgets" in fields:
+        warn_of_unpriced(config, project.budgets)
     _print_project(project, number, options)
 
 
