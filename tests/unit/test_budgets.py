@@ -116,7 +116,7 @@ def test_a_lift_adds_up_in_its_window(store: Store) -> None:
     assert (state.limit, state.counted, state.left) == (4 * YUAN, 2 * YUAN, 2 * YUAN)
     assert list_budgets(store, ZONE, NOW) == [state]
     assert epoch(store) == before + 2
-    lifts = [{"user": "", "lifted": lifted} for lifted in (0, YUAN, 3 * YUAN)]
+    lifts = [{"user": None, "unit": "CNY", "lifted": lifted} for lifted in ("0.00", "1.00", "3.00")]
     assert audit(store) == [
         ("cli ops@host", "budget.lift", "budget 1", before, after) for before, after in pairwise(lifts)
     ]
@@ -143,7 +143,8 @@ def test_field_b2_an_admin_can_reset_what_was_spent(store: Store) -> None:
     spend(store, None, at=NOW + timedelta(seconds=1))
     assert [each.counted for each in list_budgets(store, ZONE, NOW)] == [YUAN]
     assert spent(store) == due(store, ZONE)
-    assert audit(store)[-1][3:] == ({"user": None, "spent": 2 * YUAN}, {"user": None, "spent": 0})
+    noted = [{"user": None, "unit": "CNY", "spent": spent} for spent in ("2.00", "0.00")]
+    assert audit(store)[-1][3:] == tuple(noted)
 
 
 def test_all_users_are_reset_or_one(store: Store) -> None:
@@ -242,6 +243,8 @@ def test_the_verbs(run: Run, tmp_path: Path) -> None:
     assert (lifted["amount"], lifted["lifted"], lifted["left"]) == ("10.00", "0.50", "9.50")
     [reset] = json.loads(run("budgets", "reset", "1", "--json").out)
     assert (reset["spent"], reset["forgiven"], reset["left"]) == ("0.00", "1.00", "10.50")
+    changes = [line.split("budget 1  ")[-1] for line in run("audit", "list").out.splitlines()[1:]]
+    assert changes == ['unit: "CNY", spent: "1.00" → "0.00"', 'unit: "CNY", lifted: "0.00" → "0.50"']
     assert (
         run("budgets", "verify").out
         == "1 windows and 1 hours compared: all are what the ledger's rows come to\n"

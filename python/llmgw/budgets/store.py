@@ -7,6 +7,7 @@ from sqlalchemy import and_, case, func, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from llmgw.budgets.budget import TOKENS, Period, Scope
+from llmgw.budgets.money import amount_text
 from llmgw.budgets.spend import MAX_SPENT, Rule, Rules, Spent, add_windows, open_windows
 from llmgw.budgets.windows import Window, window_of
 from llmgw.errors import LlmgwError
@@ -163,8 +164,8 @@ def lift_budget(
             actor=actor,
             action="budget.lift",
             target=f"budget {budget_id}",
-            before={"user": user, "lifted": before.lifted},
-            after={"user": user, "lifted": after.lifted},
+            before=_noted(user, before.unit, lifted=before.lifted),
+            after=_noted(user, before.unit, lifted=after.lifted),
         )
     return after
 
@@ -185,7 +186,7 @@ def reset_budget(
     """
     now = now or datetime.now(UTC)
     with store.write() as session:
-        _open(session, budget_id, user or "", zone, now)
+        unit = _open(session, budget_id, user or "", zone, now).unit
         befores = read_states(session, zone, now, BudgetRow.id == budget_id)
         befores = [each for each in befores if user is None or each.user == user]
         afters = [each._replace(forgiven=each.spent, warned_at=None, exhausted_at=None) for each in befores]
@@ -196,10 +197,16 @@ def reset_budget(
             actor=actor,
             action="budget.reset",
             target=f"budget {budget_id}",
-            before={"user": user, "spent": sum(each.counted for each in befores)},
-            after={"user": user, "spent": 0},
+            before=_noted(user, unit, spent=sum(each.counted for each in befores)),
+            after=_noted(user, unit, spent=0),
         )
     return afters
+
+
+def _noted(user: str | None, unit: str, **amounts: int) -> dict[str, object]:
+    """For the audit, which people read: amounts with their unit."""
+    texts = {name: amount_text(amount, unit) for name, amount in amounts.items()}
+    return {"user": user or None, "unit": unit, **texts}
 
 
 def _query(zone: tzinfo, now: datetime) -> "Select[*tuple[Any, ...]]":

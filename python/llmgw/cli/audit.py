@@ -67,9 +67,11 @@ def run(options: argparse.Namespace) -> int:
 def _changes(entry: AuditEntry) -> str:
     before, after = entry.before or {}, entry.after or {}
     changes = [
-        f"{name}: {_text(before[name])} → {_text(value)}" if name in before else f"{name}: {_text(value)}"
+        f"{name}: {_text(value)}"
+        if before.get(name, value) == value
+        else f"{name}: {_text(before[name])} → {_text(value)}"
         for name, value in after.items()
-        if value not in (None, [], {}) or name in before
+        if value not in (None, [], {}) or before.get(name) != value
     ]
     text = ", ".join(changes)
     return text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 1]}…"
