@@ -167,6 +167,12 @@ def test_only_some(store: Store) -> None:
 
 
 @pytest.mark.usefixtures("config")
+def test_usage_is_one_of_both(run: Run) -> None:
+    status, out, err = run("usage", "--csv", "--json")
+    assert (status, out, "not allowed with" in err) == (2, "", True)
+
+
+@pytest.mark.usefixtures("config")
 def test_usage_as_csv_and_json(run: Run, tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/llmgw.db")
     key = create_key(store, actor="test", name="=cmd()").key

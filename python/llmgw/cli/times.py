@@ -24,7 +24,7 @@ def parse_duration(text: str) -> timedelta:
     duration = timedelta(**{_UNITS[match[2]]: int(match[1])})
     if duration > _MAX_LIFE:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is more than {_MAX_LIFE.days} days; without --expires-in, a key does not expire"
+            f"{text!r} is more than {_MAX_LIFE.days} days; leave the option out where there is no end"
         )
     return duration
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from llmgw.budgets.money import amount_text
 from llmgw.cli.common import add_config_option, configured_store
-from llmgw.cli.table import add_json_option, print_json, print_table
+from llmgw.cli.table import print_json, print_table
 from llmgw.cli.times import parse_duration
 from llmgw.config import Config
 from llmgw.ledger.journal import pending
@@ -47,8 +47,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     by.completer = _completions  # type: ignore[attr-defined]  # argcomplete's
     parser.add_argument("--since", type=_moment, metavar="7d", help="a duration, a day or a time")
     parser.add_argument("--until", type=_moment, metavar="DAY", help="the same; a day is part of it")
-    add_json_option(parser)
-    parser.add_argument("--csv", action="store_true", help="CSV instead of a table")
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="JSON instead of a table")
+    shape.add_argument("--csv", action="store_true", help="CSV instead of a table")
     add_config_option(parser)
 
 
