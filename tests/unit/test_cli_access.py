@@ -61,6 +61,20 @@ def test_the_words_of_scripts(run: Run) -> None:
     assert shown(run, "keys", "revoke", "N")["state"] == "revoked"
 
 
+def test_a_key_is_blocked_whatever_is_wrong_with_the_rest_of_the_config(run: Run, config: Path) -> None:
+    shown(run, "keys", "create", "--name", "leaked")
+    config.write_text(f"{config.read_text('utf-8')}\nprice = {{input = -1, output = 1}}\n", "utf-8")
+    assert run("keys", "create", "--name", "other").status == 2
+    for arguments in (("block", "leaked"), ("unblock", "leaked"), ("rotate", "leaked"), ("revoke", "leaked")):
+        status, _, err = run("keys", *arguments)
+        assert status == 0, err
+        assert err.startswith(f"llmgw: {config.resolve()} has a fault; only its [store] was read"), arguments
+    assert "revoked" in run("keys", "list").out
+    assert run("projects", "list").status == 0
+    config.write_text("[store\n", "utf-8")
+    assert run("keys", "block", "leaked").status == 2
+
+
 PRICED = 'id = "priced"\nupstream = "local"\nprice = {input = 2.0, output = 12.0}\n'
 UNPRICED = "warning: no price for {}: a budget in money refuses their requests."
 

@@ -211,7 +211,12 @@ def test_a_command_at_a_locked_database_says_what_to_do(
     config = load_config(file)
     store = open_store(url)
     said = "database is locked; another process writes to it: try again"
-    with store.write(), pytest.raises(CommandError, match=said), opened_store(config) as same, same.write():
+    with (
+        store.write(),
+        pytest.raises(CommandError, match=said),
+        opened_store(config.store) as same,
+        same.write(),
+    ):
         pass
     store.close()
 
@@ -348,7 +353,7 @@ from pathlib import Path
 config = load_config(Path(sys.argv[1]))
 os.setuid(65_534)
 try:
-    with opened_store(config):
+    with opened_store(config.store):
         print("open")
 except CommandError as error:
     print(error)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from llmgw.access.refusals import AccessError, BadValueError, NoCaptureError, NotFoundError, StateError
-from llmgw.cli.common import configured_store
+from llmgw.cli.common import configured_store, store_alone
 from llmgw.config import Config
 from llmgw.errors import CommandError, InputFault
 
@@ -26,13 +26,25 @@ _OPTIONS: Final = {
 @contextmanager
 def access(options: argparse.Namespace) -> Iterator[tuple["Store", Config]]:
     """The database that the config names, and the config. An AccessError becomes a CommandError."""
-    with configured_store(options.config) as (store, config):
-        try:
-            yield store, config
-        except BadValueError as error:
-            raise CommandError("; ".join(map(_told, error.faults))) from error
-        except AccessError as error:
-            raise CommandError(f"{error}{_hint(error)}") from error
+    with configured_store(options.config) as (store, config), _told_in_words():
+        yield store, config
+
+
+@contextmanager
+def store_access(options: argparse.Namespace) -> Iterator["Store"]:
+    """The same for what needs no more of the config than its `[store]`."""
+    with store_alone(options.config) as store, _told_in_words():
+        yield store
+
+
+@contextmanager
+def _told_in_words() -> Iterator[None]:
+    try:
+        yield
+    except BadValueError as error:
+        raise CommandError("; ".join(map(_told, error.faults))) from error
+    except AccessError as error:
+        raise CommandError(f"{error}{_hint(error)}") from error
 
 
 def _told(fault: InputFault) -> str:

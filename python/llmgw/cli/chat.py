@@ -128,7 +128,7 @@ def _own_key(config: Config) -> Iterator[str]:
     from llmgw.store.open import opened_store
 
     try:
-        with opened_store(config) as store:
+        with opened_store(config.store) as store:
             expires_at = datetime.now(UTC) + _OWN_KEY_LASTS
             token = create_key(store, actor=actor(), name=_OWN_KEY, expires_at=expires_at).token
             try:

@@ -4,12 +4,13 @@ import argparse
 import getpass
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from llmgw.config import Config, find_config, load_config
+from llmgw.config import Config, ConfigError, find_config, load_config, load_store
 
 if TYPE_CHECKING:
     from llmgw.store import Store
@@ -39,8 +40,27 @@ def configured_store(option: str | None) -> Iterator[tuple["Store", Config]]:
     from llmgw.store.open import opened_store
 
     config = read_config(option, secrets=False)
-    with opened_store(config) as store:
+    with opened_store(config.store) as store:
         yield store, config
+
+
+@contextmanager
+def store_alone(option: str | None) -> Iterator["Store"]:
+    """The database, even if the config has faults outside of `[store]`: a key must be blocked at once.
+
+    Raises ConfigError, CommandError.
+    """
+    from llmgw.store.open import opened_store
+
+    path = find_config(option)
+    try:
+        table = load_config(path, secrets=False).store
+    except ConfigError as error:
+        table = load_store(path)
+        faults = "a fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
+        print(f"llmgw: {path} has {faults}; only its [store] was read (llmgw check)", file=sys.stderr)
+    with opened_store(table) as store:
+        yield store
 
 
 def actor() -> str:

@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         file = Path(folder, "llmgw.toml")
         file.write_text(demo_config(simulator_port), "utf-8")
         config = load_config(file)
-        with opened_store(config) as store:
+        with opened_store(config.store) as store:
             token = create_key(store, actor=actor(), name="demo").token
 
         def welcome(url: str) -> None:

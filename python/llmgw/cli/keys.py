@@ -19,7 +19,7 @@ from llmgw.access.keys import (
     unblock_key,
     update_key,
 )
-from llmgw.cli.access import access, text_argument
+from llmgw.cli.access import access, store_access, text_argument
 from llmgw.cli.common import actor, add_config_option, format_time
 from llmgw.cli.key_options import add_key_options, fields_of
 from llmgw.cli.rules import HOW, rule_texts, shortened
@@ -122,7 +122,7 @@ def _create(options: argparse.Namespace) -> int:
 
 
 def _rotate(options: argparse.Namespace) -> int:
-    with access(options) as (store, _):
+    with store_access(options) as store:
         new = rotate_key(store, options.key, actor=actor(), grace=options.grace)
     until = new.key.previous_expires_at
     old = f"good until {format_time(until)}" if until else "no longer good"
@@ -151,25 +151,25 @@ def _update(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    with access(options) as (store, _):
+    with store_access(options) as store:
         key = get_key(store, options.key)
     return _print_key(key, options)
 
 
 def _block(options: argparse.Namespace) -> int:
-    with access(options) as (store, _):
+    with store_access(options) as store:
         key = block_key(store, options.key, actor=actor())
     return _print_done(key, "is blocked", options)
 
 
 def _unblock(options: argparse.Namespace) -> int:
-    with access(options) as (store, _):
+    with store_access(options) as store:
         key = unblock_key(store, options.key, actor=actor())
     return _print_done(key, "is not blocked", options)
 
 
 def _revoke(options: argparse.Namespace) -> int:
-    with access(options) as (store, _):
+    with store_access(options) as store:
         key = revoke_key(store, options.key, actor=actor())
     return _print_done(key, "is revoked", options)
 
@@ -183,7 +183,7 @@ def _print_done(key: Key, done: str, options: argparse.Namespace) -> int:
 
 
 def _list_all(options: argparse.Namespace) -> int:
-    with access(options) as (store, _):
+    with store_access(options) as store:
         keys = list_keys(store, project=options.project)
     if options.json:
         print_json([_object(key) for key in keys])

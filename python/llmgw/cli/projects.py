@@ -16,7 +16,7 @@ from llmgw.access.projects import (
     unblock_project,
     update_project,
 )
-from llmgw.cli.access import access, text_argument
+from llmgw.cli.access import access, store_access, text_argument
 from llmgw.cli.common import actor, add_config_option, format_time
 from llmgw.cli.rules import HOW, add_rule_options, budgets_of, limits_of, rule_texts, shortened
 from llmgw.cli.table import add_json_option, print_json, print_table, printable
@@ -115,26 +115,26 @@ def _update(options: argparse.Namespace) -> None:
 
 
 def _show(options: argparse.Namespace) -> None:
-    with access(options) as (store, _):
+    with store_access(options) as store:
         project = get_project(store, options.project)
         number = len(list_keys(store, project=str(project.id)))
     _print_project(project, number, options)
 
 
 def _block(options: argparse.Namespace) -> None:
-    with access(options) as (store, _):
+    with store_access(options) as store:
         project = block_project(store, options.project, actor=actor())
     _print_done(project, "is blocked, and so are its keys", options)
 
 
 def _unblock(options: argparse.Namespace) -> None:
-    with access(options) as (store, _):
+    with store_access(options) as store:
         project = unblock_project(store, options.project, actor=actor())
     _print_done(project, "is not blocked", options)
 
 
 def _list_all(options: argparse.Namespace) -> None:
-    with access(options) as (store, _):
+    with store_access(options) as store:
         projects = list_projects(store)
     if options.json:
         print_json([_object(project) for project in projects])

@@ -13,7 +13,7 @@ from llmgw.config.checks import cross_faults, value_faults
 from llmgw.config.faults import ConfigError, Fault, fault_of, file_order, is_echo
 from llmgw.config.files import FileError, read_file
 from llmgw.config.resolve import Resolver
-from llmgw.config.tables import CONFIG_ENV, DEFAULT_CONFIG, Config
+from llmgw.config.tables import CONFIG_ENV, DEFAULT_CONFIG, Config, StoreConfig
 
 MAX_CONFIG_BYTES: Final = 4 << 20
 """Of the file; some thousand models."""
@@ -62,6 +62,16 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ, *, secrets:
         problem = f"is not UTF-8 (byte {error.start})"
         raise ConfigError(path, [Fault("", problem, "TOML is always UTF-8: convert the file")]) from error
     return parse_text(text, path, environ, changed_s=changed_s, secrets=secrets)
+
+
+def load_store(path: Path) -> StoreConfig:
+    """Only `[store]` of a config file, which may have faults elsewhere, if it is TOML. Raises ConfigError."""
+    try:
+        data = tomllib.loads(read_file(path, max_bytes=MAX_CONFIG_BYTES).decode("utf-8-sig"))
+    except (FileError, OSError, ValueError, RecursionError):
+        return load_config(path, secrets=False).store  # which says what is wrong
+    store = {"store": data["store"]} if "store" in data else {}
+    return parse_config(tomllib.loads(MINIMAL_EXAMPLE) | store, path, secrets=False).store
 
 
 def parse_text(

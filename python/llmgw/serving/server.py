@@ -65,7 +65,7 @@ def run_gateway(
     check_file_limit(workers)
     with ExitStack() as stack:
         address = stack.enter_context(closing(claim(host, port)))
-        with opened_store(config) as store:  # a bad one stops the start
+        with opened_store(config.store) as store:  # a bad one stops the start
             _prepare_sums(store, config)
         # It is closed, because it must not cross a fork.
         # `Reloader` waits for them. A worker inherits the mask, so a signal during its start stays pending

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy.exc import DBAPIError
 
-from llmgw.config import Config
+from llmgw.config import StoreConfig
 from llmgw.errors import CommandError
 from llmgw.store.engine import Store, StoreError, open_store
 
@@ -16,10 +16,10 @@ _PRIMARY_CODE: Final = 0xFF
 
 
 @contextmanager
-def opened_store(config: Config) -> Iterator[Store]:
+def opened_store(config: StoreConfig) -> Iterator[Store]:
     """The migrated database. Errors of the database become a CommandError."""
     try:
-        store = open_store(config.store.url)
+        store = open_store(config.url)
     except StoreError as error:
         raise CommandError(f"{error}; {error.remedy} in store.url") from error
     try:
