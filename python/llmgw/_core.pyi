@@ -739,7 +739,7 @@ class LimitPlan:
         rates: Sequence[_Rate],
         holds: Sequence[_Hold],
         *,
-        told: Sequence[tuple[_Hold, str]] = (),
+        told: Sequence[tuple[_Hold, str]] = ...,
     ) -> LimitPlan:
         """`told`: the budgets that `headers` tell of, whether or not they are among the holds.
 
