@@ -741,7 +741,7 @@ class LimitPlan:
         *,
         told: Sequence[tuple[_Hold, str]] = ...,
     ) -> LimitPlan:
-        """`told`: the budgets that `headers` tell of, whether or not they are among the holds.
+        """`told`: the budgets that `headers` tell of, held or not; by default none.
 
         Each with what stands behind the number: `CNY; day`. Raises ValueError for an unknown unit,
         OverflowError for a number below 0 or too large.
