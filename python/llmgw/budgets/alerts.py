@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, tzinfo
 from typing import Final, Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -200,12 +200,13 @@ class Alerts:
             with self._store.read() as session:
                 if ids is None:
                     self._choose_gauges(session)
-                is_open = BudgetWindow.exhausted_at.is_(None)
-                had_refused = and_(is_open, BudgetRow.id.in_({budget_id for budget_id, _ in refused}))
-                conditions = [or_(_REACHED, had_refused, BudgetRow.id.in_(self._gauged))]
-                if ids is not None:
-                    conditions.append(BudgetRow.id.in_(ids))
-                states = read_states(session, self._zone, now, *conditions)
+                values = {
+                    "refused": [budget_id for budget_id, _ in refused],
+                    "gauged": list(self._gauged),
+                    **({} if ids is None else {"touched": list(ids)}),
+                }
+                conditions = (_MATTERS,) if ids is None else (_MATTERS, _TOUCHED)
+                states = read_states(session, self._zone, now, *conditions, values=values)
             self._gauge(states)
             reached = [alert for state in states if (alert := _alert(state, now, refused)) is not None]
             alerts = self._claim(reached[: MAX_ALERTS - len(self._running)])
@@ -273,6 +274,13 @@ _REACHED: Final = and_(
     BudgetWindow.exhausted_at.is_(None),
     (BudgetWindow.spent - BudgetWindow.forgiven) * 1001.0
     >= (BudgetRow.amount + BudgetWindow.lifted) * func.coalesce(BudgetRow.warn_at_permille, 1000),
+)
+# Made once: a list in a condition leaves cycles of objects behind whenever it is made.
+_TOUCHED: Final = BudgetRow.id.in_(bindparam("touched", expanding=True))
+_MATTERS: Final = or_(
+    _REACHED,
+    and_(BudgetWindow.exhausted_at.is_(None), BudgetRow.id.in_(bindparam("refused", expanding=True))),
+    BudgetRow.id.in_(bindparam("gauged", expanding=True)),
 )
 
 

@@ -14,6 +14,8 @@ from llmgw.errors import LlmgwError
 from llmgw.store import ApiKey, BudgetRow, BudgetWindow, Project, Store, record
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import ColumnElement, Row, Select
 
 PERIODS: Final[tuple[Period, ...]] = get_args(Period)
@@ -128,10 +130,14 @@ def read_states(
     now: datetime,
     *conditions: "ColumnElement[bool]",
     limit: int | None = None,
+    values: "Mapping[str, object] | None" = None,
 ) -> list[BudgetState]:
-    """Those in force that fit the conditions on `BudgetRow` and `BudgetWindow`. Raises SQLAlchemyError."""
+    """Those in force that fit the conditions on `BudgetRow` and `BudgetWindow`.
+
+    `values`: of the conditions' parameters. Raises SQLAlchemyError.
+    """
     query = _query(zone, now).where(*conditions).limit(limit)
-    return [_state(row, zone, now) for row in session.execute(query)]
+    return [_state(row, zone, now) for row in session.execute(query, values)]
 
 
 def lift_budget(
