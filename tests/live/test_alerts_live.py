@@ -59,7 +59,9 @@ def shop(
 def ask(gateway: Gateway, key: str) -> httpx.Response:
     """On a connection of its own, so that any worker may answer."""
     url = f"{gateway.url}{CHAT_COMPLETIONS}"
-    return httpx.post(url, headers=gateway.headers(key), json=body("priced"), timeout=SOON_S, trust_env=False)
+    return httpx.post(
+        url, headers=gateway.headers(key), json=body("priced", max_tokens=20), timeout=SOON_S, trust_env=False
+    )
 
 
 def events(receiver: Receiver) -> list[str]:

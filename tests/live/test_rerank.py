@@ -12,8 +12,8 @@ from tests.support.simulator import SimulatorProcess
 PATH = "/v1/rerank"
 MODEL = "qwen3-rerank"
 SCRIPTED = "scripted-rerank"
-ESTIMATED = 9
-"""Tokens of the query and the documents below, which have 36 bytes."""
+ESTIMATED = pytest.approx(9, abs=4)
+"""Tokens of the query and the documents below, which have 36 bytes; corrected by answers that came before."""
 DOCUMENTS = ["green tea", "red wine and cheese", "wine"]
 JINA: dict[str, Any] = {
     "model": "scripted",
@@ -66,7 +66,7 @@ def test_both_shapes(
     scripted: ScriptedUpstream,
     shape: dict[str, Any],
     asked: dict[str, Any],
-    prompt_tokens: int | None,
+    prompt_tokens: object,
     source: str,
 ) -> None:
     script = scripted.script(json_answer(shape))
