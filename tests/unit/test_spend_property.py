@@ -56,14 +56,14 @@ STEPS = st.one_of(
 
 
 @pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a migrated database."""
     file = tmp_path_factory.mktemp("empty") / "llmgw.db"
     store = open_store(f"sqlite:///{file}")
     with store.read() as session:
         session.connection().exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     store.close()
-    return file.read_bytes()
+    return file
 
 
 @settings(
@@ -74,12 +74,12 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 )
 @given(steps=st.lists(STEPS, min_size=3, max_size=14), zone_name=st.sampled_from(ZONES))
 def test_spent_is_the_sum_of_the_rows(
-    empty: bytes, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[object, ...]], zone_name: str
+    empty: Path, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[object, ...]], zone_name: str
 ) -> None:
     zone = ZoneInfo(zone_name)
     file = tmp_path_factory.mktemp("example") / "llmgw.db"
     file.touch(mode=0o600)
-    file.write_bytes(empty)
+    file.write_bytes(empty.read_bytes())
     # Two workers, each with what it has cached.
     stores = [open_store(f"sqlite:///{file}") for _ in range(2)]
     ledgers = [Ledger(store, zone=zone) for store in stores]
