@@ -195,7 +195,7 @@ def comparable(snapshot: Snapshot) -> Any:  # noqa: ANN401
 
 
 TestTeam = Team.TestCase
-TestTeam.settings = settings(max_examples=4, stateful_step_count=12, deadline=None)
+TestTeam.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
 
 
 @pytest.fixture
