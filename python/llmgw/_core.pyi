@@ -22,6 +22,7 @@ __all__ = [
     "PreparedRequest",
     "Refusal",
     "RequestError",
+    "RequestFacts",
     "RerankRequest",
     "Reservation",
     "Route",
@@ -282,31 +283,7 @@ class ChatRequest:
     def size_bytes(self) -> int:
         """How long the body is."""
     @property
-    def text_bytes(self) -> int:
-        """About how much text a model reads: bytes of UTF-8, escapes read, media apart.
-
-        Messages, with what they call and think, tools and the schema of the answer; of a body of another API
-        what chat has of it. Ids, names and roles do not count, tools count as the JSON that they are.
-        """
-    @property
-    def images(self) -> int:
-        """How many parts hold media, which `text_bytes` leaves out: images, sounds, films, files."""
-    @property
-    def max_output_tokens(self) -> int | None:
-        """The least of `max_tokens`, `max_completion_tokens` and `max_output_tokens`, of each choice.
-
-        None without one, or with nonsense only: it is a number from 1 to 100 million.
-        """
-    @property
-    def choices(self) -> int:
-        """How many answers are asked for: `n`, from 1 to 128."""
-    @property
-    def user(self) -> str | None:
-        """Whom the client names as its user: at most 128 bytes of what prints, and never empty.
-
-        `user`, of a Responses body else `safety_identifier`, of a Messages body `metadata.user_id` (of Claude
-        Code's the account or the device, without the session). A longer one is `sha256:` and 32 digits.
-        """
+    def facts(self) -> RequestFacts: ...
     def lost_turns(self, route: Route) -> int:
         """How many assistant messages have no `reasoning_content` (absent, null or empty).
 
@@ -348,20 +325,7 @@ class CompletionRequest:
     @property
     def stream(self) -> bool: ...
     @property
-    def text_bytes(self) -> int:
-        """As `ChatRequest.text_bytes`: all prompts, and `suffix`. A token that comes as a number counts 4."""
-    @property
-    def images(self) -> int:
-        """Always 0: prompts are text."""
-    @property
-    def max_output_tokens(self) -> int | None:
-        """As `ChatRequest.max_output_tokens`, but 0 is believed."""
-    @property
-    def choices(self) -> int:
-        """How many answers are asked for: of each prompt `n` or `best_of`, from 1 to 128."""
-    @property
-    def user(self) -> str | None:
-        """As `ChatRequest.user`."""
+    def facts(self) -> RequestFacts: ...
     def rewrite(self, route: Route) -> PreparedRequest:
         """The body for the upstream, which gets it at `/completions`.
 
@@ -378,20 +342,7 @@ class EmbeddingRequest:
     @property
     def model(self) -> str: ...
     @property
-    def text_bytes(self) -> int:
-        """As `ChatRequest.text_bytes`: all inputs. A token that comes as a number counts 4."""
-    @property
-    def images(self) -> int:
-        """How many inputs are media."""
-    @property
-    def max_output_tokens(self) -> int | None:
-        """Always None: nothing is written."""
-    @property
-    def choices(self) -> int:
-        """Always 1."""
-    @property
-    def user(self) -> str | None:
-        """As `ChatRequest.user`."""
+    def facts(self) -> RequestFacts: ...
     def rewrite(self, route: Route) -> PreparedRequest:
         """The body for the upstream, which gets it at `/embeddings`. Its answer is always `plain`.
 
@@ -408,24 +359,45 @@ class RerankRequest:
     @property
     def model(self) -> str: ...
     @property
-    def text_bytes(self) -> int:
-        """As `ChatRequest.text_bytes`: query, documents and instruction."""
-    @property
-    def images(self) -> int:
-        """How many of them are media."""
-    @property
-    def max_output_tokens(self) -> int | None:
-        """Always None: nothing is written."""
-    @property
-    def choices(self) -> int:
-        """Always 1."""
-    @property
-    def user(self) -> str | None:
-        """As `ChatRequest.user`."""
+    def facts(self) -> RequestFacts: ...
     def rewrite(self, route: Route) -> PreparedRequest:
         """The body for the upstream, which gets it at `/rerank`, or at its `rerank_url`. Always `plain`.
 
         Of the route, `upstream_model` and `drop` count.
+        """
+
+@final
+class RequestFacts:
+    """What limits, budgets and prices need to know of a request. It holds nothing of the body."""
+
+    @property
+    def text_bytes(self) -> int:
+        """About how much text a model reads: bytes of UTF-8, escapes read, media apart.
+
+        Messages, with what they call and think, tools and the schema of the answer; of a body of another API
+        what chat has of it. Ids, names and roles do not count, tools count as the JSON that they are. All
+        prompts and `suffix`; all inputs; query, documents and instruction. A token that comes as a number
+        counts 4.
+        """
+    @property
+    def images(self) -> int:
+        """How many parts hold media, which `text_bytes` leaves out: images, sounds, films, files."""
+    @property
+    def max_output_tokens(self) -> int | None:
+        """The least of `max_tokens`, `max_completion_tokens` and `max_output_tokens`, of each choice.
+
+        None without one, or with nonsense only: it is a number from 1 to 100 million, of text completions
+        also 0. Always None of embeddings and rerank: nothing is written.
+        """
+    @property
+    def choices(self) -> int:
+        """How many answers are asked for: `n` or `best_of`, from 1 to 128, for each prompt."""
+    @property
+    def user(self) -> str | None:
+        """Whom the client names as its user: at most 128 bytes of what prints, and never empty.
+
+        `user`, of a Responses body else `safety_identifier`, of a Messages body `metadata.user_id` (of Claude
+        Code's the account or the device, without the session). A longer one is `sha256:` and 32 digits.
         """
 
 @final

@@ -165,10 +165,10 @@ def test_a_session_of_claude_code_has_its_facts() -> None:
     request = _core.ChatRequest.from_messages(json.dumps(body).encode())
     said = sum(len(text) for text in strings(body["system"]) + strings(body["messages"]))
     tools = len(json.dumps(body["tools"]))
-    assert said * 0.5 + tools * 0.8 < request.text_bytes < said + tools * 1.2
-    assert (request.max_output_tokens, request.choices) == (body["max_tokens"], 1)
+    assert said * 0.5 + tools * 0.8 < request.facts.text_bytes < said + tools * 1.2
+    assert (request.facts.max_output_tokens, request.facts.choices) == (body["max_tokens"], 1)
     # The session is new each time, the device is not.
-    assert json.loads(body["metadata"]["user_id"])["device_id"] == request.user
+    assert json.loads(body["metadata"]["user_id"])["device_id"] == request.facts.user
 
 
 def strings(value: object) -> list[str]:
@@ -193,7 +193,7 @@ WHITE_SPACE = (
 )
 def test_a_user_can_stand_anywhere(user: str) -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "user": user}
-    shown = _core.ChatRequest(json.dumps(body).encode()).user
+    shown = _core.ChatRequest(json.dumps(body).encode()).facts.user
     if shown is None:
         assert not user.strip(WHITE_SPACE)
         return
@@ -218,7 +218,7 @@ def test_a_user_can_stand_anywhere(user: str) -> None:
 )
 def test_the_user_of_a_response(body: dict[str, Any], expected: str | None) -> None:
     request = _core.ChatRequest.from_responses(json.dumps({"model": "m", **body}).encode())
-    assert request.user == expected
+    assert request.facts.user == expected
 
 
 @pytest.mark.parametrize("metadata", [{}, {"user_id": None}, {"user_id": ""}, {"user_id": "anna"}])
@@ -230,4 +230,4 @@ def test_the_user_of_a_message(metadata: dict[str, str]) -> None:
         "metadata": metadata,
     }
     request = _core.ChatRequest.from_messages(json.dumps(body).encode())
-    assert request.user == (metadata.get("user_id") or None)
+    assert request.facts.user == (metadata.get("user_id") or None)

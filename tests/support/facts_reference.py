@@ -4,7 +4,9 @@ It follows the rules at the head of rust/core/src/request/facts.rs and shares no
 """
 
 import json
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple, Protocol, TypeGuard
+
+from llmgw._core import RequestFacts
 
 Json = dict[str, Any]
 
@@ -30,9 +32,17 @@ class Facts(NamedTuple):
     choices: int
 
 
-def facts_of(request: object) -> Facts:
+class Scanned(Protocol):
+    """Any of the core's requests."""
+
+    @property
+    def facts(self) -> RequestFacts:
+        """See `RequestFacts`."""
+
+
+def facts_of(request: Scanned) -> Facts:
     """Those that the core has found."""
-    return Facts(*(getattr(request, name) for name in Facts._fields))
+    return Facts(*(getattr(request.facts, name) for name in Facts._fields))
 
 
 def chat(body: bytes) -> Facts:

@@ -63,7 +63,7 @@ def test_a_name_that_can_stand_anywhere(value: bytes, expected: str | None) -> N
 def test_a_header_and_a_body_make_the_same_name(name: str) -> None:
     message = {"role": "user", "content": "Hi"}
     body = ChatRequest(json.dumps({"model": "m", "messages": [message], "user": name}).encode())
-    assert name_of(name.encode()) == body.user
+    assert name_of(name.encode()) == body.facts.user
 
 
 def test_the_headers_are_read() -> None:

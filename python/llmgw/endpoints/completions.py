@@ -25,7 +25,7 @@ class CompletionBody:
 
     def plan(self, gateway: Gateway, model: Model, key: Key) -> Plan:  # noqa: ARG002
         """Nothing to check: the prompt is a text."""
-        return Plan(self._request.rewrite, self._request)
+        return Plan(self._request.rewrite, self._request.facts)
 
 
 TEXT: Final = Endpoint("completions", CompletionBody)

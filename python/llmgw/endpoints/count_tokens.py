@@ -57,7 +57,7 @@ async def count_tokens(
             grant = await gateway.governor.count(
                 key,
                 model,
-                user=user_of(key, fields, request.user),
+                user=user_of(key, fields, request.facts.user),
                 at_s=time.time(),
                 family=MESSAGES.limit_headers,
             )

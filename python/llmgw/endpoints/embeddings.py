@@ -26,7 +26,7 @@ class EmbeddingBody:
 
     def plan(self, gateway: Gateway, model: Model, key: Key) -> Plan:  # noqa: ARG002
         """Nothing to check: what may be in `input` is for the provider to say."""
-        return Plan(self._request.rewrite, self._request)
+        return Plan(self._request.rewrite, self._request.facts)
 
 
 EMBEDDINGS: Final = Endpoint("embeddings", EmbeddingBody, kind="embedding")

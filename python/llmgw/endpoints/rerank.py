@@ -26,7 +26,7 @@ class RerankBody:
 
     def plan(self, gateway: Gateway, model: Model, key: Key) -> Plan:  # noqa: ARG002
         """Nothing to check: what may be in `documents` is for the provider to say."""
-        return Plan(self._request.rewrite, self._request)
+        return Plan(self._request.rewrite, self._request.facts)
 
 
 RERANK: Final = Endpoint("rerank", RerankBody, kind="rerank")

@@ -35,7 +35,7 @@ _EVERY: Final = 16
 
 
 class Facts(Protocol):
-    """What the scan of a request tells (`_core`'s request classes)."""
+    """What the scan of a request tells (`_core.RequestFacts`)."""
 
     @property
     def text_bytes(self) -> int:

@@ -10,13 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
-from llmgw._core import CoreError, Exchange, PreparedRequest, RequestError, Route
+from llmgw._core import CoreError, Exchange, PreparedRequest, RequestError, RequestFacts, Route
 from llmgw.access.key import Key
 from llmgw.asgi.request import Fields
 from llmgw.config import ModelKind
 from llmgw.errors import ApiError, render_frame
 from llmgw.gateway import Gateway
-from llmgw.limits.estimates import Facts
 from llmgw.limits.grant import HeaderFamily
 from llmgw.routing.router import Model
 
@@ -32,7 +31,7 @@ class Plan(NamedTuple):
 
     rewrite: Callable[[Route], PreparedRequest]
     """The body for a target's upstream. Called once per target that is asked."""
-    facts: Facts
+    facts: RequestFacts
     """What the scan tells of its size."""
     keep_reasoning: KeepReasoning | None = None
     """Keeps the reasoning of an answer for later turns. Only for prepared requests that say so."""

@@ -31,11 +31,11 @@ from llmgw.pipeline.upload import uploaded
 from llmgw.routing.verdict import upstream_error
 
 if TYPE_CHECKING:
-    from llmgw._core import Exchange
+    from llmgw._core import Exchange, RequestFacts
     from llmgw.access.key import Key
     from llmgw.limits.admission import Ticket
     from llmgw.limits.early import Early
-    from llmgw.limits.estimates import Facts, Need
+    from llmgw.limits.estimates import Need
     from llmgw.routing.router import Model
 
 EVENT_STREAM: Final[Headers] = [
@@ -164,7 +164,7 @@ class Request:
             is_large=self._is_large,
         )
 
-    def _need(self, facts: "Facts", model: "Model") -> "Need":
+    def _need(self, facts: "RequestFacts", model: "Model") -> "Need":
         """What the request will probably use."""
         account = self._account
         account.user = user_of(self._key, self._fields, facts.user)

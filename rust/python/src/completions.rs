@@ -6,6 +6,7 @@ use llmgw_core::api::completions as core;
 use pyo3::prelude::*;
 
 use crate::errors::guard;
+use crate::facts::RequestFacts;
 use crate::gil::without_gil_if_large;
 use crate::request::{Body, PreparedRequest, Route, scanned};
 
@@ -35,28 +36,8 @@ impl CompletionRequest {
     }
 
     #[getter]
-    fn text_bytes(&self) -> usize {
-        self.request.facts.text_bytes
-    }
-
-    #[getter]
-    fn images(&self) -> usize {
-        self.request.facts.images
-    }
-
-    #[getter]
-    fn max_output_tokens(&self) -> Option<u64> {
-        self.request.facts.max_output_tokens
-    }
-
-    #[getter]
-    fn choices(&self) -> u64 {
-        self.request.facts.choices()
-    }
-
-    #[getter]
-    fn user(&self) -> Option<&str> {
-        self.request.facts.user.as_deref()
+    fn facts(&self) -> RequestFacts {
+        (&self.request.facts).into()
     }
 
     fn rewrite(&self, py: Python<'_>, route: &Route) -> PyResult<PreparedRequest> {

@@ -1,7 +1,8 @@
 //! `llmgw._core`: the types that cross between Python and Rust, and nothing else. The interface with its documentation
 //! is `python/llmgw/_core.pyi`; each class here is one of its classes.
 //!
-//! * `request`: scan and rewrite a body; `completions`, `embeddings`, `rerank`: one of that API. `offline`: whole streams
+//! * `request`: scan and rewrite a body; `completions`, `embeddings`, `rerank`: one of that API; `facts`:
+//!   what limits must know of any of them. `offline`: whole streams
 //!   and answers without a socket.
 //! * `exchange`: an upstream, an exchange with it, and the awaitable for its next block. In it `forward`: all its
 //!   blocks, from there into the server's `send`; `bridge`: how a tokio task wakes an asyncio loop.
@@ -13,6 +14,7 @@ mod completions;
 mod embeddings;
 mod errors;
 mod exchange;
+mod facts;
 mod gil;
 mod limit_headers;
 mod limits;
@@ -38,6 +40,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<completions::CompletionRequest>()?;
     module.add_class::<embeddings::EmbeddingRequest>()?;
     module.add_class::<rerank::RerankRequest>()?;
+    module.add_class::<facts::RequestFacts>()?;
     module.add_class::<request::PreparedRequest>()?;
     module.add_class::<exchange::Upstream>()?;
     module.add_class::<exchange::Exchange>()?;

@@ -21,6 +21,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::errors::{guard, request_error, runtime_error, value_error};
+use crate::facts::RequestFacts;
 use crate::gil::without_gil_if_large;
 
 /// The thinking dialect that the pattern table gives for an upstream model's name.
@@ -344,28 +345,8 @@ impl ChatRequest {
     }
 
     #[getter]
-    fn text_bytes(&self) -> usize {
-        self.request.facts.text_bytes
-    }
-
-    #[getter]
-    fn images(&self) -> usize {
-        self.request.facts.images
-    }
-
-    #[getter]
-    fn max_output_tokens(&self) -> Option<u64> {
-        self.request.facts.max_output_tokens
-    }
-
-    #[getter]
-    fn choices(&self) -> u64 {
-        self.request.facts.choices()
-    }
-
-    #[getter]
-    fn user(&self) -> Option<&str> {
-        self.request.facts.user.as_deref()
+    fn facts(&self) -> RequestFacts {
+        (&self.request.facts).into()
     }
 
     fn lost_turns(&self, route: &Route) -> usize {
