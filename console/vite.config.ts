@@ -1,0 +1,20 @@
+import { defineConfig } from "vite";
+
+// The gateway serves what is built here at /console/, out of its own package.
+export default defineConfig({
+  base: "/console/",
+  build: {
+    outDir: "../python/llmgw/admin/static",
+    emptyOutDir: true,
+    target: "es2022",
+    assetsInlineLimit: 0, // the content-security-policy allows no data: URL in a style sheet
+    modulePreload: { polyfill: false },
+    license: { fileName: "licenses.md" },
+    reportCompressedSize: false,
+  },
+  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+  server: {
+    // `npx vite` beside `llmgw demo`.
+    proxy: { "/admin": "http://127.0.0.1:8000", "/v1": "http://127.0.0.1:8000" },
+  },
+});
