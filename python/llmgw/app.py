@@ -1,7 +1,7 @@
 """The ASGI application: which endpoint a path belongs to, who may call it, and what an exception becomes.
 
-Every path needs a key but those of `OPERATIONS`; a path that does not exist needs one too, so that a stranger
-learns nothing.
+Every path needs a key but those of `OPERATIONS` and the console's files; a path that does not exist needs one
+too, so that a stranger learns nothing.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from llmgw.access.bearer import check_calls_models, find_key
 from llmgw.access.key import Key
 from llmgw.access.keyring import KeyRing
+from llmgw.admin.console import Console, is_for_console, no_such_path
 from llmgw.admin.context import Context
 from llmgw.admin.guard import MAX_IN_A_WORKER, Guard
 from llmgw.asgi.client import AnswerWatch
@@ -81,6 +82,7 @@ class App:
         self._upkeep = upkeep
         self._admin_context = admin_context
         self._admin: Guard | None = None
+        self._console: Console | None = None
         self._own_usage: OwnUsage | None = None
         self._gateway: Gateway | None = None
         self._request_ids = RequestIds()
@@ -107,6 +109,7 @@ class App:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         self._admin = self._open_admin(gateway)
+        self._console = None if self._admin is None else await asyncio.to_thread(Console)
         self._own_usage = OwnUsage(gateway)
         # What exists now stays for good; no collection needs to look at it again.
         gc.collect()
@@ -183,18 +186,10 @@ class App:
         if preflight is not None:
             await responder.nothing(preflight)
             return
-        operation = OPERATIONS.get(path)
-        if operation is not None:
-            _allow(scope, *_READ)
-            with AnswerWatch(gateway.clients, scope, responder):
-                await operation(gateway, scope, responder)
-            return
-        if self._admin is not None and any(is_below(path, root) for root in _ADMIN_PATHS):
-            with AnswerWatch(gateway.clients, scope, responder):
-                await self._admin.serve(scope, fields, receive, responder)
+        endpoint = ENDPOINTS.get(path)
+        if endpoint is None and await self._beside(gateway, scope, fields, receive, responder):
             return
         key = await self._authenticate(gateway, fields)
-        endpoint = ENDPOINTS.get(path)
         if endpoint is not None:
             if path == RESPONSES_PATH and scope["method"] == "GET":
                 raise ApiError("websocket_unsupported", "Responses come over HTTP: POST /v1/responses.")
@@ -229,6 +224,27 @@ class App:
         _allow(scope, *_READ)
         with AnswerWatch(gateway.clients, scope, responder):
             await responder.whole(200, [JSON], body)
+
+    async def _beside(
+        self, gateway: Gateway, scope: Scope, fields: Fields, receive: Receive, responder: Responder
+    ) -> bool:
+        """Answer a request for operations, the admin API or the console; False: it is for none of them."""
+        path: str = scope["path"]
+        operation = OPERATIONS.get(path)
+        if operation is not None:
+            _allow(scope, *_READ)
+            answer = operation(gateway, scope, responder)
+        elif self._admin is not None and any(is_below(path, root) for root in _ADMIN_PATHS):
+            answer = self._admin.serve(scope, fields, receive, responder)
+        elif is_for_console(path):
+            if self._console is None:
+                raise no_such_path()
+            answer = self._console.serve(scope, responder)
+        else:
+            return False
+        with AnswerWatch(gateway.clients, scope, responder):
+            await answer
+        return True
 
     async def _authenticate(self, gateway: Gateway, fields: Fields) -> Key:
         try:

@@ -74,12 +74,20 @@ class Admin:
 
 
 @contextmanager
-def admin_gateway(folder: Path, config: str, *, own_process: bool, more: str = "") -> Iterator[Admin]:
-    """A gateway with its admin API on. `more`: further lines of `[admin]`."""
+def admin_gateway(
+    folder: Path,
+    config: str,
+    *,
+    own_process: bool,
+    more: str = "",
+    program: str = "llmgw",
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Admin]:
+    """A gateway with its admin API on. `more`: further lines of `[admin]`; `program`, `env`: see Gateway."""
     port = free_port()
     table = ADMIN + (f"port = {port}\n" if own_process else "") + more
     with (
-        Gateway(folder, f"{config}\n{table}") as gateway,
+        Gateway(folder, f"{config}\n{table}", program=program, env=env) as gateway,
         Admin(gateway, port if own_process else gateway.port) as admin,
     ):
         yield admin

@@ -1,4 +1,4 @@
-"""The admin API on a listener of its own, as an ASGI application."""
+"""The admin API and its console on a listener of their own, as an ASGI application."""
 
 import asyncio
 import json
@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from llmgw.access.keyring import KeyRing
 from llmgw.admin.api import make_api
+from llmgw.admin.console import Console, is_for_console
 from llmgw.admin.context import Context
 from llmgw.admin.guard import Guard
 from llmgw.asgi.request import check_host, check_size, read_fields
@@ -38,6 +39,7 @@ class AdminServer:
         self._make_context = make_context
         self._upkeep = upkeep
         self._guard: Guard | None = None
+        self._console: Console | None = None
         self._request_ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,6 +59,7 @@ class AdminServer:
             return
         timeout_s = lambda: self.config.server.body_timeout_s  # noqa: E731  (the config may change)
         self._guard = Guard(make_api(context), context.keyring, body_timeout_s=timeout_s)
+        self._console = await asyncio.to_thread(Console)
         upkeep = asyncio.create_task(self._keep_up())
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -84,8 +87,8 @@ class AdminServer:
             await asyncio.sleep(TICK_S)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        guard = self._guard
-        if guard is None:
+        guard, console = self._guard, self._console
+        if guard is None or console is None:
             message = "a request came before the lifespan's startup"
             raise RuntimeError(message)
         responder = Responder(send, self._request_ids.next())
@@ -95,8 +98,10 @@ class AdminServer:
             check_host(fields, scope["http_version"])
             if scope["path"] == HEALTHZ:
                 await responder.whole(200, [JSON], json.dumps({"status": "ok"}).encode())
-                return
-            await guard.serve(scope, fields, receive, responder)
+            elif is_for_console(scope["path"]):
+                await console.serve(scope, responder)
+            else:
+                await guard.serve(scope, fields, receive, responder)
         except ApiError as error:
             await responder.error(error)
         except Exception:

@@ -91,6 +91,11 @@ class Responder:
         await self.start(HTTPStatus.NO_CONTENT, headers)
         await self.body(b"", more=False)
 
+    async def unchanged(self, headers: Headers) -> None:
+        """Tell a client that what it has is still right: 304, with neither a body nor the length of one."""
+        await self.start(HTTPStatus.NOT_MODIFIED, headers)
+        await self.body(b"", more=False)
+
     async def error(self, error: ApiError, headers: Headers | None = None) -> None:
         """Send an error as a whole answer, with these headers besides its own.
 
