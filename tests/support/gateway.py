@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -158,12 +159,21 @@ class Gateway:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         arguments = ("serve", "--config", str(self.config), "--port", str(self.port))
-        self.process = Process(program, *arguments, folder=folder, env=env, files=files)
-        self.process.wait_ready(f"{self.url}/readyz")
+        self._process = partial(Process, program, *arguments, folder=folder, env=env, files=files)
+        self.start()
         self.client = httpx.Client(
             base_url=self.url, transport=ValidatedTransport(), trust_env=False, timeout=TIMEOUT_S
         )
         self.key = self.new_key()
+
+    def start(self) -> None:
+        """Again, after `stop` or the process's end: the same port and database. Waits until it is ready."""
+        self.process = self._process()
+        self.process.wait_ready(f"{self.url}/readyz")
+
+    def stop(self) -> None:
+        """An orderly stop, as of `Process.stop`."""
+        self.process.stop()
 
     def new_key(self, *, models: Sequence[str] | None = None, expires_at: datetime | None = None) -> str:
         """A key that is in force."""

@@ -23,12 +23,13 @@ class UpstreamRequest:
 
 
 class SimulatorProcess:
-    """`python -m llmgw.simulator` on a free port, without pauses."""
+    """`python -m llmgw.simulator` on a free port, by default without pauses."""
 
-    def __init__(self, folder: Path) -> None:
-        """Starts it and waits until it answers."""
+    def __init__(self, folder: Path, *, delay_ms: float = 0) -> None:
+        """Starts it and waits until it answers. `delay_ms`: its pause before each chunk of an answer."""
         self.url = f"http://127.0.0.1:{(port := free_port())}"
-        self.process = Process("llmgw.simulator", "--port", str(port), "--delay-ms", "0", folder=folder)
+        arguments = ("--port", str(port), "--delay-ms", f"{delay_ms:g}")
+        self.process = Process("llmgw.simulator", *arguments, folder=folder)
         self.process.wait_ready(f"{self.url}/healthz")
         self._client = httpx.Client(base_url=self.url, trust_env=False)
 
