@@ -147,6 +147,7 @@ def test_requests_are_the_ledgers_newest_first_in_pages(admin: Admin) -> None:
     assert first["total_s"] == row["total_s"]
     assert first["prompt_tokens"] == row["prompt_tokens"]
     assert first["time"].endswith("Z")
+    assert (first["key_name"], first["project_name"], first["captured_in"]) == ("test", "default", None)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +156,7 @@ def test_requests_are_the_ledgers_newest_first_in_pages(admin: Admin) -> None:
         ("a model", {"model": "glm-5"}, {"glm-5"}),
         ("an error", {"error_kind": "model_not_found"}, {None}),
         ("a status", {"status": 200, "model": "glm-5"}, {"glm-5"}),
+        ("a class of status", {"status_class": 4}, {None}),
         ("what failed", {"failed": "true", "model": "glm-5"}, set()),
         ("what worked", {"failed": "false", "model": "glm-5"}, {"glm-5"}),
         ("another API", {"api": "rerank"}, set()),

@@ -93,6 +93,19 @@ def test_a_capture_has_the_bodies_as_they_were_sent_and_got(admin: Admin) -> Non
         assert captured["expires_at"] > captured["time"]
 
 
+def test_a_request_says_which_lease_has_its_bodies(admin: Admin) -> None:
+    lease = Lease(admin)
+    request_id = lease.read(lease.ask())["request_id"]
+    path = f"/admin/v1/requests/{request_id}"
+    wait_until(lambda: admin.get(path).status_code == 200, "the row", timeout_s=SOON_S)
+    assert admin.get(path).json()["captured_in"] == lease.id
+    with closing(sqlite3.connect(admin.gateway.database, timeout=TIMEOUT_S)) as database, database:
+        database.execute(
+            "UPDATE captures SET expires_at = '2020-01-01 00:00:00.000000' WHERE lease_id = ?", [lease.id]
+        )
+    assert admin.get(path).json()["captured_in"] is None
+
+
 def test_a_compressed_body_is_kept_plain(admin: Admin) -> None:
     lease = Lease(admin)
     plain = json.dumps(body("qwen3-max")).encode()

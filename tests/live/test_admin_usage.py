@@ -115,7 +115,10 @@ def test_a_cursor_of_another_grouping_is_none(admin: Admin) -> None:
 
 
 def test_the_command_line_says_the_same(admin: Admin) -> None:
-    for by in ("model", "key,day", "user,model,hour", "project,api,month"):
+    for by, order in (
+        ("model", "group"), ("key,day", "requests"), ("user,model,hour", "cost"),
+        ("project,api,month", "errors"), ("all", "tokens"),
+    ):  # fmt: skip
         command = [
             sys.executable,
             "-m",
@@ -123,12 +126,14 @@ def test_the_command_line_says_the_same(admin: Admin) -> None:
             "usage",
             "--by",
             by,
+            "--order",
+            order,
             "--json",
             "--config",
             admin.gateway.config,
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert json.loads(done.stdout) == rows(admin, by), by
+        assert json.loads(done.stdout) == rows(admin, by, order=order), by
 
 
 def buckets(admin: Admin, path: str, **query: Any) -> list[dict[str, Any]]:  # noqa: ANN401

@@ -148,6 +148,14 @@ def read_captured(store: Store, lease_id: int, request_id: str, *, actor: str) -
         return Bodies(Captured(*row), capture.request_body, capture.response_body)
 
 
+def lease_that_kept(store: Store, request_id: str) -> int | None:
+    """The id of the lease that has a request's bodies still. Raises SQLAlchemyError."""
+    is_kept = Capture.expires_at > datetime.now(UTC)
+    query = select(Capture.lease_id).where(is_kept, Capture.request_id == request_id).limit(1)
+    with store.read() as session:
+        return session.scalar(query)
+
+
 def store_captured(
     store: Store, lease: Lease, request_id: str, time: datetime, *, bodies: tuple[bytes, bytes], is_cut: bool
 ) -> bool:

@@ -3,14 +3,15 @@
 import argparse
 from typing import Final
 
+from llmgw.access.captures import lease_that_kept
 from llmgw.admin.schemas.base import money_or_none
-from llmgw.admin.schemas.requests import RequestRow
+from llmgw.admin.schemas.requests import RequestDetail, RequestRow
 from llmgw.cli.common import add_config_option, configured_store
 from llmgw.cli.numbers import add_limit_option, id_argument
 from llmgw.cli.since import add_time_options, span_of
 from llmgw.cli.table import add_json_option, print_json, print_table, printable
 from llmgw.errors import CommandError
-from llmgw.ledger.requests import Position, RequestFilter, list_requests
+from llmgw.ledger.requests import Position, RequestFilter, RequestPage, list_requests
 from llmgw.store import LedgerRow, Store
 
 EPILOG: Final = """\
@@ -72,26 +73,28 @@ def _list(options: argparse.Namespace) -> int:
             since=since,
             until=until,
         )
-        rows = _first(store, wanted, options.limit)
+        pages = _first(store, wanted, options.limit)
     if options.json:
-        print_json([RequestRow.of(row).model_dump(mode="json") for row in rows])
+        told = [RequestRow.of(row, page) for page in pages for row in page.rows]
+        print_json([row.model_dump(mode="json") for row in told])
         return 0
     header = ("TIME", "REQUEST", "KEY", "MODEL", "UPSTREAM", "STATUS", "ERROR", "TOKENS", "S", "COST")
-    print_table(header, list(map(_cells, rows)), right=(2, 5, 7, 8, 9))
+    print_table(header, [_cells(row) for page in pages for row in page.rows], right=(2, 5, 7, 8, 9))
     return 0
 
 
-def _first(store: Store, wanted: RequestFilter, limit: int) -> list[LedgerRow]:
-    """As many as are wanted, if there are so many: a page may end before."""
-    rows: list[LedgerRow] = []
+def _first(store: Store, wanted: RequestFilter, limit: int) -> list[RequestPage]:
+    """As many rows as are wanted, if there are so many: a page may end before."""
+    pages: list[RequestPage] = []
     after: Position | None = None
-    while len(rows) < limit:
-        page = list_requests(store, wanted, limit=limit - len(rows), after=after)
-        rows += page.rows
+    while limit > 0:
+        page = list_requests(store, wanted, limit=limit, after=after)
+        pages.append(page)
+        limit -= len(page.rows)
         after = page.next
         if after is None:
             break
-    return rows
+    return pages
 
 
 def _cells(row: LedgerRow) -> tuple[str, ...]:
@@ -114,11 +117,12 @@ def _cells(row: LedgerRow) -> tuple[str, ...]:
 def _show(options: argparse.Namespace) -> int:
     with configured_store(options.config) as (store, _config):
         page = list_requests(store, RequestFilter(request_id=options.request), limit=1)
+        captured_in = lease_that_kept(store, options.request)
     if not page.rows:
         raise CommandError(
             f"there is no request {options.request!r} in the ledger; llmgw requests list shows some"
         )
-    row = RequestRow.of(page.rows[0]).model_dump(mode="json")
+    row = RequestDetail.of(page.rows[0], page, captured_in=captured_in).model_dump(mode="json")
     if options.json:
         print_json(row)
         return 0

@@ -15,6 +15,7 @@ from llmgw.cli.table import print_json, print_table
 from llmgw.cli.times import parse_duration
 from llmgw.config import Config
 from llmgw.ledger.journal import pending
+from llmgw.ledger.order import ALL, ORDERS, ordered
 from llmgw.ledger.usage import BUCKETS, DIMENSIONS, Totals, Usage, UsageBy, UsageSum, sum_usage
 
 EPILOG: Final = """\
@@ -24,6 +25,8 @@ examples:
   llmgw usage --by project,day --since 2026-11-01 --until 2026-11-30
   llmgw usage --by key,user,model --since 30d --csv > november.csv
   llmgw usage --by hour --since 24h    hours and days are those of [prices] timezone
+  llmgw usage --by all --since 30d     one row of everything
+  llmgw usage --by key --order cost    the dearest key first, by its cost in [prices] currency
 
 All of an hour is summed: --since 90m begins with the hour in which that was, and --since 7d with the day.
 A request without a price costs nothing here; UNPRICED counts those.
@@ -42,9 +45,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_groups,
         default=["key"],
         metavar="A,B",
-        help=f"what to group by (default: key): {', '.join((*DIMENSIONS, *BUCKETS))}",
+        help=f"what to group by (default: key): {', '.join((*DIMENSIONS, *BUCKETS))}; or {ALL}",
     )
     by.completer = _completions  # type: ignore[attr-defined]  # argcomplete's
+    parser.add_argument(
+        "--order", choices=ORDERS, default="group", help="by group, or the largest first (default: group)"
+    )
     parser.add_argument("--since", type=_moment, metavar="7d", help="a duration, a day or a time")
     parser.add_argument("--until", type=_moment, metavar="DAY", help="the same; a day is part of it")
     shape = parser.add_mutually_exclusive_group()
@@ -64,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
             since=_begin(options.since, zone, now),
             until=_end(options.until, zone, now),
         )
+    usage = usage._replace(sums=ordered(usage, options.by, options.order, config.prices.currency))
     report = _Report(options.by, usage, zone, config.prices.currency)
     if options.json:
         print_json([report.document(each) for each in usage.sums])
@@ -77,10 +84,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _groups(text: str) -> list[UsageBy]:
     known = (*DIMENSIONS, *BUCKETS)
+    if text.strip() == ALL:
+        return []
     groups = [each.strip() for each in text.split(",")]
     for each in groups:
         if each not in known:
-            raise argparse.ArgumentTypeError(f"{each!r} is none of {', '.join(known)}")
+            alone = f" or, alone, {ALL}"
+            raise argparse.ArgumentTypeError(f"{each!r} is none of {', '.join(known)}{alone}")
     if len(set(groups)) < len(groups):
         raise argparse.ArgumentTypeError(f"{text!r} names something twice")
     if sum(each in BUCKETS for each in groups) > 1:
@@ -91,7 +101,8 @@ def _groups(text: str) -> list[UsageBy]:
 def _completions(prefix: str, **_: object) -> list[str]:
     """What a shell may add to a list."""
     before = "".join(prefix.rpartition(",")[:2])
-    return [f"{before}{each}" for each in (*DIMENSIONS, *BUCKETS)]
+    names = (*DIMENSIONS, *BUCKETS) if before else (*DIMENSIONS, *BUCKETS, ALL)
+    return [f"{before}{each}" for each in names]
 
 
 _Moment = tuple[timedelta, bool] | date | datetime

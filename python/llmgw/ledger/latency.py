@@ -52,6 +52,8 @@ def sum_latency(
     sums: dict[tuple[Any, ...], list[int]] = {}
     with store.read() as session:
         for row in session.execute(query.group_by(*columns, *hours)):
+            if row[-1] is None:  # the sum of no rows, grouped by nothing
+                continue
             values_of = dict(zip(dimensions, row, strict=False))
             group = tuple(
                 _bucket(each, row[len(columns)], zone) if each in BUCKETS else values_of[each] for each in by

@@ -4,17 +4,19 @@ A page is bounded in work, not only in length: filters look at no more than `SCA
 search for what is rare ends early with a short page, and goes on with the next one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.orm import Session
 
-from llmgw.store import LedgerRow, Store
+from llmgw.store import ApiKey, LedgerRow, Project, Store
 
 SCANNED_ROWS: Final = 100_000
 FIRST_ERROR_STATUS: Final = 400
+_CLASS: Final = 100
 _NEWEST_FIRST: Final = (LedgerRow.time.desc(), LedgerRow.id.desc())
 
 
@@ -34,6 +36,8 @@ class RequestFilter:
     project_id: int | None = None
     user: str | None = None
     status: int | None = None
+    status_class: int | None = None
+    """Its first digit: 4 are those from 400 to 499."""
     error_kind: str | None = None
     api: str | None = None
     request_id: str | None = None
@@ -50,6 +54,9 @@ class RequestPage(NamedTuple):
     rows: Sequence[LedgerRow]
     next: Position | None
     """Where to go on; None: there are no more. There may be more even behind a short page."""
+    keys: Mapping[int, str]
+    projects: Mapping[int, str]
+    """Names by id, of those in the rows that there still are."""
 
 
 def list_requests(
@@ -64,11 +71,23 @@ def list_requests(
         scanned = [] if end is None else _not_behind(end)
         query = select(LedgerRow).where(*span, *scanned, *_conditions(wanted)).order_by(*_NEWEST_FIRST)
         rows = session.scalars(query.limit(limit + 1)).all()
+        following = end
+        if len(rows) > limit:
+            rows = rows[:limit]
+            following = Position(rows[-1].time, rows[-1].id)
+        keys = _names(session, ApiKey, (row.key_id for row in rows))
+        projects = _names(session, Project, (row.project_id for row in rows))
         session.expunge_all()
-    if len(rows) > limit:
-        rows = rows[:limit]
-        return RequestPage(rows, Position(rows[-1].time, rows[-1].id))
-    return RequestPage(rows, end)
+    return RequestPage(rows, following, keys, projects)
+
+
+def _names(
+    session: Session, table: type[ApiKey] | type[Project], ids: Iterable[int | None]
+) -> dict[int, str]:
+    wanted = {each for each in ids if each is not None}
+    if not wanted:
+        return {}
+    return dict(session.execute(select(table.id, table.name).where(table.id.in_(wanted))).all())
 
 
 def _not_behind(end: Position) -> list[ColumnElement[bool]]:
@@ -95,6 +114,9 @@ def _conditions(wanted: RequestFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [
         getattr(LedgerRow, name) == value for name in equal if (value := getattr(wanted, name)) is not None
     ]
+    if wanted.status_class is not None:
+        first = wanted.status_class * _CLASS
+        conditions.append(LedgerRow.status.between(first, first + _CLASS - 1))
     if wanted.failed is not None:
         failed = or_(LedgerRow.error_kind.is_not(None), LedgerRow.status >= FIRST_ERROR_STATUS)
         worked = and_(LedgerRow.error_kind.is_(None), LedgerRow.status < FIRST_ERROR_STATUS)

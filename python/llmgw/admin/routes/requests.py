@@ -5,9 +5,16 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
 
+from llmgw.access.captures import lease_that_kept
 from llmgw.admin.paging import make_cursor, read_cursor
 from llmgw.admin.routes.common import Ctx, example_page, told
-from llmgw.admin.schemas.requests import RequestPageSchema, RequestQuery, RequestRow, example_row
+from llmgw.admin.schemas.requests import (
+    RequestDetail,
+    RequestPageSchema,
+    RequestQuery,
+    RequestRow,
+    example_row,
+)
 from llmgw.errors import ApiError
 from llmgw.ledger.requests import Position, RequestFilter, list_requests
 
@@ -15,6 +22,8 @@ router: Final = APIRouter(tags=["requests"])
 _OF: Final = "requests"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_ROUNDED_UP: Final = timedelta(microseconds=999)
+"""Times are told in milliseconds."""
 _LAST_US: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
@@ -35,10 +44,11 @@ def position_of(cursor: str | None) -> Position | None:
     "/admin/v1/requests",
     **told(
         "List requests",
-        example_page(example_row()),
+        example_page(example_row(), scanned_until=None),
         description=(
             "Rows of the ledger, newest first. Filters are combined. For one page, a filter looks at 100,000 "
-            "rows at most: the page may then be short, even empty, and `next_cursor` goes on."
+            "rows at most: the page may then be short, even empty, `scanned_until` says how far it got, and "
+            "`next_cursor` goes on."
         ),
     ),
 )
@@ -47,13 +57,21 @@ def list_all(context: Ctx, query: Annotated[RequestQuery, Query()]) -> RequestPa
     page = list_requests(
         context.store, RequestFilter(**asked), limit=query.limit, after=position_of(query.cursor)
     )
-    following = None if page.next is None else cursor_of(page.next)
-    return RequestPageSchema(data=[RequestRow.of(row) for row in page.rows], next_cursor=following)
+    following = page.next
+    return RequestPageSchema(
+        data=[RequestRow.of(row, page) for row in page.rows],
+        next_cursor=None if following is None else cursor_of(following),
+        scanned_until=None if following is None else following.time + _ROUNDED_UP,
+    )
 
 
-@router.get("/admin/v1/requests/{request_id}", **told("Get a request", example_row(), errors=["not_found"]))
-def get_one(context: Ctx, request_id: Annotated[str, Path(max_length=128)]) -> RequestRow:
+@router.get(
+    "/admin/v1/requests/{request_id}",
+    **told("Get a request", {**example_row(), "captured_in": None}, errors=["not_found"]),
+)
+def get_one(context: Ctx, request_id: Annotated[str, Path(max_length=128)]) -> RequestDetail:
     page = list_requests(context.store, RequestFilter(request_id=request_id), limit=1)
     if not page.rows:
         raise ApiError("not_found", "There is no request of this id in the ledger.")
-    return RequestRow.of(page.rows[0])
+    row = page.rows[0]
+    return RequestDetail.of(row, page, captured_in=lease_that_kept(context.store, row.request_id))

@@ -5,11 +5,14 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
 
+from llmgw.admin.faults import refusal
 from llmgw.admin.paging import make_cursor, read_cursor
 from llmgw.admin.routes.common import Ctx, example_page, told
 from llmgw.admin.schemas.usage import EXAMPLE, UsagePage, UsageQuery, UsageRow, position_of
+from llmgw.errors import InputFault
 from llmgw.ledger.latency import LatencySum, sum_latency
-from llmgw.ledger.usage import BUCKETS, sum_usage
+from llmgw.ledger.order import ordered, size_of
+from llmgw.ledger.usage import BUCKETS, UsageSum, sum_usage
 
 router: Final = APIRouter(tags=["usage"])
 _NUMBERS: Final = frozenset({"key", "project", *BUCKETS})
@@ -28,18 +31,27 @@ _NUMBERS: Final = frozenset({"key", "project", *BUCKETS})
     ),
 )
 def sum_all(context: Ctx, query: Annotated[UsageQuery, Query()]) -> UsagePage:
-    by, zone = query.groups, ZoneInfo(context.config().prices.timezone)
-    name = f"usage by {query.by}"
-    after = read_cursor(name, query.cursor, *(int if each in _NUMBERS else str for each in by))
+    prices = context.config().prices
+    by, order, zone = query.groups, query.order, ZoneInfo(prices.timezone)
+    if query.currency is not None and order != "cost":
+        raise refusal([InputFault("currency", "goes with order=cost only")])
+    currency = query.currency or prices.currency
+    name = f"usage by {query.by}, {order}" + (f" in {currency}" if order == "cost" else "")
+    after = read_cursor(name, query.cursor, int, *(int if each in _NUMBERS else str for each in by))
+
+    def position(each: UsageSum) -> tuple[int | str, ...]:
+        return -size_of(each, order, currency), *position_of(each.group)
+
     usage = sum_usage(context.store, by, zone, since=query.since, until=query.until, only=query.only)
     latency: dict[tuple[Any, ...], LatencySum] = {}
     if query.latency:
         found = sum_latency(context.store, by, zone, since=query.since, until=query.until, only=query.only)
         latency = {each.group: each for each in found}
-    sums = usage.sums
+    sums = ordered(usage, by, order, currency)
     if after is not None:
-        sums = [each for each in sums if tuple(position_of(each.group)) > after]
+        sums = [each for each in sums if position(each) > after]
     page = sums[: query.limit]
-    data = [UsageRow.of(by, each, usage, zone, latency.get(each.group)) for each in page]
-    cursor = make_cursor(name, *position_of(page[-1].group)) if len(sums) > len(page) else None
+    none = LatencySum((), (), ()) if query.latency else None
+    data = [UsageRow.of(by, each, usage, zone, latency.get(each.group, none)) for each in page]
+    cursor = make_cursor(name, *position(page[-1])) if len(sums) > len(page) else None
     return UsagePage(data=data, next_cursor=cursor)

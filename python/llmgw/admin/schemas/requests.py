@@ -15,6 +15,7 @@ from llmgw.admin.schemas.base import (
     Time,
     money_or_none,
 )
+from llmgw.ledger.requests import RequestPage
 from llmgw.store import LedgerRow
 
 
@@ -25,7 +26,9 @@ class RequestRow(Schema):
     request_id: str = Field(description="As in the header `x-request-id` of its answer.")
     time: Time = Field(description="When the request arrived.")
     key_id: int | None
+    key_name: str | None = Field(description="As it is called now; null: it is gone, or there was none.")
     project_id: int | None
+    project_name: str | None = Field(description="The same.")
     user: str | None = Field(description="Who is behind the key, if it is known.")
     model: str | None = Field(description="The configured id; null: the request named none that is known.")
     upstream: str | None
@@ -59,15 +62,34 @@ class RequestRow(Schema):
     price_digest: str | None
 
     @classmethod
-    def of(cls, row: LedgerRow) -> Self:
-        """From the database."""
-        members = {name: getattr(row, name) for name in cls.model_fields}
+    def of(cls, row: LedgerRow, page: RequestPage, **more: object) -> Self:
+        """From the database; `page`: in which it was. `more`: members that the row does not have."""
+        more |= {
+            "key_name": None if row.key_id is None else page.keys.get(row.key_id),
+            "project_name": None if row.project_id is None else page.projects.get(row.project_id),
+        }
+        members = {name: getattr(row, name) for name in cls.model_fields if name not in more}
         costs = {name: money_or_none(value) for name, value in members.items() if name.startswith("cost")}
-        return cls(**members | costs)
+        return cls(**members | costs | more)
+
+
+class RequestDetail(RequestRow):
+    """A request, and where its bodies are."""
+
+    captured_in: int | None = Field(
+        description="The capture lease that keeps its bodies now; null: none does.", examples=[2]
+    )
 
 
 class RequestPageSchema(Page[RequestRow]):
     """Requests, newest first. A page may be short, even empty, and not be the last."""
+
+    scanned_until: Time | None = Field(
+        description=(
+            "All that is wanted and younger than this is on this page or one before; `next_cursor` goes on "
+            "from here. Null: this is the last page."
+        )
+    )
 
 
 class RequestQuery(PageQuery):
@@ -78,6 +100,9 @@ class RequestQuery(PageQuery):
     project_id: int | None = Field(default=None, ge=1, le=MAX_ID)
     user: str | None = Field(default=None, max_length=MAX_FILTER_CHARS)
     status: int | None = Field(default=None, ge=100, le=599)
+    status_class: int | None = Field(
+        default=None, ge=1, le=5, description="The first digit of the status: 4 are those from 400 to 499."
+    )
     error_kind: str | None = Field(default=None, max_length=MAX_FILTER_CHARS)
     api: Literal["chat", "completions", "messages", "responses", "embeddings", "rerank"] | None = None
     request_id: str | None = Field(default=None, max_length=MAX_FILTER_CHARS)
@@ -95,7 +120,9 @@ def example_row() -> dict[str, object]:
         "request_id": "req_019ac0ffee00d1c0ffee1234567890abcd",
         "time": "2026-11-26T08:00:00.125Z",
         "key_id": 7,
+        "key_name": "search",
         "project_id": 3,
+        "project_name": "web",
         "user": "zhang.wei",
         "model": "qwen3.6-plus",
         "upstream": "dashscope",

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from llmgw.access.amounts import amount_text
 from llmgw.admin.schemas.base import MAX_FILTER_CHARS, MAX_ID, Count, Page, PageQuery, Schema, Time, fault
 from llmgw.ledger.latency import LatencySum, quantile_s
+from llmgw.ledger.order import ALL, UsageOrder
 from llmgw.ledger.usage import BUCKETS, DIMENSIONS, Dimension, Usage, UsageBy, UsageSum
 
 _BY: Final = (*DIMENSIONS, *BUCKETS)
@@ -86,7 +87,7 @@ class UsageRow(Schema):
 
 
 class UsagePage(Page[UsageRow]):
-    """Groups, by what they were grouped by."""
+    """Groups, in the order that was asked for."""
 
 
 class UsageQuery(PageQuery):
@@ -94,9 +95,25 @@ class UsageQuery(PageQuery):
 
     by: str = Field(
         default="key",
-        pattern=f"^({'|'.join(_BY)})(,({'|'.join(_BY)})){{0,6}}$",
-        description=f"With commas: {', '.join(DIMENSIONS)}, and one of {', '.join(BUCKETS)}.",
+        pattern=f"^({ALL}|({'|'.join(_BY)})(,({'|'.join(_BY)})){{0,6}})$",
+        description=(
+            f"With commas: {', '.join(DIMENSIONS)}, and one of {', '.join(BUCKETS)}; "
+            f"or `{ALL}`: one row of everything, even if there was nothing."
+        ),
         examples=["model,day"],
+    )
+    order: UsageOrder = Field(
+        default="group",
+        description=(
+            "`group`: by what they are grouped by. Otherwise the largest first, with `tokens` those of "
+            "prompts and completions. A group that has grown meanwhile may be missing on the next page."
+        ),
+    )
+    currency: str | None = Field(
+        default=None,
+        pattern="^[A-Z]{3}$",
+        description="With `order=cost`: in which currency; the config's if it is left out.",
+        examples=["CNY"],
     )
     since: Time | None = Field(default=None, description="All of the hour in which this lies is summed.")
     until: Time | None = Field(default=None, description="The same.")
@@ -125,7 +142,7 @@ class UsageQuery(PageQuery):
     @property
     def groups(self) -> list[UsageBy]:
         """What it is grouped by."""
-        return cast("list[UsageBy]", self.by.split(","))
+        return [] if self.by == ALL else cast("list[UsageBy]", self.by.split(","))
 
     @property
     def only(self) -> dict[Dimension, list[int | str]]:
