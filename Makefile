@@ -25,6 +25,19 @@ DEV_PACKAGES := $(VENV)/.dev-packages
 DEBUG_EXTENSION := $(VENV)/.debug-extension
 RELEASE_EXTENSION := $(VENV)/.release-extension
 
+# The console, which Vite builds into the package. Node is out of locked wheels, the same as that of the clients
+# (tests/support/node.py); the build is in place if CONSOLE_PAGE is.
+NODE_BIN := target/clients/venvs/node/bin
+NODE := target/clients/venvs/node/.installed-from
+NODE_MODULES := console/node_modules/.installed
+CONSOLE := console/node_modules/.built
+CONSOLE_PAGE := python/llmgw/admin/static/index.html
+CONSOLE_SOURCES := docs/admin-openapi.json $(addprefix console/, index.html tsconfig.json vite.config.ts) \
+  $(shell find console/public console/scripts console/src ! -name schema.d.ts 2>/dev/null)
+# Warnings of npm are about the settings of the user, whose business they are.
+NPM = cd console && PATH="$(CURDIR)/$(NODE_BIN):$$PATH" npm --loglevel=error
+NPM_RUN = $(NPM) run --silent
+
 # llama.cpp's server for `make test-llama`, out of the source that a package of its Python bindings carries.
 LLAMA := target/llama
 LLAMA_TOOLS := $(LLAMA)/.tools
@@ -42,19 +55,20 @@ export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
-.PHONY: help demo test test-clients test-agents test-agents-quick agent-table test-llama client-table lock-clients lint format fuzz faults soak bench bench-core bench-gateway bench-ledger bench-limits wheel lock clean \
-  check-toolchain check-cxx
+.PHONY: help demo test test-clients test-agents test-agents-quick agent-table test-llama client-table lock-clients \
+  console test-console screenshots lock-console lint format fuzz faults soak bench bench-core bench-gateway \
+  bench-ledger bench-limits wheel lock clean check-toolchain check-cxx check-browser
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(RELEASE_EXTENSION) ## gateway and simulated providers on PORT (8000), with a fresh key and a curl line
+demo: $(RELEASE_EXTENSION) $(CONSOLE) ## gateway and simulated providers on PORT (8000), with a fresh key and a curl line
 	$(say) 'llmgw demo, Ctrl-C stops it'
 	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || { \
 	  echo 'port $(PORT) is in use (make demo PORT=8001 takes another one)' >&2; exit 1; }
 	@exec $(BIN)/llmgw demo --port $(PORT)
 
-test: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## every test, Rust and Python
+test: $(DEV_PACKAGES) $(DEBUG_EXTENSION) $(CONSOLE) ## every test, Rust and Python
 	$(say) 'Rust tests'
 	@cargo test --quiet --workspace --exclude llmgw-python
 	$(say) 'Python tests'
@@ -81,7 +95,19 @@ test-llama: $(DEV_PACKAGES) $(DEBUG_EXTENSION) $(LLAMA_SERVER) ## the gateway be
 	$(say) 'tests with llama.cpp'
 	@$(BIN)/python -m pytest tests/llama
 
-lint: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## formats, lints, types, the extension's stub, import rules
+console: $(CONSOLE) ## the console's page, built into the package; `make demo` serves it
+
+test-console: $(DEV_PACKAGES) $(DEBUG_EXTENSION) $(CONSOLE) check-browser ## the console: its parts, then its pages in a real browser
+	$(say) 'the console, its parts'
+	@$(NPM_RUN) test
+	$(say) 'the console in Chromium (a few minutes)'
+	@$(BIN)/python -m pytest tests/console
+
+screenshots: $(DEV_PACKAGES) $(DEBUG_EXTENSION) $(CONSOLE) check-browser ## writes docs/images/console-*.png anew
+	$(say) 'screenshots'
+	@$(BIN)/python -m tests.console.screenshots
+
+lint: $(DEV_PACKAGES) $(DEBUG_EXTENSION) $(NODE_MODULES) ## formats, lints, types, the extension's stub, import rules
 	$(say) 'Rust: rustfmt, clippy'
 	@cargo fmt --all --check
 	@cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
@@ -91,11 +117,14 @@ lint: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## formats, lints, types, the extension
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/python -m mypy.stubtest --concise llmgw._core
 	@$(BIN)/lint-imports --no-logo
+	$(say) 'console: tsc, biome'
+	@$(NPM_RUN) check
 
-format: $(DEV_PACKAGES) ## rewrites the sources the way `make lint` wants them
+format: $(DEV_PACKAGES) $(NODE_MODULES) ## rewrites the sources the way `make lint` wants them
 	@cargo fmt --all
 	@$(BIN)/ruff check --quiet --fix-only
 	@$(BIN)/ruff format --quiet
+	@$(NPM_RUN) format
 
 fuzz: check-toolchain ## fuzzes the core: each target for FUZZ_SECONDS (120), or only FUZZ_TARGETS='sse merge'
 	$(say) 'fuzz targets (rust/fuzz)'
@@ -136,7 +165,7 @@ bench-limits: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## limits and budgets on a si
 	$(say) 'thousands of keys, one machine and four (a minute)'
 	@$(BIN)/python -m benches.limits
 
-wheel: $(DEV_PACKAGES) check-toolchain ## a release wheel in dist/, its version with the commit
+wheel: $(DEV_PACKAGES) $(CONSOLE) check-toolchain ## a release wheel in dist/, its version with the commit
 	$(say) 'notices of the linked crates'
 	@cargo fetch --quiet --locked
 	@$(BIN)/python -m tests.packaging.notices
@@ -155,6 +184,10 @@ lock: $(DEV_PACKAGES) ## resolves the locked Python packages anew from pyproject
 lock-clients: $(DEV_PACKAGES) ## resolves the locked clients anew; then make client-table
 	@$(BIN)/python -m tests.clients --lock
 
+lock-console: $(NODE) ## resolves the console's locked packages anew from console/package.json
+	$(say) 'console/package-lock.json'
+	@$(NPM) update --package-lock-only
+
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
   --no-emit-find-links --custom-compile-command 'make lock' $(LOCK_OPTIONS)
 LOCK = $(BIN)/uv pip compile pyproject.toml $(LOCK_FLAGS)
@@ -165,7 +198,8 @@ LOCK_GROUP = $(BIN)/uv pip compile $(LOCK_FLAGS) --group
 
 clean: ## removes everything that the commands above made
 	rm -rf $(VENV) target dist bench-results .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache \
-	  .import_linter_cache $(EXTENSION) rust/fuzz/artifacts
+	  .import_linter_cache $(EXTENSION) rust/fuzz/artifacts \
+	  console/node_modules console/src/api/schema.d.ts $(dir $(CONSOLE_PAGE))
 	find python tests benches -name __pycache__ -prune -exec rm -rf {} +
 
 # Set-up, from here on.
@@ -198,6 +232,21 @@ $(RELEASE_EXTENSION): $(RUN_PACKAGES) $(EXTENSION_SOURCES) $(EXTENSION) | check-
 	@$(BIN)/maturin develop --release
 	@touch $@
 
+$(NODE): tests/clients/node/requirements.lock | $(BIN)/python
+	$(say) 'Node (70 MB)'
+	@$(BIN)/python -m tests.support.node
+	@touch $@
+
+$(NODE_MODULES): console/package.json console/package-lock.json console/.npmrc | $(NODE)
+	$(say) "the console's packages (100 MB)"
+	@$(NPM) ci >/dev/null
+	@touch $@
+
+$(CONSOLE): $(NODE_MODULES) $(CONSOLE_SOURCES) $(CONSOLE_PAGE)
+	$(say) 'console (seconds)'
+	@$(NPM_RUN) build
+	@touch $@
+
 $(LLAMA_TOOLS): requirements-llama.lock | $(BIN)/python
 	$(say) 'CMake (less than a minute)'
 	@$(BIN)/python -m venv --clear $(LLAMA)/venv
@@ -222,7 +271,7 @@ $(LLAMA_SERVER): $(LLAMA_SOURCE) | check-cxx
 	@touch $@
 
 # Absent: the builds above see it as just changed, and run.
-$(EXTENSION):
+$(EXTENSION) $(CONSOLE_PAGE):
 
 check-toolchain:
 	@command -v cc >/dev/null || { \
@@ -238,3 +287,18 @@ check-toolchain:
 check-cxx:
 	@command -v c++ >/dev/null || { \
 	  echo 'llama.cpp needs a C++ compiler (on Debian and Ubuntu: apt-get install g++).' >&2; exit 1; }
+
+# Debian's Chromium, or the one that LLMGW_TEST_CHROMIUM names, and a font that has Chinese.
+check-browser:
+	@missing=; \
+	 [ -x "$${LLMGW_TEST_CHROMIUM:-/usr/bin/chromium}" ] || missing=chromium; \
+	 [ -n "$$(fc-list :lang=zh-cn family 2>/dev/null)" ] || missing="$$missing fontconfig fonts-noto-cjk"; \
+	 [ -n "$$missing" ] || exit 0; \
+	 if [ "$$(id -u)" = 0 ]; then root=; else root='sudo -n'; fi; \
+	 if command -v apt-get >/dev/null && $$root true 2>/dev/null; then \
+	   printf '==> %s\n' "apt-get install $$missing (a minute or two)"; \
+	   $$root apt-get -qq update && $$root env DEBIAN_FRONTEND=noninteractive \
+	     apt-get -qq install --yes --no-install-recommends $$missing >/dev/null && exit 0; \
+	 fi; \
+	 echo "The console's tests need Chromium (LLMGW_TEST_CHROMIUM=/its/path) and a font with Chinese; missing:" \
+	   "$$missing (on Debian: apt-get install $$missing)." >&2; exit 1

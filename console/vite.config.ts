@@ -9,7 +9,6 @@ export default defineConfig({
     target: "es2022",
     assetsInlineLimit: 0, // the content-security-policy allows no data: URL in a style sheet
     modulePreload: { polyfill: false },
-    license: { fileName: "licenses.md" },
     reportCompressedSize: false,
   },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },

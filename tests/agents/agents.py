@@ -8,7 +8,8 @@ from typing import Final
 from tests.agents import setups, tools
 from tests.agents.script import TASK_NAMES
 from tests.agents.setups import Setup, Site
-from tests.clients.clients import BUILT, NODE_BIN, NODE_FOLDER, QWEN_CODE, locked_node
+from tests.clients.clients import BUILT, NODE_FOLDER, QWEN_CODE, locked_node
+from tests.support.node import NODE_BIN
 
 MODULES: Final = BUILT / "agents" / "node_modules"
 NODE: Final = str(NODE_BIN / "node")

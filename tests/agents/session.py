@@ -13,8 +13,8 @@ from tests.agents.provider import AgentProviders, Session
 from tests.agents.script import TASKS, Task, prompt
 from tests.agents.setups import Setup, Site
 from tests.agents.tap import Exchange, Tap
-from tests.clients.clients import NODE_BIN
 from tests.support.gateway import Gateway
+from tests.support.node import NODE_BIN
 
 TURN_TIMEOUT_S: Final = 60.0
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.node import NODE_BIN
 from tests.support.processes import ROOT
 
 SOURCES = ROOT / "tests" / "clients"
 BUILT = ROOT / "target" / "clients"
-VENVS = ("openai_python", "openai_python_1", "langchain", "anthropic_python", "node")
-"""Environments of Python, each from its own lock file. `node` holds Node, newer than many systems have it."""
+VENVS = ("openai_python", "openai_python_1", "langchain", "anthropic_python")
+"""Environments of Python, each from its own lock file."""
 NODE_FOLDER = BUILT / "node"
-NODE_BIN = BUILT / "venvs" / "node" / "bin"
 QWEN_CODE = str(NODE_FOLDER / "node_modules" / "@qwen-code" / "qwen-code" / "cli.js")
 GO_FOLDERS = ("go", "go_1", "go_2", "go_3_42")
 """The newest SDK for Go, and those before 3.43.0, which no comment with a blank line behind it may reach."""

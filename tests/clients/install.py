@@ -1,24 +1,23 @@
 """Installs the clients into `target/clients`, from the lock files in here; a second run does nothing."""
 
-import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.clients.clients import (
     BUILT,
     GO_FOLDERS,
-    NODE_BIN,
     NODE_FOLDER,
     SOURCES,
     VENVS,
     go_program,
     go_sdk,
 )
+from tests.support.node import NODE_BIN, install_node
+from tests.support.once import once
 
 UV = str(Path(sys.executable).with_name("uv"))
 LOCK_FLAGS = (
@@ -26,7 +25,6 @@ LOCK_FLAGS = (
     "--no-emit-find-links", "--custom-compile-command", "make lock-clients",
 )  # fmt: skip
 GO_SETTINGS = {"GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
-STAMP = ".installed-from"
 VIBE = "vibe"
 OLDEST_PYTHON = (3, 11)
 NEW_PYTHON = (3, 12)
@@ -45,7 +43,7 @@ def install() -> None:
 
 def install_agents() -> None:
     """Node and what runs on it: the agents' programs, and the clients beside one of them."""
-    _venv("node")
+    install_node()
     _node_modules(NODE_FOLDER, "--omit=optional")
     _node_modules(BUILT / "agents")  # some agents' programs are optional packages, one for each system
     for program in (SOURCES / "node").glob("*.mjs"):  # beside node_modules, where Node looks for packages
@@ -54,30 +52,16 @@ def install_agents() -> None:
 
 def lock() -> None:
     """Resolve every lock file anew from its ranges: requirements.in, package.json, go.mod."""
-    for name in (*VENVS, VIBE, "go"):
+    for name in (*VENVS, VIBE, "node", "go"):
         wanted, locked = SOURCES / name / "requirements.in", SOURCES / name / "requirements.lock"
         oldest = ".".join(map(str, NEW_PYTHON if name == VIBE else OLDEST_PYTHON))
         flags = ("--python-version", oldest, *LOCK_FLAGS)
         _run([UV, "pip", "compile", str(wanted), "--output-file", str(locked), *flags])
-    _venv("node")
+    install_node()
     for name in ("node", "agents"):
         _npm(SOURCES / name, "update", "--package-lock-only")
     _run([_go_tool(), "get", f"{go_sdk('go')}@latest"], folder=SOURCES / "go", **GO_SETTINGS)
     _run([_go_tool(), "mod", "tidy"], folder=SOURCES / "go", **GO_SETTINGS)
-
-
-def _once(folder: Path, inputs: list[Path], make: Callable[[Path], None]) -> None:
-    """Make a folder anew unless it was made from just these files."""
-    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in inputs)).hexdigest()
-    stamp = folder / STAMP
-    if stamp.is_file() and stamp.read_text("ascii") == wanted:
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for path in inputs:
-        shutil.copy(path, folder)
-    make(folder)
-    stamp.write_text(wanted, "ascii")
 
 
 def _venv(name: str, *, python: str = sys.executable) -> Path:
@@ -90,7 +74,7 @@ def _venv(name: str, *, python: str = sys.executable) -> Path:
         _run([UV, "pip", "sync", "--quiet", "--require-hashes", "--python", own, lock_file])
 
     folder = BUILT / "venvs" / name
-    _once(folder, [SOURCES / name / "requirements.lock"], make)
+    once(folder, [SOURCES / name / "requirements.lock"], make)
     return folder
 
 
@@ -117,7 +101,7 @@ def _node_modules(folder: Path, *options: str) -> None:
         if (folder / "package-lock.json").read_bytes() != files[1].read_bytes():
             raise RuntimeError("package.json and package-lock.json do not fit each other: make lock-clients")
 
-    _once(folder, files, make)
+    once(folder, files, make)
 
 
 def _npm(folder: Path, *command: str) -> None:
@@ -138,7 +122,7 @@ def _go(name: str) -> None:
             path.write_text(path.read_text("utf-8").replace(go_sdk("go"), go_sdk(name)), "utf-8")
         _run([_go_tool(), "build", "-mod=readonly", "-o", str(program), "."], folder=folder, **GO_SETTINGS)
 
-    _once(program.parent, sources, make)
+    once(program.parent, sources, make)
 
 
 def _go_tool() -> str:

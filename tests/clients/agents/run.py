@@ -14,6 +14,7 @@ from tests.clients import clients
 from tests.clients.agents.provider import ROUNDS, AgentProviders, Log, final, printed
 from tests.clients.agents.sessions import ENVIRONMENT, Agent, Site
 from tests.support.gateway import Gateway
+from tests.support.node import NODE_BIN
 
 PROVIDERS = {"kimi": "kimi-k2.6", "deepseek": "deepseek-v4-pro"}
 """And the model that is asked there."""
@@ -77,7 +78,7 @@ def _session(agent: Agent, model: str, gateway: Gateway, deadline_s: float) -> l
         work.mkdir()
         start = agent.prepare(Site(Path(home), f"{gateway.url}/v1", gateway.key, model))
         env = {**os.environ, **clients.ENVIRONMENT, **ENVIRONMENT, "HOME": home, **start.env}
-        env["PATH"] = os.pathsep.join((str(clients.NODE_BIN), env["PATH"]))
+        env["PATH"] = os.pathsep.join((str(NODE_BIN), env["PATH"]))
         for command, says in zip((start.first, start.again), SAYS, strict=True):
             timeout_s = min(TURN_TIMEOUT_S, max(deadline_s - time.monotonic(), 0.0))
             said.append(_turn((*command, says), work, env, timeout_s))
