@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from llmgw.admin.console import STATIC, Console
-from tests.support.admin import Admin, admin_gateway
+from tests.support.admin import SOON_S, Admin, admin_gateway
 from tests.support.console import FILES, INDEX, PACKED, PROGRAM, SCRIPT, STYLE, console_env, write_console
 from tests.support.gateway import TIMEOUT_S, Gateway, config_text
+from tests.support.processes import wait_until
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
 
@@ -297,6 +298,25 @@ def test_with_a_port_of_its_own_the_gateways_port_has_no_console(admin: Admin) -
         assert (status, code_of(content)) == (404, "not_found")
 
 
+def printed(gateway: Gateway) -> str:
+    """What it printed once it answered."""
+    process = gateway.process
+    wait_until(lambda: f"listening on {gateway.url}\n" in process.output, "its address", timeout_s=SOON_S)
+    return process.output
+
+
+def test_serve_prints_where_the_console_is_and_how_to_sign_in(admin: Admin) -> None:
+    config = admin.gateway.config
+    assert f"\nconsole at {admin.url}/console/\nno admin key yet: " in printed(admin.gateway)
+    command = f"llmgw keys create --admin --name me --config {config}\n"
+    assert command in printed(admin.gateway)
+
+
+def test_without_the_admin_api_serve_prints_nothing_of_it(off: Gateway) -> None:
+    assert "console" not in printed(off)
+    assert "admin" not in printed(off)
+
+
 def test_without_a_build_it_says_what_to_do(
     tmp_path: Path, simulator: SimulatorProcess, scripted: ScriptedUpstream
 ) -> None:
@@ -307,6 +327,7 @@ def test_without_a_build_it_says_what_to_do(
             status, _, content = raw(admin.url, target)
             assert (status, code_of(content)) == (404, "not_found")
             assert "make console" in json.loads(content)["error"]["message"]
+        assert "no console: run make console\n" in printed(admin.gateway)
 
 
 def test_each_file_is_in_memory_once(folder: Path) -> None:

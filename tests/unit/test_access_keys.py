@@ -27,6 +27,7 @@ from llmgw.access.keys import (
     create_key,
     each_key,
     get_key,
+    has_admin_key,
     list_keys,
     revoke_key,
     rotate_key,
@@ -611,3 +612,17 @@ def test_no_secret_and_no_digest_is_in_the_audit(store: Store, tmp_path: Path) -
         assert digest.hex() not in trail.lower()
     assert len(rows) == 4
     assert not {"digest", "secret", "key", "token"} & key_document(made.key).keys()
+
+
+def test_whether_anybody_may_administer(store: Store) -> None:
+    create_key(store, actor=ACTOR, name="a model's")
+    now = datetime.now(UTC)
+    create_key(store, actor=ACTOR, name="expired", kind="admin", expires_at=now - HOUR)
+    block_key(store, create_key(store, actor=ACTOR, name="blocked", kind="admin").key.id, actor=ACTOR)
+    assert not has_admin_key(store)
+    reader = create_key(store, actor=ACTOR, name="looks", kind="admin_read", expires_at=now + HOUR).key.id
+    assert has_admin_key(store)
+    revoke_key(store, reader, actor=ACTOR)
+    assert not has_admin_key(store)
+    unblock_key(store, "blocked", actor=ACTOR)
+    assert has_admin_key(store)

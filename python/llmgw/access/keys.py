@@ -128,6 +128,18 @@ def each_key(store: Store, *, project: str | None = None, after_id: int = 0) -> 
         which &= ApiKey.id > keys[-1].id
 
 
+def has_admin_key(store: Store) -> bool:
+    """True if there is a key that the admin API takes now."""
+    accepted = (
+        (ApiKey.kind != "model")
+        & ApiKey.revoked_at.is_(None)
+        & ApiKey.blocked_at.is_(None)
+        & (ApiKey.expires_at.is_(None) | (ApiKey.expires_at > datetime.now(UTC)))
+    )
+    with store.read() as session:
+        return session.scalar(select(ApiKey.id).where(accepted).limit(1)) is not None
+
+
 def get_key(store: Store, reference: str | int) -> Key:
     """One key."""
     with store.read() as session:

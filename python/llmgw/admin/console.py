@@ -107,7 +107,7 @@ class Console:
             message = f"This path takes GET or HEAD, not {scope['method'][:16]}."
             raise ApiError("method_not_allowed", message, headers=[_ALLOW])
         if INDEX not in self._files:
-            raise ApiError("not_found", "This gateway has no console: it was not built. Run: make console")
+            raise ApiError("not_found", "The console of this gateway is not built. Run: make console")
         path: str = scope["path"]
         if path == ROOT:
             await responder.whole(308, [(b"location", ROOT.encode("ascii") + b"/"), *SECURITY], b"")
@@ -131,6 +131,11 @@ class Console:
         if file is None:
             raise no_such_path()
         return file
+
+
+def is_built() -> bool:
+    """True if the package has the console's files."""
+    return (STATIC / INDEX).is_file()
 
 
 def is_for_console(path: str) -> bool:

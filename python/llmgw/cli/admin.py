@@ -8,7 +8,8 @@ from llmgw.errors import CommandError
 
 EPILOG: Final = """\
 The admin API is served where the config has [admin] enabled = true, for keys made with
-llmgw keys create --admin. Its document is also at GET /admin/v1/openapi.json.
+llmgw keys create --admin. Its document is also at GET /admin/v1/openapi.json, and a page on
+top of it for people at /console/.
 
 examples:
   llmgw admin openapi > admin-openapi.json

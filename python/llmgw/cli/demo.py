@@ -19,7 +19,7 @@ from llmgw.cli.common import actor
 from llmgw.config import load_config
 from llmgw.errors import CommandError
 from llmgw.serving.ports import claim_port
-from llmgw.serving.server import is_up, run_gateway
+from llmgw.serving.server import Listening, is_up, run_gateway
 from llmgw.simulator.model import Thinking
 from llmgw.simulator.providers import PROVIDERS
 from llmgw.store.open import opened_store
@@ -96,7 +96,8 @@ def run(options: argparse.Namespace) -> int:
         with opened_store(config.store) as store:
             token = create_key(store, actor=actor(), name="demo").token
 
-        def welcome(url: str) -> None:
+        def welcome(listening: Listening) -> None:
+            url = listening.url
             models = ", ".join(model.id for model in config.models)
             llmgw = os.path.relpath(sys.argv[0]) if sys.argv[0].endswith("llmgw") else "llmgw"
             agents = {

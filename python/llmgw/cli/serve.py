@@ -2,15 +2,17 @@
 
 import argparse
 import os
+import shlex
 import sys
 from typing import Final
 
 from llmgw._core import DEBUG_BUILD
+from llmgw.admin.console import is_built
 from llmgw.cli.common import add_config_option, read_config
 from llmgw.cli.version import version
 from llmgw.config.tables import MAX_WORKERS
 from llmgw.reasoning.turns import sharing_problem
-from llmgw.serving.server import run_gateway
+from llmgw.serving.server import Listening, run_gateway
 
 _LONG: Final = 10
 """Digits; no number of processes has so many."""
@@ -20,6 +22,7 @@ examples:
   llmgw serve --config /etc/llmgw.toml --host 0.0.0.0 --port 80 --workers 4
 
 A wrong config stops the start and lists every fault; llmgw check also tries the upstreams.
+With [admin] enabled = true in the config, there is a console for browsers at /console/.
 """
 _PROXIES: Final = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 _SLOW: Final = "this is a debug build, many times slower than a release: make demo or make wheel builds one"
@@ -58,6 +61,17 @@ def run(options: argparse.Namespace) -> int:
         host=config.server.host if options.host is None else options.host,
         port=config.server.port if options.port is None else options.port,
         workers=workers,
-        on_ready=lambda url: print(f"llmgw {version()} listening on {url}", flush=True),
+        on_ready=lambda listening: print(_welcome(listening, options.config), flush=True),
     )
     return 0
+
+
+def _welcome(listening: Listening, config: str | None) -> str:
+    """What is printed once the gateway answers. `config`: the file that was named."""
+    lines = [f"llmgw {version()} listening on {listening.url}"]
+    if listening.console is not None:
+        lines.append(f"console at {listening.console}" if is_built() else "no console: run make console")
+        if not listening.has_admin:
+            option = "" if config is None else f" --config {shlex.quote(config)}"
+            lines.append(f"no admin key yet: llmgw keys create --admin --name me{option}")
+    return "\n".join(lines)

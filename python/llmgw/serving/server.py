@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from granian.constants import HTTPModes, Interfaces, Loops
@@ -21,6 +21,8 @@ from granian.log import LogLevels
 from granian.server.common import AbstractServer
 from sqlalchemy.exc import SQLAlchemyError
 
+from llmgw.access.keys import has_admin_key
+from llmgw.admin.console import ROOT as CONSOLE
 from llmgw.asgi.request import MAX_HEAD_BYTES
 from llmgw.budgets.spend import open_current
 from llmgw.config import MULTIPROC_ENV, Config
@@ -52,12 +54,22 @@ STREAM_BUFFER_BYTES: Final = 65_536
 _POLL_INTERVAL_S: Final = 0.02
 
 
+class Listening(NamedTuple):
+    """Where a gateway answers."""
+
+    url: str
+    console: str | None
+    """The console's address; None: the admin API is off."""
+    has_admin: bool
+    """At its start there was a key that the admin API takes. True where that is off."""
+
+
 def run_gateway(
-    config: Config, *, host: str, port: int, workers: int, on_ready: Callable[[str], None]
+    config: Config, *, host: str, port: int, workers: int, on_ready: Callable[[Listening], None]
 ) -> None:
     """Serve until SIGINT or SIGTERM; then streams get `drain_timeout_s` to finish.
 
-    `on_ready(url)` is called from a thread once the gateway answers. Raises CommandError if the address or
+    `on_ready` is called from a thread once the gateway answers. Raises CommandError if the address or
     the database can't be used, or if no worker can be started. Later, one that dies is started again.
     """
     logging.config.dictConfig(log_config(config.server.log_level))
@@ -67,6 +79,7 @@ def run_gateway(
         address = stack.enter_context(closing(claim(host, port)))
         with opened_store(config.store) as store:  # a bad one stops the start
             _prepare_sums(store, config)
+            has_admin = not config.admin.enabled or _has_admin(store)
         # It is closed, because it must not cross a fork.
         # `Reloader` waits for them. A worker inherits the mask, so a signal during its start stays pending
         # until its handlers are set.
@@ -83,11 +96,13 @@ def run_gateway(
         stack.callback(bulletin.board.close)
         os.environ[GATEWAY_URL_ENV] = url_of(local_host(host), address.port)
         server = _server(config, host, address.port, workers)
+        console = url_of(host, address.port) if config.admin.enabled else None
         if config.admin.enabled and config.admin.port is not None:
             admin_host = config.admin.host or host
             admin = stack.enter_context(closing(claim(admin_host, config.admin.port)))
             server.admin = AdminProcess(config, bulletin.board, host=admin_host, port=admin.port)
-            logger.info("the admin API listens on %s", url_of(admin_host, admin.port))
+            console = url_of(admin_host, admin.port)
+            logger.info("the admin API listens on %s", console)
         reloader = Reloader(
             folder, bulletin, workers=server.pids, on_config=server.take_over, on_stop=server.stop_soon
         )
@@ -97,9 +112,12 @@ def run_gateway(
         stopped = threading.Event()
         stack.callback(stopped.set)
 
-        def ready(url: str) -> None:
+        url = url_of(host, address.port)
+        listening = Listening(url, None if console is None else f"{console}{CONSOLE}/", has_admin)
+
+        def ready() -> None:
             server.has_answered = True
-            on_ready(url)
+            on_ready(listening)
 
         arguments = (server, host, address.port, stopped, ready)
         threading.Thread(target=_tell_when_ready, args=arguments, name="llmgw-ready", daemon=True).start()
@@ -117,6 +135,14 @@ def _prepare_sums(store: Store, config: Config) -> None:
         open_current(store, zone, datetime.now(UTC))
     except SQLAlchemyError as error:
         logger.warning("what was used before can't be summed: %s", error)
+
+
+def _has_admin(store: Store) -> bool:
+    """True also where that can't be known: nobody is told then to make a key."""
+    try:
+        return has_admin_key(store)
+    except SQLAlchemyError:
+        return True
 
 
 def _server(config: Config, host: str, port: int, workers: int) -> Server:
@@ -165,7 +191,7 @@ def _tell_when_ready(
     host: str,
     port: int,
     stopped: threading.Event,
-    on_ready: Callable[[str], None],
+    on_ready: Callable[[], None],
 ) -> None:
     """Call `on_ready` when the server answers."""
     # granian's hooks run before a worker has bound its socket, so only an answer proves that it serves. Until
@@ -173,7 +199,7 @@ def _tell_when_ready(
     while len(server.wrks) < server.workers or not is_up(host, port):
         if stopped.wait(_POLL_INTERVAL_S):
             return
-    on_ready(url_of(host, port))
+    on_ready()
 
 
 def is_up(host: str, port: int) -> bool:
