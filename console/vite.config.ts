@@ -10,6 +10,13 @@ export default defineConfig({
     assetsInlineLimit: 0, // the content-security-policy allows no data: URL in a style sheet
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    rolldownOptions: {
+      // A page's chunk bears the page's name: src/pages/keys/page.tsx → keys-HASH.js.
+      output: {
+        chunkFileNames: ({ facadeModuleId, name }) =>
+          `assets/${/pages\/(\w+)\/page\.tsx$/.exec(facadeModuleId ?? "")?.[1] ?? name}-[hash].js`,
+      },
+    },
   },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   server: {

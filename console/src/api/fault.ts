@@ -1,0 +1,48 @@
+/** One thing that is wrong with an input, as the admin API tells it. */
+export interface InputFault {
+  /** Path of the field; null: the whole. */
+  param: string | null;
+  message: string;
+}
+
+/** An answer other than success. */
+export class ApiFault extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly requestId: string | null;
+  readonly faults: readonly InputFault[];
+  readonly retryAfterS: number | null;
+
+  constructor(status: number, code: string, message: string, response: Response, faults: InputFault[] = []) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.faults = faults;
+    this.requestId = response.headers.get("x-request-id");
+    const retryAfter = Number(response.headers.get("retry-after"));
+    this.retryAfterS = retryAfter > 0 ? retryAfter : null;
+  }
+}
+
+/** The gateway did not answer at all. */
+export class Unreachable extends Error {}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+function faultsOf(value: unknown): InputFault[] {
+  if (!Array.isArray(value)) return [];
+  return value.filter(isObject).map((each) => ({
+    param: typeof each["param"] === "string" ? each["param"] : null,
+    message: String(each["message"] ?? ""),
+  }));
+}
+
+/** What an error answer says. A body that is not the gateway's own becomes its status. */
+export function faultOf(response: Response, body: unknown): ApiFault {
+  const error = isObject(body) && isObject(body["error"]) ? body["error"] : {};
+  const code = typeof error["code"] === "string" ? error["code"] : "";
+  const message = typeof error["message"] === "string" ? error["message"] : `HTTP ${response.status}`;
+  return new ApiFault(response.status, code, message, response, faultsOf(error["faults"]));
+}

@@ -1,0 +1,88 @@
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { ErrorBoundary, LocationProvider, lazy, Route, Router } from "preact-iso";
+import { isAdmin, session } from "./api/session.ts";
+import { COMMON } from "./i18n/common.ts";
+import { SHELL } from "./i18n/shell.ts";
+import { textsOf } from "./i18n/texts.ts";
+import { SignIn } from "./pages/signin.tsx";
+import { Shell } from "./shell/shell.tsx";
+import { Empty, FaultNote, Page } from "./ui/basics.tsx";
+import { Toasts } from "./ui/toast.tsx";
+
+const Overview = lazy(() => import("./pages/overview/page.tsx"));
+const Mine = lazy(() => import("./pages/mine/page.tsx"));
+const Playground = lazy(() => import("./pages/playground/page.tsx"));
+const Models = lazy(() => import("./pages/models/page.tsx"));
+const Keys = lazy(() => import("./pages/keys/page.tsx"));
+const Projects = lazy(() => import("./pages/projects/page.tsx"));
+const Requests = lazy(() => import("./pages/requests/page.tsx"));
+const Usage = lazy(() => import("./pages/usage/page.tsx"));
+const System = lazy(() => import("./pages/system/page.tsx"));
+
+export function App(): JSX.Element {
+  return (
+    <LocationProvider scope="/console">
+      {session.value === null ? <SignIn /> : <Signed />}
+      <Toasts />
+    </LocationProvider>
+  );
+}
+
+function Signed(): JSX.Element {
+  const [fault, setFault] = useState<Error | null>(null);
+  return (
+    <Shell>
+      {fault === null ? null : <FaultNote fault={fault} onRetry={() => location.reload()} />}
+      <ErrorBoundary onError={setFault}>
+        {isAdmin.value ? (
+          <Router onRouteChange={() => setFault(null)}>
+            <Route path="/console/" component={Overview} />
+            <Route path="/console/playground" component={Playground} />
+            <Route path="/console/models/:id?" component={Models} />
+            <Route path="/console/keys/:id?" component={Keys} />
+            <Route path="/console/projects/:id?" component={Projects} />
+            <Route path="/console/requests/:id?" component={Requests} />
+            <Route path="/console/usage" component={Usage} />
+            <Route path="/console/system" component={System} />
+            <Route default component={NotFound} />
+          </Router>
+        ) : (
+          <Router onRouteChange={() => setFault(null)}>
+            <Route path="/console/" component={Mine} />
+            <Route path="/console/playground" component={Playground} />
+            <Route default component={NotFound} />
+          </Router>
+        )}
+      </ErrorBoundary>
+    </Shell>
+  );
+}
+
+function NotFound(): JSX.Element {
+  const t = textsOf(SHELL);
+  return (
+    <Page title={t.notFound}>
+      <Empty title={t.notFound}>
+        <a href="/console/">{t.toOverview}</a>
+      </Empty>
+    </Page>
+  );
+}
+
+/** Before anything is known of the gateway. */
+export function Start({ resume }: { resume: () => Promise<void> }): JSX.Element | null {
+  const t = textsOf(COMMON);
+  const [isReady, setReady] = useState(false);
+  const [fault, setFault] = useState<Error | null>(null);
+  useEffect(() => {
+    resume().then(() => setReady(true), setFault);
+  }, [resume]);
+  if (isReady) return <App />;
+  if (fault === null) return <p class="unseen">{t.loading}</p>;
+  return (
+    <main class="gate">
+      <FaultNote fault={fault} onRetry={() => location.reload()} />
+    </main>
+  );
+}

@@ -1,0 +1,115 @@
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { useLocation } from "preact-iso";
+import { isConnected } from "../api/connection.ts";
+import { isAdmin, session, signOut } from "../api/session.ts";
+import { SHELL } from "../i18n/shell.ts";
+import { textsOf } from "../i18n/texts.ts";
+import { Button } from "../ui/basics.tsx";
+import { Dialog } from "../ui/dialog.tsx";
+import { Icon, Mark } from "../ui/icons.tsx";
+import { toast } from "../ui/toast.tsx";
+import { Preferences } from "./preferences.tsx";
+import { isAt, placesOf } from "./routes.ts";
+
+/** What stands around each page. */
+export function Shell({ children }: { children: ComponentChildren }): JSX.Element {
+  const t = textsOf(SHELL);
+  const { path } = useLocation();
+  const [isMenuOpen, setMenuOpen] = useState(false);
+  useEffect(() => setMenuOpen(false), [path]);
+  return (
+    <>
+      <a class="skip" href="#content">
+        {t.skip}
+      </a>
+      <div class="shell">
+        <aside class="side">
+          <Brand />
+          <Navigation />
+          <Who />
+        </aside>
+        <header class="top">
+          <Button look="plain" icon="menu" aria-label={t.menu} onClick={() => setMenuOpen(true)} />
+          <Brand />
+        </header>
+        {isMenuOpen ? (
+          <Dialog title="llmgw" look="drawer left" onClose={() => setMenuOpen(false)}>
+            <Navigation />
+            <Who />
+          </Dialog>
+        ) : null}
+        <div class="main">
+          <Connection />
+          <main id="content" tabIndex={-1}>
+            {children}
+          </main>
+        </div>
+      </div>
+    </>
+  );
+}
+
+function Brand(): JSX.Element {
+  return (
+    <a class="brand" href="/console/">
+      <Mark /> llmgw
+    </a>
+  );
+}
+
+function Navigation(): JSX.Element {
+  const t = textsOf(SHELL);
+  const { path } = useLocation();
+  return (
+    <nav class="nav" aria-label={t.navigation}>
+      <ul>
+        {placesOf(isAdmin.value).map((place) => (
+          <li key={place.name}>
+            <a href={place.path} aria-current={isAt(place, path) ? "page" : undefined}>
+              <Icon name={place.icon} />
+              {t.pages[place.name]}
+            </a>
+          </li>
+        ))}
+      </ul>
+    </nav>
+  );
+}
+
+function Who(): JSX.Element | null {
+  const t = textsOf(SHELL);
+  const who = session.value;
+  if (who === null) return null;
+  return (
+    <div class="who stack">
+      <div>
+        <div class="name" title={who.name}>
+          {who.name}
+        </div>
+        <div class="muted small">{t.kinds[who.kind]}</div>
+      </div>
+      <div class="row apart">
+        <Preferences />
+        <Button look="plain" icon="leave" aria-label={t.signOut} title={t.signOut} onClick={signOut} />
+      </div>
+    </div>
+  );
+}
+
+/** Says that the gateway does not answer, as long as it does not. */
+function Connection(): JSX.Element | null {
+  const t = textsOf(SHELL);
+  const wasLost = useRef(false);
+  const connected = isConnected.value;
+  useEffect(() => {
+    if (connected && wasLost.current) toast(t.back);
+    wasLost.current = !connected;
+  }, [connected, t.back]);
+  if (connected) return null;
+  return (
+    <div class="banner" role="alert">
+      <Icon name="warn" /> {t.lost}
+    </div>
+  );
+}

@@ -1,0 +1,125 @@
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type uPlot from "uplot";
+import { COMMON } from "../i18n/common.ts";
+import { textsOf } from "../i18n/texts.ts";
+import { isDark, language } from "../lib/preferences.ts";
+import { Empty } from "./basics.tsx";
+
+export interface Series {
+  name: string;
+  /** One for each of the plot's times; null: there is none. */
+  values: readonly (number | null)[];
+}
+
+export interface ChartProps {
+  /** What is plotted, for those who can't see it. The same numbers must be in a table or in text beside. */
+  label: string;
+  /** Unix time of each value, in seconds, ascending. */
+  times: readonly number[];
+  series: readonly Series[];
+  /** `bars`: stacked, each as wide as `stepS`. `lines`: each by itself. */
+  look: "bars" | "lines";
+  /** Between two times. */
+  stepS: number;
+  format: (value: number) => ComponentChildren;
+  /** Of the ticks, which have little room. */
+  formatTick: (value: number) => string;
+  heightPx?: number;
+}
+
+export const PLOT_COLOURS = 7;
+
+/** The CSS variable of a series' colour; the last one of more than there are colours is for "other". */
+export function colourOf(index: number): string {
+  return index < PLOT_COLOURS ? `var(--plot-${index + 1})` : "var(--plot-other)";
+}
+
+interface Hover {
+  index: number;
+  leftPx: number;
+}
+
+/** A plot over time. The library is loaded with the first one. */
+export function Chart(props: ChartProps): JSX.Element {
+  const { label, times, series, look, stepS, format, formatTick, heightPx = 190 } = props;
+  const t = textsOf(COMMON);
+  const box = useRef<HTMLDivElement>(null);
+  const [hover, setHover] = useState<Hover | null>(null);
+  const dark = isDark.value;
+  const tongue = language.value;
+  useEffect(() => {
+    const element = box.current;
+    if (element === null || times.length === 0) return;
+    let plot: uPlot | undefined;
+    let observer: ResizeObserver | undefined;
+    let isGone = false;
+    import("./plot.ts").then(({ draw }) => {
+      if (isGone) return;
+      plot = draw(element, { times, series, look, stepS, heightPx, formatTick, onHover: setHover });
+      observer = new ResizeObserver(() => plot?.setSize({ width: element.clientWidth, height: heightPx }));
+      observer.observe(element);
+    });
+    return () => {
+      isGone = true;
+      observer?.disconnect();
+      plot?.destroy();
+    };
+  }, [times, series, look, stepS, heightPx, dark, tongue]);
+  if (times.length === 0 || series.length === 0) return <Empty title={t.noData} />;
+  return (
+    <figure class="plot" aria-label={label}>
+      <div ref={box} style={{ minHeight: heightPx }} aria-hidden="true" />
+      {hover === null ? null : (
+        <Tip hover={hover} times={times} series={series} stepS={stepS} format={format} />
+      )}
+      <figcaption class="legend">
+        {series.map((each, index) => (
+          <span key={each.name}>
+            <i style={{ background: colourOf(index) }} />
+            {each.name}
+          </span>
+        ))}
+      </figcaption>
+    </figure>
+  );
+}
+
+interface TipProps {
+  hover: Hover;
+  times: readonly number[];
+  series: readonly Series[];
+  stepS: number;
+  format: (value: number) => ComponentChildren;
+}
+
+const TIP_WIDTH_PX = 170;
+const DAY_S = 86_400;
+
+function Tip({ hover, times, series, stepS, format }: TipProps): JSX.Element {
+  const at = new Date((times[hover.index] ?? 0) * 1000);
+  const when = new Intl.DateTimeFormat(language.value === "zh" ? "zh-CN" : "en-GB", {
+    month: "short",
+    day: "numeric",
+    ...(stepS < DAY_S ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : { weekday: "short" }),
+  }).format(at);
+  return (
+    <div class="tip" style={{ left: Math.max(hover.leftPx - TIP_WIDTH_PX, 0) }}>
+      <strong>{when}</strong>
+      <ul>
+        {series.map((each, index) => {
+          const value = each.values[hover.index];
+          return value === null || value === undefined || (value === 0 && series.length > 3) ? null : (
+            <li key={each.name}>
+              <span>
+                <i style={{ background: colourOf(index) }} />
+                {each.name}
+              </span>
+              <span>{format(value)}</span>
+            </li>
+          );
+        })}
+      </ul>
+    </div>
+  );
+}

@@ -1,0 +1,59 @@
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { COMMON } from "../i18n/common.ts";
+import { textsOf } from "../i18n/texts.ts";
+import { Button } from "./basics.tsx";
+
+const SHOWN_MS = 1500;
+
+/** Puts a text on the clipboard. Without a secure context the browser forbids that: then it selects nothing. */
+export function CopyButton({ text, label }: { text: string; label?: string }): JSX.Element {
+  const t = textsOf(COMMON);
+  const [isCopied, setCopied] = useState(false);
+  useEffect(() => {
+    if (!isCopied) return;
+    const timer = setTimeout(() => setCopied(false), SHOWN_MS);
+    return () => clearTimeout(timer);
+  }, [isCopied]);
+  const copy = async (): Promise<void> => {
+    await writeText(text);
+    setCopied(true);
+  };
+  return (
+    <Button
+      {...(label === undefined ? { "aria-label": t.copy, title: t.copy, look: "plain" as const } : {})}
+      icon={isCopied ? "check" : "copy"}
+      onClick={copy}
+    >
+      {label === undefined ? undefined : isCopied ? t.copied : label}
+    </Button>
+  );
+}
+
+/** A plain-HTTP address that is not loopback has no clipboard: there an old command still works. */
+async function writeText(text: string): Promise<void> {
+  if (navigator.clipboard !== undefined) {
+    await navigator.clipboard.writeText(text);
+    return;
+  }
+  const area = document.createElement("textarea");
+  area.value = text;
+  const place = document.activeElement?.closest("dialog") ?? document.body;
+  place.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
+/** Text to read and to copy. */
+export function Code({ text, label }: { text: string; label: string }): JSX.Element {
+  return (
+    <div class="code">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+      <section tabIndex={0} aria-label={label}>
+        <pre>{text}</pre>
+      </section>
+      <CopyButton text={text} />
+    </div>
+  );
+}
