@@ -81,12 +81,14 @@ def test_each_body_has_an_example_that_fits_its_schema(name: str) -> None:
 UNITLESS = {
     "id", "status", "attempts", "worker", "weight", "priority",
     "generation", "limit", "consecutive_failures", "in_flight", "requests", "max_in_flight",
-    "captured_in", "tokens", "windows", "hours", "warn_at", "errors", "unpriced",
+    "captured_in", "tokens", "windows", "hours", "warn_at", "errors", "unpriced", "waiting", "count",
 }  # fmt: skip
 """Counts and names: what they count is their name."""
 OPENAIS = {"CostAmount", "CostsBucket", "UsageBucket", "CompletionsResult"}
 """Whose names are OpenAI's."""
-UNITS = ("_id", "_s", "_bytes", "_tokens", "_requests", "_per_minute", "_nano")
+UNITS = (
+    "_id", "_s", "_bytes", "_tokens", "_requests", "_per_minute", "_nano", "_rows", "_files", "_ratio",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS.keys() - OPENAIS))

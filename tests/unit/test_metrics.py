@@ -213,3 +213,11 @@ def test_the_id_of_a_dead_worker_may_be_anybody_s(
     stale.touch()
     metrics_module._forget_dead_workers(tmp_path)
     assert not stale.exists()
+
+
+def test_the_parent_process_does_not_import_the_library() -> None:
+    # It reads at the import where workers count, and the parent sets that after its own imports.
+    program = (
+        "import sys, llmgw.cli.serve, llmgw.serving.server; sys.exit('prometheus_client' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

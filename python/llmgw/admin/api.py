@@ -14,7 +14,18 @@ from starlette.routing import Match
 from llmgw.access.refusals import AccessError, BadValueError, NotFoundError
 from llmgw.admin.context import Context
 from llmgw.admin.faults import input_error, refusal
-from llmgw.admin.routes import audit, budgets, captures, keys, organization, projects, requests, system, usage
+from llmgw.admin.routes import (
+    audit,
+    budgets,
+    captures,
+    keys,
+    live,
+    organization,
+    projects,
+    requests,
+    system,
+    usage,
+)
 from llmgw.budgets.store import BudgetInputError, UnknownBudgetError
 from llmgw.errors import ApiError, InputFault
 
@@ -29,6 +40,7 @@ _ROUTERS: Final = (
     captures.router,
     audit.router,
     system.router,
+    live.router,
 )
 _DESCRIPTION: Final = """\
 The admin API of llmgw. Keys: `Authorization: Bearer sk-gtw-admin-...` (`llmgw keys create --admin`).

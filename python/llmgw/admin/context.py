@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from llmgw.access.keyring import KeyRing
@@ -25,12 +26,36 @@ class Reloaded(NamedTuple):
 
 
 class WorkerReport(NamedTuple):
-    """What one worker said of the upstreams."""
+    """What one worker said in `/readyz?verbose`."""
 
     worker: int
     """Its process id."""
     upstreams: Sequence[Mapping[str, Any]]
-    """As in `/readyz?verbose`."""
+    """What it knows of each model at each upstream."""
+    status: str = "ok"
+    """Or `degraded`, `unavailable`."""
+    problems: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+
+
+class WorkerFacts(NamedTuple):
+    """What a worker reported of the config."""
+
+    worker: int
+    """Its process id."""
+    generation: int | None
+    """The latest that it has seen; None: it has not reported yet."""
+    problem: str | None
+    """Why it can't use that config; None: it does."""
+
+
+class GatewayFacts(NamedTuple):
+    """The gateway as its processes know it."""
+
+    name: str
+    """Random, and another one after each start."""
+    started_at: datetime
+    workers: Sequence[WorkerFacts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +70,7 @@ class Context:
     """Raises CommandError: the gateway can't be asked, or does not answer."""
     health: Callable[[], Sequence[WorkerReport]]
     """Of as many workers as could be asked."""
+    gateway: Callable[[], GatewayFacts]
+    """Raises OSError or ValueError: its folder can't be read."""
+    live: Callable[[], bytes]
+    """`LiveSchema` as JSON, made at most once a second."""

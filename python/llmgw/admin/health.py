@@ -8,7 +8,8 @@ import http.client
 import json
 import time
 from collections.abc import Sequence
-from typing import Any, Final
+from contextlib import closing
+from typing import Final
 from urllib.parse import urlsplit
 
 from llmgw.admin.context import WorkerReport
@@ -35,13 +36,36 @@ def ask_workers(url: str, workers: Sequence[int]) -> list[WorkerReport]:
 
 
 def _ask(url: str, timeout_s: float) -> WorkerReport | None:
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=max(timeout_s, 0.01))
     try:
-        connection.request("GET", "/readyz?verbose")
-        report: dict[str, Any] = json.loads(connection.getresponse().read(_MAX_ANSWER_BYTES))
-        return WorkerReport(report["worker"], report["upstreams"])
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        with closing(connect(url, timeout_s)) as connection:
+            return fetch_report(connection)
+    except (OSError, http.client.HTTPException, ValueError):
         return None
-    finally:
-        connection.close()
+
+
+def connect(url: str, timeout_s: float) -> http.client.HTTPConnection:
+    """To the gateway. Opens nothing yet."""
+    parts = urlsplit(url)
+    return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=max(timeout_s, 0.01))
+
+
+def fetch(connection: http.client.HTTPConnection, path: str, limit_bytes: int) -> bytes:
+    """What a path answers, with any status; cut at the limit. Raises OSError, HTTPException."""
+    connection.request("GET", path)
+    return connection.getresponse().read(limit_bytes)
+
+
+def fetch_report(connection: http.client.HTTPConnection) -> WorkerReport:
+    """That of the worker at the other end. Raises OSError, HTTPException, ValueError."""
+    report = json.loads(fetch(connection, "/readyz?verbose", _MAX_ANSWER_BYTES))
+    try:
+        return WorkerReport(
+            report["worker"],
+            report["upstreams"],
+            report["status"],
+            report.get("problems", ()),
+            report.get("warnings", ()),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        message = "that is no report of a worker"
+        raise ValueError(message) from error

@@ -42,10 +42,20 @@ class HealthBook:
         """Each worker's view."""
         return self._known.get((upstream, upstream_model), [])
 
+    def at(self, upstream: str) -> list[tuple[str, list[WorkerHealth]]]:
+        """The models there that a worker told of, with each worker's view."""
+        return [(asked, workers) for (place, asked), workers in self._known.items() if place == upstream]
+
     def state(self, upstream: str, upstream_model: str) -> State | None:
         """The worst; None: no worker has told."""
-        states = {each.state for each in self.of(upstream, upstream_model)}
-        return next((state for state in _WORST if state in states), None)
+        workers = self.of(upstream, upstream_model)
+        return worst_state(workers) if workers else None
+
+
+def worst_state(workers: Iterable[WorkerHealth]) -> State:
+    """Of the views of workers, of which there is one at least."""
+    states = {each.state for each in workers}
+    return next(state for state in _WORST if state in states)
 
 
 def _health(worker: int, entry: Mapping[str, Any]) -> WorkerHealth:

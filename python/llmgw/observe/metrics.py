@@ -28,6 +28,8 @@ from llmgw.ledger.entry import MAX_TOKENS, LedgerEntry, LedgerState
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 NO_MODEL: Final = ""
 """The label of requests that named no configured model."""
+NO_SWITCH: Final = "none"
+"""The label of requests that did not say whether to think, and of those for which nothing was sent."""
 
 _RENDER_ATTEMPTS: Final = 3
 """A file may be renamed between the listing of the folder and the reading, when a worker is started again."""
@@ -295,7 +297,9 @@ class Metrics:
                 self._errors.labels(api, model, error_kind).inc(sums.requests)
             if thinking is not None:
                 asked, sent, observed = thinking
-                self._thinking.labels(model, asked or "none", sent or "none", observed).inc(sums.requests)
+                self._thinking.labels(model, asked or NO_SWITCH, sent or NO_SWITCH, observed).inc(
+                    sums.requests
+                )
 
     def retried(self, reason: str) -> None:
         """Count a retry. `reason`: the outcome of the attempt before."""

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
 from llmgw.access.keyring import KeyRing
-from llmgw.admin.context import Context
+from llmgw.admin.context import Context, GatewayFacts, WorkerFacts
 from llmgw.admin.health import ask_workers
 from llmgw.config import Config
 from llmgw.serving.asking import ask_to_reload
@@ -18,11 +19,28 @@ GATEWAY_URL_ENV: Final = "LLMGW_GATEWAY_URL"
 
 def admin_context(store: Store, keyring: KeyRing, config: Callable[[], Config]) -> Context:
     """For a worker or the admin process. Raises KeyError in others."""
+    # Imported here, because prometheus_client reads its environment at the import. The parent, which imports
+    # this module, sets that later.
+    from llmgw.admin.lookout import Lookout
+
     folder, url = RunFolder.of_worker(), os.environ[GATEWAY_URL_ENV]
+    lookout = Lookout(url, lambda: gateway_facts(folder), config)
     return Context(
         store=store,
         keyring=keyring,
         config=config,
         reload=lambda: ask_to_reload(folder, config().source),
         health=lambda: ask_workers(url, folder.workers()),
+        gateway=lambda: gateway_facts(folder),
+        live=lookout.look,
     )
+
+
+def gateway_facts(folder: RunFolder) -> GatewayFacts:
+    """What the folder of a serving process tells. Blocking. Raises OSError, ValueError."""
+    workers = []
+    for pid in folder.workers():
+        state = folder.worker_state(pid)
+        known = (None, None) if state is None else (state.generation, state.problem)
+        workers.append(WorkerFacts(pid, *known))
+    return GatewayFacts(folder.path.name, datetime.fromtimestamp(folder.created_s, UTC), workers)

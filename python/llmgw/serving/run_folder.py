@@ -87,6 +87,11 @@ class RunFolder:
         """The serving process's id, as that process knows it."""
         return self._read_bytes(_LOCK).decode("ascii", "replace")
 
+    @property
+    def created_s(self) -> float:
+        """When the serving process made the folder, in seconds since the epoch."""
+        return (self.path / _LOCK).stat().st_mtime
+
     @classmethod
     def create(cls, store_url: str) -> Self:
         """Create this process's folder, and remove those of dead processes."""

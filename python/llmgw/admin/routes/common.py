@@ -2,18 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, TypeVar
+from typing import Annotated, Any, Final, Protocol, TypeVar
 
 from fastapi import Depends, Request
 
+from llmgw.access.key import Key
 from llmgw.admin.context import Context
 from llmgw.admin.guard import KEY
 from llmgw.admin.paging import make_cursor, read_cursor
 from llmgw.admin.schemas.errors import ErrorBody
 from llmgw.errors import ERRORS
-
-if TYPE_CHECKING:
-    from llmgw.access.key import Key
 
 T = TypeVar("T")
 
@@ -23,12 +21,18 @@ async def _context(request: Request) -> Context:
     return context
 
 
-async def _actor(request: Request) -> str:
+async def _asker(request: Request) -> Key:
     key: Key = request.scope[KEY]
+    return key
+
+
+async def _actor(key: Annotated[Key, Depends(_asker)]) -> str:
     return f"key {key.id} ({key.name})" if key.name else f"key {key.id}"
 
 
 Ctx = Annotated[Context, Depends(_context)]
+Asker = Annotated[Key, Depends(_asker)]
+"""The key that asks."""
 Actor = Annotated[str, Depends(_actor)]
 """Who asks, as the audit has it."""
 
