@@ -1,5 +1,7 @@
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { Unreachable } from "./fault.ts";
+
+const RETRY_MS = 2_000;
 
 /** Whether the gateway answered when it was last asked. */
 export const isConnected = signal(true);
@@ -16,3 +18,10 @@ export async function reach(input: RequestInfo | URL, init?: RequestInit): Promi
     throw new Unreachable();
   }
 }
+
+/** While it does not answer, ask whether it does again. */
+effect(() => {
+  if (isConnected.value) return;
+  const timer = setInterval(() => reach("/healthz").catch(() => undefined), RETRY_MS);
+  return () => clearInterval(timer);
+});

@@ -2,6 +2,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { isConnected } from "../api/connection.ts";
+import { health } from "../api/live.ts";
 import { isAdmin, session, signOut } from "../api/session.ts";
 import { SHELL } from "../i18n/shell.ts";
 import { textsOf } from "../i18n/texts.ts";
@@ -26,12 +27,14 @@ export function Shell({ children }: { children: ComponentChildren }): JSX.Elemen
       <div class="shell">
         <aside class="side">
           <Brand />
+          <Health />
           <Navigation />
           <Who />
         </aside>
         <header class="top">
           <Button look="plain" icon="menu" aria-label={t.menu} onClick={() => setMenuOpen(true)} />
           <Brand />
+          <Health />
         </header>
         {isMenuOpen ? (
           <Dialog title="llmgw" look="drawer left" onClose={() => setMenuOpen(false)}>
@@ -54,6 +57,21 @@ function Brand(): JSX.Element {
   return (
     <a class="brand" href="/console/">
       <Mark /> llmgw
+    </a>
+  );
+}
+
+const TONES = { ok: "good", degraded: "warn", unavailable: "bad", lost: "bad" } as const;
+
+/** How the gateway is, in two words; the first page says why. */
+function Health(): JSX.Element | null {
+  const t = textsOf(SHELL);
+  const state = health.value;
+  if (state === null || !isAdmin.value) return null;
+  return (
+    <a class="health" href="/console/">
+      <span class={`status-dot ${TONES[state]}`} />
+      {t.status[state]}
     </a>
   );
 }
