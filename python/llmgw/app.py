@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
+from llmgw._core import LimitTable
 from llmgw.access.bearer import check_calls_models, find_key
 from llmgw.access.key import Key
 from llmgw.access.keyring import KeyRing
@@ -66,7 +67,7 @@ def create_app() -> "App":
     return App(load_config(find_config(None)))
 
 
-AdminContext: TypeAlias = Callable[[Store, KeyRing, Callable[[], Config]], Context]
+AdminContext: TypeAlias = Callable[[Store, KeyRing, Callable[[], Config], LimitTable | None], Context]
 """Makes what the admin API works on, of the gateway's database, its keys and the config in force."""
 _ADMIN_PATHS: Final = ("/admin", "/v1/organization")
 
@@ -125,13 +126,15 @@ class App:
 
     def _open_admin(self, gateway: Gateway) -> Guard | None:
         """None where it is off, or has a process of its own."""
-        table = self._config.admin
-        if self._admin_context is None or not table.enabled or table.port is not None:
+        admin = self._config.admin
+        if self._admin_context is None or not admin.enabled or admin.port is not None:
             return None
         # FastAPI is an extra, and half a second of the start.
         from llmgw.admin.api import make_api  # noqa: PLC0415
 
-        context = self._admin_context(gateway.store, gateway.keyring, lambda: gateway.config)
+        # A table that is not shared knows nothing of the other workers.
+        table = gateway.governor.table if gateway.limits_are_shared else None
+        context = self._admin_context(gateway.store, gateway.keyring, lambda: gateway.config, table)
         return Guard(
             make_api(context),
             gateway.keyring,

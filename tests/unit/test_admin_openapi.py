@@ -81,7 +81,8 @@ def test_each_body_has_an_example_that_fits_its_schema(name: str) -> None:
 UNITLESS = {
     "id", "status", "attempts", "worker", "weight", "priority",
     "generation", "limit", "consecutive_failures", "in_flight", "requests", "max_in_flight",
-    "captured_in", "tokens", "windows", "hours", "warn_at", "errors", "unpriced", "waiting", "count",
+    "captured_in", "remaining", "tokens", "windows", "hours", "warn_at", "errors", "unpriced", "waiting",
+    "count",
 }  # fmt: skip
 """Counts and names: what they count is their name."""
 OPENAIS = {"CostAmount", "CostsBucket", "UsageBucket", "CompletionsResult"}

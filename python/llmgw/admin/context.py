@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from llmgw.access.keyring import KeyRing
+from llmgw.admin.standing import Standings
 from llmgw.config import Config, Fault
 from llmgw.store import Store
 
@@ -74,3 +75,5 @@ class Context:
     """Raises OSError or ValueError: its folder can't be read."""
     live: Callable[[], bytes]
     """`LiveSchema` as JSON, made at most once a second."""
+    standings: Standings
+    """Of keys and projects."""

@@ -52,6 +52,8 @@ class LimitHere(NamedTuple):
     kind: "LimitKind"
     limit: int
     subject: Subject
+    model: str | None = None
+    """None: it is of all models together."""
 
 
 class BudgetHere(NamedTuple):
@@ -139,7 +141,7 @@ def _limits(
             descriptor = descriptors.of_owner(
                 kind, rule.scope, rule.scope_id, model=rule.model, user=user if rule.per_user else None
             )
-            yield LimitHere(descriptor, kind, limit, subject)
+            yield LimitHere(descriptor, kind, limit, subject, rule.model)
     for kind, limit in zip(KINDS, defaults, strict=True):
         if limit is not None and kind not in own:
             subject = _subject("key", key.name, None, None)
@@ -147,7 +149,7 @@ def _limits(
     for kind, limit in zip(KINDS, model_limits, strict=True):
         if limit is not None:
             words = f"model {model!r}, for all keys together"
-            yield LimitHere(descriptors.of_model(kind, model), kind, limit, Subject("model", words))
+            yield LimitHere(descriptors.of_model(kind, model), kind, limit, Subject("model", words), model)
 
 
 def _budget(budget: "Budget", user: str, window: "Window") -> BudgetHere:

@@ -2,25 +2,38 @@
 
 import time
 from collections.abc import Iterable
+from datetime import UTC
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from llmgw.limits.plans import rules_for
+from llmgw.limits.rules import NO_LIMITS, Limits
+
 if TYPE_CHECKING:
+    from llmgw._core import LimitTable
     from llmgw.limits.compiled import LimitedModel
     from llmgw.limits.governor import Governor
-    from llmgw.limits.plans import BudgetHere, LimitedKey, LimitHere
+    from llmgw.limits.plans import BudgetHere, LimitedKey, LimitHere, Rules
 
 _MINUTE_NS: Final = 60 * 10**9
 _SECOND_NS: Final = 10**9
 
 
+class LimitLeft(NamedTuple):
+    """A limit, and what this machine has left of it."""
+
+    here: "LimitHere"
+    remaining: int
+    """What would be let through now, never negative."""
+    reset_s: float
+    """In so long all of it is left, if nothing more is used; 0 for requests at once."""
+
+
 class LimitStanding(NamedTuple):
-    """A limit, and what is left of it."""
+    """The same where machines may share it. None: only Redis knows."""
 
     here: "LimitHere"
     remaining: int | None
-    """What would be let through now, never negative. None: only Redis knows."""
     reset_s: float | None
-    """In so long all of it is left, if nothing more is used; 0 for requests at once."""
 
 
 class Standing(NamedTuple):
@@ -34,14 +47,10 @@ class Standing(NamedTuple):
 
 def standing_of(governor: "Governor", key: "LimitedKey", models: Iterable["LimitedModel"]) -> Standing:
     """All that binds requests of a key at any of these models."""
-    limits: dict[str, LimitHere] = {}
     budgets: dict[str, BudgetHere] = {}
     at_s = time.time()
-    for model in models:
-        rules = governor.rules(key, model, at_s)
-        for limit in (*rules.rates, *rules.concurrent):
-            if not limit.subject.label.endswith("_user"):
-                limits[limit.descriptor] = limit
+    all_rules = [governor.rules(key, model, at_s) for model in models]
+    for rules in all_rules:
         for budget in rules.budgets:
             if not budget.budget.per_user:
                 budgets[budget.descriptor] = budget
@@ -50,18 +59,42 @@ def standing_of(governor: "Governor", key: "LimitedKey", models: Iterable["Limit
     for descriptor, budget in budgets.items():
         usage = governor.limits.usage(descriptor, now_ns)
         reserved[budget.budget.id] = 0 if usage is None else usage[1]
-    return Standing([_standing(governor, limit, now_ns) for limit in limits.values()], reserved)
-
-
-def _standing(governor: "Governor", limit: "LimitHere", now_ns: int) -> LimitStanding:
+    limits = _limits(all_rules)
     if governor.shared is not None and governor.shared.up:
-        return LimitStanding(limit, None, None)
-    usage = governor.limits.usage(limit.descriptor, now_ns)
+        return Standing([LimitStanding(limit, None, None) for limit in limits], reserved)
+    return Standing([LimitStanding(*_left(governor.table, limit, now_ns)) for limit in limits], reserved)
+
+
+def limits_left(
+    table: "LimitTable", key: "LimitedKey", models: Iterable[tuple[str, Limits]], defaults: Limits
+) -> list[LimitLeft]:
+    """Every limit that binds a key at any of these models, and those that bind it at all models.
+
+    `table`: which the workers of this machine use. A project is a key without defaults. From any thread.
+    """
+    at_s = time.time()
+    all_rules = [
+        # The zone is of budgets, which are not told here. No model has an empty name.
+        rules_for(key, model, limits, None, defaults=defaults, zone=UTC, at_s=at_s)
+        for model, limits in (("", NO_LIMITS), *models)
+    ]
+    now_ns = time.monotonic_ns()
+    return [_left(table, limit, now_ns) for limit in _limits(all_rules)]
+
+
+def _limits(all_rules: "Iterable[Rules]") -> list["LimitHere"]:
+    """Each once, without those for each user."""
+    limits = {limit.descriptor: limit for rules in all_rules for limit in (*rules.rates, *rules.concurrent)}
+    return [limit for limit in limits.values() if not limit.subject.label.endswith("_user")]
+
+
+def _left(table: "LimitTable", limit: "LimitHere", now_ns: int) -> LimitLeft:
+    usage = table.usage(limit.descriptor, now_ns)
     if usage is None:
-        return LimitStanding(limit, limit.limit, 0.0)
+        return LimitLeft(limit, limit.limit, 0.0)
     _, held, tat_ns = usage
     if limit.kind == "concurrent_requests":
-        return LimitStanding(limit, max(limit.limit - held, 0), 0.0)
+        return LimitLeft(limit, max(limit.limit - held, 0), 0.0)
     ahead_ns = max(tat_ns - now_ns, 0)
     remaining = max(_MINUTE_NS - ahead_ns, 0) * limit.limit // _MINUTE_NS
-    return LimitStanding(limit, remaining, ahead_ns / _SECOND_NS)
+    return LimitLeft(limit, remaining, ahead_ns / _SECOND_NS)

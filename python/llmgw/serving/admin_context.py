@@ -5,9 +5,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from llmgw._core import LimitTable
 from llmgw.access.keyring import KeyRing
 from llmgw.admin.context import Context, GatewayFacts, WorkerFacts
 from llmgw.admin.health import ask_workers
+from llmgw.admin.standing import Standings
 from llmgw.config import Config
 from llmgw.serving.asking import ask_to_reload
 from llmgw.serving.run_folder import RunFolder
@@ -17,8 +19,10 @@ GATEWAY_URL_ENV: Final = "LLMGW_GATEWAY_URL"
 """Tells a process of the gateway where its workers listen. Set by the parent process."""
 
 
-def admin_context(store: Store, keyring: KeyRing, config: Callable[[], Config]) -> Context:
-    """For a worker or the admin process. Raises KeyError in others."""
+def admin_context(
+    store: Store, keyring: KeyRing, config: Callable[[], Config], table: LimitTable | None = None
+) -> Context:
+    """For a worker or the admin process. `table`: the worker's. Raises KeyError in others."""
     # Imported here, because prometheus_client reads its environment at the import. The parent, which imports
     # this module, sets that later.
     from llmgw.admin.lookout import Lookout
@@ -33,6 +37,7 @@ def admin_context(store: Store, keyring: KeyRing, config: Callable[[], Config]) 
         health=lambda: ask_workers(url, folder.workers()),
         gateway=lambda: gateway_facts(folder),
         live=lookout.look,
+        standings=Standings(config, table),
     )
 
 

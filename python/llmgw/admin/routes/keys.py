@@ -32,6 +32,7 @@ from llmgw.admin.schemas.keys import (
     NewKeySchema,
     RotateInput,
 )
+from llmgw.admin.schemas.standing import STANDING, StandingSchema
 
 router: Final = APIRouter(tags=["keys"])
 KeyId = Annotated[int, Path(ge=1, le=MAX_ID, description="The key's id.")]
@@ -72,6 +73,19 @@ def create(
 @router.get("/admin/v1/keys/{key_id}", **told("Get a key", KEY_DETAIL, errors=["unknown_key"]))
 def get_one(context: Ctx, key_id: KeyId) -> KeyDetail:
     return KeyDetail.with_inherited(get_key(context.store, key_id), context.config().limits)
+
+
+@router.get(
+    "/admin/v1/keys/{key_id}/standing",
+    **told(
+        "Look what is left of a key's limits",
+        STANDING,
+        errors=["unknown_key"],
+        description="Of its own limits, its project's, the defaults, and those of models that it may use.",
+    ),
+)
+def get_standing(context: Ctx, key_id: KeyId) -> StandingSchema:
+    return StandingSchema.of(context.standings.of_key(get_key(context.store, key_id)))
 
 
 @router.patch(

@@ -28,6 +28,7 @@ from llmgw.admin.schemas.keys import (
     ProjectPage,
     ProjectSchema,
 )
+from llmgw.admin.schemas.standing import PROJECT_STANDING, StandingSchema
 from llmgw.admin.schemas.system import ListQuery
 from llmgw.config import Config
 
@@ -55,6 +56,19 @@ def create(
 @router.get("/admin/v1/projects/{project_id}", **told("Get a project", PROJECT, errors=["unknown_project"]))
 def get_one(context: Ctx, project_id: ProjectId) -> ProjectSchema:
     return ProjectSchema.of(get_project(context.store, str(project_id)))
+
+
+@router.get(
+    "/admin/v1/projects/{project_id}/standing",
+    **told(
+        "Look what is left of a project's limits",
+        PROJECT_STANDING,
+        errors=["unknown_project"],
+        description="Of those of all its keys together.",
+    ),
+)
+def get_standing(context: Ctx, project_id: ProjectId) -> StandingSchema:
+    return StandingSchema.of(context.standings.of_project(get_project(context.store, str(project_id))))
 
 
 @router.patch(
