@@ -9,6 +9,7 @@ export default defineConfig({
     target: "es2022",
     assetsInlineLimit: 0, // the content-security-policy allows no data: URL in a style sheet
     modulePreload: { polyfill: false },
+    manifest: true, // for scripts/pack.ts, which removes it
     reportCompressedSize: false,
     rolldownOptions: {
       // A page's chunk bears the page's name: src/pages/keys/page.tsx → keys-HASH.js.

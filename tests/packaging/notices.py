@@ -27,6 +27,8 @@ _RULE: Final = "=" * 100
 _HEAD: Final = """\
 llmgw is licensed under the Apache License 2.0 (LICENSE). Its compiled extension contains the Rust standard
 library (MIT OR Apache-2.0, The Rust Project Contributors) and the crates below, each under its own licence.
+The console contains packages from npm: llmgw/admin/static/licenses.md, which a gateway serves as
+/console/licenses.md, has them with their licences.
 """
 
 

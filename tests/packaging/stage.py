@@ -17,6 +17,8 @@ _SOURCES: Final = (
     "rust",
 )  # fmt: skip
 _BUILT: Final = shutil.ignore_patterns("__pycache__", "*.so", "target", "artifacts")
+CONSOLE: Final = Path("python", "llmgw", "admin", "static")
+"""What `make console` builds. Git ignores it, maturin does not (`include` in pyproject.toml)."""
 _VERSIONED: Final = ("Cargo.toml", "Cargo.lock")
 """Files with the version of our crates."""
 
@@ -30,7 +32,9 @@ def local_version(root: Path = ROOT) -> str:
 
 
 def stage(folder: Path, root: Path = ROOT) -> str:
-    """Copy what the build reads; the version."""
+    """Copy what the build reads; the version. FileNotFoundError where the console was not built."""
+    if not (root / CONSOLE / "index.html").is_file():
+        raise FileNotFoundError(f"{root / CONSOLE} lacks the console, which `make console` builds")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name in _SOURCES:
@@ -76,4 +80,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(stage(Path(sys.argv[1])) + "\n")
+    try:
+        sys.stdout.write(stage(Path(sys.argv[1])) + "\n")
+    except FileNotFoundError as error:
+        sys.exit(str(error))

@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ import pytest
 from packaging.version import Version
 
 from tests.packaging.notices import NOTICES, linked_crates
-from tests.packaging.stage import local_version, stage
+from tests.packaging.stage import CONSOLE, local_version, stage
+from tests.support.processes import free_port, wait_until
 
 ROOT: Final = Path(__file__).parents[2]
 START_TIMEOUT_S: Final = 30.0
@@ -37,16 +39,24 @@ class Gateway(NamedTuple):
     key: str
 
 
+def maturin(*arguments: str | Path) -> None:
+    subprocess.run([Path(sys.executable).with_name("maturin"), *arguments], check=True)
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this tree, as `make wheel` makes it, but for a debug build."""
-    out = tmp_path_factory.mktemp("dist")
+def manifest() -> Path:
+    """Of the extension, in copies of this tree's sources with the commit in their version."""
     sources = ROOT / "target" / "wheel"
     stage(sources)
-    maturin: list[str | Path] = [Path(sys.executable).with_name("maturin"), "build", "--quiet", "--locked"]
-    maturin += ["--manifest-path", sources / "rust" / "python" / "Cargo.toml"]
-    maturin += ["--target-dir", ROOT / "target", "--interpreter", sys.executable, "--out", out]
-    subprocess.run(maturin, check=True)
+    return sources / "rust" / "python" / "Cargo.toml"
+
+
+@pytest.fixture(scope="module")
+def wheel(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this tree, as `make wheel` makes it, but for a debug build."""
+    out = tmp_path_factory.mktemp("dist")
+    what: list[str | Path] = ["--manifest-path", manifest, "--target-dir", ROOT / "target"]
+    maturin("build", "--quiet", "--locked", *what, "--interpreter", sys.executable, "--out", out)
     (built,) = out.glob("*.whl")
     return built
 
@@ -54,7 +64,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` folder of an environment that holds the wheel and what it asks for, nothing else."""
-    home = tmp_path_factory.mktemp("installed")
+    return installed(f"{wheel}", tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture(scope="module")
+def scripts_with_admin(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with what the admin API takes."""
+    return installed(f"{wheel}[admin]", tmp_path_factory.mktemp("with-admin"))
+
+
+def installed(requirement: str, home: Path) -> Path:
     subprocess.run([sys.executable, "-m", "venv", home / "venv"], check=True)
     # The versions are those of the lock file, so that some dependency's new release can't break this test.
     here = (package for package in importlib.metadata.distributions() if package.name != "llmgw")
@@ -69,7 +88,7 @@ def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--quiet",
         "--disable-pip-version-check",
     ]
-    subprocess.run([*pip, "--constraint", constraints, wheel], cwd=home, check=True)
+    subprocess.run([*pip, "--constraint", constraints, requirement], cwd=home, check=True)
     return scripts
 
 
@@ -135,6 +154,35 @@ def test_wheel_holds_every_migration(wheel: Path) -> None:
     assert versions <= set(zipfile.ZipFile(wheel).namelist())
 
 
+def built_console() -> set[str]:
+    """What `make console` built, named as in the wheel."""
+    files = {path.relative_to(ROOT / "python") for path in (ROOT / CONSOLE).rglob("*") if path.is_file()}
+    return {str(path) for path in files}
+
+
+def test_wheel_holds_the_console(wheel: Path) -> None:
+    """Though git ignores it."""
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("llmgw/admin/static/")}
+    assert held == built_console()
+    assert {f"llmgw/admin/static/{name}" for name in ("index.html", "index.html.gz", "licenses.md")} <= held
+    kinds = {name.partition(".")[2] for name in held if "/assets/" in name}
+    assert {"js", "js.gz", "css", "css.gz"} <= kinds
+
+
+def test_source_distribution_holds_the_console(manifest: Path, tmp_path: Path) -> None:
+    """So that whoever builds a wheel from it needs no Node."""
+    maturin("sdist", "--manifest-path", manifest, "--out", tmp_path)
+    (built,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(built) as archive:
+        names = [name.partition("/python/")[2] for name in archive.getnames()]
+    assert built_console() <= set(names)
+
+
+def test_no_wheel_without_the_console(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="make console"):
+        stage(tmp_path / "staged", tmp_path)
+
+
 def test_wheel_holds_nothing_else(wheel: Path) -> None:
     folders = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     version = wheel.name.split("-")[1]
@@ -178,6 +226,61 @@ def test_help_names_every_command(scripts: Path) -> None:
     ).stdout
     commands = ["serve", "demo", "simulate", "keys", "usage", "check", "chat"]
     assert [command for command in commands if not re.search(rf"\b{command}\b", output)] == []
+
+
+ADMIN_CONFIG: Final = """
+[store]
+url = "sqlite:///gateway.db"
+
+[admin]
+enabled = true
+
+[upstreams.nobody]
+base_url = "http://127.0.0.1:9/v1"
+api_key = "opens-nothing"
+
+[[models]]
+id = "some-model"
+upstream = "nobody"
+upstream_model = "some-model"
+"""
+
+
+def test_installed_gateway_serves_the_console(scripts_with_admin: Path, tmp_path: Path) -> None:
+    """The page, all that it names, and the licences."""
+    (tmp_path / "llmgw.toml").write_text(ADMIN_CONFIG, "utf-8")
+    port = free_port()
+    command: list[str | Path] = [scripts_with_admin / "llmgw", "serve", "--port", str(port)]
+    command += ["--config", tmp_path / "llmgw.toml"]
+    log = tmp_path / "log"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command, cwd=tmp_path, env=USER_ENVIRONMENT, stdout=output, stderr=output
+        ) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+    ):
+
+        def ready() -> bool:
+            assert process.poll() is None, log.read_text("utf-8")
+            try:
+                return client.get("/readyz").is_success
+            except httpx.TransportError:
+                return False
+
+        try:
+            wait_until(ready, "the gateway is ready", timeout_s=START_TIMEOUT_S)
+            page = client.get("/console/")
+            named = re.findall(r'(?:src|href)="(/console/[^"]+)"', page.text)
+            answers = {name: client.get(name) for name in (*named, "/console/licenses.md")}
+        finally:
+            process.terminate()
+        assert process.wait(STOP_TIMEOUT_S) == 0
+    assert page.headers["content-encoding"] == "gzip"
+    assert page.headers["content-security-policy"].startswith("default-src 'self';")
+    assert {Path(name).suffix for name in named} == {".css", ".js", ".svg"}
+    assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(answers, 200)
+    assert "Permission is hereby granted, free of charge" in answers["/console/licenses.md"].text
 
 
 def test_installed_gateway_streams(gateway: Gateway) -> None:

@@ -4,12 +4,14 @@ import json
 import re
 import subprocess
 from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
+from typing import Any
 
 import pytest
 
 from tests.support.processes import ROOT
 
 PERMISSIVE = {
+    "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
     "BSD-2-Clause",
@@ -22,6 +24,16 @@ PERMISSIVE = {
 }
 EXCEPTIONS = {"certifi": "MPL-2.0"}
 """certifi: Mozilla's list of root certificates, used as it is."""
+CONSOLE_TOOLS = {
+    "argparse": "Python-2.0",
+    "axe-core": "MPL-2.0",
+    "lightningcss": "MPL-2.0",
+}
+"""Packages that the console is built or tested with, and that no build contains.
+
+argparse: Python's own licence of old; comes with what makes types of the admin API's document. axe-core:
+looks for barriers in the pages, in the tests' browser. lightningcss: makes style sheets smaller.
+"""
 OLD_NAMES = {"MIT License": "MIT"}
 
 
@@ -93,3 +105,51 @@ def test_python_packages() -> None:
         if EXCEPTIONS.get(name) != found and not permits(found):
             refused[name] = found
     assert refused == {}
+
+
+def npm_packages() -> list[tuple[str, dict[str, Any]]]:
+    """The console's: name and what package-lock.json says, of every system."""
+    lock = json.loads((ROOT / "console" / "package-lock.json").read_text("utf-8"))["packages"]
+    return [(path.rpartition("node_modules/")[2], package) for path, package in lock.items() if path]
+
+
+def tool_of(name: str) -> str:
+    """lightningcss-linux-x64-gnu is lightningcss, for one system."""
+    return next((tool for tool in CONSOLE_TOOLS if name.startswith(f"{tool}-")), name)
+
+
+def test_npm_packages() -> None:
+    """Those that the page contains without exception; some that it is made with."""
+    packages = npm_packages()
+    shipped = {name for name, package in packages if not package.get("dev")}
+    assert {"preact", "uplot"} <= shipped
+    refused = {
+        name: package["license"]
+        for name, package in packages
+        if not permits(package["license"])
+        and (name in shipped or CONSOLE_TOOLS.get(tool_of(name)) != package["license"])
+    }
+    assert refused == {}
+
+
+def test_the_exceptions_are_still_needed() -> None:
+    assert set(CONSOLE_TOOLS) <= {name for name, package in npm_packages() if package.get("dev")}
+
+
+def test_the_console_carries_the_licences_of_what_it_contains() -> None:
+    """One section for each package, and for the tools that leave lines of their own in what they build."""
+    text = (ROOT / "python/llmgw/admin/static/licenses.md").read_text("utf-8")
+    sections = dict(
+        re.findall(r"^## (\S+ \S+ \([^\n]+\))\n\n```text\n(.+?)\n```$", text, re.MULTILINE | re.DOTALL)
+    )
+    expected = {
+        f"{name} {package['version']} ({package['license']})"
+        for name, package in npm_packages()
+        if not package.get("dev") or name in {"rolldown", "vite"}
+    }
+    assert set(sections) == expected
+    granted = ("Permission is hereby granted, free of charge", "Apache License")
+    assert [
+        title for title, section in sections.items() if not any(word in section for word in granted)
+    ] == []
+    assert [title for title, section in sections.items() if "opyright" not in section] == []
