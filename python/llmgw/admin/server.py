@@ -11,7 +11,9 @@ from llmgw.admin.api import make_api
 from llmgw.admin.console import Console, is_for_console
 from llmgw.admin.context import Context
 from llmgw.admin.guard import Guard
-from llmgw.asgi.request import check_host, check_size, read_fields
+from llmgw.admin.relay import Relay, is_relayed
+from llmgw.asgi.client import AnswerWatch, Clients
+from llmgw.asgi.request import Fields, check_host, check_size, read_fields
 from llmgw.asgi.request_id import RequestIds
 from llmgw.asgi.responder import JSON, Responder
 from llmgw.asgi.types import Receive, Scope, Send
@@ -32,14 +34,19 @@ Upkeep: TypeAlias = Callable[["AdminServer"], Awaitable[None]]
 class AdminServer:
     """HTTP requests and the lifespan, whose startup comes before the first request."""
 
-    def __init__(self, config: Config, make_context: MakeContext, upkeep: Upkeep) -> None:
-        """Opens nothing yet: the lifespan does."""
+    def __init__(
+        self, config: Config, make_context: MakeContext, upkeep: Upkeep, *, gateway_url: str
+    ) -> None:
+        """Opens nothing yet: the lifespan does. `gateway_url`: where the workers listen."""
         self.config = config
         """The one in force; `upkeep` sets it."""
         self._make_context = make_context
         self._upkeep = upkeep
+        self._gateway_url = gateway_url
+        self._clients = Clients()
         self._guard: Guard | None = None
         self._console: Console | None = None
+        self._relay: Relay | None = None
         self._request_ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,10 +67,12 @@ class AdminServer:
         timeout_s = lambda: self.config.server.body_timeout_s  # noqa: E731  (the config may change)
         self._guard = Guard(make_api(context), context.keyring, body_timeout_s=timeout_s)
         self._console = await asyncio.to_thread(Console)
+        self._relay = Relay(self._gateway_url, context.keyring, self._clients, lambda: self.config.server)
         upkeep = asyncio.create_task(self._keep_up())
         await send({"type": "lifespan.startup.complete"})
         await receive()
         upkeep.cancel()
+        await self._relay.close()
         await asyncio.to_thread(context.keyring.close)
         await asyncio.to_thread(context.store.close)
         await send({"type": "lifespan.shutdown.complete"})
@@ -79,29 +88,22 @@ class AdminServer:
         return self._make_context(store, keyring, lambda: self.config)
 
     async def _keep_up(self) -> None:
+        now_s = asyncio.get_running_loop().time
         while True:
             try:
+                self._clients.cut_stalled(now_s(), self.config.server.client_write_timeout_s)
                 await self._upkeep(self)
             except Exception:
                 logger.exception("the upkeep of the admin process failed; it is tried again")
             await asyncio.sleep(TICK_S)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        guard, console = self._guard, self._console
-        if guard is None or console is None:
-            message = "a request came before the lifespan's startup"
-            raise RuntimeError(message)
         responder = Responder(send, self._request_ids.next())
         try:
             fields = read_fields(scope)
             check_size(scope)
             check_host(fields, scope["http_version"])
-            if scope["path"] == HEALTHZ:
-                await responder.whole(200, [JSON], json.dumps({"status": "ok"}).encode())
-            elif is_for_console(scope["path"]):
-                await console.serve(scope, responder)
-            else:
-                await guard.serve(scope, fields, receive, responder)
+            await self._route(scope, fields, receive, responder)
         except ApiError as error:
             await responder.error(error)
         except Exception:
@@ -109,3 +111,19 @@ class AdminServer:
             if responder.status is not None:
                 raise
             await responder.error(ApiError("internal_error", "The gateway failed on this request."))
+
+    async def _route(self, scope: Scope, fields: Fields, receive: Receive, responder: Responder) -> None:
+        guard, console, relay = self._guard, self._console, self._relay
+        if guard is None or console is None or relay is None:
+            message = "a request came before the lifespan's startup"
+            raise RuntimeError(message)
+        if is_relayed(scope):
+            await relay.serve(scope, fields, receive, responder)
+            return
+        with AnswerWatch(self._clients, scope, responder):
+            if scope["path"] == HEALTHZ:
+                await responder.whole(200, [JSON], json.dumps({"status": "ok"}).encode())
+            elif is_for_console(scope["path"]):
+                await console.serve(scope, responder)
+            else:
+                await guard.serve(scope, fields, receive, responder)

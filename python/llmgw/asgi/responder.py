@@ -60,6 +60,11 @@ class Responder:
         headers += self._headers
         return self._send({"type": "http.response.start", "status": status, "headers": headers})
 
+    def pass_on(self, status: int, headers: Headers) -> Awaitable[None]:
+        """Send the head of another server's answer, which has a request id of its own."""
+        self.status = status
+        return self._send({"type": "http.response.start", "status": status, "headers": headers})
+
     async def body(self, body: bytes, *, more: bool) -> None:
         """Send a piece of the body. Waits while the client is slow to take it."""
         self._writes += 1

@@ -140,11 +140,13 @@ def load_admin(board: Board) -> Any:  # noqa: ANN401  (an ASGI application)
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     # Imported here, because FastAPI is an extra, and the parent needs none of it.
     from llmgw.admin.server import AdminServer
-    from llmgw.serving.admin_context import admin_context
+    from llmgw.serving.admin_context import GATEWAY_URL_ENV, admin_context
 
     end_with_parent(lambda: STOP_TIMEOUT_S)
     with suppress(OSError):  # a sandbox may forbid it
         os.nice(NICENESS)
-    server = AdminServer(board.read().config, admin_context, _Watch(board))
+    server = AdminServer(
+        board.read().config, admin_context, _Watch(board), gateway_url=os.environ[GATEWAY_URL_ENV]
+    )
     _signals.set_loop_signals = functools.partial(set_loop_signals, on_stop=lambda: None)
     return server
