@@ -60,7 +60,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
   bench-ledger bench-limits wheel lock clean check-toolchain check-cxx check-browser
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(RELEASE_EXTENSION) $(CONSOLE) ## gateway and simulated providers on PORT (8000), with a fresh key and a curl line
 	$(say) 'llmgw demo, Ctrl-C stops it'
@@ -233,7 +233,7 @@ $(RELEASE_EXTENSION): $(RUN_PACKAGES) $(EXTENSION_SOURCES) $(EXTENSION) | check-
 	@touch $@
 
 $(NODE): tests/clients/node/requirements.lock | $(BIN)/python
-	$(say) 'Node (70 MB)'
+	$(say) 'Node (60 MB)'
 	@$(BIN)/python -m tests.support.node
 	@touch $@
 

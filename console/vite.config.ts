@@ -1,5 +1,8 @@
 import { defineConfig } from "vite";
 
+/** Of `npx vite`: where it passes on what the page asks. Beside `make demo PORT=9000` it needs to be told. */
+const GATEWAY = process.env["LLMGW_BASE_URL"] ?? "http://127.0.0.1:8000";
+
 // The gateway serves what is built here at /console/, out of its own package.
 export default defineConfig({
   base: "/console/",
@@ -21,7 +24,6 @@ export default defineConfig({
   },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   server: {
-    // `npx vite` beside `llmgw demo`.
-    proxy: { "/admin": "http://127.0.0.1:8000", "/v1": "http://127.0.0.1:8000" },
+    proxy: { "/admin": GATEWAY, "/v1": GATEWAY },
   },
 });
