@@ -62,11 +62,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(RELEASE_EXTENSION) $(CONSOLE) ## gateway and simulated providers on PORT (8000), with a fresh key and a curl line
+demo: $(RELEASE_EXTENSION) $(CONSOLE) ## gateway and simulated providers on PORT (8000), with a console, fresh keys and a curl line
 	$(say) 'llmgw demo, Ctrl-C stops it'
 	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2>/dev/null || { \
 	  echo 'port $(PORT) is in use (make demo PORT=8001 takes another one)' >&2; exit 1; }
-	@exec $(BIN)/llmgw demo --port $(PORT)
+	@exec $(BIN)/llmgw demo --port $(PORT) $(DEMO_OPTIONS)
 
 test: $(DEV_PACKAGES) $(DEBUG_EXTENSION) $(CONSOLE) ## every test, Rust and Python
 	$(say) 'Rust tests'

@@ -13,8 +13,8 @@ import pytest
 
 from llmgw.access.keyring import KeyRing
 from llmgw.access.keys import list_keys
-from llmgw.cli.demo import demo_config
 from llmgw.cli.main import VERBS
+from llmgw.cli.simulated.config import demo_config
 from llmgw.cli.times import parse_duration
 from llmgw.config import load_config
 from llmgw.errors import CommandError
@@ -398,7 +398,11 @@ def test_the_demo_s_config_has_every_simulated_model(tmp_path: Path) -> None:
     }
     assert set(retrieval.values()) == {"embedding", "rerank"}
     assert config.upstreams["qwen"].rerank_url == "http://127.0.0.1:9100/qwen/compatible-api/v1/reranks"
-    assert set(config.upstreams) == {"qwen", "deepseek", "glm", "kimi", "minimax"}
+    assert set(config.upstreams) == {"qwen", "qwen-standby", "deepseek", "glm", "kimi", "minimax"}
     assert config.upstreams["glm"].base_url == "http://127.0.0.1:9100/glm/v1"
     facts = {model.id: model for model in config.models}["qwen3.6-plus"]
     assert (facts.input_modalities, facts.context_window) == (("text", "image"), 1_000_000)
+    assert [target.upstream for target in facts.targets] == ["qwen", "qwen-standby"]
+    assert (config.admin.enabled, config.admin.capture) == (True, True)
+    file.write_text(demo_config(9100, admin=False), "utf-8")
+    assert not load_config(file).admin.enabled

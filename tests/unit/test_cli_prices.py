@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from llmgw.cli.demo import demo_config
+from llmgw.cli.simulated.config import demo_config
 from llmgw.config import NANO, load_config, parse_config
 from llmgw.prices.catalogue import Catalogue, PriceDataError, installed
 from llmgw.prices.price import Price, Tokens

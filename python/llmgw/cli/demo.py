@@ -1,52 +1,50 @@
 """`llmgw demo`: the gateway together with simulated providers, ready to try."""
 
 import argparse
-import json
+import importlib.util
 import os
 import signal
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
 from llmgw.access.keys import create_key
+from llmgw.admin.console import is_built
 from llmgw.cli.common import actor
-from llmgw.config import load_config
-from llmgw.errors import CommandError
+from llmgw.cli.simulated import MARK
+from llmgw.cli.simulated.begin import simulate_past
+from llmgw.cli.simulated.config import demo_config
+from llmgw.cli.simulated.processes import live_process, simulator_process
+from llmgw.cli.simulated.traffic import DAYS
+from llmgw.config import Config, load_config
+from llmgw.config.address import local_host, url_of
 from llmgw.serving.ports import claim_port
-from llmgw.serving.server import Listening, is_up, run_gateway
-from llmgw.simulator.model import Thinking
-from llmgw.simulator.providers import PROVIDERS
+from llmgw.serving.server import Listening, run_gateway
 from llmgw.store.open import opened_store
 
 EPILOG: Final = """\
-The providers are simulated: no account, no cost, made-up answers. Keys and ledger live in a temporary folder
-that is removed at the end.
+The providers are simulated: no account, no cost, made-up answers and prices. Keys and ledger live in a
+temporary folder that is removed at the end. The ledger begins with two weeks of a simulated team, so that the
+console and llmgw's reports have something to show: names of its projects and keys begin with simulated-, ids
+of its requests with req_simulated_. The two keys that are printed are your own, and begin with nothing.
 
 examples:
   llmgw demo
   llmgw demo --port 8001
+  llmgw demo --traffic            the simulated team goes on asking, about once a second
 """
 MODEL: Final = "qwen3.6-plus"
-_PRICE: Final = "{input = 2.0, cached_input = 0.4, output = 12.0}"
-"""Made up, as the answers are."""
-_LOCALHOST: Final = "127.0.0.1"
-_SIMULATOR_START_S: Final = 15.0
-_SIMULATOR_STOP_S: Final = 5.0
-_POLL_INTERVAL_S: Final = 0.02
 
 _WELCOME: Final = """\
 
 llmgw is running at {url}, with simulated providers behind it.
 
-  key      {token}
-  models   {models}
-
+  key        {token}
+  models     {models}
+{admin}
 Paste this into another terminal:
 
 curl -N {url}/v1/chat/completions \\
@@ -72,6 +70,19 @@ export LLMGW_API_KEY={token}
 
 Ctrl-C stops both.
 """
+_ADMIN: Final = """\
+  console    {console}
+  admin key  {token}
+
+Sign in to the console with the admin key. What it shows of the last {days} days is simulated traffic, of
+projects and keys whose names begin with {mark}. {more}
+"""
+_QUIET: Final = "llmgw demo --traffic goes on with it, about once a second."
+_GOES_ON: Final = "It goes on, about once a second."
+_NO_ADMIN: Final = """\
+
+The console and the admin API need one more package: pip install 'llmgw[admin]'
+"""
 CLAUDE_CODE: Final = "ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN=$LLMGW_API_KEY claude --model {model}"
 CODEX: Final = (
     "codex -c model_provider=llmgw -c 'model_providers.llmgw={{"
@@ -82,96 +93,54 @@ CODEX: Final = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
-    parser.add_argument("--host", default=_LOCALHOST, help="address of the gateway (default: %(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="address of the gateway (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port of the gateway (default: %(default)s)")
+    parser.add_argument(
+        "--traffic", action="store_true", help="let the simulated team go on asking, about once a second"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     port = claim_port(options.host, options.port)
+    has_admin = importlib.util.find_spec("fastapi") is not None
     signal.signal(signal.SIGTERM, _exit)  # until `run_gateway` blocks it
-    with tempfile.TemporaryDirectory(prefix="llmgw-demo-") as folder, _simulator() as simulator_port:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="llmgw-demo-"))
+        simulator = stack.enter_context(simulator_process())
         file = Path(folder, "llmgw.toml")
-        file.write_text(demo_config(simulator_port), "utf-8")
+        file.write_text(demo_config(simulator.port, admin=has_admin), "utf-8")
         config = load_config(file)
         with opened_store(config.store) as store:
+            simulated = simulate_past(store, config)
             token = create_key(store, actor=actor(), name="demo").token
+            admin = create_key(store, actor=actor(), name="demo-admin", kind="admin").token
+        simulator.wait()
+        if options.traffic:
+            stack.enter_context(live_process(url_of(local_host(options.host), port), simulated))
 
         def welcome(listening: Listening) -> None:
-            url = listening.url
-            models = ", ".join(model.id for model in config.models)
-            llmgw = os.path.relpath(sys.argv[0]) if sys.argv[0].endswith("llmgw") else "llmgw"
-            agents = {
-                "claude_code": CLAUDE_CODE.format(url=url, model=MODEL),
-                "codex": CODEX.format(url=url, model=MODEL),
-            }
-            print(
-                _WELCOME.format(url=url, token=token, models=models, model=MODEL, llmgw=llmgw, **agents),
-                flush=True,
-            )
+            more = _GOES_ON if options.traffic else _QUIET
+            console = listening.console if is_built() else "not built yet: make console"
+            told = _ADMIN.format(console=console, token=admin, days=DAYS, mark=MARK, more=more)
+            told = _NO_ADMIN if listening.console is None else told
+            print(_welcome(listening.url, token, told, config), flush=True)
 
         run_gateway(config, host=options.host, port=port, workers=1, on_ready=welcome)
     return 0
 
 
-def demo_config(simulator_port: int) -> str:
-    """The text of a config file with every simulated model."""
-    lines = ["[server]", 'log_level = "warning"']
-    for name, provider in PROVIDERS.items():
-        mount = f"http://{_LOCALHOST}:{simulator_port}/{name}"
-        lines += ["", f"[upstreams.{name}]"]
-        lines += [
-            f'base_url = "{mount}/v1"',
-            f'api_key = "{provider.api_key}"',
-        ]
-        lines += [
-            f'rerank_url = "{mount}/{retrieval.path}"'
-            for retrieval in provider.retrieval
-            if retrieval.kind == "rerank"
-        ]
-        for model in provider.models:
-            lines += ["", "[[models]]", f'id = "{model.id}"', f'upstream = "{name}"']
-            # A list of plain strings is the same in JSON and TOML.
-            lines += [f"input_modalities = {json.dumps(model.input_modalities)}"]
-            lines += [f"context_window = {model.context_window}"]
-            lines += [f"price = {_PRICE}"]
-            if model.thinking is Thinking.ALWAYS:
-                lines += ['thinking_modes = ["on"]']
-        for retrieval in provider.retrieval:
-            lines += ["", "[[models]]", f'id = "{retrieval.model}"', f'upstream = "{name}"']
-            lines += [f'kind = "{retrieval.kind}"', "price = {input = 0.5}"]
-    return "\n".join(lines) + "\n"
+def _welcome(url: str, token: str, admin: str, config: Config) -> str:
+    return _WELCOME.format(
+        url=url,
+        token=token,
+        admin=admin,
+        models=", ".join(model.id for model in config.models),
+        model=MODEL,
+        llmgw=os.path.relpath(sys.argv[0]) if sys.argv[0].endswith("llmgw") else "llmgw",
+        claude_code=CLAUDE_CODE.format(url=url, model=MODEL),
+        codex=CODEX.format(url=url, model=MODEL),
+    )
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)
-
-
-@contextmanager
-def _simulator() -> Iterator[int]:
-    """The simulated providers in a process of their own, on a free port."""
-    port = claim_port(_LOCALHOST, 0)
-    command = [sys.executable, "-m", "llmgw.simulator", "--host", _LOCALHOST, "--port", str(port)]
-    # In its own session, so that Ctrl-C reaches only the gateway, which first lets its streams finish. Its
-    # standard input ends when this process does, even if that is killed.
-    process = subprocess.Popen(  # noqa: S603
-        [*command, "--until-eof"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        deadline = time.monotonic() + _SIMULATOR_START_S
-        while not is_up(_LOCALHOST, port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise CommandError("the simulated providers did not start")
-            time.sleep(_POLL_INTERVAL_S)
-        yield port
-    finally:
-        process.terminate()
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            process.wait(_SIMULATOR_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
