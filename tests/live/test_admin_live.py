@@ -19,6 +19,8 @@ from tests.support.simulator import SimulatorProcess
 
 PATH = "/admin/v1/live"
 ASKER = "/admin/v1/me"
+SYSTEM = "/admin/v1/system"
+LATELY = "/admin/v1/thinking"
 PLACES = {"one worker": (1, False), "two workers": (2, False), "two and a process": (2, True)}
 
 
@@ -119,10 +121,46 @@ def test_who_asks(admin: Admin) -> None:
     assert datetime.fromisoformat(me["expires_at"]) == expires_at
 
 
-@pytest.mark.parametrize("path", [PATH, ASKER])
+@pytest.mark.parametrize("path", [PATH, ASKER, SYSTEM, LATELY])
 def test_a_model_key_is_of_the_wrong_kind(admin: Admin, path: str) -> None:
     answer = admin.get(path, key=admin.gateway.key)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "wrong_key_kind")
+
+
+def test_the_system(admin: Admin) -> None:
+    gateway = admin.gateway
+    gateway.ledger(gateway.post(body("qwen3-max")).headers["x-request-id"])
+    system = admin.get(SYSTEM).json()
+    assert system["python"].startswith("3.")
+    assert datetime.now(UTC) - datetime.fromisoformat(system["started_at"]) < timedelta(minutes=5)
+    assert {each["worker"] for each in system["workers"]} <= set(gateway.workers())
+    assert system["generation"] == max(each["generation"] for each in system["workers"])
+    assert [each["problem"] for each in system["workers"]] == [None] * len(system["workers"])
+    assert system["admin"] == {"own_listener": admin.url != gateway.url, "capture": False}
+    config = admin.get("/admin/v1/config").json()
+    assert system["config"] == {name: config[name] for name in ("source", "changed_at")}
+    database = system["database"]
+    assert (database["kind"], database["url"]) == ("sqlite", f"sqlite:///{gateway.database}")
+    assert database["reachable"]
+    assert database["size_bytes"] > 4096
+    assert database["ledger_rows_estimate"] >= 1
+    assert system["redis"] == {"cache": False, "limits": False}
+    assert system["journal"] == {"folder": f"{gateway.database}.journal"}
+    assert (system["timezone"], system["currencies"]) == ("Asia/Shanghai", ["CNY"])
+
+
+def test_thinking_lately(admin: Admin) -> None:
+    gateway = admin.gateway
+    for switch in (True, False):
+        answer = gateway.post(body("qwen3.6-plus", enable_thinking=switch))
+        gateway.ledger(answer.headers["x-request-id"])
+    lately = admin.get(LATELY, {"rows": 2}).json()
+    groups = [(each["model"], each["asked"], each["observed"], each["requests"]) for each in lately["data"]]
+    assert groups == [("qwen3.6-plus", "off", False, 1), ("qwen3.6-plus", "on", True, 1)]
+    assert lately["rows"] == 2
+    assert datetime.now(UTC) - datetime.fromisoformat(lately["since"]) < timedelta(minutes=1)
+    for rows in (0, 10_001):
+        assert admin.get(LATELY, {"rows": rows}).status_code == 400
 
 
 def test_a_killed_worker_changes_the_instance_only_if_it_was_alone(admin: Admin) -> None:

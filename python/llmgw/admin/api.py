@@ -18,12 +18,14 @@ from llmgw.admin.routes import (
     audit,
     budgets,
     captures,
+    gateway,
     keys,
     live,
     organization,
     projects,
     requests,
     system,
+    thinking,
     usage,
 )
 from llmgw.budgets.store import BudgetInputError, UnknownBudgetError
@@ -41,6 +43,8 @@ _ROUTERS: Final = (
     audit.router,
     system.router,
     live.router,
+    gateway.router,
+    thinking.router,
 )
 _DESCRIPTION: Final = """\
 The admin API of llmgw. Keys: `Authorization: Bearer sk-gtw-admin-...` (`llmgw keys create --admin`).

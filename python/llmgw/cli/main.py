@@ -10,8 +10,8 @@ from typing import Final, NoReturn
 
 from llmgw.cli import completion
 from llmgw.cli.table import printable
-from llmgw.cli.version import version
 from llmgw.config import ConfigError
+from llmgw.config.version import version
 from llmgw.errors import CommandError
 
 VERBS: Final = {

@@ -9,8 +9,8 @@ from typing import Final
 from llmgw._core import DEBUG_BUILD
 from llmgw.admin.console import is_built
 from llmgw.cli.common import add_config_option, read_config
-from llmgw.cli.version import version
 from llmgw.config.tables import MAX_WORKERS
+from llmgw.config.version import version
 from llmgw.reasoning.turns import sharing_problem
 from llmgw.serving.server import Listening, run_gateway
 
