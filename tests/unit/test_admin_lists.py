@@ -1,10 +1,12 @@
 """The admin API's longer lists: their order, their cursors, and what a page costs."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,11 +15,16 @@ from pydantic import ValidationError
 
 from llmgw.access.keys import create_key
 from llmgw.access.projects import create_project
+from llmgw.access.settings import BudgetSetting
 from llmgw.admin.context import Context
 from llmgw.admin.paging import make_cursor, read_cursor
-from llmgw.admin.routes import requests, usage
+from llmgw.admin.routes import budgets, keys, projects, requests, usage
+from llmgw.admin.schemas.budgets import BudgetQuery
+from llmgw.admin.schemas.keys import KeyQuery
 from llmgw.admin.schemas.requests import RequestPageSchema, RequestQuery
+from llmgw.admin.schemas.system import ListQuery
 from llmgw.admin.schemas.usage import UsageQuery
+from llmgw.budgets.money import amount_text
 from llmgw.errors import ApiError
 from llmgw.ledger.entry import LedgerEntry
 from llmgw.ledger.order import ORDERS, UsageOrder, size_of
@@ -28,6 +35,7 @@ from tests.support.statements import statements
 
 BEGIN = datetime(2026, 11, 20, tzinfo=UTC)
 KEYS = 100
+ZONE = ZoneInfo("Asia/Shanghai")
 
 
 def context_of(store: Store) -> Context:
@@ -220,3 +228,94 @@ def test_a_page_says_how_far_it_got(context: Context, monkeypatch: pytest.Monkey
     assert full.scanned_until - full.data[-1].time < timedelta(milliseconds=1)
     last = page_of(context, since=BEGIN + timedelta(minutes=699), limit=500)
     assert (len(last.data), last.scanned_until, last.next_cursor) == (3, None, None)
+
+
+# Budgets.
+
+
+def set_up_budgets(store: Store) -> list[int]:
+    """A hundred keys with two budgets each, one of which counts two users. Their ids."""
+    day, each_user = budget(10**9), budget(10**8, per_user=True)
+    ids = [
+        create_key(store, actor="test", name=f"key {number}", budgets=[day, each_user]).key.id
+        for number in range(KEYS)
+    ]
+    writer = Ledger(store, zone=ZONE)
+    for key_id in ids:
+        for user in ("ann", "bob"):
+            writer.record(
+                entry(key_id, time_s=time.time(), request_id=f"{key_id} {user}", key_id=key_id, project_id=1,
+                      user=user, cost=key_id, currency="CNY")
+            )  # fmt: skip
+    writer.close_blocking()
+    return ids
+
+
+def budget(amount: int, *, per_user: bool = False) -> BudgetSetting:
+    return BudgetSetting(amount, "CNY", "day", None, per_user, None)
+
+
+def test_a_page_of_keys_has_its_budgets_by_one_more_request(empty: Context) -> None:
+    ids = set_up_budgets(empty.store)
+    page = keys.list_all(empty, KeyQuery(limit=KEYS))
+    assert [key.id for key in page.data] == ids
+    wanted = ",".join(map(str, ids))
+    with statements() as seen:
+        found = budgets.list_all(empty, BudgetQuery(key_ids=wanted, per_user=False, limit=500))
+    assert len(seen) == 1
+    assert found.next_cursor is None
+    assert [(each.scope, each.scope_id, each.name) for each in found.data] == [
+        ("key", key.id, key.name) for key in page.data
+    ]
+    assert [each.spent for each in found.data] == [amount_text(2 * key_id, "CNY") for key_id in ids]
+    some = budgets.list_all(empty, BudgetQuery(key_ids=f"{ids[3]},{ids[5]},999999"))
+    users = [(each.scope_id, each.per_user, each.user) for each in some.data]
+    assert users == [
+        (key_id, is_each, user)
+        for key_id in (ids[3], ids[5])
+        for is_each, user in ((False, None), (True, None), (True, "ann"), (True, "bob"))
+    ]
+    only = budgets.list_all(empty, BudgetQuery(key_ids=str(ids[3]), per_user=True))
+    assert [each.user for each in only.data] == [None, "ann", "bob"]
+    assert budgets.list_all(empty, BudgetQuery(project_ids=wanted)).data == []
+
+
+def test_a_page_of_keys_costs_as_many_statements_as_one_key(empty: Context) -> None:
+    set_up_budgets(empty.store)
+    counts = []
+    for limit in (1, 50):
+        with statements() as seen:
+            assert len(keys.list_all(empty, KeyQuery(limit=limit)).data) == limit
+        counts.append(len(seen))
+    assert counts[0] == counts[1]
+
+
+def test_budgets_of_a_page_of_projects(empty: Context) -> None:
+    for number in range(KEYS):
+        create_project(empty.store, actor="test", name=f"p{number}", budgets=[budget(10**9 + number)])
+    with statements() as seen:
+        page = projects.list_all(empty, ListQuery(limit=KEYS + 1))
+        wanted = ",".join(str(project.id) for project in page.data)
+        found = budgets.list_all(empty, BudgetQuery(project_ids=wanted, limit=500))
+    assert [(each.scope, each.name) for each in found.data] == [
+        ("project", f"p{number}") for number in range(KEYS)
+    ]
+    assert len(seen) < 10
+
+
+@pytest.mark.parametrize("name", ["key_ids", "project_ids"])
+@pytest.mark.parametrize("ids", ["", ",", "1,", "a", "1;2", "-1", "1" * 19, ",".join(["7"] * 501)])
+def test_ids_that_are_none(name: str, ids: str) -> None:
+    with pytest.raises(ValidationError):
+        BudgetQuery.model_validate({name: ids})
+
+
+def test_budgets_are_of_keys_or_of_projects(empty: Context) -> None:
+    for query, param in (
+        ({"key_id": 1, "project_id": 1}, "project_id"),
+        ({"key_ids": "1", "project_ids": "1"}, "project_ids"),
+        ({"key_id": 1, "key_ids": "1"}, "key_ids"),
+    ):
+        with pytest.raises(ApiError) as caught:
+            budgets.list_all(empty, BudgetQuery.model_validate(query))
+        assert caught.value.param == param

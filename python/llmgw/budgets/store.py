@@ -14,7 +14,7 @@ from llmgw.errors import LlmgwError
 from llmgw.store import ApiKey, BudgetRow, BudgetWindow, Project, Store, record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from sqlalchemy import ColumnElement, Row, Select
 
@@ -95,28 +95,32 @@ class BudgetState(NamedTuple):
         return self.unit != TOKENS
 
 
-def list_budgets(
+def list_budgets(  # noqa: PLR0913  (which ones, and which part of them)
     store: Store,
     zone: tzinfo,
     now: datetime,
     *,
     budget_id: int | None = None,
     scope: Scope | None = None,
-    scope_id: int | None = None,
+    scope_ids: "Collection[int] | None" = None,
+    per_user: bool | None = None,
     after: tuple[int, str] | None = None,
     limit: int | None = None,
 ) -> list[BudgetState]:
     """The budgets in force, or some of them, in their current windows, by id and user.
 
-    `after`: only what follows this id and user. Raises SQLAlchemyError.
+    `scope_ids`: of any of these projects or keys. `after`: only what follows this id and user. Raises
+    SQLAlchemyError.
     """
     with store.read() as session:
         conditions: list[ColumnElement[bool]] = []
         for column, value in (
-            (BudgetRow.id, budget_id), (BudgetRow.scope, scope), (BudgetRow.scope_id, scope_id),
+            (BudgetRow.id, budget_id), (BudgetRow.scope, scope), (BudgetRow.per_user, per_user),
         ):  # fmt: skip
             if value is not None:
                 conditions.append(column == value)
+        if scope_ids is not None:
+            conditions.append(BudgetRow.scope_id.in_(scope_ids))
         if after is not None:
             last_id, last_user = after
             is_later = or_(BudgetRow.id > last_id, and_(BudgetRow.id == last_id, _user > last_user))

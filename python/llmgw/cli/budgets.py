@@ -101,7 +101,7 @@ def _list(options: argparse.Namespace, store: "Store", config: Config) -> int:
         _zone(config),
         datetime.now(UTC),
         scope=None if scope_id is None else scope,  # type: ignore[arg-type]  # one of the two
-        scope_id=scope_id,
+        scope_ids=None if scope_id is None else [scope_id],
     )
     _print(states, _zone(config), options)
     return 0

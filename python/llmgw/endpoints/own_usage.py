@@ -71,8 +71,8 @@ class OwnUsage:
         """Blocking. Raises SQLAlchemyError."""
         store, prices = self._gateway.store, self._gateway.config.prices
         zone, now = ZoneInfo(prices.timezone), datetime.now(UTC)
-        own = list_budgets(store, zone, now, scope="key", scope_id=key.id)
-        shared = list_budgets(store, zone, now, scope="project", scope_id=key.project_id)
+        own = list_budgets(store, zone, now, scope="key", scope_ids=[key.id])
+        shared = list_budgets(store, zone, now, scope="project", scope_ids=[key.project_id])
         # What users behind the key have spent is not the key's holder's to know, nor other keys' users.
         budgets = [state for state in (*own, *shared) if not state.per_user]
         since = now - timedelta(days=DAYS - 1)

@@ -40,15 +40,19 @@ def _zone(context: Context) -> ZoneInfo:
 
 @router.get("/admin/v1/budgets", **told("List budgets", example_page(BUDGET)))
 def list_all(context: Ctx, query: Annotated[BudgetQuery, Query()]) -> BudgetPage:
-    if query.key_id is not None and query.project_id is not None:
-        raise refusal([InputFault("project_id", "can't be given beside key_id: a budget has one of the two")])
+    owners = query.owners
+    if len(owners) > 1:
+        (_, first, _), (_, second, _), *_ = owners
+        raise refusal([InputFault(second, f"can't be given beside {first}: a budget is of one of them")])
+    scope, _, scope_ids = owners[0] if owners else (None, "", None)
     after = read_cursor("budgets", query.cursor, int, str)
     states = list_budgets(
         context.store,
         _zone(context),
         datetime.now(UTC),
-        scope="key" if query.key_id is not None else "project" if query.project_id is not None else None,
-        scope_id=query.key_id if query.key_id is not None else query.project_id,
+        scope=scope,
+        scope_ids=scope_ids,
+        per_user=query.per_user,
         after=None if after is None else (after[0], after[1]),
         limit=query.limit + 1,
     )

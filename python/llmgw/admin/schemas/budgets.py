@@ -1,17 +1,35 @@
 """`budgets`: what is spent and left."""
 
 from collections.abc import Mapping
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from llmgw.access.amounts import amount_text
 from llmgw.access.documents import budget_state_document
-from llmgw.admin.schemas.base import MAX_ID, Count, Id, Page, PageQuery, Schema, Time
+from llmgw.admin.paging import MAX_LIMIT
+from llmgw.admin.schemas.base import MAX_ID, Count, Id, Page, PageQuery, Schema, Time, fault
 from llmgw.admin.schemas.keys import Period, Word
-from llmgw.budgets.budget import TOKENS
+from llmgw.budgets.budget import TOKENS, Scope
 from llmgw.budgets.store import BudgetState
 from llmgw.budgets.verify import Counts, HourDifference, Report, WindowDifference
+
+
+def _check_ids(value: str) -> str:
+    if value.count(",") >= MAX_LIMIT:
+        raise fault(f"has more than {MAX_LIMIT} ids")
+    return value
+
+
+_ID_CHARS: Final = 18
+Ids = Annotated[
+    str,
+    StringConstraints(
+        pattern=rf"^[0-9]{{1,{_ID_CHARS}}}(,[0-9]{{1,{_ID_CHARS}}})*$", max_length=MAX_LIMIT * (_ID_CHARS + 1)
+    ),
+    AfterValidator(_check_ids),
+]
+"""Ids with commas, as many as a page has entries at most."""
 
 
 class BudgetSchema(Schema):
@@ -52,6 +70,28 @@ class BudgetQuery(PageQuery):
 
     key_id: int | None = Field(default=None, ge=1, le=MAX_ID)
     project_id: int | None = Field(default=None, ge=1, le=MAX_ID)
+    key_ids: Ids | None = Field(
+        default=None, description="Of any of these keys, such as those of a page.", examples=["3,12,13"]
+    )
+    project_ids: Ids | None = Field(default=None, description="The same of projects.", examples=["1,3"])
+    per_user: bool | None = Field(
+        default=None, description="False: without those that count each user by himself; true: only those."
+    )
+
+    @property
+    def owners(self) -> list[tuple[Scope, str, list[int]]]:
+        """Whose are wanted, and in which parameter that was said; all that was said."""
+        said: list[tuple[Scope, str, int | str | None]] = [
+            ("key", "key_id", self.key_id),
+            ("project", "project_id", self.project_id),
+            ("key", "key_ids", self.key_ids),
+            ("project", "project_ids", self.project_ids),
+        ]
+        return [
+            (scope, name, [int(each) for each in str(value).split(",")])
+            for scope, name, value in said
+            if value is not None
+        ]
 
 
 class LiftInput(Schema):
