@@ -1,24 +1,25 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { ErrorBoundary, LocationProvider, lazy, Route, Router } from "preact-iso";
+import { ErrorBoundary, LocationProvider, Route, Router } from "preact-iso";
 import { isAdmin, session } from "./api/session.ts";
 import { COMMON } from "./i18n/common.ts";
 import { SHELL } from "./i18n/shell.ts";
 import { textsOf } from "./i18n/texts.ts";
 import { SignIn } from "./pages/signin.tsx";
+import { later } from "./shell/later.tsx";
 import { Shell } from "./shell/shell.tsx";
 import { Empty, FaultNote, Page } from "./ui/basics.tsx";
 import { Toasts } from "./ui/toast.tsx";
 
-const Overview = lazy(() => import("./pages/overview/page.tsx"));
-const Mine = lazy(() => import("./pages/mine/page.tsx"));
-const Playground = lazy(() => import("./pages/playground/page.tsx"));
-const Models = lazy(() => import("./pages/models/page.tsx"));
-const Keys = lazy(() => import("./pages/keys/page.tsx"));
-const Projects = lazy(() => import("./pages/projects/page.tsx"));
-const Requests = lazy(() => import("./pages/requests/page.tsx"));
-const Usage = lazy(() => import("./pages/usage/page.tsx"));
-const System = lazy(() => import("./pages/system/page.tsx"));
+const Overview = later(() => import("./pages/overview/page.tsx"));
+const Mine = later(() => import("./pages/mine/page.tsx"));
+const Playground = later(() => import("./pages/playground/page.tsx"));
+const Models = later(() => import("./pages/models/page.tsx"));
+const Keys = later(() => import("./pages/keys/page.tsx"));
+const Projects = later(() => import("./pages/projects/page.tsx"));
+const Requests = later(() => import("./pages/requests/page.tsx"));
+const Usage = later(() => import("./pages/usage/page.tsx"));
+const System = later(() => import("./pages/system/page.tsx"));
 
 export function App(): JSX.Element {
   return (

@@ -12,6 +12,8 @@ export interface Session {
   name: string;
 }
 
+/** Of all admin keys (`llmgw.access.key`). */
+const ADMIN_PREFIX = "sk-gtw-admin-";
 const STORED = "llmgw.key";
 const MODEL_KEY_STORED = "llmgw.model_key";
 
@@ -67,17 +69,22 @@ export async function resume(): Promise<void> {
   }
 }
 
+/** Its prefix says whom to ask. A browser puts each refused request on its console, so none is asked in vain. */
 async function lookUp(secret: string): Promise<Session> {
-  const admin = await ask("/admin/v1/me", secret);
-  if (admin.response.ok) {
-    const { name, kind } = admin.body as { name: string; kind: KeyKind };
-    return { secret, name, kind };
-  }
-  const fault = faultOf(admin.response, admin.body);
-  if (fault.code !== "wrong_key_kind") throw fault;
-  const own = await ask("/v1/usage/me", secret);
-  if (!own.response.ok) throw faultOf(own.response, own.body);
-  return { secret, name: (own.body as { key: { name: string } }).key.name, kind: "model" };
+  return secret.startsWith(ADMIN_PREFIX) ? lookUpAdmin(secret) : lookUpClient(secret);
+}
+
+async function lookUpAdmin(secret: string): Promise<Session> {
+  const { response, body } = await ask("/admin/v1/me", secret);
+  if (!response.ok) throw faultOf(response, body);
+  const { name, kind } = body as { name: string; kind: KeyKind };
+  return { secret, name, kind };
+}
+
+async function lookUpClient(secret: string): Promise<Session> {
+  const { response, body } = await ask("/v1/usage/me", secret);
+  if (!response.ok) throw faultOf(response, body);
+  return { secret, name: (body as { key: { name: string } }).key.name, kind: "model" };
 }
 
 async function ask(path: string, secret: string): Promise<{ response: Response; body: unknown }> {

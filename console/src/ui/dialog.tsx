@@ -1,5 +1,5 @@
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { COMMON } from "../i18n/common.ts";
 import { textsOf } from "../i18n/texts.ts";
 import { Button } from "./basics.tsx";
@@ -19,8 +19,10 @@ export function Dialog({ title, look, onClose, isHeld = false, children }: Dialo
   const t = textsOf(COMMON);
   const element = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
-    element.current?.showModal();
+  useLayoutEffect(() => {
+    const dialog = element.current;
+    dialog?.showModal();
+    return () => dialog?.close(); // which gives the focus back, as long as it is in the document
   }, []);
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it too, by `cancel`
