@@ -10,8 +10,9 @@ A page's tests stand in `test_PAGE.py`, and look like this:
 synchronous API. What a test must not see is looked for at its end (`Console`).
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, Error, expect
@@ -36,6 +37,21 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         except Error as error:  # a browser that is gone
             report.sections.append(("pages", str(error)))
     return report
+
+
+_FIGURES: Final = pytest.StashKey[list[str]]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was measured."""
+    for line in config.stash.get(_FIGURES, []):
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Takes what a test has measured and nobody decides on: it is printed at the end."""
+    return request.config.stash.setdefault(_FIGURES, []).append
 
 
 @pytest.fixture(scope="session")

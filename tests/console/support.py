@@ -22,6 +22,8 @@ PAGES: Final = ("", "playground", "models", "keys", "projects", "requests", "usa
 STATIC: Final = ROOT / "python" / "llmgw" / "admin" / "static"
 AXE: Final = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
 TIMEOUT_MS: Final = 10_000.0
+WIDTHS: Final = (390, 1440, 2560)
+"""In CSS pixels: a phone, a laptop, a large screen."""
 HEIGHTS: Final = {390: 844, 1440: 900, 2560: 1440}
 LOCALES: Final = {"en": "en-US", "zh": "zh-CN"}
 
@@ -29,6 +31,7 @@ _SIGN_IN: Final = """
 if (location.origin === ORIGIN && sessionStorage.getItem("test.begun") === null) {
   sessionStorage.setItem("test.begun", "yes");
   if (KEY) sessionStorage.setItem("llmgw.key", KEY);
+  if (ASKS) sessionStorage.setItem("llmgw.model_key", ASKS);
   localStorage.setItem("llmgw.theme", THEME);
   localStorage.setItem("llmgw.language", LANGUAGE);
 }
@@ -62,18 +65,22 @@ class Console:
         *,
         site: Admin | None = None,
         key: str | None = None,
+        model_key: str = "",
         language: Language = "en",
         theme: Theme = "light",
         width: int = 1440,
     ) -> Page:
         """A page by its path below `/console/`, in a browser of its own, as soon as it shows something.
 
-        `key`: who is signed in; None: the site's first admin key, empty: nobody. `width` in CSS pixels.
+        `key`: who is signed in; None: the site's first admin key, empty: nobody. `model_key`: the one with
+        which the playground asks, if an admin has chosen one already. `width` in CSS pixels.
         """
         site = self._site if site is None else site
-        page = self.blank(site=site, key=key, language=language, theme=theme, width=width)
+        page = self.blank(
+            site=site, key=key, model_key=model_key, language=language, theme=theme, width=width
+        )
         page.goto(f"{site.url}{BASE}{path}")
-        page.locator("#app > *").first.wait_for()
+        page.locator("#app > :not(.unseen)").first.wait_for()
         return page
 
     def blank(
@@ -81,6 +88,7 @@ class Console:
         *,
         site: Admin | None = None,
         key: str | None = None,
+        model_key: str = "",
         language: Language = "en",
         theme: Theme = "light",
         width: int = 1440,
@@ -97,7 +105,7 @@ class Console:
         )
         self._visits.append(_Visit(context, Watch(context, site.url)))
         begin = _SIGN_IN
-        values = {"ORIGIN": site.url, "KEY": site.key if key is None else key}
+        values = {"ORIGIN": site.url, "KEY": site.key if key is None else key, "ASKS": model_key}
         for name, value in {**values, "THEME": theme, "LANGUAGE": language}.items():
             begin = begin.replace(name, json.dumps(value))
         context.add_init_script(begin)
@@ -171,6 +179,11 @@ def axe(page: Page) -> None:
     found = [_Finding(*each) for each in page.evaluate(_RUN_AXE)]
     grave = [str(each) for each in found if each.impact in {"serious", "critical"}]
     assert not grave, f"axe-core at {page.url}:\n" + "\n".join(grave)
+
+
+def set_width(page: Page, width: int) -> None:
+    """As if its window were made narrower or wider."""
+    page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
 
 
 _OVERFLOW: Final = """
