@@ -26,6 +26,8 @@ export interface ChartProps {
   /** Of the ticks, which have little room. */
   formatTick: (value: number) => string;
   heightPx?: number;
+  /** Ticks are whole numbers only. */
+  isWhole?: boolean;
 }
 
 export const PLOT_COLOURS = 7;
@@ -42,7 +44,7 @@ interface Hover {
 
 /** A plot over time. The library is loaded with the first one. */
 export function Chart(props: ChartProps): JSX.Element {
-  const { label, times, series, look, stepS, format, formatTick, heightPx = 190 } = props;
+  const { label, times, series, look, stepS, format, formatTick, heightPx = 190, isWhole = false } = props;
   const t = textsOf(COMMON);
   const box = useRef<HTMLDivElement>(null);
   const [hover, setHover] = useState<Hover | null>(null);
@@ -56,7 +58,7 @@ export function Chart(props: ChartProps): JSX.Element {
     let isGone = false;
     import("./plot.ts").then(({ draw }) => {
       if (isGone) return;
-      plot = draw(element, { times, series, look, stepS, heightPx, formatTick, onHover: setHover });
+      plot = draw(element, { times, series, look, stepS, heightPx, isWhole, formatTick, onHover: setHover });
       observer = new ResizeObserver(() => plot?.setSize({ width: element.clientWidth, height: heightPx }));
       observer.observe(element);
     });

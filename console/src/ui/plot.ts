@@ -9,6 +9,7 @@ export interface Drawing {
   look: "bars" | "lines";
   stepS: number;
   heightPx: number;
+  isWhole: boolean;
   formatTick: (value: number) => string;
   onHover: (hover: { index: number; leftPx: number } | null) => void;
 }
@@ -16,6 +17,10 @@ export interface Drawing {
 const DAY_S = 86_400;
 const AXIS_FONT = "11px system-ui, sans-serif";
 const BAR_SHARE = 0.72;
+/** Between the ticks of what is counted: half a request is none. */
+const WHOLE_STEPS = Array.from({ length: 15 }, (_, power) =>
+  [1, 2, 5].map((step) => step * 10 ** power),
+).flat();
 
 /** A colour as the canvas takes it: it knows no CSS variables. */
 function resolved(element: HTMLElement, colour: string): string {
@@ -40,7 +45,7 @@ function stacked(series: readonly Series[], length: number): (number | null)[][]
 
 /** Draw into an element. The caller destroys the plot. */
 export function draw(element: HTMLElement, drawing: Drawing): uPlot {
-  const { times, series, look, stepS, heightPx, formatTick, onHover } = drawing;
+  const { times, series, look, stepS, heightPx, isWhole, formatTick, onHover } = drawing;
   const isStack = look === "bars";
   const values = isStack ? stacked(series, times.length) : series.map((each) => [...each.values]);
   // The tallest of a stack is drawn first, so that the lower ones lie upon it.
@@ -57,7 +62,7 @@ export function draw(element: HTMLElement, drawing: Drawing): uPlot {
     {
       width: element.clientWidth,
       height: heightPx,
-      padding: [8, 0, 0, 0],
+      padding: [8, 18, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { show: !isStack, size: 6 }, drag: { x: false, y: false } },
       scales: {
@@ -82,6 +87,7 @@ export function draw(element: HTMLElement, drawing: Drawing): uPlot {
           ticks: { show: false },
           size: 52,
           space: 36,
+          ...(isWhole ? { incrs: WHOLE_STEPS } : {}),
           values: (_, splits) => splits.map(formatTick),
         },
       ],

@@ -9,6 +9,8 @@ export interface Column<Row> {
   name: string;
   title: ComponentChildren;
   isNumber?: boolean;
+  /** Its text may be long: it takes several lines. */
+  wraps?: boolean;
   cell: (row: Row) => ComponentChildren;
 }
 
@@ -49,7 +51,7 @@ export function Table<Row>({
           {rows.map((row) => (
             <tr key={keyOf(row)} class={keyOf(row) === chosen ? "chosen" : ""}>
               {columns.map((column) => (
-                <td key={column.name} class={column.isNumber ? "number" : ""}>
+                <td key={column.name} class={column.isNumber ? "number" : column.wraps ? "wraps" : ""}>
                   {column.cell(row)}
                 </td>
               ))}

@@ -1,8 +1,97 @@
 import type { JSX } from "preact";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { beats, between, live } from "../../api/live.ts";
 import { SHELL } from "../../i18n/shell.ts";
 import { textsOf } from "../../i18n/texts.ts";
-import { Page } from "../../ui/basics.tsx";
+import { NOTHING_COUNTED } from "../../lib/counters.ts";
+import { useQuery } from "../../lib/query.ts";
+import { useResource } from "../../lib/resource.ts";
+import { Empty, Page, Segments } from "../../ui/basics.tsx";
+import { Loaded } from "../../ui/table.tsx";
+import { Attention } from "./attention.tsx";
+import { type Overview as Data, loadOverview, type Range } from "./data.ts";
+import { Now } from "./now.tsx";
+import "./page.css";
+import { OVERVIEW } from "./texts.ts";
+import { Thinking } from "./thinking.tsx";
+import { Top } from "./top.tsx";
+import { Totals } from "./totals.tsx";
+import { Trend } from "./trend.tsx";
 
+const RANGES: readonly Range[] = ["day", "week", "month"];
+
+/** What the gateway does, and what it wants of its operator. */
 export default function Overview(): JSX.Element {
-  return <Page title={textsOf(SHELL).pages.overview}>…</Page>;
+  const t = textsOf(OVERVIEW);
+  const [query, change] = useQuery();
+  const range = RANGES.find((each) => each === query["range"]) ?? "day";
+  const sums = useResource(range, (signal) => loadOverview(range, signal));
+  useFreshSums(sums.reload);
+  return (
+    <Page
+      title={textsOf(SHELL).pages.overview}
+      actions={
+        <Segments
+          label={t.range}
+          value={range}
+          options={RANGES.map((each) => [each, t.ranges[each]])}
+          onChange={(value) => change({ range: value === "day" ? null : value })}
+        />
+      }
+    >
+      <Attention />
+      <Now />
+      <Loaded resource={sums}>{(data) => <Sums data={data} range={range} />}</Loaded>
+    </Page>
+  );
+}
+
+function Sums({ data, range }: { data: Data; range: Range }): JSX.Element {
+  const t = textsOf(OVERVIEW);
+  const now = live.value;
+  const added = useMemo(
+    () => (data.live === null || now === null ? NOTHING_COUNTED : between(data.live, now)),
+    [data, now],
+  );
+  if (data.all.requests + added.requests === 0) {
+    return (
+      <Empty title={t.emptyTitle}>
+        <p>{t.empty}</p>
+        <a href="/console/playground">{t.toPlayground}</a>
+      </Empty>
+    );
+  }
+  return (
+    <>
+      <Totals all={data.all} added={added} />
+      <Trend data={data} range={range} />
+      <div class="grid">
+        <Top kind="model" rows={data.models} />
+        <Top kind="project" rows={data.projects} />
+        <Top kind="key" rows={data.keys} />
+        <Thinking />
+      </div>
+    </>
+  );
+}
+
+const HOUR_S = 3_600;
+
+/**
+ * Sums are asked anew when an hour ends, so that its bar is whole, and when the gateway's counters begin anew; in
+ * between the counters say what came, and the database is left alone.
+ */
+function useFreshSums(reload: () => void): void {
+  const last = beats.value.at(-1);
+  const hour = last === undefined ? null : Math.floor(last.atS / HOUR_S);
+  const instance = live.value?.instance ?? null;
+  const seen = useRef<{ hour: number | null; instance: string | null }>({ hour: null, instance: null });
+  useEffect(() => {
+    const before = seen.current;
+    const isAnew =
+      (before.hour !== null && hour !== null && before.hour !== hour) ||
+      (before.instance !== null && instance !== null && before.instance !== instance);
+    seen.current = { hour: hour ?? before.hour, instance: instance ?? before.instance };
+    if (isAnew) reload();
+  }, [hour, instance, reload]);
 }

@@ -1,0 +1,114 @@
+import type { JSX } from "preact";
+import { admin, type Schemas, unwrap } from "../../api/client.ts";
+import { type Live, live } from "../../api/live.ts";
+import { textsOf } from "../../i18n/texts.ts";
+import { grouped, percent } from "../../lib/format.ts";
+import { useResource } from "../../lib/resource.ts";
+import { Section } from "../../ui/basics.tsx";
+import { OVERVIEW } from "./texts.ts";
+
+type Budget = Schemas["BudgetSchema"];
+type Words = typeof OVERVIEW.en;
+
+interface Matter {
+  tone: "warn" | "bad";
+  text: string;
+  href?: string;
+}
+
+const WARN_AT = 0.8;
+/** As many as the gateway's metric has. */
+const MOST_BUDGETS = 100;
+
+/** What wants a person now; one quiet line where nothing does. */
+export function Attention(): JSX.Element | null {
+  const t = textsOf(OVERVIEW);
+  const now = live.value;
+  const budgets = useResource("budgets", (signal) =>
+    unwrap(admin.GET("/admin/v1/budgets", { params: { query: { limit: MOST_BUDGETS } }, signal })),
+  );
+  if (now === null) return null;
+  const matters = mattersOf(now, budgets.data?.data ?? [], t);
+  if (matters.length === 0) {
+    return (
+      <p class="calm">
+        <span class="status-dot good" /> {t.calm}
+      </p>
+    );
+  }
+  return (
+    <Section title={t.attention}>
+      <ul class="matters">
+        {matters.map((matter) => (
+          <li key={matter.text}>
+            <span class={`status-dot ${matter.tone}`} />
+            {matter.href === undefined ? matter.text : <a href={matter.href}>{matter.text}</a>}
+          </li>
+        ))}
+      </ul>
+    </Section>
+  );
+}
+
+/** The worst first. */
+function mattersOf(now: Live, budgets: readonly Budget[], t: Words): Matter[] {
+  const { ledger, redis, store } = now;
+  const matters: Matter[] = [
+    ...now.problems.map((text): Matter => ({ tone: "bad", text })),
+    ...now.warnings.map((text): Matter => ({ tone: "warn", text })),
+    ...store
+      .filter((each) => !each.healthy)
+      .map(
+        ({ purpose }): Matter => ({
+          tone: "bad",
+          text: purpose === "keys" ? t.storeDown.keys : t.storeDown.ledger,
+          href: "/console/system",
+        }),
+      ),
+    ...upstreamMatters(now, t),
+    ...budgetMatters(now, budgets, t),
+  ];
+  const system = "/console/system";
+  if (ledger.dropped_rows > 0) {
+    matters.push({ tone: "bad", text: t.dropped(grouped(ledger.dropped_rows)), href: system });
+  }
+  if (ledger.set_aside_files > 0) {
+    matters.push({ tone: "bad", text: t.setAside(grouped(ledger.set_aside_files)), href: system });
+  }
+  if (ledger.journal_rows > 0) {
+    matters.push({ tone: "warn", text: t.journal(grouped(ledger.journal_rows)), href: system });
+  }
+  if (redis.limits_up === false) matters.push({ tone: "warn", text: t.redisDown, href: system });
+  return matters.sort((first, second) => Number(first.tone === "warn") - Number(second.tone === "warn"));
+}
+
+function upstreamMatters(now: Live, t: Words): Matter[] {
+  return now.upstreams.flatMap(({ upstream, targets }) =>
+    targets
+      .filter(({ state }) => state !== "up")
+      .map(
+        ({ state, upstream_model, last_failure }): Matter => ({
+          tone: state === "cooling" ? "bad" : "warn",
+          text:
+            state === "cooling"
+              ? t.cooling(upstream, upstream_model, last_failure ?? "")
+              : t.probing(upstream, upstream_model),
+          href: "/console/models",
+        }),
+      ),
+  );
+}
+
+function budgetMatters(now: Live, budgets: readonly Budget[], t: Words): Matter[] {
+  return now.budgets.flatMap(({ budget_id, spent_ratio }): Matter[] => {
+    const budget = budgets.find((each) => each.id === budget_id);
+    if (spent_ratio < (budget?.warn_at ?? WARN_AT)) return [];
+    const name = budget?.name ?? String(budget_id);
+    const href =
+      budget === undefined
+        ? "/console/keys"
+        : `/console/${budget.scope === "key" ? "keys" : "projects"}/${budget.scope_id}`;
+    if (spent_ratio >= 1) return [{ tone: "bad", text: t.budgetSpent(name), href }];
+    return [{ tone: "warn", text: t.budget(name, percent(spent_ratio)), href }];
+  });
+}
