@@ -5,6 +5,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -281,3 +282,33 @@ def test_many_streams_at_once(admin: Admin, scripted: ScriptedUpstream) -> None:
         for connection in connections:
             connection.close()
     wait_until(lambda: ask(admin, body("glm-5")).status_code == 200, "a place", timeout_s=SOON_S)
+
+
+def test_a_stream_outlives_the_stop_of_the_gateway_as_any_other(
+    tmp_path: Path, simulator: SimulatorProcess, scripted: ScriptedUpstream
+) -> None:
+    config = config_text(simulator.url, scripted.base_url, server="drain_timeout_s = 3")
+    gate = threading.Event()
+    script = scripted.script(EVENT_STREAM_HEAD, event("begins."), Wait(gate), ENDS)
+    endless = scripted.script(EVENT_STREAM_HEAD, event("begins."), Hold())
+    with admin_gateway(tmp_path, config, own_process=True) as admin:
+        with (
+            connect(admin, json.dumps(streamed("scripted", script=script)).encode()) as ends,
+            connect(admin, json.dumps(streamed("scripted", script=endless)).encode()) as stays,
+        ):
+            for connection in (ends, stays):
+                read_until(connection, b"begins.")
+            admin.gateway.process.terminate()
+            wait_until(lambda: not listens(admin.gateway.port), "the stop", timeout_s=SOON_S)
+            gate.set()
+            read_until(ends, b"[DONE]")
+            assert b"[DONE]" not in read_until(stays, b'"error":')
+        assert admin.gateway.process.stop() == 0
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True

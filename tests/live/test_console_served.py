@@ -74,12 +74,12 @@ def off(
 
 
 def raw(
-    url: str, target: str, method: str = "GET", headers: Mapping[str, str] | None = None
+    url: str, target: str, method: str = "GET", headers: Mapping[str, str] | None = None, host: str = "x"
 ) -> tuple[int, dict[str, str], bytes]:
     """Ask for a target as it is written here: status, headers and body, byte for byte."""
     address = httpx.URL(url)
     assert address.port is not None
-    lines = [f"{method} {target} HTTP/1.1", "host: x", "connection: close"]
+    lines = [f"{method} {target} HTTP/1.1", f"host: {host}", "connection: close"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     received = b""
     with socket.create_connection((address.host, address.port), timeout=TIMEOUT_S) as connection:
@@ -275,6 +275,15 @@ def test_requests_on_one_connection(admin: Admin) -> None:
         assert admin.client.get("/console/", headers={"if-none-match": etag}).status_code == 304
         assert admin.client.head(ASSET).headers["content-encoding"] == "gzip"
         assert admin.client.get(ASSET).content == SCRIPT
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("localhost:8000", 200), ("[::1]:8000", 200), ("llm.example.com", 200), ("", 400), ("a b", 400)],
+)
+def test_any_name_of_the_machine_will_do(admin: Admin, host: str, status: int) -> None:
+    for target in ("/console/", ASSET):
+        assert raw(admin.url, target, host=host)[0] == status
 
 
 NOTHING = ["/console", "/console/", "/console/keys", "/console/index.html", ASSET, UNKNOWN, "/console/../x"]

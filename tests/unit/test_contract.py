@@ -16,6 +16,7 @@ from llmgw._core import ChatRequest, RequestError, UpstreamError, clean_completi
 from llmgw.access.amounts import MAX_AMOUNT
 from llmgw.access.checks import MAX_KEY_MODELS, MAX_NAME_LENGTH
 from llmgw.access.settings import MAX_RULES
+from llmgw.admin import relay
 from llmgw.admin.guard import MAX_AT_ONCE, MAX_BODY_BYTES, MAX_WAITING
 from llmgw.asgi.encoding import MAX_MEMBERS, MAX_RATIO, RATIO_FREE_BYTES
 from llmgw.budgets.alerts import Alert
@@ -270,3 +271,8 @@ def test_the_caps_of_limits_and_budgets_are_as_stated() -> None:
     assert limits["models in a key's list"] == f"{MAX_KEY_MODELS:,}"
     assert limits["body of a request to the admin API"] == f"{MAX_BODY_BYTES // 1024} KiB"
     assert limits["requests to the admin API at once"] == f"{MAX_AT_ONCE}, with {MAX_WAITING} that wait"
+    passed_on = limits["requests of consoles that the admin API's own process passes on at once"]
+    assert passed_on == f"{relay.MAX_AT_ONCE}, with {relay.MAX_HELD_BYTES >> 20} MiB of bodies"
+    said = section(CONTRACT, "Admin API")
+    assert all(f"`{method} {path}`" in said for method, path in relay.RELAYED)
+    assert f"More than {relay.MAX_AT_ONCE} at once" in said
