@@ -290,15 +290,15 @@ check-cxx:
 
 # Debian's Chromium, or the one that LLMGW_TEST_CHROMIUM names, and a font that has Chinese.
 check-browser:
-	@missing=; \
-	 [ -x "$${LLMGW_TEST_CHROMIUM:-/usr/bin/chromium}" ] || missing=chromium; \
+	@missing=; browser=$${LLMGW_TEST_CHROMIUM:-/usr/bin/chromium}; \
+	 [ -x "$$browser" ] || missing=chromium; \
 	 [ -n "$$(fc-list :lang=zh-cn family 2>/dev/null)" ] || missing="$$missing fontconfig fonts-noto-cjk"; \
 	 [ -n "$$missing" ] || exit 0; \
 	 if [ "$$(id -u)" = 0 ]; then root=; else root='sudo -n'; fi; \
 	 if command -v apt-get >/dev/null && $$root true 2>/dev/null; then \
 	   printf '==> %s\n' "apt-get install $$missing (a minute or two)"; \
 	   $$root apt-get -qq update && $$root env DEBIAN_FRONTEND=noninteractive \
-	     apt-get -qq install --yes --no-install-recommends $$missing >/dev/null && exit 0; \
+	     apt-get -qq install --yes --no-install-recommends $$missing >/dev/null && [ -x "$$browser" ] && exit 0; \
 	 fi; \
-	 echo "The console's tests need Chromium (LLMGW_TEST_CHROMIUM=/its/path) and a font with Chinese; missing:" \
+	 echo "The console's tests need Chromium ($$browser, or LLMGW_TEST_CHROMIUM=/its/path) and a font with Chinese; missing:" \
 	   "$$missing (on Debian: apt-get install $$missing)." >&2; exit 1
