@@ -16,9 +16,12 @@ export function Thinking(): JSX.Element {
     <Section
       title={t.thinking}
       actions={
-        <span class="muted small">
-          {found.data === undefined ? "" : t.thinkingOf(grouped(found.data.rows))}
-        </span>
+        <>
+          {found.data === undefined ? null : (
+            <span class="muted small">{t.thinkingOf(grouped(found.data.rows))}</span>
+          )}
+          <a href="/console/models">{t.byModel}</a>
+        </>
       }
     >
       <Loaded resource={found}>
