@@ -64,12 +64,12 @@ def list_requests(
 ) -> RequestPage:
     """At most `limit` rows behind a position. Raises SQLAlchemyError."""
     with store.read() as session:
-        span = _span(wanted, after)
-        places = select(LedgerRow.time, LedgerRow.id).where(*span).order_by(*_NEWEST_FIRST)
+        places = select(LedgerRow.time, LedgerRow.id).where(*_span(wanted, after, None))
+        places = places.order_by(*_NEWEST_FIRST)
         last = session.execute(places.offset(SCANNED_ROWS - 1).limit(1)).first()
         end = None if last is None else Position(*last)
-        scanned = [] if end is None else _not_behind(end)
-        query = select(LedgerRow).where(*span, *scanned, *_conditions(wanted)).order_by(*_NEWEST_FIRST)
+        query = select(LedgerRow).where(*_span(wanted, after, end), *_conditions(wanted))
+        query = query.order_by(*_NEWEST_FIRST)
         rows = session.scalars(query.limit(limit + 1)).all()
         following = end
         if len(rows) > limit:
@@ -90,22 +90,24 @@ def _names(
     return dict(session.execute(select(table.id, table.name).where(table.id.in_(wanted))).all())
 
 
-def _not_behind(end: Position) -> list[ColumnElement[bool]]:
-    return [LedgerRow.time >= end.time, or_(LedgerRow.time > end.time, LedgerRow.id >= end.id)]
+def _span(wanted: RequestFilter, after: Position | None, end: Position | None) -> list[ColumnElement[bool]]:
+    """What bounds the walk along the index of times; `end`: not behind it.
 
-
-def _span(wanted: RequestFilter, after: Position | None) -> list[ColumnElement[bool]]:
-    """What bounds the walk along the index of times."""
+    One bound on each side: of two, SQLite walks from the first that is written, however far that is.
+    """
     span: list[ColumnElement[bool]] = []
-    if wanted.since is not None:
+    if end is not None:
+        span.append(LedgerRow.time >= end.time)
+        span.append(or_(LedgerRow.time > end.time, LedgerRow.id >= end.id))
+    elif wanted.since is not None:
         span.append(LedgerRow.time >= wanted.since)
-    if wanted.until is not None:
+    if after is not None and (wanted.until is None or after.time < wanted.until):
+        span.append(LedgerRow.time <= after.time)
+        span.append(or_(LedgerRow.time < after.time, LedgerRow.id < after.id))
+    elif wanted.until is not None:
         span.append(LedgerRow.time < wanted.until)
     if wanted.request_id is not None:
         span.append(LedgerRow.request_id == wanted.request_id)
-    if after is not None:
-        span.append(LedgerRow.time <= after.time)
-        span.append(or_(LedgerRow.time < after.time, LedgerRow.id < after.id))
     return span
 
 
