@@ -13,6 +13,7 @@ import pytest
 
 from llmgw.access.keyring import KeyRing
 from llmgw.access.keys import list_keys
+from llmgw.cli import serve
 from llmgw.cli.main import VERBS
 from llmgw.cli.simulated.config import demo_config
 from llmgw.cli.times import parse_duration
@@ -23,6 +24,7 @@ from llmgw.ledger.journal import Journal
 from llmgw.ledger.usage import BUCKETS, DIMENSIONS
 from llmgw.ledger.writer import Ledger
 from llmgw.serving.ports import claim_port
+from llmgw.serving.server import Listening
 from llmgw.simulator import MODELS, PROVIDERS
 from llmgw.store import open_store
 from tests.support.cli import Run, write_config
@@ -154,6 +156,37 @@ def test_serve_says_that_a_proxy_is_not_used(
     monkeypatch.setattr("llmgw.cli.serve.run_gateway", lambda *_, **__: None)
     err = run("serve", "--config", str(config)).err
     assert (f"warning: the proxy in {variable} is not used" in err) is shown
+
+
+@pytest.mark.parametrize(
+    ("listening", "config", "lines"),
+    [
+        (Listening("http://0.0.0.0:1", None, has_admin=True), None, []),
+        (
+            Listening("http://[::]:1", "http://[::1]:1/console/", has_admin=True),
+            "x",
+            ["http://[::1]:1/console/"],
+        ),
+        (
+            Listening("http://h:1", "http://h:2/console/", has_admin=False),
+            None,
+            ["http://h:2/console/", "llmgw keys create --admin --name me"],
+        ),
+        (
+            Listening("http://h:1", "http://h:2/console/", has_admin=False),
+            "/etc/my gateway.toml",
+            ["http://h:2/console/", "llmgw keys create --admin --name me --config '/etc/my gateway.toml'"],
+        ),
+    ],
+)
+def test_serve_says_where_it_listens(
+    monkeypatch: pytest.MonkeyPatch, listening: Listening, config: str | None, lines: list[str]
+) -> None:
+    monkeypatch.setattr(serve, "is_built", lambda: True)
+    first, *others = serve.welcome(listening, config).splitlines()
+    assert first.endswith(f" listening on {listening.url}")
+    starts = ("console at ", "no admin key yet: ")
+    assert others == [start + line for start, line in zip(starts, lines, strict=False)]
 
 
 # Keys and usage. None of these has the upstream's key in its environment, and none needs it.

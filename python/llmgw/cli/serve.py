@@ -61,12 +61,12 @@ def run(options: argparse.Namespace) -> int:
         host=config.server.host if options.host is None else options.host,
         port=config.server.port if options.port is None else options.port,
         workers=workers,
-        on_ready=lambda listening: print(_welcome(listening, options.config), flush=True),
+        on_ready=lambda listening: print(welcome(listening, options.config), flush=True),
     )
     return 0
 
 
-def _welcome(listening: Listening, config: str | None) -> str:
+def welcome(listening: Listening, config: str | None) -> str:
     """What is printed once the gateway answers. `config`: the file that was named."""
     lines = [f"llmgw {version()} listening on {listening.url}"]
     if listening.console is not None:

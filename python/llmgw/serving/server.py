@@ -59,7 +59,7 @@ class Listening(NamedTuple):
 
     url: str
     console: str | None
-    """The console's address; None: the admin API is off."""
+    """The console's address on this machine; None: the admin API is off."""
     has_admin: bool
     """At its start there was a key that the admin API takes. True where that is off."""
 
@@ -96,13 +96,13 @@ def run_gateway(
         stack.callback(bulletin.board.close)
         os.environ[GATEWAY_URL_ENV] = url_of(local_host(host), address.port)
         server = _server(config, host, address.port, workers)
-        console = url_of(host, address.port) if config.admin.enabled else None
+        console = url_of(local_host(host), address.port) if config.admin.enabled else None
         if config.admin.enabled and config.admin.port is not None:
             admin_host = config.admin.host or host
             admin = stack.enter_context(closing(claim(admin_host, config.admin.port)))
             server.admin = AdminProcess(config, bulletin.board, host=admin_host, port=admin.port)
-            console = url_of(admin_host, admin.port)
-            logger.info("the admin API listens on %s", console)
+            console = url_of(local_host(admin_host), admin.port)
+            logger.info("the admin API listens on %s", url_of(admin_host, admin.port))
         reloader = Reloader(
             folder, bulletin, workers=server.pids, on_config=server.take_over, on_stop=server.stop_soon
         )
