@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
 
+from llmgw.access import keys, projects, settings
 from llmgw.access.audit import AuditEntry, list_audit
 from llmgw.access.key import Key
 from llmgw.access.keys import list_keys
@@ -31,6 +34,7 @@ from llmgw.simulator.model import Thinking
 from llmgw.simulator.providers import MODELS
 from llmgw.store import LedgerRow, Store
 from llmgw.store import Price as PriceRow
+from llmgw.store import audit as store_audit
 from llmgw.store.open import opened_store
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -75,17 +79,23 @@ class Demo(NamedTuple):
         return [row for row in self.rows if row.key_id == number]
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    file = tmp_path_factory.mktemp("demo") / "llmgw.toml"
+@contextmanager
+def opened_demo(folder: Path, now: datetime) -> Iterator[Demo]:
+    """A demo that was started at this moment."""
+    file = folder / "llmgw.toml"
     file.write_text(demo_config(9100), "utf-8")
     config = load_config(file)
-    now = datetime.now(UTC)
     with opened_store(config.store) as store:
         tokens = simulate_past(store, config, now=now)
         with store.read() as session:
             rows = list(session.scalars(select(LedgerRow).order_by(LedgerRow.id)))
         yield Demo(config, store, tokens, now, rows)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with opened_demo(tmp_path_factory.mktemp("demo"), datetime.now(UTC)) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -322,30 +332,48 @@ def test_keys_are_in_each_state(demo: Demo) -> None:
             assert asked <= set(holder.models)
 
 
-def test_budgets_are_where_they_are_meant_to_be(demo: Demo) -> None:
+def check_budgets(demo: Demo) -> None:
+    """Each is where it is meant to be, and the gateway has nothing to tell about it at its start."""
     shares: dict[str, list[float]] = {}
     for state in demo.budgets:
         shares.setdefault(state.name, []).append(state.counted / state.limit)
-    [support] = shares[team.SUPPORT]
+        assert (state.warned_at is not None) == state.is_warned
+        assert (state.exhausted_at is not None) == state.is_exhausted
+    [support], [research] = shares[team.SUPPORT], shares[team.RESEARCH]
     assert 0.8 < support < 0.9
-    [research] = shares[team.RESEARCH]
     assert research < 0.05
-    [batch] = shares[team.BATCH]
-    assert 1 <= batch < 1.1
     assert max(shares[team.WEBUI]) < 0.8
     assert all(state.per_user for state in demo.budgets if state.name == team.WEBUI)
     assert {state.unit for state in demo.budgets} == {"CNY", "tokens"}
-
-
-def test_the_gateway_has_nothing_to_tell_at_its_start(demo: Demo) -> None:
-    for state in demo.budgets:
-        assert (state.warned_at is not None) == state.is_warned
-        assert (state.exhausted_at is not None) == state.is_exhausted
     [batch] = [state for state in demo.budgets if state.name == team.BATCH]
+    assert 1 <= batch.counted / batch.limit < 1.1
     assert batch.exhausted_at is not None
     refused = [row for row in demo.of(team.BATCH) if row.error_kind == "insufficient_quota"]
     assert refused
     assert all(row.time > batch.exhausted_at for row in refused)
+
+
+def test_budgets_are_where_they_are_meant_to_be(demo: Demo) -> None:
+    check_budgets(demo)
+
+
+@pytest.mark.parametrize("moment", ["at night", "on a Sunday", "as a month begins", "on a leap day"])
+def test_so_they_are_whenever_the_demo_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    class Clock(datetime):
+        """It stands still."""
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return MOMENTS[moment].astimezone(tz)
+
+    for module in (settings, keys, projects, store_audit):
+        monkeypatch.setattr(module, "datetime", Clock)
+    with opened_demo(tmp_path, MOMENTS[moment]) as demo:
+        check_budgets(demo)
+        assert verify(demo.store, SHANGHAI, demo.now).is_right
+        assert all(entry.time < demo.now for entry in demo.audit)
 
 
 def test_the_audit_tells_it_in_order(demo: Demo) -> None:

@@ -102,13 +102,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     port = claim_port(options.host, options.port)
-    has_admin = importlib.util.find_spec("fastapi") is not None
     signal.signal(signal.SIGTERM, _exit)  # until `run_gateway` blocks it
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="llmgw-demo-"))
         simulator = stack.enter_context(simulator_process())
         file = Path(folder, "llmgw.toml")
-        file.write_text(demo_config(simulator.port, admin=has_admin), "utf-8")
+        file.write_text(demo_config(simulator.port, admin=has_fastapi()), "utf-8")
         config = load_config(file)
         with opened_store(config.store) as store:
             simulated = simulate_past(store, config)
@@ -127,6 +126,11 @@ def run(options: argparse.Namespace) -> int:
 
         run_gateway(config, host=options.host, port=port, workers=1, on_ready=welcome)
     return 0
+
+
+def has_fastapi() -> bool:
+    """True if the admin API can be served."""
+    return importlib.util.find_spec("fastapi") is not None
 
 
 def _welcome(url: str, token: str, admin: str, config: Config) -> str:

@@ -25,12 +25,13 @@ _OUT_OF_USE: Final = frozenset({INTERN, CRAWLER, BATCH, NOTEBOOK})
 """Blocked, revoked, out of money; and one whose secret was rotated."""
 _BAD_SHARE: Final = 0.03
 """Of the requests that the provider refuses."""
-_PATHS: Final = {
+PATHS: Final = {
     "chat": "/v1/chat/completions",
     "completions": "/v1/completions",
     "messages": "/v1/messages",
     "responses": "/v1/responses",
 }
+"""By API."""
 # Chinese questions have Chinese punctuation.
 _QUESTIONS: Final = (
     "How do I reset my password?",
@@ -61,9 +62,7 @@ class Client:
         if work.users:
             headers["x-llmgw-user"] = rng.choice(work.users)
         try:
-            async with self._http.stream("POST", _PATHS[api], json=body, headers=headers) as answer:
-                async for _ in answer.aiter_raw():
-                    pass
+            await self._http.post(PATHS[api], json=body, headers=headers)
         except httpx.HTTPError:
             return
 
