@@ -133,7 +133,7 @@ def test_each_page_costs_the_same_whatever_the_time(
     usual = steps_of(store, lambda: list_requests(store, RequestFilter(model="nobody"), limit=50))
     assert usual > SCANNED, name
     positions = [None, *(page.next for page in pages(store, wanted, limit=50))][:-1]
-    assert len(positions) == 30
+    assert len(positions) >= ROWS // SCANNED
     for after in (positions[0], positions[1], positions[15], positions[28]):
 
         def look(after: Position | None = after) -> RequestPage:
