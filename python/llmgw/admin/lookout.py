@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from llmgw.admin.context import GatewayFacts, WorkerReport
 from llmgw.admin.exposition import Samples, read_samples
 from llmgw.admin.health import ask_workers, connect, fetch, fetch_report
 from llmgw.admin.live import live_of, unavailable
+from llmgw.admin.shelf import Seen, Shelf
 from llmgw.config import Config
 
 logger = logging.getLogger(__name__)
@@ -30,66 +31,57 @@ RENDER_S: Final = 0.000_008
 """What a worker needs for one sample of the page and each worker that counted it (measured)."""
 TIMEOUT_S: Final = 4.0
 """For the page: a worker lets others wait who ask for it more than once a second."""
-STALE_S: Final = 5.0
-"""Who asks during a look gets what was seen before it, unless that is older."""
 FORGET_S: Final = 10.0
 """A worker's last report is used for so long if it can't be met again: the kernel chooses who answers."""
 MAX_PAGE_BYTES: Final = 32 << 20
 
 
-class _Seen(NamedTuple):
-    """What a look has found."""
-
-    text: bytes
-    at_s: float
-    interval_s: float
-
-    def is_younger(self, age_s: float) -> bool:
-        """Than so much."""
-        return time.monotonic() < self.at_s + age_s
-
-
 class Lookout:
     """What one process of the gateway sees of all of it. For several threads."""
 
-    def __init__(self, url: str, facts: Callable[[], GatewayFacts], config: Callable[[], Config]) -> None:
-        """`url`: where the workers listen. Looks at nothing yet."""
+    def __init__(
+        self,
+        url: str,
+        facts: Callable[[], GatewayFacts],
+        config: Callable[[], Config],
+        shelf: Shelf | None = None,
+    ) -> None:
+        """`url`: where the workers listen. `shelf`: shared by all who look; None: this is the only one."""
         self._url = url
         self._facts = facts
         self._config = config
+        self._shelf = shelf
         self._one_at_a_time = threading.Lock()
-        self._seen: _Seen | None = None
+        self._seen: Seen | None = None
         self._reports: dict[int, tuple[WorkerReport, float]] = {}
         self._is_away = False
 
     def look(self) -> bytes:
         """`LiveSchema` as JSON. Blocking."""
         seen = self._seen
-        if seen is not None:
-            if seen.is_younger(seen.interval_s):
-                return seen.text
-            if self._one_at_a_time.locked() and seen.is_younger(STALE_S):
-                return seen.text
+        if seen is not None and (seen.is_fresh or (seen.is_presentable and self._one_at_a_time.locked())):
+            return seen.text
         with self._one_at_a_time:
             seen = self._seen
-            if seen is None or not seen.is_younger(seen.interval_s):
-                seen = self._seen = self._look()
+            if seen is None or not seen.is_fresh:
+                seen = self._seen = self._look() if self._shelf is None else self._shelf.get(self._look)
             return seen.text
 
-    def _look(self) -> _Seen:
-        at, at_s, interval_s = datetime.now(UTC), time.monotonic(), INTERVAL_S
+    def _look(self) -> Seen:
+        at, at_s, fresh_s = datetime.now(UTC), time.monotonic(), INTERVAL_S
         try:
             facts = self._facts()
             samples, reports, worker = self._ask([each.worker for each in facts.workers])
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._tell(error)
+            at_s = time.monotonic()  # it may have taken long
             live = unavailable(at, f"the gateway does not answer at {self._url}: {error}")
         else:
             self._is_away = False
             number = sum(map(len, samples.values())) * len(facts.workers)
-            interval_s = max(interval_s, number * RENDER_S / SHARE)
+            fresh_s = max(fresh_s, number * RENDER_S / SHARE)
             live = live_of(self._config(), samples, reports, at=at, instance=instance_of(facts, worker))
-        return _Seen(live.model_dump_json().encode(), at_s, interval_s)
+        return Seen(live.model_dump_json().encode(), at_s, fresh_s)
 
     def _ask(self, workers: Sequence[int]) -> tuple[Samples, list[WorkerReport], int]:
         """The page, the reports, and whose page it is."""

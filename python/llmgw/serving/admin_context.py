@@ -26,9 +26,11 @@ def admin_context(
     # Imported here, because prometheus_client reads its environment at the import. The parent, which imports
     # this module, sets that later.
     from llmgw.admin.lookout import Lookout
+    from llmgw.admin.shelf import Shelf
 
     folder, url = RunFolder.of_worker(), os.environ[GATEWAY_URL_ENV]
-    lookout = Lookout(url, lambda: gateway_facts(folder), config)
+    shelf = Shelf(folder.path) if config().admin.port is None else None
+    lookout = Lookout(url, lambda: gateway_facts(folder), config, shelf)
     return Context(
         store=store,
         keyring=keyring,

@@ -7,6 +7,7 @@
     result-ID.json     the answer
     workers.json       the process ids of the workers
     worker-PID.json    the generation that a worker uses, or why it can't
+    live, live.lock    what the workers tell consoles, made by one of them for all (`admin.shelf`)
 
 The serving process looks for requests by itself. Nobody is signalled: the two may be in different containers,
 where a process id means another process. Each file is written whole and renamed into place; only its owner
