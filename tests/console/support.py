@@ -13,9 +13,9 @@ from tests.support.admin import Admin
 from tests.support.processes import ROOT
 
 Language = Literal["en", "zh"]
-Theme = Literal["light", "dark"]
+Theme = Literal["light", "dark", "system"]
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")
-THEMES: Final[tuple[Theme, ...]] = ("light", "dark")
+THEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 BASE: Final = "/console/"
 PAGES: Final = ("", "playground", "models", "keys", "projects", "requests", "usage", "system")
 """The paths of the pages below `BASE`; the overview's is empty."""
@@ -73,7 +73,8 @@ class Console:
         """A page by its path below `/console/`, in a browser of its own, as soon as it shows something.
 
         `key`: who is signed in; None: the site's first admin key, empty: nobody. `model_key`: the one with
-        which the playground asks, if an admin has chosen one already. `width` in CSS pixels.
+        which the playground asks, if an admin has chosen one already. `theme` `system` follows
+        `page.emulate_media(color_scheme=…)`, and begins light. `width` in CSS pixels.
         """
         site = self._site if site is None else site
         page = self.blank(
@@ -98,7 +99,7 @@ class Console:
         context = self._browser.new_context(
             viewport={"width": width, "height": HEIGHTS.get(width, 900)},
             locale=LOCALES[language],
-            color_scheme=theme,
+            color_scheme="light" if theme == "system" else theme,
             reduced_motion="reduce",
             timezone_id="Asia/Shanghai",
             permissions=["clipboard-read", "clipboard-write"],
