@@ -51,7 +51,8 @@ export function exactMoney(amount: string, currency: string): string {
   return `${groupedText(whole)}.${decimals.padEnd(2, "0")} ${currency}`;
 }
 
-function groupedText(digits: string): string {
+/** The same of a text of digits, of any length. */
+export function groupedText(digits: string): string {
   return digits.replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 }
 

@@ -1,16 +1,19 @@
 import { useLocation } from "preact-iso";
 
+/** Null or empty: without it. `replace`: "back" does not undo this change, as of a text that is being typed. */
+export type ChangeQuery = (changes: Record<string, string | null>, replace?: boolean) => void;
+
 /** The query of the page's address, so that a filtered page can be sent as a link, and "back" undoes a filter. */
-export function useQuery(): [Record<string, string>, (changes: Record<string, string | null>) => void] {
+export function useQuery(): [Record<string, string>, ChangeQuery] {
   const { path, query, route } = useLocation();
-  const change = (changes: Record<string, string | null>): void => {
+  const change: ChangeQuery = (changes, replace = false) => {
     const all = new URLSearchParams(query);
     for (const [name, value] of Object.entries(changes)) {
       if (value === null || value === "") all.delete(name);
       else all.set(name, value);
     }
     const text = all.toString();
-    route(text === "" ? path : `${path}?${text}`);
+    route(text === "" ? path : `${path}?${text}`, replace);
   };
   return [query, change];
 }

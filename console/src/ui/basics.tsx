@@ -44,25 +44,65 @@ interface FieldProps {
   hint?: ComponentChildren;
   /** What is wrong with it. */
   wrong?: string | undefined;
-  /** Gets the id that ties the label to the control. */
-  children: (id: string) => ComponentChildren;
+  /** Gets the id that ties the label to the control, and the id of what is said of it (`aria-describedby`). */
+  children: (id: string, toldBy: string | undefined) => ComponentChildren;
 }
 
 export function Field({ label, hint, wrong, children }: FieldProps): JSX.Element {
   const id = useId();
+  const toldBy = wrong === undefined && hint === undefined ? undefined : `${id}-told`;
   return (
     <div class="field">
       <label class="label" for={id}>
         {label}
       </label>
-      {children(id)}
-      {wrong === undefined ? null : (
-        <span class="wrong" role="alert">
-          {wrong}
+      {children(id, toldBy)}
+      {toldBy === undefined ? null : (
+        <span class="told" id={toldBy}>
+          {wrong === undefined ? null : <span class="wrong">{wrong}</span>}
+          {hint === undefined ? null : <span class="hint">{hint}</span>}
         </span>
       )}
-      {hint === undefined ? null : <span class="hint">{hint}</span>}
     </div>
+  );
+}
+
+interface TextFieldProps {
+  label: string;
+  value: string;
+  onInput: (value: string) => void;
+  hint?: ComponentChildren;
+  /** What is wrong with it. */
+  wrong?: string | undefined;
+  type?: "text" | "search" | "datetime-local";
+  /** Brings up digits where there is no keyboard. */
+  isNumber?: boolean;
+  placeholder?: string;
+  /** The id of a `datalist`. */
+  list?: string;
+  maxLength?: number;
+}
+
+export function TextField(props: TextFieldProps): JSX.Element {
+  const { label, value, onInput, hint, wrong, type = "text", isNumber = false, ...rest } = props;
+  return (
+    <Field label={label} hint={hint} wrong={wrong}>
+      {(id, toldBy) => (
+        <input
+          {...rest}
+          id={id}
+          class="input"
+          type={type}
+          inputMode={isNumber ? "decimal" : undefined}
+          autocomplete="off"
+          spellcheck={false}
+          value={value}
+          aria-invalid={wrong !== undefined}
+          aria-describedby={toldBy}
+          onInput={(event) => onInput(event.currentTarget.value)}
+        />
+      )}
+    </Field>
   );
 }
 
@@ -71,6 +111,9 @@ interface SelectProps<Value extends string> {
   value: Value;
   options: readonly (readonly [Value, string])[];
   onChange: (value: Value) => void;
+  hint?: ComponentChildren;
+  /** What is wrong with it. */
+  wrong?: string | undefined;
 }
 
 export function Select<Value extends string>({
@@ -78,13 +121,17 @@ export function Select<Value extends string>({
   value,
   options,
   onChange,
+  hint,
+  wrong,
 }: SelectProps<Value>): JSX.Element {
   return (
-    <Field label={label}>
-      {(id) => (
+    <Field label={label} hint={hint} wrong={wrong}>
+      {(id, toldBy) => (
         <select
           id={id}
           class="input"
+          aria-invalid={wrong !== undefined}
+          aria-describedby={toldBy}
           value={value}
           onChange={(event) => {
             const chosen = options.find(([each]) => each === event.currentTarget.value);

@@ -7,7 +7,15 @@ import { Button } from "./basics.tsx";
 const SHOWN_MS = 1500;
 
 /** Puts a text on the clipboard. Without a secure context the browser forbids that: then it selects nothing. */
-export function CopyButton({ text, label }: { text: string; label?: string }): JSX.Element {
+export function CopyButton({
+  text,
+  label,
+  onCopied,
+}: {
+  text: string;
+  label?: string;
+  onCopied?: (() => void) | undefined;
+}): JSX.Element {
   const t = textsOf(COMMON);
   const [isCopied, setCopied] = useState(false);
   useEffect(() => {
@@ -18,6 +26,7 @@ export function CopyButton({ text, label }: { text: string; label?: string }): J
   const copy = async (): Promise<void> => {
     await writeText(text);
     setCopied(true);
+    onCopied?.();
   };
   return (
     <Button
@@ -46,14 +55,22 @@ async function writeText(text: string): Promise<void> {
 }
 
 /** Text to read and to copy. */
-export function Code({ text, label }: { text: string; label: string }): JSX.Element {
+export function Code({
+  text,
+  label,
+  onCopied,
+}: {
+  text: string;
+  label: string;
+  onCopied?: () => void;
+}): JSX.Element {
   return (
     <div class="code">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
       <section tabIndex={0} aria-label={label}>
         <pre>{text}</pre>
       </section>
-      <CopyButton text={text} />
+      <CopyButton text={text} onCopied={onCopied} />
     </div>
   );
 }
