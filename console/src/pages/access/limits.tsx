@@ -1,0 +1,62 @@
+import type { JSX } from "preact";
+import type { Schemas } from "../../api/client.ts";
+import { textsOf } from "../../i18n/texts.ts";
+import { grouped } from "../../lib/format.ts";
+import { Bar } from "../../ui/basics.tsx";
+import { type LimitEntry, type LimitLine, limitLines } from "./limit-lines.ts";
+import { ACCESS } from "./texts.ts";
+
+interface LimitListProps {
+  entries: readonly LimitEntry[];
+  /** Undefined: not loaded yet. */
+  standing: Schemas["StandingSchema"] | undefined;
+}
+
+/** Limits, each with a bar of what is used of it right now. */
+export function LimitList({ entries, standing }: LimitListProps): JSX.Element {
+  const t = textsOf(ACCESS);
+  const lines = limitLines(entries, standing?.limits ?? null);
+  if (lines.length === 0) return <p class="muted">{t.noLimits}</p>;
+  return (
+    <>
+      <ul class="meters">
+        {lines.map((line) => (
+          <li key={`${line.kind} ${line.whose} ${line.model} ${line.isPerUser}`}>
+            <Line line={line} />
+          </li>
+        ))}
+      </ul>
+      {standing !== undefined && standing.limits === null ? (
+        <p class="muted small">
+          {t.standingUnknown} {standing.unknown}
+        </p>
+      ) : null}
+    </>
+  );
+}
+
+function Line({ line }: { line: LimitLine }): JSX.Element {
+  const t = textsOf(ACCESS);
+  const about = [
+    ...(line.whose === "model" ? [] : [t.whose[line.whose]]),
+    ...(line.model === null ? [] : [t.at(line.model)]),
+    ...(line.whose === "model" ? [t.whose.model] : []),
+    ...(line.isPerUser ? [t.eachUser] : []),
+  ].join(" · ");
+  const { remaining, limit } = line;
+  return (
+    <>
+      <div class="row apart">
+        <span>
+          {t.limits[line.kind]} <span class="muted small">{about}</span>
+        </span>
+        <span class="nowrap">
+          {remaining === null ? t.limitOf(grouped(limit)) : t.limitLeft(grouped(remaining), grouped(limit))}
+        </span>
+      </div>
+      {remaining === null ? null : (
+        <Bar share={(limit - remaining) / limit} label={`${t.limits[line.kind]}, ${about}`} />
+      )}
+    </>
+  );
+}
