@@ -54,21 +54,21 @@ async function writeText(text: string): Promise<void> {
   area.remove();
 }
 
-/** Text to read and to copy. */
-export function Code({
-  text,
-  label,
-  onCopied,
-}: {
+interface CodeProps {
   text: string;
   label: string;
+  /** What is read, where that is shorter than what is copied. */
+  shown?: string;
   onCopied?: () => void;
-}): JSX.Element {
+}
+
+/** Text to read and to copy. */
+export function Code({ text, label, shown = text, onCopied }: CodeProps): JSX.Element {
   return (
     <div class="code">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
       <section tabIndex={0} aria-label={label}>
-        <pre>{text}</pre>
+        <pre>{shown}</pre>
       </section>
       <CopyButton text={text} onCopied={onCopied} />
     </div>

@@ -30,6 +30,7 @@ const STROKES = {
   down: "M3 6l5 5 5-5",
   more: "M3.5 8h.01M8 8h.01M12.5 8h.01",
   warn: "M8 2L1.5 13.5h13zM8 6.5v3M8 11.5h.01",
+  edit: "M3 13l.6-2.7 7.4-7.4 2.1 2.1-7.4 7.4zM9.5 4.4l2.1 2.1",
   trash: "M3 4.5h10M6 4.5V3h4v1.5M4.5 4.5l.5 9h6l.5-9",
 } as const;
 
