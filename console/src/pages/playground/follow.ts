@@ -1,0 +1,44 @@
+import type { RefObject } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { running } from "./store.ts";
+
+/** So far from the end of the page one still looks at it. */
+const NEAR_PX = 120;
+/** What an answer ends with is laid out a moment later. */
+const AFTER_MS = 400;
+
+/** Keeps the end of the page in sight while answers come in, unless the person has scrolled away from it. */
+export function useFollow(): RefObject<HTMLDivElement | null> {
+  const element = useRef<HTMLDivElement>(null);
+  const isBusy = useRef(false);
+  const count = running.value;
+  useEffect(() => {
+    if (count > 0) {
+      isBusy.current = true;
+      return;
+    }
+    const timer = setTimeout(() => {
+      isBusy.current = false;
+    }, AFTER_MS);
+    return () => clearTimeout(timer);
+  }, [count]);
+  useEffect(() => {
+    if (element.current === null) return;
+    const page = document.documentElement;
+    let isNear = true;
+    const look = (): void => {
+      isNear = window.scrollY + window.innerHeight >= page.scrollHeight - NEAR_PX;
+    };
+    const observer = new ResizeObserver(() => {
+      if (isNear && isBusy.current) window.scrollTo(0, page.scrollHeight);
+      else look();
+    });
+    observer.observe(element.current);
+    window.addEventListener("scroll", look, { passive: true });
+    return () => {
+      observer.disconnect();
+      window.removeEventListener("scroll", look);
+    };
+  }, []);
+  return element;
+}
