@@ -27,9 +27,11 @@ from llmgw.store.open import opened_store
 
 EPILOG: Final = """\
 The providers are simulated: no account, no cost, made-up answers and prices. Keys and ledger live in a
-temporary folder that is removed at the end. The ledger begins with two weeks of a simulated team, so that the
-console and llmgw's reports have something to show: names of its projects and keys begin with simulated-, ids
-of its requests with req_simulated_. The two keys that are printed are your own, and begin with nothing.
+temporary folder that is removed at the end.
+
+The ledger begins with two weeks of a simulated team's requests, so that the console has something to show.
+The names of the team's projects and keys begin with simulated-, the ids of its past requests with
+req_simulated_. The two keys that are printed are yours: one for models, one for the console.
 
 examples:
   llmgw demo
