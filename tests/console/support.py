@@ -4,12 +4,11 @@ import json
 import re
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Protocol, Self
 
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.console.browser import Watch
-from tests.support.admin import Admin
 from tests.support.processes import ROOT
 
 Language = Literal["en", "zh"]
@@ -39,6 +38,18 @@ if (location.origin === ORIGIN && sessionStorage.getItem("test.begun") === null)
 """Once for each tab: what the page itself changes later stays."""
 
 
+class Site(Protocol):
+    """Where a console is."""
+
+    @property
+    def url(self) -> str:
+        """Its origin."""
+
+    @property
+    def key(self) -> str:
+        """An admin key."""
+
+
 class _Visit(NamedTuple):
     context: BrowserContext
     watch: Watch
@@ -51,7 +62,7 @@ class Console:
     another origin, a breach of the content-security-policy.
     """
 
-    def __init__(self, browser: Browser, site: Admin, folder: Path) -> None:
+    def __init__(self, browser: Browser, site: Site, folder: Path) -> None:
         """`site`: where the console is unless a call says another one. `folder`: for pictures of failures."""
         self._browser = browser
         self._site = site
@@ -63,7 +74,7 @@ class Console:
         self,
         path: str = "",
         *,
-        site: Admin | None = None,
+        site: Site | None = None,
         key: str | None = None,
         model_key: str = "",
         language: Language = "en",
@@ -87,7 +98,7 @@ class Console:
     def blank(
         self,
         *,
-        site: Admin | None = None,
+        site: Site | None = None,
         key: str | None = None,
         model_key: str = "",
         language: Language = "en",
