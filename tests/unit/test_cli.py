@@ -21,6 +21,7 @@ from llmgw.config import load_config
 from llmgw.errors import CommandError
 from llmgw.ledger.entry import LedgerEntry
 from llmgw.ledger.journal import Journal
+from llmgw.ledger.order import ALL
 from llmgw.ledger.usage import BUCKETS, DIMENSIONS
 from llmgw.ledger.writer import Ledger
 from llmgw.serving.ports import claim_port
@@ -92,7 +93,7 @@ def test_the_config_may_be_named_before_the_verb(run: Run, config: Path) -> None
     [
         ("llmgw ke", {"keys "}),
         ("llmgw keys ", {"block", "create", "list", "revoke", "rotate", "show", "unblock", "update"}),
-        ("llmgw usage --by ", {*DIMENSIONS, *BUCKETS}),
+        ("llmgw usage --by ", {*DIMENSIONS, *BUCKETS, ALL}),
         ("llmgw usage --by key,mo", {"key,model", "key,month"}),
         ("llmgw completion ", {"bash", "zsh", "fish"}),
         ("llmgw check --tr", {"--try "}),

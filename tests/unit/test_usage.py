@@ -220,11 +220,37 @@ def test_usage_as_csv_and_json(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("config")
+def test_usage_in_another_order_and_of_all(run: Run, tmp_path: Path) -> None:
+    zeros = "requests,errors,unpriced,prompt_tokens,completion_tokens,reasoning_tokens,cached_tokens"
+    assert run("usage", "--by", "all", "--csv").out.splitlines() == [
+        f"{zeros},cache_write_tokens,cost_cny", "0,0,0,0,0,0,0,0,0.00",
+    ]  # fmt: skip
+    store = open_store(f"sqlite:///{tmp_path}/llmgw.db")
+    writer = Ledger(store, zone=SHANGHAI)
+    now = datetime.now(UTC)
+    for number, (model, cost) in enumerate((("a", 1), ("b", 10**12), ("c", 5), ("c", 6))):
+        writer.record(entry(number, now, model=model, cost=cost, currency="CNY", status=200))
+    writer.close_blocking()
+    store.close()
+
+    def listed(*order: str) -> list[str]:
+        return [each["model"] for each in json.loads(run("usage", "--by", "model", *order, "--json").out)]
+
+    assert listed() == ["a", "b", "c"]
+    assert listed("--order", "cost") == ["b", "c", "a"]
+    assert listed("--order", "requests") == ["c", "a", "b"]
+    [total] = json.loads(run("usage", "--by", "all", "--json").out)
+    assert (total["requests"], total["costs"]) == (4, {"CNY": "1000.000000012"})
+    assert "REQUESTS" in run("usage", "--by", "all").out
+
+
+@pytest.mark.usefixtures("config")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("--by", "colour"), "'colour' is none of key, project"),
         (("--by", "key,key"), "names something twice"),
+        (("--by", "key,all"), "'all' is none of key"),
         (("--by", "day,week"), "has more than one of"),
         (("--since", "yesterday"), "'yesterday' is no time"),
         (("--since", "0d"), "is not a duration"),
