@@ -23,7 +23,6 @@ SECURITY = {
     " form-action 'none'; frame-ancestors 'none'; object-src 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
 }
 BY_THE_SERVER = {"server", "date"}
 ASSET = "/console/assets/index-Ab1_-x9.js"

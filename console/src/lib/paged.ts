@@ -4,6 +4,9 @@ export interface ListPage<Row> {
   next_cursor: string | null;
 }
 
+/** The most rows that the admin API gives in a page. */
+export const MAX_PAGE_ROWS = 500;
+
 /** As many rows as an export holds: a page of a browser is no place for more. */
 export const MAX_EXPORT_ROWS = 100_000;
 

@@ -10,6 +10,8 @@ export interface Series {
   name: string;
   /** One for each of the plot's times; null: there is none. */
   values: readonly (number | null)[];
+  /** All that has no series of its own. */
+  isRest?: boolean;
 }
 
 export interface ChartProps {
@@ -28,13 +30,15 @@ export interface ChartProps {
   heightPx?: number;
   /** Ticks are whole numbers only. */
   isWhole?: boolean;
+  /** Whose days the times are, where it is not the viewer's. */
+  zone?: string | undefined;
 }
 
 export const PLOT_COLOURS = 7;
 
-/** The CSS variable of a series' colour; the last one of more than there are colours is for "other". */
-export function colourOf(index: number): string {
-  return index < PLOT_COLOURS ? `var(--plot-${index + 1})` : "var(--plot-other)";
+/** The colour of a series. */
+export function colourOf(series: Series, index: number): string {
+  return series.isRest || index >= PLOT_COLOURS ? "var(--plot-other)" : `var(--plot-${index + 1})`;
 }
 
 interface Hover {
@@ -44,7 +48,18 @@ interface Hover {
 
 /** A plot over time. The library is loaded with the first one. */
 export function Chart(props: ChartProps): JSX.Element {
-  const { label, times, series, look, stepS, format, formatTick, heightPx = 190, isWhole = false } = props;
+  const {
+    label,
+    times,
+    series,
+    look,
+    stepS,
+    format,
+    formatTick,
+    heightPx = 190,
+    isWhole = false,
+    zone,
+  } = props;
   const t = textsOf(COMMON);
   const box = useRef<HTMLDivElement>(null);
   const [hover, setHover] = useState<Hover | null>(null);
@@ -58,7 +73,17 @@ export function Chart(props: ChartProps): JSX.Element {
     let isGone = false;
     import("./plot.ts").then(({ draw }) => {
       if (isGone) return;
-      plot = draw(element, { times, series, look, stepS, heightPx, isWhole, formatTick, onHover: setHover });
+      plot = draw(element, {
+        times,
+        series,
+        look,
+        stepS,
+        heightPx,
+        isWhole,
+        zone,
+        formatTick,
+        onHover: setHover,
+      });
       observer = new ResizeObserver(() => plot?.setSize({ width: element.clientWidth, height: heightPx }));
       observer.observe(element);
     });
@@ -67,18 +92,18 @@ export function Chart(props: ChartProps): JSX.Element {
       observer?.disconnect();
       plot?.destroy();
     };
-  }, [times, series, look, stepS, heightPx, dark, tongue]);
+  }, [times, series, look, stepS, heightPx, zone, dark, tongue]);
   if (times.length === 0 || series.length === 0) return <Empty title={t.noData} />;
   return (
     <figure class="plot" aria-label={label}>
       <div ref={box} style={{ minHeight: heightPx }} aria-hidden="true" />
       {hover === null ? null : (
-        <Tip hover={hover} times={times} series={series} stepS={stepS} format={format} />
+        <Tip hover={hover} times={times} series={series} stepS={stepS} zone={zone} format={format} />
       )}
       <figcaption class="legend">
         {series.map((each, index) => (
           <span key={each.name}>
-            <i style={{ background: colourOf(index) }} />
+            <i style={{ background: colourOf(each, index) }} />
             {each.name}
           </span>
         ))}
@@ -92,17 +117,19 @@ interface TipProps {
   times: readonly number[];
   series: readonly Series[];
   stepS: number;
+  zone: string | undefined;
   format: (value: number) => ComponentChildren;
 }
 
 const TIP_WIDTH_PX = 170;
 const DAY_S = 86_400;
 
-function Tip({ hover, times, series, stepS, format }: TipProps): JSX.Element {
+function Tip({ hover, times, series, stepS, zone, format }: TipProps): JSX.Element {
   const at = new Date((times[hover.index] ?? 0) * 1000);
   const when = new Intl.DateTimeFormat(language.value === "zh" ? "zh-CN" : "en-GB", {
     month: "short",
     day: "numeric",
+    ...(zone === undefined ? {} : { timeZone: zone }),
     ...(stepS < DAY_S ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : { weekday: "short" }),
   }).format(at);
   return (
@@ -114,7 +141,7 @@ function Tip({ hover, times, series, stepS, format }: TipProps): JSX.Element {
           return value === null || value === undefined || (value === 0 && series.length > 3) ? null : (
             <li key={each.name}>
               <span>
-                <i style={{ background: colourOf(index) }} />
+                <i style={{ background: colourOf(each, index) }} />
                 {each.name}
               </span>
               <span>{format(value)}</span>

@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { admin, unwrap } from "../api/client.ts";
 import { COMMON } from "../i18n/common.ts";
 import { textsOf } from "../i18n/texts.ts";
+import { MAX_PAGE_ROWS } from "../lib/paged.ts";
 import { useResource } from "../lib/resource.ts";
 import { Button, Field } from "./basics.tsx";
 
@@ -108,14 +109,12 @@ export function KeyPicker(props: ChoiceProps): JSX.Element {
   );
 }
 
-const MOST_PROJECTS = 200;
-
 export function ProjectPicker(props: ChoiceProps): JSX.Element {
   return (
     <Picker
       {...props}
       search={async (text, signal) => {
-        const query = { limit: MOST_PROJECTS };
+        const query = { limit: MAX_PAGE_ROWS };
         const page = await unwrap(admin.GET("/admin/v1/projects", { params: { query }, signal }));
         return page.data
           .filter((project) => project.name.includes(text))
@@ -135,7 +134,7 @@ export function ProjectPicker(props: ChoiceProps): JSX.Element {
 export function ModelPicker({ label, value, onChange }: ChoiceProps): JSX.Element {
   const t = textsOf(COMMON);
   const models = useResource("models", (signal) =>
-    unwrap(admin.GET("/admin/v1/models", { params: { query: { limit: 1000 } }, signal })),
+    unwrap(admin.GET("/admin/v1/models", { params: { query: { limit: MAX_PAGE_ROWS } }, signal })),
   );
   const ids = models.data?.data.map((model) => model.id) ?? [];
   // One that the config no longer has can still be looked for.

@@ -10,6 +10,7 @@ export interface Drawing {
   stepS: number;
   heightPx: number;
   isWhole: boolean;
+  zone: string | undefined;
   formatTick: (value: number) => string;
   onHover: (hover: { index: number; leftPx: number } | null) => void;
 }
@@ -45,7 +46,7 @@ function stacked(series: readonly Series[], length: number): (number | null)[][]
 
 /** Draw into an element. The caller destroys the plot. */
 export function draw(element: HTMLElement, drawing: Drawing): uPlot {
-  const { times, series, look, stepS, heightPx, isWhole, formatTick, onHover } = drawing;
+  const { times, series, look, stepS, heightPx, isWhole, zone, formatTick, onHover } = drawing;
   const isStack = look === "bars";
   const values = isStack ? stacked(series, times.length) : series.map((each) => [...each.values]);
   // The tallest of a stack is drawn first, so that the lower ones lie upon it.
@@ -54,8 +55,14 @@ export function draw(element: HTMLElement, drawing: Drawing): uPlot {
   const grid = { stroke: resolved(element, "var(--line)"), width: 1 };
   const ink = resolved(element, "var(--muted)");
   const locale = language.value === "zh" ? "zh-CN" : "en-GB";
-  const day = new Intl.DateTimeFormat(locale, { month: "short", day: "numeric" });
-  const hour = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const where = zone === undefined ? {} : { timeZone: zone };
+  const day = new Intl.DateTimeFormat(locale, { month: "short", day: "numeric", ...where });
+  const hour = new Intl.DateTimeFormat(locale, {
+    hour: "2-digit",
+    minute: "2-digit",
+    hourCycle: "h23",
+    ...where,
+  });
   const bars = uPlot.paths.bars?.({ size: [BAR_SHARE, 60], align: 1 });
   const lines = uPlot.paths.linear?.();
   return new uPlot(
@@ -64,6 +71,7 @@ export function draw(element: HTMLElement, drawing: Drawing): uPlot {
       height: heightPx,
       padding: [8, 18, 0, 0],
       legend: { show: false },
+      ...(zone === undefined ? {} : { tzDate: (at) => uPlot.tzDate(new Date(at * 1000), zone) }),
       cursor: { y: false, points: { show: !isStack, size: 6 }, drag: { x: false, y: false } },
       scales: {
         x: { time: true, range: (_, min, max) => [min, isStack ? max + stepS : max] },
@@ -94,7 +102,8 @@ export function draw(element: HTMLElement, drawing: Drawing): uPlot {
       series: [
         {},
         ...order.map((index): uPlot.Series => {
-          const colour = resolved(element, colourOf(index));
+          const one = series[index];
+          const colour = one === undefined ? ink : resolved(element, colourOf(one, index));
           const paths = isStack ? bars : lines;
           return {
             stroke: colour,

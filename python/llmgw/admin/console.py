@@ -27,7 +27,6 @@ SECURITY: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"content-security-policy", _POLICY),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
 )
 """On every file: nothing comes from another host, and no other page frames or opens this one."""
 _ASSETS: Final = "assets/"

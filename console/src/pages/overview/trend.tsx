@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
+import { system } from "../../api/system.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { withoutGaps } from "../../lib/buckets.ts";
 import { roughly } from "../../lib/decimal.ts";
@@ -80,6 +81,7 @@ export function Trend({ data, range }: { data: Overview; range: Range }): JSX.El
         series={plot.series}
         look={isTime ? "lines" : "bars"}
         stepS={stepS}
+        zone={range === "month" ? system.value?.timezone : undefined}
         format={format}
         formatTick={isTime ? duration : shortened}
         heightPx={220}

@@ -1,8 +1,7 @@
 import type { JSX } from "preact";
-import { admin, unwrap } from "../../api/client.ts";
+import { system } from "../../api/system.ts";
 import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
-import { useResource } from "../../lib/resource.ts";
 import { Button, Field, Select } from "../../ui/basics.tsx";
 import { KeyPicker, ModelPicker, ProjectPicker } from "../../ui/picker.tsx";
 import { TimeField } from "../../ui/timefield.tsx";
@@ -20,7 +19,6 @@ export function Filter({ question, change }: FilterProps): JSX.Element {
   const t = textsOf(USAGE);
   const common = textsOf(COMMON);
   const { filters, time } = question;
-  const system = useResource("system", (signal) => unwrap(admin.GET("/admin/v1/system", { signal })));
   return (
     <div class="stack">
       <div class="filters">
@@ -85,7 +83,7 @@ export function Filter({ question, change }: FilterProps): JSX.Element {
         ) : null}
       </div>
       <p class="muted small">
-        {system.data === undefined ? null : t.zone(system.data.timezone)} {t.wholeHours}
+        {system.value === null ? null : t.zone(system.value.timezone)} {t.wholeHours}
       </p>
     </div>
   );

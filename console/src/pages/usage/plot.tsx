@@ -1,9 +1,11 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
+import { system } from "../../api/system.ts";
 import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { withoutGaps } from "../../lib/buckets.ts";
 import { grouped, money, shortened } from "../../lib/format.ts";
+import { everyRow, MAX_PAGE_ROWS } from "../../lib/paged.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Section, Segments } from "../../ui/basics.tsx";
 import { Chart, type Series } from "../../ui/chart.tsx";
@@ -23,32 +25,36 @@ import {
 import { USAGE } from "./texts.ts";
 
 const OWN_SERIES = 6;
-/** More than the hours of two months. */
-const MOST_STEPS = 1_000;
 
 interface Line {
-  /** The group as the table names it; null: all that is left. */
-  row: UsageRow | null;
+  /** The group, with its sum. */
+  row: UsageRow;
   steps: UsageRow[];
 }
 
 /** The largest groups by themselves, and all together: what is left of it is "other". */
 async function loadLines(question: Question, signal: AbortSignal): Promise<{ all: UsageRow[]; own: Line[] }> {
-  const bucket = plotBucket(question);
-  const steps = async (more: Partial<Filters> = {}): Promise<UsageRow[]> =>
-    (await askUsage(question, { by: bucket, limit: MOST_STEPS }, signal, more)).data;
-  const all = steps();
-  if (question.by.length === 0) return { all: await all, own: [] };
-  const largest = await askUsage(
-    question,
-    { by: question.by.join(","), order: question.measure, limit: OWN_SERIES },
-    signal,
-  );
-  const own = largest.data.map(async (row): Promise<Line | null> => {
-    const filters = filtersOf(row, question.by);
-    return filters === null ? null : { row, steps: await steps(filters) };
-  });
-  return { all: await all, own: (await Promise.all(own)).filter((line) => line !== null) };
+  const by = plotBucket(question);
+  const steps = async (more: Partial<Filters> = {}): Promise<UsageRow[]> => {
+    const rows: UsageRow[] = [];
+    await everyRow(
+      (cursor) => askUsage(question, { by, limit: MAX_PAGE_ROWS, cursor }, signal, more),
+      (page) => rows.push(...page),
+    );
+    return rows;
+  };
+  const largest = async (): Promise<Line[]> => {
+    if (question.by.length === 0) return [];
+    const asked = { by: question.by.join(","), order: question.measure, limit: OWN_SERIES };
+    const { data } = await askUsage(question, asked, signal);
+    const own = data.map(async (row): Promise<Line | null> => {
+      const filters = filtersOf(row, question.by);
+      return filters === null ? null : { row, steps: await steps(filters) };
+    });
+    return (await Promise.all(own)).filter((line) => line !== null);
+  };
+  const [all, own] = await Promise.all([steps(), largest()]);
+  return { all, own };
 }
 
 interface PlotProps {
@@ -101,7 +107,7 @@ function Drawn({ all, own, question, nameOf }: DrawnProps): JSX.Element {
       return times.map((time) => amounts.get(time) ?? 0);
     };
     const named = own.map(({ row, steps }): Series & { values: number[] } => ({
-      name: row === null ? common.other : nameOf(row),
+      name: nameOf(row),
       values: valuesOf(steps),
     }));
     const rest = valuesOf(all).map((value, index) =>
@@ -109,7 +115,7 @@ function Drawn({ all, own, question, nameOf }: DrawnProps): JSX.Element {
     );
     const hasRest = rest.some((value) => value > 1e-9);
     const name = own.length === 0 ? t.total : common.other;
-    return { times, series: hasRest ? [...named, { name, values: rest }] : named };
+    return { times, series: hasRest ? [...named, { name, values: rest, isRest: own.length > 0 }] : named };
   }, [all, own, measure, currency, stepS, nameOf, t, common]);
   return (
     <Chart
@@ -118,6 +124,7 @@ function Drawn({ all, own, question, nameOf }: DrawnProps): JSX.Element {
       series={series}
       look="bars"
       stepS={stepS}
+      zone={stepS < STEP_S.day ? undefined : system.value?.timezone}
       format={(value) => (measure === "cost" ? money(value.toFixed(4), currency) : grouped(value))}
       formatTick={shortened}
       heightPx={240}

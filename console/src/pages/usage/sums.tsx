@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import type { Cell } from "../../lib/csv.ts";
+import { MAX_PAGE_ROWS } from "../../lib/paged.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Empty, Section } from "../../ui/basics.tsx";
 import { ExportButton } from "../../ui/export.tsx";
@@ -19,7 +20,6 @@ import {
 import { USAGE } from "./texts.ts";
 
 const PAGE_ROWS = 50;
-const EXPORT_PAGE_ROWS = 1_000;
 const LINKED: Partial<Record<Dimension, string>> = { model: "models", key: "keys", project: "projects" };
 
 interface SumsProps {
@@ -69,7 +69,7 @@ export function Sums({ question, nameIn, onOrder }: SumsProps): JSX.Element {
         <ExportButton
           name={`usage-${by.replaceAll(",", "-")}`}
           columns={exported}
-          load={(cursor, signal) => askUsage(question, { by, limit: EXPORT_PAGE_ROWS, cursor }, signal)}
+          load={(cursor, signal) => askUsage(question, { by, limit: MAX_PAGE_ROWS, cursor }, signal)}
         />
       }
     >
