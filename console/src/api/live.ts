@@ -33,8 +33,12 @@ function countersOf(of: Live): Counters {
   return sum(of.models);
 }
 
-/** What all models together came to between two looks. A gateway that was started in between counts anew. */
+/**
+ * What all models together came to between two looks. A gateway that was started in between counts anew; of one
+ * that could not be asked (`instance` null) nothing is known.
+ */
 export function between(before: Live, after: Live): Counters {
+  if (before.instance === null || after.instance === null) return NOTHING_COUNTED;
   const start = before.instance === after.instance ? countersOf(before) : NOTHING_COUNTED;
   return difference(start, countersOf(after));
 }

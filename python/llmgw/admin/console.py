@@ -28,7 +28,7 @@ SECURITY: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
-"""On every file: nothing comes from another host, and no other page frames or opens this one."""
+"""On every file: nothing comes from another host, and no other page frames this one."""
 _ASSETS: Final = "assets/"
 """Their names change with their content, so browsers may keep them for good."""
 _PAGE: Final = re.compile(r"(?!assets(?:/|$))[a-z-]+(?:/(?!\.{1,2}(?:/|$))[^/\\\x00-\x1f\x7f]+)*/?")

@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
-import { beats, between, live } from "../../api/live.ts";
+import { beats, between, type Live, live } from "../../api/live.ts";
 import { SHELL } from "../../i18n/shell.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { NOTHING_COUNTED } from "../../lib/counters.ts";
@@ -49,9 +49,10 @@ export default function Overview(): JSX.Element {
 function Sums({ data, range }: { data: Data; range: Range }): JSX.Element {
   const t = textsOf(OVERVIEW);
   const now = live.value;
+  const start = useStart(data);
   const added = useMemo(
-    () => (data.live === null || now === null ? NOTHING_COUNTED : between(data.live, now)),
-    [data, now],
+    () => (start === null || now === null ? NOTHING_COUNTED : between(start, now)),
+    [start, now],
   );
   if (data.all.requests + added.requests === 0) {
     return (
@@ -73,6 +74,14 @@ function Sums({ data, range }: { data: Data; range: Range }): JSX.Element {
       </div>
     </>
   );
+}
+
+/** As the gateway was seen when the sums were read, or as soon after that as it could be asked. */
+function useStart(data: Data): Live | null {
+  const first = useRef<{ data: Data; live: Live | null }>({ data, live: data.live });
+  if (first.current.data !== data) first.current = { data, live: data.live };
+  if (first.current.live === null || first.current.live.instance === null) first.current.live = live.value;
+  return first.current.live;
 }
 
 const HOUR_S = 3_600;
