@@ -11,6 +11,7 @@ import { Calls } from "./calls.tsx";
 import type { Round } from "./conversation.ts";
 import { Editor } from "./editor.tsx";
 import { Figures } from "./figures.tsx";
+import { Fold } from "./fold.tsx";
 import { Prose } from "./prose.tsx";
 import { ask } from "./run.ts";
 import {
@@ -152,9 +153,11 @@ function Reasoning({ text, isAnswering }: { text: string; isAnswering: boolean }
   }, [isAnswering, text]);
   return (
     <div class="reasoning">
-      <button type="button" class="fold" aria-expanded={isOpen} onClick={() => setWanted(!isOpen)}>
-        {isAnswering ? t.reasoning : t.reasons}
-      </button>
+      <Fold
+        label={isAnswering ? t.reasoning : t.reasons}
+        isOpen={isOpen}
+        onToggle={() => setWanted(!isOpen)}
+      />
       {isOpen ? (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
         <section ref={box} class="plain-text" tabIndex={0} aria-label={t.reasoning}>
@@ -205,11 +208,11 @@ function Fault({ fault }: { fault: Error }): JSX.Element {
 const SAID_CHARS = 600;
 
 /** Says once that an answer begins, and once what it was: each token of it would be noise. */
-function useAnnouncement(model: string, { phase, text }: AnswerState): void {
+function useAnnouncement(model: string, { phase, text, calls }: AnswerState): void {
   const t = textsOf(PLAYGROUND).answer;
   const last = useRef(phase);
-  const said = useRef(text);
-  said.current = text;
+  const said = useRef("");
+  said.current = text === "" ? calls.map(({ name }) => name).join(", ") : text;
   useEffect(() => {
     if (last.current === phase) return;
     last.current = phase;

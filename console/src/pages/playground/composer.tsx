@@ -45,7 +45,8 @@ export function Composer({ secret, models }: { secret: string; models: readonly 
   const hasProblems = Object.keys(problemsOf(settings.value)).length > 0;
   const isEmpty = isDraftEmpty(draft.value);
   const isRunning = running.value > 0;
-  const isReady = !isRunning && !hasProblems && !(isEmpty && entries.value.length === 0) && models.length > 0;
+  const isAsking = !isEmpty || entries.value.at(-1)?.kind === "written";
+  const isReady = !isRunning && !hasProblems && isAsking;
   const send = (): void => {
     if (!isReady) return;
     addDraft();
@@ -123,12 +124,20 @@ export function Composer({ secret, models }: { secret: string; models: readonly 
         <Button look="plain" title={t.addHint} disabled={isEmpty} onClick={addDraft}>
           {t.add}
         </Button>
+        {/* Keys: a button that became the other one under a press would also do the other's deed. */}
         {isRunning ? (
-          <Button icon="stop" onClick={stopAll}>
+          <Button key="stop" icon="stop" onClick={stopAll}>
             {t.stopAll}
           </Button>
         ) : (
-          <Button type="submit" look="primary" icon="send" disabled={!isReady} title={t.sendHint(KEYS)}>
+          <Button
+            key="send"
+            type="submit"
+            look="primary"
+            icon="send"
+            disabled={!isReady}
+            title={t.sendHint(KEYS)}
+          >
             {t.send}
           </Button>
         )}

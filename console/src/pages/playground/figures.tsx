@@ -9,6 +9,7 @@ import { CopyButton } from "../../ui/copy.tsx";
 import { Count, Duration, Money } from "../../ui/values.tsx";
 import { paceOf, type Usage } from "./answer.ts";
 import { CodeDialog } from "./code-dialog.tsx";
+import { Fold } from "./fold.tsx";
 import type { Asked } from "./store.ts";
 import { PLAYGROUND } from "./texts.ts";
 
@@ -19,6 +20,7 @@ export function Figures({ asked }: { asked: Asked }): JSX.Element | null {
   const { phase, moments, usage, finishReason, requestId, headers } = asked.state.value;
   if (phase === "waiting") return null;
   const pace = paceOf(moments, usage, asked.isStream);
+  const thinking = headers.find(([name]) => name === "x-llmgw-thinking")?.[1];
   const isAnswerLater = pace.answerS !== null && pace.answerS !== pace.firstS;
   return (
     <footer class="figures">
@@ -45,6 +47,11 @@ export function Figures({ asked }: { asked: Asked }): JSX.Element | null {
         )}
         {usage === null ? null : <Tokens usage={usage} />}
         {isAdmin.value && phase !== "streaming" && requestId !== null ? <Cost requestId={requestId} /> : null}
+        {thinking === undefined ? null : (
+          <Figure name={t.thinking} hint={t.thinkingHint}>
+            <span class="mono">{thinking}</span>
+          </Figure>
+        )}
         {finishReason === null ? null : (
           <Figure name={t.finish}>
             <span class="mono">{finishReason}</span>
@@ -59,9 +66,7 @@ export function Figures({ asked }: { asked: Asked }): JSX.Element | null {
         </div>
       )}
       <div class="row">
-        <button type="button" class="fold" aria-expanded={hasDetails} onClick={() => setDetails(!hasDetails)}>
-          {t.details}
-        </button>
+        <Fold label={t.details} isOpen={hasDetails} onToggle={() => setDetails(!hasDetails)} />
         <ShowCode asked={asked} />
       </div>
       {hasDetails ? <Details headers={headers} usage={usage} servedAs={asked.state.value.servedAs} /> : null}

@@ -86,7 +86,7 @@ async function makeKey(): Promise<void> {
   const body = { name: NAME, kind: "model", project: "default", expires_at: expires } as const;
   const { secret } = await unwrap(
     admin.POST("/admin/v1/keys", {
-      body: { ...body, limits: {}, limits_by: [], budgets: [], trusts_user_header: false },
+      body,
     }),
   );
   keepModelKey(secret);
