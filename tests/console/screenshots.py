@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
+from urllib.parse import urlencode
 
 import httpx
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.console.browser import chromium
 from tests.console.support import LANGUAGES, PAGES, THEMES, WIDTHS, Console, set_width
@@ -27,6 +28,12 @@ MAX_BYTES: Final = 300_000
 """Of one picture in the repository."""
 KINDS: Final = ("admin key", "key")
 """As the demo's welcome calls them."""
+MODELS: Final = {"model": "qwen3.6-plus", "model2": "deepseek-v4-pro"}
+QUESTION: Final = "Why is the sky blue, and the evening sky red?"
+ANSWER_TIMEOUT_MS: Final = 30_000.0
+BEATS: Final = 25
+"""Looks at the gateway, each two seconds after the other."""
+BEATS_S: Final = 180.0
 READY_TIMEOUT_S: Final = 30.0
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _CHUNK: Final = struct.Struct(">I4s")
@@ -88,12 +95,24 @@ def save(page: Page, file: Path, *, whole: bool = False) -> None:
 def readme(console: Console, site: Demo) -> None:
     """Its two pictures. RuntimeError if one is too large."""
     IMAGES.mkdir(parents=True, exist_ok=True)
-    overview = console(theme="light")
-    console.settle(overview)
-    save(overview, IMAGES / "console-overview.png")
-    playground = console("playground", theme="dark", model_key=site.model_key)
+    overview = console("?range=week")
+    playground = console(f"playground?{urlencode(MODELS)}", theme="dark", model_key=site.model_key)
+    playground.get_by_label("Message", exact=True).fill(QUESTION)
+    playground.get_by_role("button", name="Send", exact=True).click()
+    for model in MODELS.values():
+        answer = playground.get_by_role("article", name=f"Answer of {model}", exact=True)
+        answer.get_by_text("Finish", exact=True).wait_for(timeout=ANSWER_TIMEOUT_MS)
+        expect(answer.get_by_text("…", exact=True)).to_have_count(0)  # the cost, which the ledger tells
+        answer.get_by_role("button", name="Reasoning").click()
     console.settle(playground)
     save(playground, IMAGES / "console-playground.png")
+    # Opened first, taken last: by then there is something of the last minutes.
+    beats = overview.locator(".now polyline")
+    wait_until(
+        lambda: len(str(beats.get_attribute("points")).split()) > BEATS, "its beats", timeout_s=BEATS_S
+    )
+    console.settle(overview)
+    save(overview, IMAGES / "console-overview.png")
     large = [file.name for file in IMAGES.glob("console-*.png") if file.stat().st_size > MAX_BYTES]
     if large:
         raise RuntimeError(f"over {MAX_BYTES:,} bytes: {', '.join(large)}")
