@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 
 const SHOWN_MS = 4000;
 const toasts = signal<readonly { id: number; text: string }[]>([]);
@@ -15,9 +16,18 @@ export function toast(text: string): void {
   }, SHOWN_MS);
 }
 
+/** A popover, so that it is seen above dialogs too: each toast lifts it above the latest one. */
 export function Toasts(): JSX.Element {
+  const element = useRef<HTMLDivElement>(null);
+  const count = toasts.value.length;
+  useEffect(() => {
+    const { current } = element;
+    if (current === null) return;
+    if (current.matches(":popover-open")) current.hidePopover();
+    if (count > 0) current.showPopover();
+  }, [count]);
   return (
-    <div class="toasts" role="status">
+    <div ref={element} class="toasts" role="status" popover="manual">
       {toasts.value.map((each) => (
         <div key={each.id} class="toast">
           {each.text}

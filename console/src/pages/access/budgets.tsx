@@ -85,6 +85,7 @@ function BudgetLine({ budget, isInherited, onAsk }: BudgetLineProps): JSX.Elemen
   const t = textsOf(ACCESS);
   const { unit, spent, amount, lifted, left, forgiven, ends_at } = budget;
   const words = budgetWords(budget);
+  const whose = budget.user === null ? words : `${words} ${budget.user}`;
   const whole = roughly(amount) + roughly(lifted);
   const isLifted = roughly(lifted) > 0;
   const isExhausted = budget.exhausted_at !== null || left.startsWith("-") || roughly(left) === 0;
@@ -95,11 +96,23 @@ function BudgetLine({ budget, isInherited, onAsk }: BudgetLineProps): JSX.Elemen
           {words} {budget.per_user ? <span class="muted small">{budget.user ?? t.unnamedUser}</span> : null}{" "}
           {isInherited ? <span class="muted small">{t.ofProject}</span> : null}
         </span>
-        {isExhausted ? (
-          <Tag tone="bad">{t.exhausted}</Tag>
-        ) : budget.warned_at !== null ? (
-          <Tag tone="warn">{t.warned}</Tag>
-        ) : null}
+        <span class="row tight">
+          {isExhausted ? (
+            <Tag tone="bad">{t.exhausted}</Tag>
+          ) : budget.warned_at !== null ? (
+            <Tag tone="warn">{t.warned}</Tag>
+          ) : null}
+          {mayChange.value ? (
+            <>
+              <Button look="plain" aria-label={`${t.lift} ${whose}`} onClick={() => onAsk("lift")}>
+                {t.lift}
+              </Button>
+              <Button look="plain" aria-label={`${t.reset} ${whose}`} onClick={() => onAsk("reset")}>
+                {t.reset}
+              </Button>
+            </>
+          ) : null}
+        </span>
       </div>
       <Bar share={whole > 0 ? roughly(spent) / whole : 1} warnAt={budget.warn_at ?? 0.8} label={words} />
       <div class="row apart small muted">
@@ -111,20 +124,12 @@ function BudgetLine({ budget, isInherited, onAsk }: BudgetLineProps): JSX.Elemen
         </span>
         {ends_at === null ? null : (
           <span>
-            {t.startsAnew} <Time utc={ends_at} relative />
+            {t.anew.before}
+            <Time utc={ends_at} relative />
+            {t.anew.after}
           </span>
         )}
       </div>
-      {mayChange.value ? (
-        <div class="row">
-          <Button look="plain" aria-label={`${t.lift} ${words}`} onClick={() => onAsk("lift")}>
-            {t.lift}
-          </Button>
-          <Button look="plain" aria-label={`${t.reset} ${words}`} onClick={() => onAsk("reset")}>
-            {t.reset}
-          </Button>
-        </div>
-      ) : null}
     </>
   );
 }

@@ -106,7 +106,7 @@ function LeaseLine({ lease, isEnding, onEnd, onOpen }: LeaseLineProps): JSX.Elem
       <div class="row">
         <Tag tone={lease.is_open ? "warn" : "neutral"}>{lease.is_open ? t.isOpen : t.isOver}</Tag>
         <span>
-          <Time utc={lease.opened_at} />, {t.until} <Time utc={lease.closed_at ?? lease.expires_at} />
+          <Time utc={lease.opened_at} /> · {t.until} <Time utc={lease.closed_at ?? lease.expires_at} />
         </span>
       </div>
       <span class="muted small">

@@ -88,7 +88,7 @@ function ClientSettings({ shown: { key }, facts, onCopied }: ClientSettingsProps
   const isApart = facts !== undefined && facts.gatewayPort !== null;
   return (
     <>
-      <div class="fields">
+      <div class="fields two">
         <Select
           label={t.client}
           value={client}
