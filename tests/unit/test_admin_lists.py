@@ -278,6 +278,10 @@ def test_a_page_of_keys_has_its_budgets_by_one_more_request(empty: Context) -> N
     only = budgets.list_all(empty, BudgetQuery(key_ids=str(ids[3]), per_user=True))
     assert [each.user for each in only.data] == [None, "ann", "bob"]
     assert budgets.list_all(empty, BudgetQuery(project_ids=wanted)).data == []
+    ends = [found.data[0].id, found.data[-1].id]
+    by_id = budgets.list_all(empty, BudgetQuery(ids=f"{ends[1]},{ends[0]},999999")).data
+    assert [each.id for each in by_id] == ends
+    assert budgets.list_all(empty, BudgetQuery(ids=str(ends[1]), key_ids=str(ids[0]))).data == []
 
 
 def test_a_page_of_keys_costs_as_many_statements_as_one_key(empty: Context) -> None:
@@ -303,7 +307,7 @@ def test_budgets_of_a_page_of_projects(empty: Context) -> None:
     assert len(seen) < 10
 
 
-@pytest.mark.parametrize("name", ["key_ids", "project_ids"])
+@pytest.mark.parametrize("name", ["ids", "key_ids", "project_ids"])
 @pytest.mark.parametrize("ids", ["", ",", "1,", "a", "1;2", "-1", "1" * 19, ",".join(["7"] * 501)])
 def test_ids_that_are_none(name: str, ids: str) -> None:
     with pytest.raises(ValidationError):

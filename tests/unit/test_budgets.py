@@ -101,7 +101,7 @@ def test_a_list_has_what_is_spent_and_left(store: Store) -> None:
     assert states[2].is_exhausted
     assert list_budgets(store, ZONE, NOW, after=(2, ""), limit=1) == states[2:3]
     assert list_budgets(store, ZONE, NOW, scope="key", scope_ids=[1]) == states[:3]
-    assert list_budgets(store, ZONE, NOW, budget_id=4) == states[3:]
+    assert list_budgets(store, ZONE, NOW, budget_ids=[4]) == states[3:]
 
 
 def test_field_b2_the_next_window_begins_with_the_whole_amount(store: Store) -> None:

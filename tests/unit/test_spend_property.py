@@ -110,7 +110,7 @@ def _do(step: tuple[object, ...], store: Store, ledgers: list[Ledger], zone: Zon
                 session.query(BudgetWindow).filter(BudgetWindow.budget_id == budget).delete()
         case [("lift" | "reset") as verb, int(budget), int(hours)]:
             now = NOW + timedelta(hours=hours)
-            for state in list_budgets(store, zone, now, budget_id=budget):
+            for state in list_budgets(store, zone, now, budget_ids=[budget]):
                 # Only a window that the budget has: it did not exist before it was made.
                 if state.window.ends_at <= _created(store, budget):
                     continue

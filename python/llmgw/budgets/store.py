@@ -100,7 +100,7 @@ def list_budgets(  # noqa: PLR0913  (which ones, and which part of them)
     zone: tzinfo,
     now: datetime,
     *,
-    budget_id: int | None = None,
+    budget_ids: "Collection[int] | None" = None,
     scope: Scope | None = None,
     scope_ids: "Collection[int] | None" = None,
     per_user: bool | None = None,
@@ -115,12 +115,13 @@ def list_budgets(  # noqa: PLR0913  (which ones, and which part of them)
     with store.read() as session:
         conditions: list[ColumnElement[bool]] = []
         for column, value in (
-            (BudgetRow.id, budget_id), (BudgetRow.scope, scope), (BudgetRow.per_user, per_user),
+            (BudgetRow.scope, scope), (BudgetRow.per_user, per_user),
         ):  # fmt: skip
             if value is not None:
                 conditions.append(column == value)
-        if scope_ids is not None:
-            conditions.append(BudgetRow.scope_id.in_(scope_ids))
+        for one, ids in ((BudgetRow.id, budget_ids), (BudgetRow.scope_id, scope_ids)):
+            if ids is not None:
+                conditions.append(one.in_(ids))
         if after is not None:
             last_id, last_user = after
             is_later = or_(BudgetRow.id > last_id, and_(BudgetRow.id == last_id, _user > last_user))

@@ -109,7 +109,7 @@ def _list(options: argparse.Namespace, store: "Store", config: Config) -> int:
 
 def _lift(options: argparse.Namespace, store: "Store", config: Config) -> int:
     zone = _zone(config)
-    found = list_budgets(store, zone, datetime.now(UTC), budget_id=options.budget, limit=1)
+    found = list_budgets(store, zone, datetime.now(UTC), budget_ids=[options.budget], limit=1)
     try:
         amount = parse_amount(options.amount, found[0].unit if found else TOKENS)
     except ValueError as error:

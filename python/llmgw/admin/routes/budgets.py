@@ -50,6 +50,7 @@ def list_all(context: Ctx, query: Annotated[BudgetQuery, Query()]) -> BudgetPage
         context.store,
         _zone(context),
         datetime.now(UTC),
+        budget_ids=query.budget_ids,
         scope=scope,
         scope_ids=scope_ids,
         per_user=query.per_user,
@@ -77,7 +78,7 @@ def lift(
     wanted: Annotated[LiftInput, Body(openapi_examples=example_body({"amount": "5.00"}))],
 ) -> BudgetSchema:
     zone = _zone(context)
-    found = list_budgets(context.store, zone, datetime.now(UTC), budget_id=budget_id, limit=1)
+    found = list_budgets(context.store, zone, datetime.now(UTC), budget_ids=[budget_id], limit=1)
     if not found:
         raise ApiError("not_found", f"There is no budget {budget_id}.")
     try:

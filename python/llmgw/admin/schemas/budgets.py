@@ -21,6 +21,10 @@ def _check_ids(value: str) -> str:
     return value
 
 
+def _numbers(ids: str) -> list[int]:
+    return [int(each) for each in ids.split(",")]
+
+
 _ID_CHARS: Final = 18
 Ids = Annotated[
     str,
@@ -70,6 +74,9 @@ class BudgetQuery(PageQuery):
 
     key_id: int | None = Field(default=None, ge=1, le=MAX_ID)
     project_id: int | None = Field(default=None, ge=1, le=MAX_ID)
+    ids: Ids | None = Field(
+        default=None, description="These, such as those that `live` tells of.", examples=["4,9"]
+    )
     key_ids: Ids | None = Field(
         default=None, description="Of any of these keys, such as those of a page.", examples=["3,12,13"]
     )
@@ -77,6 +84,11 @@ class BudgetQuery(PageQuery):
     per_user: bool | None = Field(
         default=None, description="False: without those that count each user by himself; true: only those."
     )
+
+    @property
+    def budget_ids(self) -> list[int] | None:
+        """Those that are wanted; None: any."""
+        return None if self.ids is None else _numbers(self.ids)
 
     @property
     def owners(self) -> list[tuple[Scope, str, list[int]]]:
@@ -87,11 +99,7 @@ class BudgetQuery(PageQuery):
             ("key", "key_ids", self.key_ids),
             ("project", "project_ids", self.project_ids),
         ]
-        return [
-            (scope, name, [int(each) for each in str(value).split(",")])
-            for scope, name, value in said
-            if value is not None
-        ]
+        return [(scope, name, _numbers(str(value))) for scope, name, value in said if value is not None]
 
 
 class LiftInput(Schema):
