@@ -130,7 +130,7 @@ def test_the_command_line_says_the_same(admin: Admin) -> None:
             order,
             "--json",
             "--config",
-            admin.gateway.config,
+            str(admin.gateway.config),
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert json.loads(done.stdout) == rows(admin, by, order=order), by
