@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
+import { isConnected } from "../../api/connection.ts";
 import { type Live, live } from "../../api/live.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { grouped, percent } from "../../lib/format.ts";
@@ -27,7 +28,8 @@ export function Attention(): JSX.Element | null {
   const budgets = useResource("budgets", (signal) =>
     unwrap(admin.GET("/admin/v1/budgets", { params: { query: { limit: MOST_BUDGETS } }, signal })),
   );
-  if (now === null) return null;
+  // What was seen before the gateway was lost would say that all is well.
+  if (now === null || !isConnected.value) return null;
   const matters = mattersOf(now, budgets.data?.data ?? [], t);
   if (matters.length === 0) {
     return (

@@ -1,4 +1,5 @@
 import type { JSX } from "preact";
+import { isConnected } from "../../api/connection.ts";
 import { type Beat, beats, live } from "../../api/live.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { quantile, sum } from "../../lib/counters.ts";
@@ -32,9 +33,11 @@ export function Now(): JSX.Element | null {
   ];
   return (
     <section class="now" aria-label={t.now}>
-      <span class="tag accent">
-        <span class="status-dot good" /> {t.live}
-      </span>
+      {isConnected.value ? (
+        <span class="tag accent">
+          <span class="status-dot good" /> {t.live}
+        </span>
+      ) : null}
       <dl>
         {facts.map(([name, value]) => (
           <div key={name}>
