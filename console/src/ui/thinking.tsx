@@ -97,8 +97,41 @@ export function ThinkingTable({ rows, withModel = true }: ThinkingProps): JSX.El
   );
 }
 
-function outcomeOf({ asked, observed }: ThinkingRow, t: typeof TEXTS.en): readonly [Tone, string] {
+function outcomeOf(
+  { asked, observed }: Pick<ThinkingRow, "asked" | "observed">,
+  t: typeof TEXTS.en,
+): readonly [Tone, string] {
   if (asked === "off" && observed) return ["bad", t.unheard];
   if (asked === "on" && !observed) return ["warn", t.missing];
-  return observed ? ["good", t.reasoned] : ["neutral", t.silent];
+  if (observed) return ["good", t.reasoned];
+  return [asked === "off" ? "good" : "neutral", t.silent];
+}
+
+interface BriefProps {
+  asked: string | null;
+  sent: string | null;
+  observed: boolean;
+  /** Whether there was an answer in which reasoning could come. */
+  isAnswered: boolean;
+}
+
+/** Asked → came of one request, in a cell of a table; how it was sent in a tooltip. Nothing where neither was. */
+export function ThinkingBrief({ asked, sent, observed, isAnswered }: BriefProps): JSX.Element {
+  const t = textsOf(TEXTS);
+  const isAsked = asked === "on" || asked === "off";
+  if (!isAsked && !observed) return <>{NOTHING}</>;
+  const [tone, text] = outcomeOf({ asked, observed }, t);
+  const ignored = sent === "ignored";
+  return (
+    <span class="nowrap" {...(sent === null ? {} : { title: `${t.sent}: ${ignored ? t.ignored : sent}` })}>
+      {isAsked ? `${t.askedNames[asked]} ` : null}
+      {ignored ? <Tag tone="warn">{t.ignored}</Tag> : null}
+      {isAnswered && !ignored ? (
+        <>
+          {isAsked ? "→ " : null}
+          <Tag tone={tone}>{text}</Tag>
+        </>
+      ) : null}
+    </span>
+  );
 }
