@@ -306,6 +306,8 @@ def test_a_projects_life(admin: Admin) -> None:
     assert (again.status_code, again.json()["error"]["param"]) == (409, "name")
     key = new_key(admin, project="search")
     assert key["project_id"] == project["id"]
+    made(admin.send("POST", f"{KEYS}/{new_key(admin, project='search')['id']}/revoke"))
+    assert (project["keys"], made(admin.get(path))["keys"]) == (0, 1)
     assert status_of(admin, key["secret"]) == (200, None)
     assert made(admin.send("POST", f"{path}/block"))["blocked_at"] is not None
     becomes(admin, key["secret"], (403, "blocked_api_key"))
@@ -316,7 +318,8 @@ def test_a_projects_life(admin: Admin) -> None:
     changed = made(admin.send("PATCH", path, {"name": "find", "budgets": []}))
     assert (changed["name"], changed["budgets"]) == ("find", [])
     assert changed["limits"]["requests_per_minute"] == 600
-    assert "find" in {each["name"] for each in admin.all_of(PROJECTS, {"limit": 1})}
+    listed = {each["name"]: each["keys"] for each in admin.all_of(PROJECTS, {"limit": 1})}
+    assert listed["find"] == 1
 
 
 def test_field_b5_the_projects_limits_are_on_the_keys_page(admin: Admin) -> None:

@@ -82,7 +82,7 @@ UNITLESS = {
     "id", "status", "attempts", "worker", "weight", "priority",
     "generation", "limit", "consecutive_failures", "in_flight", "requests", "max_in_flight",
     "captured_in", "remaining", "tokens", "windows", "hours", "warn_at", "errors", "unpriced", "waiting",
-    "count", "rows", "ledger_rows_estimate",
+    "count", "keys", "rows", "ledger_rows_estimate",
 }  # fmt: skip
 """Counts and names: what they count is their name."""
 OPENAIS = {"CostAmount", "CostsBucket", "UsageBucket", "CompletionsResult"}

@@ -3,11 +3,11 @@
 A `reference` is a project's name or id.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Final, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, false, or_, select
+from sqlalchemy import ColumnElement, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from llmgw.access.checks import Known, is_text, project_name_faults
@@ -23,8 +23,8 @@ from llmgw.access.settings import (
     limit_faults,
     set_budgets,
 )
+from llmgw.store import ApiKey, Store, record
 from llmgw.store import Project as ProjectRow
-from llmgw.store import Store, record
 
 MAX_ID_DIGITS: Final = 18
 """Digits of an id: of a number that SQLite takes."""
@@ -63,6 +63,15 @@ def list_projects(store: Store) -> list[Project]:
     """All projects, oldest first."""
     with store.read() as session:
         return list(load(session, false()).projects.values())
+
+
+def count_keys(store: Store, project_ids: Collection[int]) -> dict[int, int]:
+    """How many keys these projects have that are not revoked; projects without any are left out."""
+    query = select(ApiKey.project_id, func.count()).where(
+        ApiKey.project_id.in_(project_ids), ApiKey.revoked_at.is_(None)
+    )
+    with store.read() as session:
+        return dict(session.execute(query.group_by(ApiKey.project_id)).tuples().all())
 
 
 def get_project(store: Store, reference: str) -> Project:

@@ -1,14 +1,16 @@
 """`/admin/v1/projects` and `/admin/v1/limits`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Body, Path, Query
 
 from llmgw.access.checks import Known
 from llmgw.access.keys import list_keys
+from llmgw.access.project import Project
 from llmgw.access.projects import (
     block_project,
+    count_keys,
     create_project,
     get_project,
     list_projects,
@@ -16,6 +18,7 @@ from llmgw.access.projects import (
     update_project,
 )
 from llmgw.access.settings import LIMIT_NAMES
+from llmgw.admin.context import Context
 from llmgw.admin.routes.common import Actor, Ctx, example_body, example_page, page_after, slice_of, told
 from llmgw.admin.schemas.base import MAX_ID
 from llmgw.admin.schemas.key_examples import LIMIT_ENTRY, PROJECT, PROJECT_CREATE
@@ -40,7 +43,17 @@ _ERRORS: Final = ("unknown_project", "conflict")
 @router.get("/admin/v1/projects", **told("List projects", example_page(PROJECT)))
 def list_all(context: Ctx, query: Annotated[ListQuery, Query()]) -> ProjectPage:
     projects, cursor = page_after(list_projects(context.store), "projects", query.cursor, query.limit)
-    return ProjectPage(data=list(map(ProjectSchema.of, projects)), next_cursor=cursor)
+    return ProjectPage(data=_told(context, projects), next_cursor=cursor)
+
+
+def _told(context: Context, projects: Sequence[Project]) -> list[ProjectSchema]:
+    counts = count_keys(context.store, [project.id for project in projects])
+    return [ProjectSchema.of(project, counts.get(project.id, 0)) for project in projects]
+
+
+def _told_one(context: Context, project: Project) -> ProjectSchema:
+    [told] = _told(context, [project])
+    return told
 
 
 @router.post("/admin/v1/projects", **told("Create a project", PROJECT, status=201, errors=["conflict"]))
@@ -50,12 +63,12 @@ def create(
     wanted: Annotated[ProjectCreate, Body(openapi_examples=example_body(PROJECT_CREATE))],
 ) -> ProjectSchema:
     known = Known.of(context.config())
-    return ProjectSchema.of(create_project(context.store, actor=actor, known=known, **wanted.fields()))
+    return _told_one(context, create_project(context.store, actor=actor, known=known, **wanted.fields()))
 
 
 @router.get("/admin/v1/projects/{project_id}", **told("Get a project", PROJECT, errors=["unknown_project"]))
 def get_one(context: Ctx, project_id: ProjectId) -> ProjectSchema:
-    return ProjectSchema.of(get_project(context.store, str(project_id)))
+    return _told_one(context, get_project(context.store, str(project_id)))
 
 
 @router.get(
@@ -84,9 +97,8 @@ def change(
     ],
 ) -> ProjectSchema:
     known, reference = Known.of(context.config()), str(project_id)
-    return ProjectSchema.of(
-        update_project(context.store, reference, actor=actor, known=known, **wanted.fields())
-    )
+    project = update_project(context.store, reference, actor=actor, known=known, **wanted.fields())
+    return _told_one(context, project)
 
 
 @router.post(
@@ -99,12 +111,12 @@ def change(
     ),
 )
 def block(context: Ctx, actor: Actor, project_id: ProjectId) -> ProjectSchema:
-    return ProjectSchema.of(block_project(context.store, str(project_id), actor=actor))
+    return _told_one(context, block_project(context.store, str(project_id), actor=actor))
 
 
 @router.post("/admin/v1/projects/{project_id}/unblock", **told("Unblock a project", PROJECT, errors=_ERRORS))
 def unblock(context: Ctx, actor: Actor, project_id: ProjectId) -> ProjectSchema:
-    return ProjectSchema.of(unblock_project(context.store, str(project_id), actor=actor))
+    return _told_one(context, unblock_project(context.store, str(project_id), actor=actor))
 
 
 @router.get("/admin/v1/limits", **told("List limits", example_page(LIMIT_ENTRY)))

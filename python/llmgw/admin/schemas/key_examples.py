@@ -59,6 +59,7 @@ PROJECT: Final = {
     "limits": _LIMITS,
     "limits_by": [],
     "budgets": [{**_BRIEF, "amount": "3000.00", "period": "month"}],
+    "keys": 12,
     "created_at": "2026-11-26T08:00:00Z",
     "blocked_at": None,
 }

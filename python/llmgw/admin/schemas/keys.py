@@ -11,7 +11,7 @@ from llmgw.access.keys import MAX_GRACE, KeyFields
 from llmgw.access.project import Project
 from llmgw.access.projects import ProjectFields
 from llmgw.access.settings import LIMIT_NAMES, MAX_RULES, BudgetSetting, LimitChange
-from llmgw.admin.schemas.base import Id, Page, PageQuery, Schema, Text, Time, fault
+from llmgw.admin.schemas.base import Count, Id, Page, PageQuery, Schema, Text, Time, fault
 from llmgw.config import LimitsConfig
 from llmgw.config.tables import MAX_PER_MINUTE
 from llmgw.limits.rules import LimitRule
@@ -280,13 +280,14 @@ class ProjectSchema(Schema):
     limits: LimitsShown
     limits_by: list[LimitsByShown]
     budgets: list[BudgetBrief]
+    keys: Count = Field(description="How many it has that are not revoked.")
     created_at: Time
     blocked_at: Time | None
 
     @classmethod
-    def of(cls, project: Project) -> Self:
-        """As the audit and the command line have it."""
-        return cls.model_validate(project_document(project))
+    def of(cls, project: Project, keys: int) -> Self:
+        """As the audit and the command line have it, with the number of its keys."""
+        return cls.model_validate({**project_document(project), "keys": keys})
 
 
 class ProjectPage(Page[ProjectSchema]):
