@@ -274,8 +274,9 @@ def test_requests_are_captured_and_read(console: Console, admin: Admin, gateway:
 @pytest.fixture(scope="module")
 def many(untouched: Admin) -> Admin:
     """A gateway with more keys than a page shows."""
+    budget = {"amount": "10", "unit": "CNY", "period": "day"}
     for number in range(60):
-        untouched.send("POST", "/admin/v1/keys", {"name": f"many {number:02}"})
+        untouched.send("POST", "/admin/v1/keys", {"name": f"many {number:02}", "budgets": [budget]})
     return untouched
 
 
@@ -292,6 +293,16 @@ def test_a_list_pages(console: Console, many: Admin) -> None:
     page.get_by_label("Name, owner or prefix").fill("many 0")
     expect(names).to_have_count(10)
     expect(page.get_by_text("Page 2")).to_have_count(0)
+
+
+def test_bars_of_a_list_cost_one_request(console: Console, many: Admin) -> None:
+    page = console.blank(site=many)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{many.url}/console/keys?name=many")
+    expect(page.get_by_role("meter", name="¥10.00 per day")).to_have_count(50)
+    console.settle(page)
+    assert len([url for url in asked if "/admin/v1/budgets" in url]) == 1
 
 
 def test_nothing_found_says_what_to_do(console: Console, many: Admin) -> None:

@@ -9,8 +9,9 @@ import { Bar, Button, Tag } from "../../ui/basics.tsx";
 import { Loaded, Pager, usePages } from "../../ui/table.tsx";
 import { Time } from "../../ui/values.tsx";
 import { LiftDialog, ResetDialog } from "./budget-dialogs.tsx";
+import type { Shares } from "./page-budgets.ts";
 import { ACCESS } from "./texts.ts";
-import { amountText, budgetWords } from "./words.tsx";
+import { amountText, budgetWords, sumText } from "./words.tsx";
 
 export type BudgetState = Schemas["BudgetSchema"];
 
@@ -117,10 +118,9 @@ function BudgetLine({ budget, isInherited, onAsk }: BudgetLineProps): JSX.Elemen
       <Bar share={whole > 0 ? roughly(spent) / whole : 1} warnAt={budget.warn_at ?? 0.8} label={words} />
       <div class="row apart small muted">
         <span title={`${spent} / ${amount}`}>
-          {t.spentOf(amountText(spent, unit), amountText(amount, unit))} ·{" "}
-          {t.budgetLeft(amountText(left, unit))}
-          {isLifted ? <> · {t.lifted(amountText(lifted, unit))}</> : null}
-          {roughly(forgiven) > 0 ? <> · {t.forgiven(amountText(forgiven, unit))}</> : null}
+          {t.spentOf(sumText(spent, unit), amountText(amount, unit))} · {t.budgetLeft(sumText(left, unit))}
+          {isLifted ? <> · {t.lifted(sumText(lifted, unit))}</> : null}
+          {roughly(forgiven) > 0 ? <> · {t.forgiven(sumText(forgiven, unit))}</> : null}
         </span>
         {ends_at === null ? null : (
           <span>
@@ -134,13 +134,13 @@ function BudgetLine({ budget, isInherited, onAsk }: BudgetLineProps): JSX.Elemen
   );
 }
 
-/** Budgets in a cell: the amounts, and how full they are as far as the workers know. */
+/** Budgets in a cell: the amounts, and how full they are as far as that is known. */
 export function BudgetCell({
   budgets,
-  ratios,
+  shares,
 }: {
   budgets: readonly Schemas["BudgetBrief"][];
-  ratios: ReadonlyMap<number, number>;
+  shares: Shares;
 }): JSX.Element {
   const t = textsOf(ACCESS);
   const shown = budgets.slice(0, CELL_BUDGETS);
@@ -148,7 +148,7 @@ export function BudgetCell({
   return (
     <ul class="meters cell">
       {shown.map((budget) => {
-        const share = ratios.get(budget.id);
+        const share = shares.get(budget.id);
         return (
           <li key={budget.id}>
             <span class="small nowrap" title={budgetWords(budget)}>

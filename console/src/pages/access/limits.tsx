@@ -10,10 +10,12 @@ interface LimitListProps {
   entries: readonly LimitEntry[];
   /** Undefined: not loaded yet. */
   standing: Schemas["StandingSchema"] | undefined;
+  /** Whether they are a project's, looked at from there: whose they are goes without saying. */
+  isProject?: boolean;
 }
 
 /** Limits, each with a bar of what is used of it right now. */
-export function LimitList({ entries, standing }: LimitListProps): JSX.Element {
+export function LimitList({ entries, standing, isProject = false }: LimitListProps): JSX.Element {
   const t = textsOf(ACCESS);
   const lines = limitLines(entries, standing?.limits ?? null);
   if (lines.length === 0) return <p class="muted">{t.noLimits}</p>;
@@ -22,7 +24,7 @@ export function LimitList({ entries, standing }: LimitListProps): JSX.Element {
       <ul class="meters">
         {lines.map((line) => (
           <li key={`${line.kind} ${line.whose} ${line.model} ${line.isPerUser}`}>
-            <Line line={line} />
+            <Line line={line} isOwn={isProject && line.whose === "project"} />
           </li>
         ))}
       </ul>
@@ -35,10 +37,10 @@ export function LimitList({ entries, standing }: LimitListProps): JSX.Element {
   );
 }
 
-function Line({ line }: { line: LimitLine }): JSX.Element {
+function Line({ line, isOwn }: { line: LimitLine; isOwn: boolean }): JSX.Element {
   const t = textsOf(ACCESS);
   const about = [
-    ...(line.whose === "model" ? [] : [t.whose[line.whose]]),
+    ...(isOwn || line.whose === "model" ? [] : [t.whose[line.whose]]),
     ...(line.model === null ? [] : [t.at(line.model)]),
     ...(line.whose === "model" ? [t.whose.model] : []),
     ...(line.isPerUser ? [t.eachUser] : []),
@@ -55,7 +57,10 @@ function Line({ line }: { line: LimitLine }): JSX.Element {
         </span>
       </div>
       {remaining === null ? null : (
-        <Bar share={(limit - remaining) / limit} label={`${t.limits[line.kind]}, ${about}`} />
+        <Bar
+          share={(limit - remaining) / limit}
+          label={[t.limits[line.kind], about].filter(Boolean).join(", ")}
+        />
       )}
     </>
   );

@@ -1,7 +1,7 @@
 import type { ComponentChild } from "preact";
 import type { Schemas } from "../../api/client.ts";
 import { textsOf } from "../../i18n/texts.ts";
-import { exactMoney, groupedText, money, shortened } from "../../lib/format.ts";
+import { groupedText, money, shortened } from "../../lib/format.ts";
 import { Tag, type Tone } from "../../ui/basics.tsx";
 import { LIMIT_NAMES, type Period, TOKENS } from "./rules-draft.ts";
 import { ACCESS } from "./texts.ts";
@@ -26,14 +26,9 @@ export function amountText(amount: string, unit: string): string {
   return textsOf(ACCESS).tokens(groupedText(amount));
 }
 
-/** The same, with all decimals in a tooltip. */
-export function Amount({ amount, unit }: { amount: string; unit: string }): ComponentChild {
-  const all = unit === TOKENS ? groupedText(amount) : exactMoney(amount, unit);
-  return (
-    <span class="nowrap" title={all}>
-      {amountText(amount, unit)}
-    </span>
-  );
+/** The same beside an amount that has the unit: tokens are not named again. */
+export function sumText(amount: string, unit: string): string {
+  return unit === TOKENS ? groupedText(amount) : money(amount, unit);
 }
 
 interface BudgetLike {

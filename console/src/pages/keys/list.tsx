@@ -12,7 +12,7 @@ import { type Column, Loaded, Pager, Table, usePages } from "../../ui/table.tsx"
 import { Time } from "../../ui/values.tsx";
 import { BudgetCell } from "../access/budgets.tsx";
 import { useProjectNames } from "../access/facts.ts";
-import { budgetRatios } from "../access/ratios.ts";
+import { type Shares, usePageBudgets } from "../access/page-budgets.ts";
 import { ACCESS } from "../access/texts.ts";
 import { limitsWords, StateTag } from "../access/words.tsx";
 import { nameOf } from "./names.ts";
@@ -51,6 +51,7 @@ export function KeyList({ chosen, round, onCreate }: KeyListProps): JSX.Element 
     const page = { limit: PAGE_SIZE, ...(pages.cursor === null ? {} : { cursor: pages.cursor }) };
     return unwrap(admin.GET("/admin/v1/keys", { params: { query: { ...filters, ...page } }, signal }));
   });
+  const shares = usePageBudgets("key", keys.data?.data ?? [], round);
   const search = new URLSearchParams(query).toString();
   const isBare = keys.data?.data.length === 0 && !isFiltered;
   return (
@@ -62,7 +63,7 @@ export function KeyList({ chosen, round, onCreate }: KeyListProps): JSX.Element 
             <>
               <Table
                 label={t.list}
-                columns={columnsOf(search)}
+                columns={columnsOf(search, shares)}
                 rows={data}
                 keyOf={(key) => key.id}
                 chosen={chosen}
@@ -138,7 +139,7 @@ function Filters(): JSX.Element {
 }
 
 /** `search`: the filters, which stay when a key is opened. */
-function columnsOf(search: string): readonly Column<Key>[] {
+function columnsOf(search: string, shares: Shares): readonly Column<Key>[] {
   const t = textsOf(KEYS);
   const titles = t.columns;
   const access = textsOf(ACCESS);
@@ -173,7 +174,7 @@ function columnsOf(search: string): readonly Column<Key>[] {
     {
       name: "budgets",
       title: titles.budgets,
-      cell: (key) => <BudgetCell budgets={key.budgets} ratios={budgetRatios.value} />,
+      cell: (key) => <BudgetCell budgets={key.budgets} shares={shares} />,
     },
     {
       name: "expires",

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { mayChange } from "../../api/session.ts";
 import { textsOf } from "../../i18n/texts.ts";
+import { grouped } from "../../lib/format.ts";
 import { useAction, useResource } from "../../lib/resource.ts";
 import { Button, FaultNote, Section } from "../../ui/basics.tsx";
 import { Confirm, Dialog } from "../../ui/dialog.tsx";
@@ -51,7 +52,7 @@ export function ProjectDetails({ id, round, onChange, onEdit, onClose }: Details
               <UseLine owner="project" id={id} />
             </Section>
             <Section title={t.limitsTitle}>
-              <LimitList entries={limitEntries(found)} standing={standing.data} />
+              <LimitList entries={limitEntries(found)} standing={standing.data} isProject />
             </Section>
             <Section title={t.budgetsTitle}>
               <BudgetList owner="project" id={id} round={round} />
@@ -81,7 +82,9 @@ function Facts({ of: project }: { of: Project }): JSX.Element {
       </dd>
       <dt>{t.columns.keys}</dt>
       <dd>
-        <a href={keysPath(project)}>{t.keysOf(project.name)}</a>
+        <a href={keysPath(project)} aria-label={t.keysOf(project.name, grouped(project.keys))}>
+          {grouped(project.keys)}
+        </a>
       </dd>
       <dt>{access.created}</dt>
       <dd>

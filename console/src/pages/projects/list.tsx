@@ -7,7 +7,7 @@ import { Empty } from "../../ui/basics.tsx";
 import { type Column, Loaded, Pager, Table, usePages } from "../../ui/table.tsx";
 import { Time } from "../../ui/values.tsx";
 import { BudgetCell } from "../access/budgets.tsx";
-import { budgetRatios } from "../access/ratios.ts";
+import { type Shares, usePageBudgets } from "../access/page-budgets.ts";
 import { ACCESS } from "../access/texts.ts";
 import { limitsWords, StateTag } from "../access/words.tsx";
 import { keysPath } from "./links.ts";
@@ -31,6 +31,7 @@ export function ProjectList({ chosen, round }: ProjectListProps): JSX.Element {
     const query = { limit: PAGE_SIZE, ...(pages.cursor === null ? {} : { cursor: pages.cursor }) };
     return unwrap(admin.GET("/admin/v1/projects", { params: { query }, signal }));
   });
+  const shares = usePageBudgets("project", projects.data?.data ?? [], round);
   return (
     <>
       <p class="muted">{t.what}</p>
@@ -42,7 +43,7 @@ export function ProjectList({ chosen, round }: ProjectListProps): JSX.Element {
             <>
               <Table
                 label={t.list}
-                columns={columns()}
+                columns={columnsOf(shares)}
                 rows={data}
                 keyOf={(project) => project.id}
                 chosen={chosen}
@@ -57,7 +58,7 @@ export function ProjectList({ chosen, round }: ProjectListProps): JSX.Element {
   );
 }
 
-function columns(): readonly Column<Project>[] {
+function columnsOf(shares: Shares): readonly Column<Project>[] {
   const t = textsOf(PROJECTS);
   const titles = t.columns;
   return [
@@ -74,9 +75,10 @@ function columns(): readonly Column<Project>[] {
     {
       name: "keys",
       title: titles.keys,
+      isNumber: true,
       cell: (project) => (
-        <a href={keysPath(project)} aria-label={t.keysOf(project.name)}>
-          {t.seeKeys}
+        <a href={keysPath(project)} aria-label={t.keysOf(project.name, grouped(project.keys))}>
+          {grouped(project.keys)}
         </a>
       ),
     },
@@ -84,7 +86,7 @@ function columns(): readonly Column<Project>[] {
     {
       name: "budgets",
       title: titles.budgets,
-      cell: (project) => <BudgetCell budgets={project.budgets} ratios={budgetRatios.value} />,
+      cell: (project) => <BudgetCell budgets={project.budgets} shares={shares} />,
     },
     { name: "created", title: titles.created, cell: (project) => <Time utc={project.created_at} /> },
   ];
