@@ -12,6 +12,7 @@ import type { Round } from "./conversation.ts";
 import { Editor } from "./editor.tsx";
 import { Figures } from "./figures.tsx";
 import { Fold } from "./fold.tsx";
+import { PlainText } from "./plain-text.tsx";
 import { Prose } from "./prose.tsx";
 import { ask } from "./run.ts";
 import {
@@ -160,8 +161,8 @@ function Reasoning({ text, isAnswering }: { text: string; isAnswering: boolean }
       />
       {isOpen ? (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-        <section ref={box} class="plain-text" tabIndex={0} aria-label={t.reasoning}>
-          {text}
+        <section ref={box} tabIndex={0} aria-label={t.reasoning}>
+          <PlainText text={text} />
         </section>
       ) : null}
     </div>

@@ -1,5 +1,6 @@
 import type { ComponentType, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { PlainText } from "./plain-text.tsx";
 import { isPlain } from "./store.ts";
 
 type MarkdownType = ComponentType<{ text: string }>;
@@ -19,6 +20,6 @@ export function Prose({ text }: { text: string }): JSX.Element {
       isGone = true;
     };
   }, [Markdown]);
-  if (Markdown === null || isPlain.value) return <div class="plain-text">{text}</div>;
+  if (Markdown === null || isPlain.value) return <PlainText text={text} />;
   return <Markdown text={text} />;
 }

@@ -7,6 +7,7 @@ import type { Round, Written } from "./conversation.ts";
 import { Editor } from "./editor.tsx";
 import { begin, EXAMPLES } from "./examples.ts";
 import { PictureList } from "./picture-list.tsx";
+import { PlainText } from "./plain-text.tsx";
 import { ask } from "./run.ts";
 import { type Asked, change, cutAt, entries, lanes, remove, running } from "./store.ts";
 import { PLAYGROUND } from "./texts.ts";
@@ -102,7 +103,7 @@ function Message({ written, secret }: { written: Written; secret: string }): JSX
           onClose={() => setEdited(false)}
         />
       ) : (
-        <div class="plain-text">{text}</div>
+        <PlainText text={text} />
       )}
     </article>
   );
