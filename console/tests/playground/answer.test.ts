@@ -130,5 +130,6 @@ test("pace", () => {
     tokensPerS: 40,
   });
   assert.equal(paceOf(moments, null, true).tokensPerS, null);
+  assert.equal(paceOf({ ...moments, first: 3495 }, usage, true).tokensPerS, null); // it came at once
   assert.equal(paceOf({ ...moments, first: null, end: null }, usage, true).tokensPerS, null);
 });

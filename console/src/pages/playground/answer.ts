@@ -160,12 +160,15 @@ export interface Pace {
   tokensPerS: number | null;
 }
 
+/** What came within this is no rate of the model's: it came at once. */
+const SHORTEST_MS = 10;
+
 export function paceOf(moments: Moments, usage: Usage | null, isStream: boolean): Pace {
   const { asked, first, answer, end } = moments;
   const since = (at: number | null): number | null => (at === null ? null : (at - asked) / 1000);
   const tokens = usage?.["completion_tokens"];
   const begin = isStream ? first : asked;
-  const isKnown = tokens !== undefined && begin !== null && end !== null && end > begin;
+  const isKnown = tokens !== undefined && begin !== null && end !== null && end - begin >= SHORTEST_MS;
   return {
     firstS: isStream ? since(first) : null,
     answerS: isStream ? since(answer) : null,
