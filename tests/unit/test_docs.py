@@ -49,8 +49,8 @@ from tests.support.processes import ROOT
 README = "README.md"
 PAGES = sorted(str(page.relative_to(ROOT)) for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 TRANSLATIONS = [(page.replace(".zh-CN", ""), page) for page in PAGES if page.endswith(".zh-CN.md")]
-READMES, _, API_PAGES, CONFIG_PAGES, _, _, PROVIDER_PAGES, TEAM_PAGES = (
-    TRANSLATIONS  # and agents, contract, operations
+READMES, _, API_PAGES, CONFIG_PAGES, _, _, _, PROVIDER_PAGES, TEAM_PAGES = (
+    TRANSLATIONS  # and agents, console, contract, operations
 )
 PROVIDERS = re.compile(
     r"https://(?:dashscope(?:-intl)?\.aliyuncs\.com|api\.deepseek\.com|open\.bigmodel\.cn|api\.moonshot\.cn"

@@ -1,0 +1,73 @@
+"""`docs/console.md`, in both languages: what the console asks of the admin API, and how it is switched on."""
+
+import json
+import re
+import tomllib
+from typing import Final
+
+import pytest
+
+from llmgw.admin.relay import RELAYED
+from llmgw.config import AdminConfig
+from tests.support.pages import blocks, names, rows, section
+from tests.support.processes import ROOT
+
+ADMIN: Final = "/admin/v1/"
+SOURCES: Final = ROOT / "console" / "src"
+PATH: Final = re.compile(r"[\"'`](/(?:admin/)?v1/[\w/{}-]+)")
+"""In a string of TypeScript."""
+OPENAPI: Final = json.loads((ROOT / "docs" / "admin-openapi.json").read_text("utf-8"))
+SECTIONS: Final = (("docs/console.md", "Pages"), ("docs/console.zh-CN.md", "页面"))
+CONTRACTS: Final = (("docs/contract.md", "Admin API"), ("docs/contract.zh-CN.md", "管理接口"))
+
+
+def called(folder: str = "") -> set[str]:
+    """The paths that the page's sources name."""
+    files = [path for path in (SOURCES / folder).rglob("*.ts*") if path.name != "schema.d.ts"]
+    return {path for file in files for path in PATH.findall(file.read_text("utf-8"))}
+
+
+def resource(path: str) -> str:
+    """What the pages call a path: below `/admin/v1` its first word, elsewhere the whole."""
+    return path.removeprefix(ADMIN).split("/")[0] if path.startswith(ADMIN) else path
+
+
+def listed(page: str, title: str, cell: int) -> dict[str, set[str]]:
+    """For each row of a section's table: its first cell, and the words in backticks of one cell."""
+    return {cells[0]: set(names(cells[cell])) for cells in rows(section(page, title))}
+
+
+@pytest.mark.parametrize(("page", "title"), SECTIONS)
+def test_the_page_names_each_path_that_the_console_asks(page: str, title: str) -> None:
+    table = listed(page, title, 2)
+    stated = set().union(*table.values())
+    assert {resource(path) for path in called()} - stated - {"me"} == set()
+    folders = ("overview", "playground", "models", "keys", "projects", "requests", "usage", "system", "mine")
+    for folder, (name, paths) in zip(folders, table.items(), strict=True):
+        asked = {resource(path) for path in called(f"pages/{folder}")}
+        assert asked - paths == set(), f"{name}: not in the row"
+
+
+@pytest.mark.parametrize(("page", "title"), SECTIONS)
+def test_the_paths_that_the_page_names_exist(page: str, title: str) -> None:
+    known = {resource(path) for path in OPENAPI["paths"]} | {path for _, path in RELAYED}
+    for name, paths in listed(page, title, 2).items():
+        assert paths, name
+        assert paths - known == set(), name
+
+
+@pytest.mark.parametrize(("page", "title"), CONTRACTS)
+def test_the_contract_lists_each_path_of_the_admin_api(page: str, title: str) -> None:
+    stated = {resource(ADMIN + path) for paths in listed(page, title, 0).values() for path in paths}
+    # A table's first cells are unique, so no row hides another one.
+    assert stated == {resource(path) for path in OPENAPI["paths"] if path.startswith(ADMIN)}
+
+
+@pytest.mark.parametrize("page", [page for page, _ in SECTIONS])
+def test_what_switches_it_on(page: str) -> None:
+    [example] = [block.text for block in blocks(page) if block.language == "toml"]
+    config = AdminConfig.model_validate(tomllib.loads(example)["admin"])
+    assert config.enabled
+    address = f"http://127.0.0.1:{config.port}"
+    shown = "".join(block.text for block in blocks(page) if block.language != "toml")
+    assert set(re.findall(r"http://127\.0\.0\.1:\d+", shown)) == {address}
