@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.console.support import LANGUAGES, Console, Language, axe, no_overflow
 from tests.support.admin import Admin
@@ -313,6 +313,20 @@ def test_nothing_found_says_what_to_do(console: Console, many: Admin) -> None:
     expect(page.get_by_role("table")).to_be_visible()
 
 
+def test_without_a_model_key_it_says_what_to_do(console: Console, admin: Admin, read_key: str) -> None:
+    def without_models(route: Route) -> None:
+        answer = route.fetch()
+        keys = [key for key in answer.json()["data"] if key["kind"] != "model"]
+        route.fulfill(response=answer, json={"data": keys, "next_cursor": None})
+
+    for key, told_what in ((admin.key, "copy its settings"), (read_key, "llmgw keys create")):
+        page = console.blank(key=key)
+        page.route("**/admin/v1/keys?*", without_models)
+        page.goto(f"{admin.url}/console/keys")
+        expect(page.locator(".empty")).to_contain_text("No key for models yet")
+        expect(page.locator(".empty")).to_contain_text(told_what)
+
+
 def test_a_key_that_only_looks(console: Console, admin: Admin, read_key: str) -> None:
     key = admin.send("POST", "/admin/v1/keys", {"name": "looked at"}).json()
     page = console(f"keys/{key['id']}", key=read_key)
@@ -352,7 +366,7 @@ def test_an_admin_key_s_secret_has_no_settings_of_clients(console: Console, admi
     form.get_by_label("类型").select_option("admin_read")
     expect(form.get_by_label("每分钟请求数")).to_have_count(0)
     form.get_by_role("button", name="新建").click()
-    shown = dialog(page, "密钥内容")
+    shown = dialog(page, "密钥串")
     expect(shown.locator("pre")).to_contain_text(f"curl {admin.url}/admin/v1/keys")
     shown.get_by_role("checkbox", name="我已妥善保存").check()
     shown.get_by_role("button", name="完成").click()

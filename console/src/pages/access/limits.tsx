@@ -2,25 +2,27 @@ import type { JSX } from "preact";
 import type { Schemas } from "../../api/client.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { grouped } from "../../lib/format.ts";
-import { Bar } from "../../ui/basics.tsx";
+import type { Resource } from "../../lib/resource.ts";
+import { Bar, FaultNote } from "../../ui/basics.tsx";
 import { type LimitEntry, type LimitLine, limitLines } from "./limit-lines.ts";
 import { ACCESS } from "./texts.ts";
 
 interface LimitListProps {
   entries: readonly LimitEntry[];
-  /** Undefined: not loaded yet. */
-  standing: Schemas["StandingSchema"] | undefined;
+  standing: Resource<Schemas["StandingSchema"]>;
   /** Whether they are a project's, looked at from there: whose they are goes without saying. */
   isProject?: boolean;
 }
 
 /** Limits, each with a bar of what is used of it right now. */
-export function LimitList({ entries, standing, isProject = false }: LimitListProps): JSX.Element {
+export function LimitList({ entries, standing: loaded, isProject = false }: LimitListProps): JSX.Element {
   const t = textsOf(ACCESS);
+  const standing = loaded.data;
   const lines = limitLines(entries, standing?.limits ?? null);
   if (lines.length === 0) return <p class="muted">{t.noLimits}</p>;
   return (
     <>
+      {loaded.fault === undefined ? null : <FaultNote fault={loaded.fault} onRetry={loaded.reload} />}
       <ul class="meters">
         {lines.map((line) => (
           <li key={`${line.kind} ${line.whose} ${line.model} ${line.isPerUser}`}>

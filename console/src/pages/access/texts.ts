@@ -207,7 +207,7 @@ export const ACCESS = texts(
       models: "请至少选一个，或选全部",
     },
     block: "停用",
-    unblock: "恢复",
+    unblock: "启用",
     change: "修改",
     created: "创建时间",
     blockedAt: "停用时间",

@@ -23,7 +23,7 @@ export function UseLine({ owner, id }: UseLineProps): JSX.Element {
     unwrap(admin.GET("/admin/v1/usage", { params: { query: { ...whose, by: "all", since } }, signal })),
   );
   const filter = new URLSearchParams(Object.entries(whose).map(([name, value]) => [name, String(value)]));
-  const audit = new URLSearchParams({ target: `${owner} ${id}` });
+  const audit = new URLSearchParams({ part: "audit", target: `${owner} ${id}` });
   return (
     <>
       <Loaded resource={usage}>

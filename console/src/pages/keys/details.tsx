@@ -168,7 +168,7 @@ function OfModelKey({ of: key, facts, round }: OfModelKeyProps): JSX.Element {
         <UseLine owner="key" id={key.id} />
       </Section>
       <Section title={t.limitsTitle}>
-        <LimitList entries={limitEntries(key)} standing={standing.data} />
+        <LimitList entries={limitEntries(key)} standing={standing} />
       </Section>
       <Section title={t.budgetsTitle}>
         <BudgetList owner="key" id={key.id} round={round} hasOthers={key.inherited_budgets.length > 0} />

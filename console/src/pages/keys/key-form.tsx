@@ -4,7 +4,7 @@ import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { useAction } from "../../lib/resource.ts";
-import { Button, Checkbox } from "../../ui/basics.tsx";
+import { Button, Checkbox, FaultNote } from "../../ui/basics.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { toast } from "../../ui/toast.tsx";
 import { useModelIds, useProjectNames } from "../access/facts.ts";
@@ -62,8 +62,9 @@ export function KeyForm(props: KeyFormProps): JSX.Element {
   const [found, setFound] = useState<readonly DraftFault[]>([]);
   const rows = useRef<readonly (number | null)[]>([]);
   const form = useRef<HTMLFormElement>(null);
-  const models = useModelIds().data?.names ?? [];
-  const projects = useProjectNames().data;
+  const knownModels = useModelIds();
+  const models = knownModels.data?.names ?? [];
+  const projects = useProjectNames();
   const save = useAction(async () => {
     const reading =
       existing === null ? readNewKey(draft, new Date()) : readKeyChange(start, draft, new Date());
@@ -96,11 +97,14 @@ export function KeyForm(props: KeyFormProps): JSX.Element {
           save.run();
         }}
       >
+        {[knownModels, projects].map(({ fault, reload }, index) =>
+          fault === undefined ? null : <FaultNote key={String(index)} fault={fault} onRetry={reload} />,
+        )}
         <KeyFields
           draft={draft}
           put={put}
           isNew={existing === null}
-          projects={projects}
+          projects={projects.data}
           wrongOf={faults.wrongOf}
         />
         {draft.kind === "model" ? (

@@ -53,44 +53,53 @@ export function KeyList({ chosen, round, onCreate }: KeyListProps): JSX.Element 
   });
   const shares = usePageBudgets("key", keys.data?.data ?? [], round);
   const search = new URLSearchParams(query).toString();
-  const isBare = keys.data?.data.length === 0 && !isFiltered;
+  // Whoever looks has an admin key at least, so a list is never empty without filters.
+  const isBare = (page: Schemas["KeyPage"]): boolean =>
+    !isFiltered && page.next_cursor === null && page.data.every((key) => key.kind !== "model");
   return (
     <>
-      {isBare ? null : <Filters />}
+      <Filters />
       <Loaded resource={keys}>
-        {({ data, next_cursor }) =>
-          data.length > 0 ? (
+        {(page) =>
+          page.data.length > 0 ? (
             <>
               <Table
                 label={t.list}
                 columns={columnsOf(search, shares)}
-                rows={data}
+                rows={page.data}
                 keyOf={(key) => key.id}
                 chosen={chosen}
                 isLoading={keys.isLoading}
               />
-              <Pager pages={pages} nextCursor={next_cursor} />
+              <Pager pages={pages} nextCursor={page.next_cursor} />
+              {isBare(page) ? <NoModelKey onCreate={onCreate} /> : null}
             </>
-          ) : isFiltered ? (
+          ) : (
             <Empty title={t.noneFound}>
               <p>{t.noneFoundWhat}</p>
               <Button onClick={() => change({ name: null, project: null, state: null, kind: null })}>
                 {t.dropFilters}
               </Button>
             </Empty>
-          ) : (
-            <Empty title={t.empty}>
-              <p>{mayChange.value ? t.emptyWhat : t.emptyReadOnly}</p>
-              {mayChange.value ? (
-                <Button look="primary" icon="plus" onClick={onCreate}>
-                  {t.create}
-                </Button>
-              ) : null}
-            </Empty>
           )
         }
       </Loaded>
     </>
+  );
+}
+
+/** Nobody can ask a model yet. */
+function NoModelKey({ onCreate }: { onCreate: () => void }): JSX.Element {
+  const t = textsOf(KEYS);
+  return (
+    <Empty title={t.empty}>
+      <p>{mayChange.value ? t.emptyWhat : t.emptyReadOnly}</p>
+      {mayChange.value ? (
+        <Button icon="plus" onClick={onCreate}>
+          {t.create}
+        </Button>
+      ) : null}
+    </Empty>
   );
 }
 

@@ -5,7 +5,7 @@ import type { Schemas } from "../../api/client.ts";
 import { mayChange } from "../../api/session.ts";
 import { SHELL } from "../../i18n/shell.ts";
 import { textsOf } from "../../i18n/texts.ts";
-import { Button, Page } from "../../ui/basics.tsx";
+import { Button, FaultNote, Page } from "../../ui/basics.tsx";
 import { toast } from "../../ui/toast.tsx";
 import "../access/access.css";
 import { useFacts } from "../access/facts.ts";
@@ -26,7 +26,8 @@ export default function Keys(): JSX.Element {
   const { params } = useRoute();
   const [round, setRound] = useState(0);
   const [form, setForm] = useState<Schemas["KeyDetail"] | "new" | null>(null);
-  const facts = useFacts().data;
+  const loadedFacts = useFacts();
+  const facts = loadedFacts.data;
   const id = /^\d+$/.test(params["id"] ?? "") ? Number(params["id"]) : null;
   const again = (): void => setRound((before) => before + 1);
   const search = new URLSearchParams(query).toString();
@@ -45,6 +46,9 @@ export default function Keys(): JSX.Element {
         ) : undefined
       }
     >
+      {loadedFacts.fault === undefined ? null : (
+        <FaultNote fault={loadedFacts.fault} onRetry={loadedFacts.reload} />
+      )}
       <KeyList chosen={id} round={round} onCreate={() => setForm("new")} />
       {id === null ? null : (
         <KeyDetails

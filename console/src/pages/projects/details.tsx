@@ -52,7 +52,7 @@ export function ProjectDetails({ id, round, onChange, onEdit, onClose }: Details
               <UseLine owner="project" id={id} />
             </Section>
             <Section title={t.limitsTitle}>
-              <LimitList entries={limitEntries(found)} standing={standing.data} isProject />
+              <LimitList entries={limitEntries(found)} standing={standing} isProject />
             </Section>
             <Section title={t.budgetsTitle}>
               <BudgetList owner="project" id={id} round={round} />

@@ -5,7 +5,7 @@ import type { Schemas } from "../../api/client.ts";
 import { mayChange } from "../../api/session.ts";
 import { SHELL } from "../../i18n/shell.ts";
 import { textsOf } from "../../i18n/texts.ts";
-import { Button, Page } from "../../ui/basics.tsx";
+import { Button, FaultNote, Page } from "../../ui/basics.tsx";
 import "../access/access.css";
 import { useFacts } from "../access/facts.ts";
 import { ProjectDetails } from "./details.tsx";
@@ -22,7 +22,8 @@ export default function Projects(): JSX.Element {
   const { params } = useRoute();
   const [round, setRound] = useState(0);
   const [form, setForm] = useState<Schemas["ProjectSchema"] | "new" | null>(null);
-  const facts = useFacts().data;
+  const loadedFacts = useFacts();
+  const facts = loadedFacts.data;
   const id = /^\d+$/.test(params["id"] ?? "") ? Number(params["id"]) : null;
   const again = (): void => setRound((before) => before + 1);
   return (
@@ -36,6 +37,9 @@ export default function Projects(): JSX.Element {
         ) : undefined
       }
     >
+      {loadedFacts.fault === undefined ? null : (
+        <FaultNote fault={loadedFacts.fault} onRetry={loadedFacts.reload} />
+      )}
       <ProjectList chosen={id} round={round} />
       {id === null ? null : (
         <ProjectDetails

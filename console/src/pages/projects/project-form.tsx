@@ -4,7 +4,7 @@ import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { useAction } from "../../lib/resource.ts";
-import { Button, TextField } from "../../ui/basics.tsx";
+import { Button, FaultNote, TextField } from "../../ui/basics.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { toast } from "../../ui/toast.tsx";
 import { useModelIds } from "../access/facts.ts";
@@ -39,7 +39,7 @@ export function ProjectForm({ existing, currency, onDone, onClose }: ProjectForm
   const [found, setFound] = useState<readonly DraftFault[]>([]);
   const rows = useRef<readonly (number | null)[]>([]);
   const form = useRef<HTMLFormElement>(null);
-  const models = useModelIds().data?.names ?? [];
+  const models = useModelIds();
   const save = useAction(async () => {
     const { body, faults, limitsByRows } = readRules(start.rules, draft.rules);
     const name = draft.name.trim();
@@ -69,6 +69,7 @@ export function ProjectForm({ existing, currency, onDone, onClose }: ProjectForm
           save.run();
         }}
       >
+        {models.fault === undefined ? null : <FaultNote fault={models.fault} onRetry={models.reload} />}
         <TextField
           label={textsOf(ACCESS).name}
           value={draft.name}
@@ -80,7 +81,7 @@ export function ProjectForm({ existing, currency, onDone, onClose }: ProjectForm
           draft={draft.rules}
           onChange={(rules) => setDraft({ ...draft, rules })}
           wrongOf={faults.wrongOf}
-          models={models}
+          models={models.data?.names ?? []}
           currency={currency}
         />
         <FormFaultNote faults={faults} fault={save.fault} />

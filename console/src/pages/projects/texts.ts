@@ -47,13 +47,13 @@ export const PROJECTS = texts(
     unnamed: (id) => `项目 ${id}`,
     limitsTitle: "限额（所有密钥共用）",
     budgetsTitle: "预算（所有密钥共用）",
-    blockWords: (name) => `停用期间，「${name}」的所有密钥都不能使用，包括管理密钥，直到恢复为止。`,
+    blockWords: (name) => `停用期间，「${name}」的所有密钥都不能使用，包括管理密钥，直到重新启用。`,
     blockTitle: (name) => `停用「${name}」？`,
     done: {
       created: (name) => `已新建「${name}」。`,
       changed: (name) => `已修改「${name}」。`,
       blocked: (name) => `已停用「${name}」。`,
-      unblocked: (name) => `已恢复「${name}」。`,
+      unblocked: (name) => `已启用「${name}」。`,
     },
     form: {
       createTitle: "新建项目",
