@@ -25,6 +25,13 @@ from tests.support.admin import Admin
 from tests.support.chat import PNG, mark
 from tests.support.processes import wait_until
 
+
+def await_end(admin: Admin, key: str) -> None:
+    """Until a revoked key is refused: it is known everywhere within a second."""
+    refused = httpx.codes.UNAUTHORIZED
+    wait_until(lambda: admin.gateway.get("/v1/models", key=key).status == refused, "its end", timeout_s=5)
+
+
 # --- Keys ---
 
 
@@ -78,16 +85,24 @@ def test_a_key_that_ends_meanwhile(console: Console, admin: Admin) -> None:
     ask(page, "Hello")
     finished(answers(page, "qwen3.6-plus"))
     admin.gateway.revoke(key)
-    refused = httpx.codes.UNAUTHORIZED
-    wait_until(
-        lambda: admin.gateway.get("/v1/models", key=key).status == refused, "the key ends", timeout_s=5
-    )
+    await_end(admin, key)
     ask(page, "Hello again")
     last = answers(page, "qwen3.6-plus").last
     expect(last.get_by_role("alert")).to_contain_text("req_")
     expect(answers(page, "qwen3.6-plus").first).to_contain_text("simulator")  # the conversation stays
     last.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in to llmgw")).to_be_visible()
+
+
+def test_the_key_of_an_admin_has_ended(console: Console, admin: Admin) -> None:
+    console.expect("status of 401")
+    key = admin.gateway.new_key()
+    admin.gateway.revoke(key)
+    await_end(admin, key)
+    page = console("playground", model_key=key)
+    expect(page.get_by_role("main").get_by_role("alert")).to_contain_text("req_")
+    page.get_by_role("button", name="Use another key").click()
+    expect(page.get_by_label("Model key")).to_be_visible()
 
 
 # --- Settings ---

@@ -120,27 +120,28 @@ export function Composer({ secret, models }: { secret: string; models: readonly 
           <span class="muted small">{t.noImages(blind.join(", "))}</span>
         ) : null}
         {role === "system" ? <span class="muted small">{t.system}</span> : null}
-        <span class="grow" />
-        <Button look="plain" title={t.addHint} disabled={isEmpty} onClick={addDraft}>
-          {t.add}
-        </Button>
-        {/* Keys: a button that became the other one under a press would also do the other's deed. */}
-        {isRunning ? (
-          <Button key="stop" icon="stop" onClick={stopAll}>
-            {t.stopAll}
+        <span class="row deeds">
+          <Button look="plain" title={t.addHint} disabled={isEmpty} onClick={addDraft}>
+            {t.add}
           </Button>
-        ) : (
-          <Button
-            key="send"
-            type="submit"
-            look="primary"
-            icon="send"
-            disabled={!isReady}
-            title={t.sendHint(KEYS)}
-          >
-            {t.send}
-          </Button>
-        )}
+          {/* Keys: a button that became the other one under a press would also do the other's deed. */}
+          {isRunning ? (
+            <Button key="stop" icon="stop" onClick={stopAll}>
+              {t.stopAll}
+            </Button>
+          ) : (
+            <Button
+              key="send"
+              type="submit"
+              look="primary"
+              icon="send"
+              disabled={!isReady}
+              title={t.sendHint(KEYS)}
+            >
+              {t.send}
+            </Button>
+          )}
+        </span>
       </div>
       <div role="status">
         {hasProblems ? <p class="wrong small">{t.problems}</p> : null}

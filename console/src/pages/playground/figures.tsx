@@ -17,7 +17,7 @@ import { PLAYGROUND } from "./texts.ts";
 export function Figures({ asked }: { asked: Asked }): JSX.Element | null {
   const t = textsOf(PLAYGROUND).answer;
   const [hasDetails, setDetails] = useState(false);
-  const { phase, moments, usage, finishReason, requestId, headers } = asked.state.value;
+  const { phase, moments, usage, finishReason, requestId, headers, fault } = asked.state.value;
   if (phase === "waiting") return null;
   const pace = paceOf(moments, usage, asked.isStream);
   const thinking = headers.find(([name]) => name === "x-llmgw-thinking")?.[1];
@@ -58,7 +58,7 @@ export function Figures({ asked }: { asked: Asked }): JSX.Element | null {
           </Figure>
         )}
       </dl>
-      {requestId === null ? null : (
+      {requestId === null || fault !== null || phase === "cut" ? null : (
         <div class="row request">
           <span class="muted">{t.id}</span>
           <span class="mono">{requestId}</span>

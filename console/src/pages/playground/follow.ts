@@ -11,9 +11,15 @@ const AFTER_MS = 400;
 export function useFollow(): RefObject<HTMLDivElement | null> {
   const element = useRef<HTMLDivElement>(null);
   const isBusy = useRef(false);
+  const isNear = useRef(true);
   const count = running.value;
   useEffect(() => {
     if (count > 0) {
+      // Who asks wants to see the answer.
+      if (!isBusy.current) {
+        isNear.current = true;
+        window.scrollTo(0, document.documentElement.scrollHeight);
+      }
       isBusy.current = true;
       return;
     }
@@ -25,12 +31,11 @@ export function useFollow(): RefObject<HTMLDivElement | null> {
   useEffect(() => {
     if (element.current === null) return;
     const page = document.documentElement;
-    let isNear = true;
     const look = (): void => {
-      isNear = window.scrollY + window.innerHeight >= page.scrollHeight - NEAR_PX;
+      isNear.current = window.scrollY + window.innerHeight >= page.scrollHeight - NEAR_PX;
     };
     const observer = new ResizeObserver(() => {
-      if (isNear && isBusy.current) window.scrollTo(0, page.scrollHeight);
+      if (isNear.current && isBusy.current) window.scrollTo(0, page.scrollHeight);
       else look();
     });
     observer.observe(element.current);

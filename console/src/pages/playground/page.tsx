@@ -85,6 +85,7 @@ function WithModels({ secret, title }: { secret: string; title: string }): JSX.E
   }, [first]);
   return (
     <Page title={title} actions={<Actions models={models} />}>
+      {isAdmin.value ? <KeyLine secret={secret} /> : null}
       <Loaded resource={catalog}>
         {() =>
           first === undefined ? (
@@ -103,7 +104,6 @@ function Bench({ secret, models }: { secret: string; models: readonly Model[] })
   return (
     <div class="play">
       <div class="stack bench" ref={useFollow()}>
-        {isAdmin.value ? <KeyLine secret={secret} /> : null}
         <Lanes models={models} />
         <Thread secret={secret} />
         <Composer secret={secret} models={models} />
