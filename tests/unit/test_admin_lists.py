@@ -284,6 +284,32 @@ def test_a_page_of_keys_has_its_budgets_by_one_more_request(empty: Context) -> N
     assert budgets.list_all(empty, BudgetQuery(ids=str(ends[1]), key_ids=str(ids[0]))).data == []
 
 
+def test_budgets_near_their_end(empty: Context) -> None:
+    """Spent is the id of the key, twice: of both users."""
+    shares: dict[str, tuple[int, int | None, bool]] = {
+        "warns at nothing, and has spent less": (100, None, False),
+        "warns at nothing, and has spent as much": (80, None, True),
+        "warns early": (45, 500, True),
+        "warns late": (85, 950, False),
+        "used up": (10, 1000, True),
+        "more than a database's integer, times a thousand": (10**18, 800, False),
+    }
+    writer = Ledger(empty.store, zone=ZONE)
+    wanted = []
+    for name, (amount, warn_at_permille, is_near) in shares.items():
+        setting = BudgetSetting(amount, "CNY", "day", None, per_user=False, warn_at_permille=warn_at_permille)
+        key = create_key(empty.store, actor="test", name=name, budgets=[setting]).key
+        spent = {100: 79, 80: 64, 45: 23, 85: 80, 10: 10, 10**18: 1}[amount]
+        writer.record(
+            entry(key.id, time_s=time.time(), request_id=name, key_id=key.id, project_id=1, cost=spent,
+                  currency="CNY")
+        )  # fmt: skip
+        wanted += [name] if is_near else []
+    writer.close_blocking()
+    found = budgets.list_all(empty, BudgetQuery(near_end=True))
+    assert [each.name for each in found.data] == wanted
+
+
 def test_a_page_of_keys_costs_as_many_statements_as_one_key(empty: Context) -> None:
     set_up_budgets(empty.store)
     counts = []

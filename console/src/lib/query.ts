@@ -5,7 +5,7 @@ export type ChangeQuery = (changes: Record<string, string | null>, replace?: boo
 
 /** The query of the page's address, so that a filtered page can be sent as a link, and "back" undoes a filter. */
 export function useQuery(): [Record<string, string>, ChangeQuery] {
-  const { path, query, route } = useLocation();
+  const { query, route } = useLocation();
   const change: ChangeQuery = (changes, replace = false) => {
     const all = new URLSearchParams(query);
     for (const [name, value] of Object.entries(changes)) {
@@ -13,7 +13,9 @@ export function useQuery(): [Record<string, string>, ChangeQuery] {
       else all.set(name, value);
     }
     const text = all.toString();
-    route(text === "" ? path : `${path}?${text}`, replace);
+    // Not the `path` of `useLocation`, which has lost the slash of `/console/`.
+    const { pathname } = location;
+    route(text === "" ? pathname : `${pathname}?${text}`, replace);
   };
   return [query, change];
 }

@@ -71,7 +71,7 @@ def count_keys(store: Store, project_ids: Collection[int]) -> dict[int, int]:
         ApiKey.project_id.in_(project_ids), ApiKey.revoked_at.is_(None)
     )
     with store.read() as session:
-        return dict(session.execute(query.group_by(ApiKey.project_id)).tuples().all())
+        return dict(session.execute(query.group_by(ApiKey.project_id)).all())
 
 
 def get_project(store: Store, reference: str) -> Project:

@@ -109,7 +109,9 @@ class Console:
             raise ApiError("not_found", "The console of this gateway is not built. Run: make console")
         path: str = scope["path"]
         if path == ROOT:
-            await responder.whole(308, [(b"location", ROOT.encode("ascii") + b"/"), *SECURITY], b"")
+            query: bytes = scope["query_string"]
+            location = ROOT.encode("ascii") + b"/" + (b"?" + query if query else b"")
+            await responder.whole(308, [(b"location", location), *SECURITY], b"")
             return
         file = self._find(path.removeprefix(ROOT)[1:])
         wish = _wish(scope)

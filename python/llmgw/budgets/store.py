@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PERIODS: Final[tuple[Period, ...]] = get_args(Period)
 _PERMILLE: Final = 1000
+NEAR_END_PERMILLE: Final = 800
+"""Where a budget warns at nothing."""
 _user: Final = func.coalesce(BudgetWindow.user, "")
 
 
@@ -104,13 +106,14 @@ def list_budgets(  # noqa: PLR0913  (which ones, and which part of them)
     scope: Scope | None = None,
     scope_ids: "Collection[int] | None" = None,
     per_user: bool | None = None,
+    near_end: bool = False,
     after: tuple[int, str] | None = None,
     limit: int | None = None,
 ) -> list[BudgetState]:
     """The budgets in force, or some of them, in their current windows, by id and user.
 
-    `scope_ids`: of any of these projects or keys. `after`: only what follows this id and user. Raises
-    SQLAlchemyError.
+    `scope_ids`: of any of these projects or keys. `near_end`: only those that have spent the share that they
+    warn at, or `NEAR_END_PERMILLE`. `after`: only what follows this id and user. Raises SQLAlchemyError.
     """
     with store.read() as session:
         conditions: list[ColumnElement[bool]] = []
@@ -122,6 +125,8 @@ def list_budgets(  # noqa: PLR0913  (which ones, and which part of them)
         for one, ids in ((BudgetRow.id, budget_ids), (BudgetRow.scope_id, scope_ids)):
             if ids is not None:
                 conditions.append(one.in_(ids))
+        if near_end:
+            conditions.append(_is_near_end())
         if after is not None:
             last_id, last_user = after
             is_later = or_(BudgetRow.id > last_id, and_(BudgetRow.id == last_id, _user > last_user))
@@ -218,6 +223,13 @@ def _noted(user: str | None, unit: str, **amounts: int) -> dict[str, object]:
     """For the audit, which people read: amounts with their unit."""
     texts = {name: amount_text(amount, unit) for name, amount in amounts.items()}
     return {"user": user or None, "unit": unit, **texts}
+
+
+def _is_near_end() -> "ColumnElement[bool]":
+    """Nearly exact, as floats: a thousand times an amount may be more than a database's integer."""
+    spent = func.coalesce(BudgetWindow.spent, 0) - func.coalesce(BudgetWindow.forgiven, 0)
+    amount = BudgetRow.amount + func.coalesce(BudgetWindow.lifted, 0)
+    return spent * float(_PERMILLE) >= amount * func.coalesce(BudgetRow.warn_at_permille, NEAR_END_PERMILLE)
 
 
 def _query(zone: tzinfo, now: datetime) -> "Select[*tuple[Any, ...]]":

@@ -3,6 +3,7 @@ import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { isConnected } from "../../api/connection.ts";
 import { type Live, live } from "../../api/live.ts";
 import { textsOf } from "../../i18n/texts.ts";
+import { roughly } from "../../lib/decimal.ts";
 import { grouped, percent } from "../../lib/format.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Section } from "../../ui/basics.tsx";
@@ -17,16 +18,19 @@ interface Matter {
   href?: string;
 }
 
-const WARN_AT = 0.8;
-/** As many as the gateway's metric has. */
 const MOST_BUDGETS = 100;
+const NEAR_END = 0.8;
 
 /** What wants a person now; one quiet line where nothing does. */
 export function Attention(): JSX.Element | null {
   const t = textsOf(OVERVIEW);
   const now = live.value;
-  const budgets = useResource("budgets", (signal) =>
-    unwrap(admin.GET("/admin/v1/budgets", { params: { query: { limit: MOST_BUDGETS } }, signal })),
+  // Asked again when the gateway's metric has one more near its end.
+  const near = now?.budgets.filter((each) => each.spent_ratio >= NEAR_END).length ?? 0;
+  const budgets = useResource(now === null ? null : String(near), (signal) =>
+    unwrap(
+      admin.GET("/admin/v1/budgets", { params: { query: { near_end: true, limit: MOST_BUDGETS } }, signal }),
+    ),
   );
   // What was seen before the gateway was lost would say that all is well.
   if (now === null || !isConnected.value) return null;
@@ -101,16 +105,21 @@ function upstreamMatters(now: Live, t: Words): Matter[] {
   );
 }
 
+/** As they were when the page was opened, and since then as the gateway's metric says. */
 function budgetMatters(now: Live, budgets: readonly Budget[], t: Words): Matter[] {
-  return now.budgets.flatMap(({ budget_id, spent_ratio }): Matter[] => {
-    const budget = budgets.find((each) => each.id === budget_id);
-    if (spent_ratio < (budget?.warn_at ?? WARN_AT)) return [];
-    const name = budget?.name ?? String(budget_id);
-    const href =
-      budget === undefined
-        ? "/console/keys"
-        : `/console/${budget.scope === "key" ? "keys" : "projects"}/${budget.scope_id}`;
-    if (spent_ratio >= 1) return [{ tone: "bad", text: t.budgetSpent(name), href }];
-    return [{ tone: "warn", text: t.budget(name, percent(spent_ratio)), href }];
+  return budgets.map((budget): Matter => {
+    const { id, user, name, scope, scope_id } = budget;
+    const known = user === null ? now.budgets.find((each) => each.budget_id === id) : undefined;
+    const share = Math.max(known?.spent_ratio ?? 0, spentShare(budget));
+    const whose = user === null ? name : `${name} · ${user}`;
+    const href = `/console/${scope === "key" ? "keys" : "projects"}/${scope_id}`;
+    return share >= 1
+      ? { tone: "bad", text: t.budgetSpent(whose), href }
+      : { tone: "warn", text: t.budget(whose, percent(share)), href };
   });
+}
+
+function spentShare({ spent, amount, lifted }: Budget): number {
+  const all = roughly(amount) + roughly(lifted);
+  return all === 0 ? 1 : roughly(spent) / all;
 }

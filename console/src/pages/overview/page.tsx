@@ -41,12 +41,18 @@ export default function Overview(): JSX.Element {
     >
       <Attention />
       <Now />
-      <Loaded resource={sums}>{(data) => <Sums data={data} range={range} />}</Loaded>
+      <Loaded resource={sums}>{(data) => <Sums data={data} range={range} reload={sums.reload} />}</Loaded>
     </Page>
   );
 }
 
-function Sums({ data, range }: { data: Data; range: Range }): JSX.Element {
+interface SumsProps {
+  data: Data;
+  range: Range;
+  reload: () => void;
+}
+
+function Sums({ data, range, reload }: SumsProps): JSX.Element {
   const t = textsOf(OVERVIEW);
   const now = live.value;
   const start = useStart(data);
@@ -54,7 +60,12 @@ function Sums({ data, range }: { data: Data; range: Range }): JSX.Element {
     () => (start === null || now === null ? NOTHING_COUNTED : between(start, now)),
     [start, now],
   );
-  if (data.all.requests + added.requests === 0) {
+  // The first request of all has no row yet that a counter could be added to.
+  const isFirst = data.all.requests === 0 && added.requests > 0;
+  useEffect(() => {
+    if (isFirst) reload();
+  }, [isFirst, reload]);
+  if (data.all.requests === 0) {
     return (
       <Empty title={t.emptyTitle}>
         <p>{t.empty}</p>

@@ -54,6 +54,7 @@ def list_all(context: Ctx, query: Annotated[BudgetQuery, Query()]) -> BudgetPage
         scope=scope,
         scope_ids=scope_ids,
         per_user=query.per_user,
+        near_end=query.near_end,
         after=None if after is None else (after[0], after[1]),
         limit=query.limit + 1,
     )

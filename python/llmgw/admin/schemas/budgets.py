@@ -90,6 +90,11 @@ class BudgetQuery(PageQuery):
         """Those that are wanted; None: any."""
         return None if self.ids is None else _numbers(self.ids)
 
+    near_end: bool = Field(
+        default=False,
+        description="Only those that have spent the share that they warn at; 0.8 where they warn at none.",
+    )
+
     @property
     def owners(self) -> list[tuple[Scope, str, list[int]]]:
         """Whose are wanted, and in which parameter that was said; all that was said."""
