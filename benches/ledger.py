@@ -94,23 +94,24 @@ def make(file: Path, rows: int) -> None:
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("PRAGMA synchronous=OFF")
         connection.execute(_LEDGER, values)
-        connection.execute(_sums())
+        connection.execute(sums())
     ensure_days(store, ZONE)
     store.close()
 
 
-def _sums() -> str:
+def sums() -> str:
+    """The SQL that makes the hourly sums of a whole ledger."""
     columns = UsageHour.__table__.columns
     keys = [column.name for column in columns if column.primary_key]
     counters = [column.name for column in columns if not column.primary_key]
-    sums = {"requests": "count(*)", "errors": "sum(error_kind IS NOT NULL)", "unpriced": "0"}
+    counted = {"requests": "count(*)", "errors": "sum(error_kind IS NOT NULL)", "unpriced": "0"}
     for kind in ("first_event", "total"):
         buckets = [name for name in counters if name.startswith(f"{kind}_")]
         edges = pairwise([-1.0, *LATENCY_BOUNDS_S, 1e9])
         for name, (low, high) in zip(buckets, edges, strict=True):
-            sums[name] = f"sum({kind}_s > {low} AND {kind}_s <= {high})"
+            counted[name] = f"sum({kind}_s > {low} AND {kind}_s <= {high})"
     grouped = ["strftime('%Y-%m-%d %H:00:00.000000', time)", *keys[1:]]
-    summed = [sums.get(name, f"sum({name})") for name in counters]
+    summed = [counted.get(name, f"sum({name})") for name in counters]
     order = ", ".join(str(number + 1) for number in range(len(keys)))
     into = f"INSERT INTO usage_hours ({', '.join([*keys, *counters])})"
     return f"{into} SELECT {', '.join([*grouped, *summed])} FROM ledger GROUP BY {order}"  # noqa: S608
