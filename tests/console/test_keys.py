@@ -373,6 +373,23 @@ def test_an_admin_key_s_secret_has_no_settings_of_clients(console: Console, admi
     expect(shown).to_have_count(0)
 
 
+def test_who_revokes_the_own_key_is_warned_and_signed_out(console: Console, admin: Admin) -> None:
+    console.expect("status of 401")
+    own = admin.send("POST", "/admin/v1/keys", {"name": "own", "kind": "admin"}).json()
+    page = console(f"keys/{own['id']}", key=own["secret"])
+    drawer = dialog(page, "own")
+    drawer.get_by_role("button", name="Block").click()
+    asked = dialog(page, "Block own?")
+    expect(asked.get_by_text("You are signed in with this key")).to_be_visible()
+    asked.get_by_role("button", name="Cancel").click()
+    drawer.get_by_role("button", name="Revoke…").click()
+    asked = dialog(page, "Revoke own?")
+    expect(asked.get_by_text("You are signed in with this key")).to_be_visible()
+    asked.get_by_role("button", name="Revoke").click()
+    expect(page.get_by_role("heading", name="Sign in to llmgw")).to_be_visible()
+    expect(page.get_by_text("You are signed out:")).to_be_visible()
+
+
 def test_settings_name_the_gateway_s_own_address(console: Console, apart: Admin) -> None:
     page = console("keys", site=apart)
     page.get_by_role("button", name="New key").click()

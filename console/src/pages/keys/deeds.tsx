@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
-import { useAction } from "../../lib/resource.ts";
+import { useAction, useResource } from "../../lib/resource.ts";
 import { Button, FaultNote, Select } from "../../ui/basics.tsx";
 import { Confirm, Dialog } from "../../ui/dialog.tsx";
 import { toast } from "../../ui/toast.tsx";
@@ -24,7 +24,7 @@ interface DeedsProps {
 export function Deeds({ of: key, onChange, onEdit, onRotated }: DeedsProps): JSX.Element {
   const t = textsOf(KEYS);
   const access = textsOf(ACCESS);
-  const [asked, setAsked] = useState<"rotate" | "revoke" | null>(null);
+  const [asked, setAsked] = useState<"rotate" | "revoke" | "block" | null>(null);
   const isBlocked = key.blocked_at !== null;
   const path = { key_id: key.id };
   const toggle = useAction(async () => {
@@ -34,12 +34,20 @@ export function Deeds({ of: key, onChange, onEdit, onRotated }: DeedsProps): JSX
     onChange();
   });
   const close = (): void => setAsked(null);
+  const me = useResource(key.kind === "model" ? null : "me", (signal) =>
+    unwrap(admin.GET("/admin/v1/me", { signal })),
+  );
+  const isOwn = me.data?.id === key.id;
   return (
     <>
       <div class="row">
         <Button onClick={onEdit}>{access.change}</Button>
         <Button onClick={() => setAsked("rotate")}>{t.deeds.rotate}</Button>
-        <Button isBusy={toggle.isRunning} onClick={() => toggle.run()}>
+        <Button
+          isBusy={toggle.isRunning}
+          disabled={me.isLoading}
+          onClick={() => (isOwn ? setAsked("block") : toggle.run())}
+        >
           {isBlocked ? access.unblock : access.block}
         </Button>
         <Button look="danger" onClick={() => setAsked("revoke")}>
@@ -48,9 +56,22 @@ export function Deeds({ of: key, onChange, onEdit, onRotated }: DeedsProps): JSX
       </div>
       {toggle.fault === undefined ? null : <FaultNote fault={toggle.fault} />}
       {asked === "rotate" ? <RotateDialog of={key} onDone={onRotated} onClose={close} /> : null}
+      {asked === "block" ? (
+        <Confirm
+          title={t.blockTitle(nameOf(key))}
+          deed={access.block}
+          isBusy={toggle.isRunning}
+          onConfirm={() => toggle.run()}
+          onClose={close}
+        >
+          <div class="note warn">{t.isOwn}</div>
+          <p>{t.blockWords(nameOf(key))}</p>
+        </Confirm>
+      ) : null}
       {asked === "revoke" ? (
         <RevokeDialog
           of={key}
+          isOwn={isOwn}
           onDone={() => {
             close();
             onChange();
@@ -103,11 +124,13 @@ function RotateDialog({ of: key, onDone, onClose }: RotateDialogProps): JSX.Elem
 
 interface RevokeDialogProps {
   of: Key;
+  /** Whether it is the key of whoever looks. */
+  isOwn: boolean;
   onDone: () => void;
   onClose: () => void;
 }
 
-function RevokeDialog({ of: key, onDone, onClose }: RevokeDialogProps): JSX.Element {
+function RevokeDialog({ of: key, isOwn, onDone, onClose }: RevokeDialogProps): JSX.Element {
   const t = textsOf(KEYS);
   const name = nameOf(key);
   const { run, isRunning, fault } = useAction(async () => {
@@ -123,6 +146,7 @@ function RevokeDialog({ of: key, onDone, onClose }: RevokeDialogProps): JSX.Elem
       onConfirm={() => run()}
       onClose={onClose}
     >
+      {isOwn ? <div class="note warn">{t.isOwn}</div> : null}
       <p>{t.revokeWords(name)}</p>
       {fault === undefined ? null : <FaultNote fault={fault} />}
     </Confirm>

@@ -30,7 +30,6 @@ export const KEYS = texts(
     noneFoundWhat: "Change the filters, or drop them.",
     dropFilters: "Drop the filters",
     facts: {
-      id: "Id",
       prefix: "Begins with",
       kind: "Kind",
       project: "Project",
@@ -62,6 +61,9 @@ export const KEYS = texts(
     revokeWords: (name: string) =>
       `${name} is refused within a second, for good. Its use stays in the ledger. To stop it for a while only, block it.`,
     revokeDeed: "Revoke",
+    isOwn: "You are signed in with this key: you will be signed out.",
+    blockTitle: (name: string) => `Block ${name}?`,
+    blockWords: (name: string) => `${name} is refused within a second, until another admin key unblocks it.`,
     rotateTitle: (name: string) => `Rotate ${name}`,
     rotateWords: "It gets a new secret. Limits, budgets and what was spent stay.",
     rotateGrace: "Accept the old secret for",
@@ -181,7 +183,6 @@ export const KEYS = texts(
     noneFoundWhat: "换个筛选条件试试，或清除全部条件。",
     dropFilters: "清除筛选",
     facts: {
-      id: "编号",
       prefix: "前缀",
       kind: "类型",
       project: "项目",
@@ -213,6 +214,9 @@ export const KEYS = texts(
     revokeWords: (name) =>
       `「${name}」将在一秒内失效，且无法恢复。用量记录会保留。如果只想暂时停止使用，请改用停用。`,
     revokeDeed: "吊销",
+    isOwn: "你正在用这个密钥登录，执行后会退出登录。",
+    blockTitle: (name) => `停用「${name}」？`,
+    blockWords: (name) => `「${name}」将在一秒内停用，直到用另一个管理密钥重新启用。`,
     rotateTitle: (name) => `轮换「${name}」`,
     rotateWords: "会换成新的密钥串；限额、预算和已用额度都不变。",
     rotateGrace: "旧密钥串继续有效",
