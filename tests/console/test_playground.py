@@ -148,8 +148,8 @@ def test_what_can_not_be_sent(console: Console, model_key: str) -> None:
     message(page).fill("Hello")
     page.get_by_label("Tools", exact=True).fill("{")
     page.get_by_label("Temperature").fill("warm")
-    expect(page.get_by_text("This is no number.")).to_be_visible()
-    expect(page.get_by_text(re.compile("^This is no JSON: "))).to_be_visible()
+    expect(page.get_by_text("This is not a number.")).to_be_visible()
+    expect(page.get_by_text(re.compile("^This is not JSON: "))).to_be_visible()
     expect(page.get_by_role("button", name="Send", exact=True)).to_be_disabled()
     console.settle(page)
     axe(page)
@@ -197,7 +197,7 @@ def test_messages_are_changed_and_asked_again(console: Console, model_key: str) 
     expect(answers(page, "qwen3.6-plus")).to_contain_text("Changed")
     assert body_of(asked[0])["messages"] == [{"role": "user", "content": "Changed"}]
     page.get_by_role("button", name="New conversation").click()
-    expect(page.get_by_text("Nothing was asked yet")).to_be_visible()
+    expect(page.get_by_text("Nothing asked yet")).to_be_visible()
 
 
 def test_a_conversation_survives_another_page_and_no_sign_out(console: Console, model_key: str) -> None:
@@ -215,7 +215,7 @@ def test_a_conversation_survives_another_page_and_no_sign_out(console: Console, 
     page.get_by_label("API key", exact=True).fill(model_key)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("link", name="Playground").click()
-    expect(page.get_by_text("Nothing was asked yet")).to_be_visible()
+    expect(page.get_by_text("Nothing asked yet")).to_be_visible()
 
 
 # --- Images ---
@@ -254,12 +254,12 @@ def test_an_image_is_pasted_and_another_is_named(console: Console, model_key: st
     expect(page.locator(".composer img")).to_have_count(1)
     text = base64.b64encode(b"text").decode()
     paste(page, "notes.txt", text, "text/plain")
-    expect(page.get_by_text("notes.txt is no image.")).to_be_visible()
+    expect(page.get_by_text("notes.txt is not an image.")).to_be_visible()
     page.get_by_role("button", name="Image by URL").click()
     address = page.get_by_label("URL of an image")
     address.fill("file:///etc/passwd")
     address.press("Enter")
-    expect(page.get_by_text("This is no http or https URL.")).to_be_visible()
+    expect(page.get_by_text("This is not an http or https URL.")).to_be_visible()
     address.fill("https://example.com/a.png")
     address.press("Enter")
     # It is told, not loaded: the test would see a request to another origin.

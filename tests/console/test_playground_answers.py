@@ -2,6 +2,7 @@
 
 import re
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -74,6 +75,20 @@ def test_the_figures_are_those_of_the_ledger(console: Console, admin: Admin, mod
     answer.get_by_role("button", name="Details").click()
     expect(answer.locator(".details")).to_contain_text("x-llmgw-attempts")
     expect(answer.locator(".details")).to_contain_text("completion_tokens_details.reasoning_tokens")
+
+
+def test_the_admin_process_passes_answers_on(console: Console, apart: Admin) -> None:
+    """As they come: it relays what the page asks of models, and holds nothing back."""
+    page = console(f"playground?model={SLOW}", site=apart)
+    page.get_by_role("button", name="Make one for me").click()
+    asked = completions(page)
+    ask(page, "Why is the sky blue?")
+    answer = answers(page, SLOW)
+    expect(answer.locator(".reasoning section")).not_to_be_empty()
+    expect(answer).to_have_attribute("aria-busy", "true")
+    finished(answer)
+    assert [each.url for each in asked] == [f"{apart.url}/v1/chat/completions"]
+    assert apart.gateway.ledger(request_id_of(answer))["status"] == httpx.codes.OK
 
 
 # --- Two models ---
