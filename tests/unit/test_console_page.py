@@ -18,6 +18,8 @@ PATH: Final = re.compile(r"[\"'`](/(?:admin/)?v1/[\w/{}-]+)")
 """In a string of TypeScript."""
 OPENAPI: Final = json.loads((ROOT / "docs" / "admin-openapi.json").read_text("utf-8"))
 SECTIONS: Final = (("docs/console.md", "Pages"), ("docs/console.zh-CN.md", "页面"))
+TROUBLES: Final = (("docs/console.md", "When something is wrong"), ("docs/console.zh-CN.md", "出问题时"))
+QUOTED: Final = re.compile(r"[\"“]([^\"”]+)[\"”]")
 CONTRACTS: Final = (("docs/contract.md", "Admin API"), ("docs/contract.zh-CN.md", "管理接口"))
 
 
@@ -41,7 +43,7 @@ def listed(page: str, title: str, cell: int) -> dict[str, set[str]]:
 def test_the_page_names_each_path_that_the_console_asks(page: str, title: str) -> None:
     table = listed(page, title, 2)
     stated = set().union(*table.values())
-    assert {resource(path) for path in called()} - stated - {"me"} == set()
+    assert {resource(path) for path in called()} - stated == set()
     folders = ("overview", "playground", "models", "keys", "projects", "requests", "usage", "system", "mine")
     for folder, (name, paths) in zip(folders, table.items(), strict=True):
         asked = {resource(path) for path in called(f"pages/{folder}")}
@@ -54,6 +56,20 @@ def test_the_paths_that_the_page_names_exist(page: str, title: str) -> None:
     for name, paths in listed(page, title, 2).items():
         assert paths, name
         assert paths - known == set(), name
+
+
+@pytest.mark.parametrize(("page", "title"), SECTIONS)
+def test_pages_have_the_names_that_one_sees(page: str, title: str) -> None:
+    shell = (SOURCES / "i18n" / "shell.ts").read_text("utf-8")
+    assert [name for name in listed(page, title, 2) if f'"{name}"' not in shell] == []
+
+
+@pytest.mark.parametrize(("page", "title"), TROUBLES)
+def test_what_one_sees_is_quoted_as_it_is_said(page: str, title: str) -> None:
+    said = "".join(path.read_text("utf-8") for path in SOURCES.rglob("*.ts"))
+    quoted = [words for row in rows(section(page, title)) for words in QUOTED.findall(row[0])]
+    assert quoted
+    assert [words for words in quoted if f'"{words}' not in said] == []
 
 
 @pytest.mark.parametrize(("page", "title"), CONTRACTS)
