@@ -52,14 +52,16 @@ export function RequestList({ chosen, pathOf }: ListProps): JSX.Element {
           {shown.data.length === 0 ? (
             <NoRows shown={shown} pages={pages} />
           ) : (
-            <Table
-              label={t.list}
-              columns={columnsOf(t, pathOf)}
-              rows={shown.data}
-              keyOf={(row) => row.request_id}
-              chosen={chosen}
-              isLoading={page.isLoading}
-            />
+            <div class="dense">
+              <Table
+                label={t.list}
+                columns={columnsOf(t, pathOf)}
+                rows={shown.data}
+                keyOf={(row) => row.request_id}
+                chosen={chosen}
+                isLoading={page.isLoading}
+              />
+            </div>
           )}
           {shown.data.length > 0 && shown.data.length < PAGE_SIZE ? (
             <SoFar shown={shown} pages={pages} />

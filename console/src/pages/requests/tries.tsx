@@ -1,7 +1,8 @@
 import type { JSX } from "preact";
-import { causeWords, kindWords } from "../../i18n/error-kinds.ts";
+import { kindWords } from "../../i18n/error-kinds.ts";
 import { textsOf } from "../../i18n/texts.ts";
-import { attemptsOf, type FailedAttempt } from "./attempts.ts";
+import { attemptsOf, type FailedAttempt } from "../../lib/failures.ts";
+import { FailureText } from "../../ui/failure.tsx";
 import type { Detail } from "./details.tsx";
 import { REQUESTS } from "./texts.ts";
 
@@ -39,27 +40,12 @@ interface FailedProps {
 
 function Failed({ of: attempt, number, isTold }: FailedProps): JSX.Element {
   const t = textsOf(REQUESTS).details;
-  const { kind, status, cause, code, message } = attempt;
-  const words = kind === null ? null : kindWords(kind);
-  const facts = [
-    words?.name ?? kind,
-    status === null ? null : t.httpStatus(String(status)),
-    cause === null ? null : causeWords(cause),
-  ];
-  const said = code !== null || message !== null;
+  const words = attempt.kind === null ? null : kindWords(attempt.kind);
+  const isSaid = attempt.code !== null || attempt.message !== null;
   return (
     <li class="failed">
-      <div>
-        <strong>{t.attempt(String(number))}</strong> {attempt.upstream} ·{" "}
-        {facts.filter((each) => each !== null).join(" · ")}
-      </div>
-      {words === null || said || isTold ? null : <div class="muted small">{words.what}</div>}
-      {said ? (
-        <div class="small">
-          <span class="muted">{t.said}</span> {code === null ? null : <code>{code}</code>}{" "}
-          {message === null ? null : <q>{message}</q>}
-        </div>
-      ) : null}
+      <strong>{t.attempt(String(number))}</strong> {attempt.upstream} · <FailureText of={attempt} />
+      {words === null || isSaid || isTold ? null : <div class="muted small">{words.what}</div>}
     </li>
   );
 }

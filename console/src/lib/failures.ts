@@ -1,8 +1,7 @@
-/** `attempt_errors` of a row of the ledger, taken apart again. What it is made of: `llmgw.pipeline.failure`. */
+/** Failed attempts in the gateway's words (`llmgw.pipeline.failure`), taken apart again. */
 
-export interface FailedAttempt {
-  upstream: string;
-  /** As an `error_kind`; null: words that this console does not know, which are in `said`. */
+export interface Failure {
+  /** As an `error_kind`; null: words that this console does not know, which are in `message`. */
   kind: string | null;
   /** The HTTP status, or the one that an error event named. */
   status: number | null;
@@ -12,6 +11,10 @@ export interface FailedAttempt {
   code: string | null;
   /** The upstream's own message. */
   message: string | null;
+}
+
+export interface FailedAttempt extends Failure {
+  upstream: string;
 }
 
 /** In what an upstream says, anything may stand between quotes; between two attempts there is `, NAME: `. */
@@ -35,7 +38,7 @@ function split(text: string): string[] {
 }
 
 /** Each with what is left of the text behind it. */
-const FORMS: readonly (readonly [RegExp, (found: RegExpExecArray) => Partial<FailedAttempt>])[] = [
+const FORMS: readonly (readonly [RegExp, (found: RegExpExecArray) => Partial<Failure>])[] = [
   [/^answered (\d+), a redirect/, ([, status]) => ({ kind: "redirect", status: Number(status) })],
   [/^answered (\d+)/, ([, status]) => ({ kind: "status", status: Number(status) })],
   [
@@ -54,11 +57,9 @@ function messageOf(quoted: string): string {
   }
 }
 
-function attemptOf(part: string): FailedAttempt {
-  const colon = part.indexOf(": ");
-  const upstream = colon < 0 ? "" : part.slice(0, colon);
-  const reason = colon < 0 ? part : part.slice(colon + 2);
-  const nothing = { upstream, kind: null, status: null, cause: null, code: null, message: null };
+/** What one attempt failed with, out of the gateway's words for it. */
+export function failureOf(reason: string): Failure {
+  const nothing = { kind: null, status: null, cause: null, code: null, message: null };
   for (const [form, read] of FORMS) {
     const found = form.exec(reason);
     if (found === null) continue;
@@ -75,7 +76,13 @@ function attemptOf(part: string): FailedAttempt {
   return { ...nothing, message: reason };
 }
 
-/** The failures in their order; none where the row has none. */
+function attemptOf(part: string): FailedAttempt {
+  const colon = part.indexOf(": ");
+  if (colon < 0) return { upstream: "", ...failureOf(part) };
+  return { upstream: part.slice(0, colon), ...failureOf(part.slice(colon + 2)) };
+}
+
+/** Those that `attempt_errors` of a row of the ledger tells, in their order. */
 export function attemptsOf(text: string | null): FailedAttempt[] {
   return text === null ? [] : split(text).map(attemptOf);
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { attemptsOf, type FailedAttempt } from "../../src/pages/requests/attempts.ts";
+import { attemptsOf, type FailedAttempt } from "../src/lib/failures.ts";
 
 const NOTHING = { status: null, cause: null, code: null, message: null };
 
