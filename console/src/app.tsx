@@ -40,7 +40,7 @@ function Signed(): JSX.Element {
           <Router onRouteChange={() => setFault(null)}>
             <Route path="/console/" component={Overview} />
             <Route path="/console/playground" component={Playground} />
-            <Route path="/console/models/:id?" component={Models} />
+            <Route path="/console/models/:id*" component={Models} />
             <Route path="/console/keys/:id?" component={Keys} />
             <Route path="/console/projects/:id?" component={Projects} />
             <Route path="/console/requests/:id?" component={Requests} />
