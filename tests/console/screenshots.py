@@ -131,7 +131,7 @@ def everything(console: Console, site: Demo, folder: Path) -> None:
     visits = [(path, site.key) for path in (*PAGES, *details)] + [("", ""), ("", site.model_key)]
     for path, key in visits:
         who = {"": "sign-in", site.model_key: "mine"}.get(key, "overview")
-        name = path.partition("/req_")[0].replace("/", "-") or who
+        name = re.sub("/req_.*", "/one", path).replace("/", "-") or who
         for language in LANGUAGES:
             page = console(path, key=key, language=language, theme="system", model_key=site.model_key)
             page.get_by_role("heading", level=1).wait_for()
@@ -140,7 +140,9 @@ def everything(console: Console, site: Demo, folder: Path) -> None:
                 for width in WIDTHS:
                     set_width(page, width)
                     console.settle(page)
-                    save(page, folder / f"{name}-{width}-{theme}-{language}.png", whole=True)
+                    # What lies over a page lies over what is in sight of it.
+                    whole = page.get_by_role("dialog").count() == 0
+                    save(page, folder / f"{name}-{width}-{theme}-{language}.png", whole=whole)
             page.context.close()
 
 
