@@ -1,14 +1,14 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { ErrorBoundary, LocationProvider, Route, Router } from "preact-iso";
-import { isAdmin, session } from "./api/session.ts";
+import { isAdmin, session, signOut } from "./api/session.ts";
 import { COMMON } from "./i18n/common.ts";
 import { SHELL } from "./i18n/shell.ts";
 import { textsOf } from "./i18n/texts.ts";
 import { SignIn } from "./pages/signin.tsx";
 import { later } from "./shell/later.tsx";
 import { Shell } from "./shell/shell.tsx";
-import { Empty, FaultNote, Page } from "./ui/basics.tsx";
+import { Button, Empty, FaultNote, Page } from "./ui/basics.tsx";
 import { Toasts } from "./ui/toast.tsx";
 
 const Overview = later(() => import("./pages/overview/page.tsx"));
@@ -84,6 +84,14 @@ export function Start({ resume }: { resume: () => Promise<void> }): JSX.Element 
   return (
     <main class="gate">
       <FaultNote fault={fault} onRetry={() => location.reload()} />
+      <Button
+        onClick={() => {
+          signOut();
+          setReady(true);
+        }}
+      >
+        {textsOf(SHELL).signOut}
+      </Button>
     </main>
   );
 }

@@ -1,9 +1,11 @@
 import { effect, signal } from "@preact/signals";
+import { setClock } from "../lib/clock.ts";
+import { isVisible } from "../lib/visible.ts";
 import { Unreachable } from "./fault.ts";
 
 const RETRY_MS = 2_000;
 /** Any proxy in front of the gateway that lets the console through lets this through. */
-const ALWAYS_THERE = "/console/";
+export const ALWAYS_THERE = "/console/";
 /** With these a proxy says that nobody answers behind it. The gateway's own have a body in JSON. */
 const OF_PROXIES: ReadonlySet<number> = new Set([502, 503, 504]);
 
@@ -21,13 +23,14 @@ export async function reach(input: RequestInfo | URL, init?: RequestInit): Promi
     return null;
   });
   isConnected.value = response !== null && !isOfProxy(response);
+  if (isConnected.value) setClock(response?.headers.get("date") ?? null);
   if (response === null || !isConnected.value) throw new Unreachable();
   return response;
 }
 
-/** While it does not answer, ask whether it does again. */
+/** While it does not answer and somebody looks, ask whether it does again. */
 effect(() => {
-  if (isConnected.value) return;
+  if (isConnected.value || !isVisible.value) return;
   const timer = setInterval(() => reach(ALWAYS_THERE, { method: "HEAD" }).catch(() => undefined), RETRY_MS);
   return () => clearInterval(timer);
 });

@@ -27,6 +27,34 @@ export class ApiFault extends Error {
 /** The gateway did not answer at all. */
 export class Unreachable extends Error {}
 
+/** An answer that was cut short, or that is not the gateway's: something between spoke instead. */
+export class Unreadable extends Error {}
+
+/** What was given as a key can't be one. */
+export class NotAKey extends Error {}
+
+/** The gateway has another console than the one that is open: it was upgraded meanwhile. */
+export class Outdated extends Error {}
+
+/** Whether it is known what happened, so that it can be told in words: all but a defect of the console. */
+export function isFault(error: unknown): boolean {
+  return (
+    error instanceof ApiFault ||
+    error instanceof Unreachable ||
+    error instanceof Unreadable ||
+    error instanceof NotAKey ||
+    error instanceof Outdated
+  );
+}
+
+/** The body of an answer. Throws Unreadable; an abort passes as it is. */
+export async function jsonOf(response: Response): Promise<unknown> {
+  return response.json().catch((error: unknown) => {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Unreadable();
+  });
+}
+
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
@@ -39,10 +67,10 @@ function faultsOf(value: unknown): InputFault[] {
   }));
 }
 
-/** What an error answer says. A body that is not the gateway's own becomes its status. */
+/** What an error answer says. One whose body is not the gateway's own has no `code` and no words. */
 export function faultOf(response: Response, body: unknown): ApiFault {
   const error = isObject(body) && isObject(body["error"]) ? body["error"] : {};
   const code = typeof error["code"] === "string" ? error["code"] : "";
-  const message = typeof error["message"] === "string" ? error["message"] : `HTTP ${response.status}`;
+  const message = typeof error["message"] === "string" ? error["message"] : "";
   return new ApiFault(response.status, code, message, response, faultsOf(error["faults"]));
 }

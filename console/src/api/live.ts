@@ -1,8 +1,9 @@
 import { computed, effect, signal } from "@preact/signals";
 import { type Counters, difference, NOTHING_COUNTED, sum } from "../lib/counters.ts";
+import { isVisible } from "../lib/visible.ts";
 import { admin, type Schemas, unwrap } from "./client.ts";
 import { isConnected } from "./connection.ts";
-import { ApiFault, Unreachable } from "./fault.ts";
+import { isFault } from "./fault.ts";
 import { isAdmin } from "./session.ts";
 
 export type Live = Schemas["LiveSchema"];
@@ -59,14 +60,9 @@ async function look(): Promise<void> {
     take(await unwrap(admin.GET("/admin/v1/live")));
   } catch (error) {
     // An old reading would lie. A lost connection is told by `isConnected`.
-    if (!(error instanceof ApiFault || error instanceof Unreachable)) throw error;
+    if (!isFault(error)) throw error;
   }
 }
-
-const isVisible = signal(document.visibilityState === "visible");
-document.addEventListener("visibilitychange", () => {
-  isVisible.value = document.visibilityState === "visible";
-});
 
 /** Look every two seconds, while an admin looks at the page. */
 effect(() => {
@@ -74,8 +70,9 @@ effect(() => {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let isOver = false;
   const again = async (): Promise<void> => {
-    await look();
-    if (!isOver) timer = setTimeout(again, POLL_MS);
+    await look().finally(() => {
+      if (!isOver) timer = setTimeout(again, POLL_MS);
+    });
   };
   again();
   return () => {

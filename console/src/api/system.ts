@@ -1,6 +1,6 @@
 import { effect, signal } from "@preact/signals";
 import { admin, type Schemas, unwrap } from "./client.ts";
-import { ApiFault, Unreachable } from "./fault.ts";
+import { isFault } from "./fault.ts";
 import { isAdmin } from "./session.ts";
 
 /** What the gateway is, as far as an admin knows it: asked once after the sign-in; null: not known. */
@@ -17,7 +17,7 @@ effect(() => {
     },
     (error) => {
       // Pages do without it; they have faults of their own to tell.
-      if (!(error instanceof ApiFault || error instanceof Unreachable)) throw error;
+      if (!isFault(error)) throw error;
     },
   );
 });

@@ -1,3 +1,4 @@
+import { now as gatewayTime } from "./clock.ts";
 import type { Language } from "./preferences.ts";
 
 const LOCALES: Record<Language, string> = { en: "en-GB", zh: "zh-CN" };
@@ -106,7 +107,12 @@ export function percent(share: number): string {
 }
 
 /** In the viewer's zone, with the year only where it is another than now. */
-export function localTime(utc: string, language: Language, withSeconds = false, now = new Date()): string {
+export function localTime(
+  utc: string,
+  language: Language,
+  withSeconds = false,
+  now = new Date(gatewayTime()),
+): string {
   const at = new Date(utc);
   return new Intl.DateTimeFormat(LOCALES[language], {
     month: "short",
@@ -131,7 +137,7 @@ const AGES: readonly (readonly [number, Intl.RelativeTimeFormatUnit])[] = [
 ];
 
 /** `3 minutes ago`, `in 2 days`. */
-export function relativeTime(utc: string, language: Language, now = Date.now()): string {
+export function relativeTime(utc: string, language: Language, now = gatewayTime()): string {
   const seconds = (new Date(utc).getTime() - now) / 1000;
   const format = new Intl.RelativeTimeFormat(LOCALES[language], { numeric: "auto" });
   for (const [step, unit] of AGES) {

@@ -1,4 +1,5 @@
 import { effect, signal } from "@preact/signals";
+import { store, stored } from "./storage.ts";
 
 export type Theme = "system" | "light" | "dark";
 export type Language = "en" | "zh";
@@ -6,29 +7,17 @@ export type Language = "en" | "zh";
 const THEME = "llmgw.theme";
 const LANGUAGE = "llmgw.language";
 
-function stored<Value extends string>(name: string, known: readonly Value[]): Value | null {
-  try {
-    const value = localStorage.getItem(name);
-    return known.find((each) => each === value) ?? null;
-  } catch {
-    return null; // storage may be forbidden
-  }
-}
-
-function store(name: string, value: string): void {
-  try {
-    localStorage.setItem(name, value);
-  } catch {
-    // It holds for this page then.
-  }
+function chosen<Value extends string>(name: string, known: readonly Value[]): Value | null {
+  const value = stored("localStorage", name);
+  return known.find((each) => each === value) ?? null;
 }
 
 function browserLanguage(): Language {
   return navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
 }
 
-export const theme = signal<Theme>(stored(THEME, ["system", "light", "dark"]) ?? "system");
-export const language = signal<Language>(stored(LANGUAGE, ["en", "zh"]) ?? browserLanguage());
+export const theme = signal<Theme>(chosen(THEME, ["system", "light", "dark"]) ?? "system");
+export const language = signal<Language>(chosen(LANGUAGE, ["en", "zh"]) ?? browserLanguage());
 
 const prefersDark = window.matchMedia("(prefers-color-scheme: dark)");
 /** What is seen, whatever was chosen. Plots draw anew when it changes. */
@@ -36,12 +25,12 @@ export const isDark = signal(prefersDark.matches);
 
 export function setTheme(value: Theme): void {
   theme.value = value;
-  store(THEME, value);
+  store("localStorage", THEME, value);
 }
 
 export function setLanguage(value: Language): void {
   language.value = value;
-  store(LANGUAGE, value);
+  store("localStorage", LANGUAGE, value);
 }
 
 effect(() => {

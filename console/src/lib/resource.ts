@@ -41,7 +41,7 @@ export function useResource<Data>(
   return { data: state.data, fault: state.fault, isLoading: state.isLoading, reload };
 }
 
-/** A change that a person asks for. */
+/** A change that a person asks for. While it runs, asking for it again does nothing. */
 export interface Action<Arguments extends unknown[]> {
   /** Runs it. It never throws: `fault` says why it failed. */
   run: (...values: Arguments) => Promise<void>;
@@ -55,7 +55,11 @@ export function useAction<Arguments extends unknown[]>(
 ): Action<Arguments> {
   const [isRunning, setRunning] = useState(false);
   const [fault, setFault] = useState<Error>();
+  // Not the state, which a second click may come before.
+  const runs = useRef(false);
   const run = async (...values: Arguments): Promise<void> => {
+    if (runs.current) return;
+    runs.current = true;
     setRunning(true);
     setFault(undefined);
     try {
@@ -63,6 +67,7 @@ export function useAction<Arguments extends unknown[]>(
     } catch (error) {
       setFault(error instanceof Error ? error : new Error(String(error)));
     } finally {
+      runs.current = false;
       setRunning(false);
     }
   };

@@ -1,7 +1,7 @@
 import type { ComponentType, JSX } from "preact";
 import { lazy } from "preact-iso";
-import { isConnected } from "../api/connection.ts";
-import { Unreachable } from "../api/fault.ts";
+import { ALWAYS_THERE, isConnected, reach } from "../api/connection.ts";
+import { Outdated } from "../api/fault.ts";
 import { useResource } from "../lib/resource.ts";
 import { Loaded } from "../ui/table.tsx";
 
@@ -14,8 +14,10 @@ type Module = { default: ComponentType };
 export function later(load: () => Promise<Module>): ComponentType {
   function Again(): JSX.Element {
     const resource = useResource(`connected: ${isConnected.value}`, () =>
-      load().catch(() => {
-        throw new Unreachable();
+      load().catch(async () => {
+        await reach(ALWAYS_THERE, { method: "HEAD" });
+        // The gateway answers, but has no such file any more: their names change with what is in them.
+        throw new Outdated();
       }),
     );
     return <Loaded resource={resource}>{({ default: Found }) => <Found />}</Loaded>;

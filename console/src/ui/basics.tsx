@@ -1,8 +1,9 @@
 import type { ButtonHTMLAttributes, ComponentChildren, JSX } from "preact";
-import { useId } from "preact/hooks";
-import { ApiFault, Unreachable } from "../api/fault.ts";
+import { useEffect, useId } from "preact/hooks";
+import { ApiFault, NotAKey, Outdated, Unreachable, Unreadable } from "../api/fault.ts";
 import { COMMON } from "../i18n/common.ts";
 import { textsOf } from "../i18n/texts.ts";
+import { duration } from "../lib/format.ts";
 import { Icon, type IconName } from "./icons.tsx";
 
 export type Tone = "neutral" | "good" | "warn" | "bad" | "accent";
@@ -223,6 +224,9 @@ interface PageProps {
 }
 
 export function Page({ title, actions, children }: PageProps): JSX.Element {
+  useEffect(() => {
+    document.title = `${title} · llmgw`;
+  }, [title]);
   return (
     <div class="page">
       <header>
@@ -248,10 +252,11 @@ export function Empty({ title, children }: { title: string; children?: Component
 export function FaultNote({ fault, onRetry }: { fault: Error; onRetry?: () => void }): JSX.Element {
   const t = textsOf(COMMON);
   const isApi = fault instanceof ApiFault;
-  const message = isApi ? fault.message : fault instanceof Unreachable ? t.unreachable : t.defect;
+  const isOld = fault instanceof Outdated;
   return (
     <div class="fault" role="alert">
-      <span>{message}</span>
+      <span>{wordsOf(fault, t)}</span>
+      {isApi && fault.retryAfterS !== null ? <span>{t.retryAfter(duration(fault.retryAfterS))}</span> : null}
       {isApi && fault.faults.length > 1 ? (
         <ul>
           {fault.faults.map((each) => (
@@ -264,15 +269,24 @@ export function FaultNote({ fault, onRetry }: { fault: Error; onRetry?: () => vo
       {isApi && fault.requestId !== null ? (
         <span class="id mono muted">{t.requestId(fault.requestId)}</span>
       ) : null}
-      {onRetry === undefined ? null : (
+      {onRetry === undefined && !isOld ? null : (
         <div>
-          <Button icon="refresh" onClick={onRetry}>
-            {t.retry}
+          <Button icon="refresh" onClick={isOld ? () => location.reload() : onRetry}>
+            {isOld ? t.reloadPage : t.retry}
           </Button>
         </div>
       )}
     </div>
   );
+}
+
+function wordsOf(fault: Error, t: typeof COMMON.en): string {
+  if (fault instanceof ApiFault)
+    return fault.message === "" ? t.notOurs(String(fault.status)) : fault.message;
+  if (fault instanceof Unreachable) return t.unreachable;
+  if (fault instanceof Unreadable) return t.unreadable;
+  if (fault instanceof NotAKey) return t.notAKey;
+  return fault instanceof Outdated ? t.outdated : t.defect;
 }
 
 /** How much of something is used. `share` may be above 1. */

@@ -41,10 +41,12 @@ export function CopyButton({
 
 /** A plain-HTTP address that is not loopback has no clipboard: there an old command still works. */
 async function writeText(text: string): Promise<void> {
-  if (navigator.clipboard !== undefined) {
-    await navigator.clipboard.writeText(text);
-    return;
-  }
+  const wasWritten = await navigator.clipboard?.writeText(text).then(
+    () => true,
+    () => false, // forbidden, or the window has not the focus
+  );
+  if (wasWritten === true) return;
+  const focused = document.activeElement;
   const area = document.createElement("textarea");
   area.value = text;
   const place = document.activeElement?.closest("dialog") ?? document.body;
@@ -52,6 +54,7 @@ async function writeText(text: string): Promise<void> {
   area.select();
   document.execCommand("copy");
   area.remove();
+  if (focused instanceof HTMLElement) focused.focus();
 }
 
 interface CodeProps {

@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { admin, unwrap } from "../../api/client.ts";
+import { jsonOf } from "../../api/fault.ts";
 import { askGateway } from "../../api/gateway.ts";
 import { keepModelKey, mayChange, modelKey, session } from "../../api/session.ts";
 import { textsOf } from "../../i18n/texts.ts";
@@ -110,7 +111,7 @@ export function KeyLine({ secret }: { secret: string }): JSX.Element {
 }
 
 async function nameOf(secret: string, signal: AbortSignal): Promise<string> {
-  const answer: unknown = await (await askGateway("/v1/usage/me", secret, { signal })).json();
+  const answer: unknown = await jsonOf(await askGateway("/v1/usage/me", secret, { signal }));
   const key = isObject(answer) && isObject(answer["key"]) ? answer["key"] : {};
   return String(key["name"] ?? "");
 }

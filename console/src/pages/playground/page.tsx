@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
+import { jsonOf } from "../../api/fault.ts";
 import { askGateway } from "../../api/gateway.ts";
 import { isAdmin } from "../../api/session.ts";
 import { SHELL } from "../../i18n/shell.ts";
@@ -76,7 +77,7 @@ function useAddress(): void {
 function WithModels({ secret, title }: { secret: string; title: string }): JSX.Element {
   const t = textsOf(PLAYGROUND);
   const catalog = useResource(secret, async (signal) =>
-    modelsOf(await (await askGateway("/v1/model-catalog", secret, { signal })).json()),
+    modelsOf(await jsonOf(await askGateway("/v1/model-catalog", secret, { signal }))),
   );
   const models = catalog.data ?? [];
   const first = models[0]?.id;
