@@ -1,5 +1,5 @@
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { isConnected } from "../api/connection.ts";
 import { health } from "../api/live.ts";
@@ -10,14 +10,28 @@ import { Button } from "../ui/basics.tsx";
 import { Dialog } from "../ui/dialog.tsx";
 import { Icon, Mark } from "../ui/icons.tsx";
 import { toast } from "../ui/toast.tsx";
+import { Palette, Shortcuts } from "./palette.tsx";
+import { PALETTE } from "./palette-texts.ts";
 import { Preferences } from "./preferences.tsx";
 import { isAt, placesOf } from "./routes.ts";
+import { PAGE_KEYS, PALETTE_KEYS, useShortcuts } from "./shortcuts.ts";
 
 /** What stands around each page. */
 export function Shell({ children }: { children: ComponentChildren }): JSX.Element {
   const t = textsOf(SHELL);
-  const { path } = useLocation();
+  const { path, route } = useLocation();
   const [isMenuOpen, setMenuOpen] = useState(false);
+  const [asked, setAsked] = useState<"palette" | "shortcuts" | null>(null);
+  const openPalette = useCallback(() => setAsked("palette"), []);
+  const openShortcuts = useCallback(() => setAsked("shortcuts"), []);
+  const goTo = useCallback(
+    (key: string) => {
+      const place = placesOf(isAdmin.value).find(({ name }) => PAGE_KEYS[name] === key);
+      if (place !== undefined) route(place.path);
+    },
+    [route],
+  );
+  useShortcuts({ onPalette: openPalette, onHelp: openShortcuts, onPage: goTo });
   useEffect(() => setMenuOpen(false), [path]);
   return (
     <>
@@ -28,6 +42,7 @@ export function Shell({ children }: { children: ComponentChildren }): JSX.Elemen
         <aside class="side">
           <Brand />
           <Health />
+          <Search onOpen={openPalette} />
           <Navigation />
           <Who />
         </aside>
@@ -35,6 +50,7 @@ export function Shell({ children }: { children: ComponentChildren }): JSX.Elemen
           <Button look="plain" icon="menu" aria-label={t.menu} onClick={() => setMenuOpen(true)} />
           <Brand />
           <Health />
+          <Button look="plain" icon="search" aria-label={textsOf(PALETTE).search} onClick={openPalette} />
         </header>
         {isMenuOpen ? (
           <Dialog title="llmgw" look="drawer left" onClose={() => setMenuOpen(false)}>
@@ -42,6 +58,8 @@ export function Shell({ children }: { children: ComponentChildren }): JSX.Elemen
             <Who />
           </Dialog>
         ) : null}
+        {asked === "palette" ? <Palette onClose={() => setAsked(null)} /> : null}
+        {asked === "shortcuts" ? <Shortcuts onClose={() => setAsked(null)} /> : null}
         <div class="main">
           <Connection />
           <main id="content" tabIndex={-1}>
@@ -50,6 +68,22 @@ export function Shell({ children }: { children: ComponentChildren }): JSX.Elemen
         </div>
       </div>
     </>
+  );
+}
+
+/** Opens the palette; says with which keys that goes too. */
+function Search({ onOpen }: { onOpen: () => void }): JSX.Element {
+  const t = textsOf(PALETTE);
+  return (
+    <button type="button" class="to-palette" aria-label={t.search} onClick={onOpen}>
+      <Icon name="search" />
+      <span class="grow">{t.search}</span>
+      <span aria-hidden="true">
+        {PALETTE_KEYS.map((key) => (
+          <kbd key={key}>{key}</kbd>
+        ))}
+      </span>
+    </button>
   );
 }
 

@@ -1,0 +1,38 @@
+import { texts } from "../i18n/texts.ts";
+
+export const PALETTE = texts(
+  {
+    search: "Search",
+    title: "Go to",
+    label: "Pages, keys, projects, models, or a request id",
+    results: "What was found",
+    nothing: "Nothing is called so",
+    searching: "Searching…",
+    kinds: { page: "Page", key: "Key", project: "Project", model: "Model", request: "Request" },
+    hint: "↑ ↓ choose · Enter opens · Esc closes",
+    shortcuts: "Keyboard shortcuts",
+    anywhere: "go to a page, key, project, model or request",
+    help: "show these shortcuts",
+    filter: "to the first filter of the page",
+    goTo: (page: string) => `to ${page}`,
+    between: "then",
+    idle: "They do nothing while you type in a field.",
+  },
+  {
+    search: "搜索",
+    title: "跳转到",
+    label: "页面、密钥、项目、模型，或请求 ID",
+    results: "搜索结果",
+    nothing: "没有找到",
+    searching: "搜索中…",
+    kinds: { page: "页面", key: "密钥", project: "项目", model: "模型", request: "请求" },
+    hint: "↑ ↓ 选择 · Enter 打开 · Esc 关闭",
+    shortcuts: "键盘快捷键",
+    anywhere: "跳转到页面、密钥、项目、模型或请求",
+    help: "显示快捷键",
+    filter: "定位到页面的第一个筛选框",
+    goTo: (page) => `前往${page}`,
+    between: "再按",
+    idle: "在输入框里打字时，快捷键不起作用。",
+  },
+);
