@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { admin, unwrap } from "../../api/client.ts";
 import { textsOf } from "../../i18n/texts.ts";
+import { now as gatewayTime } from "../../lib/clock.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Loaded } from "../../ui/table.tsx";
 import { Costs, Count, Num } from "../../ui/values.tsx";
@@ -17,7 +18,7 @@ interface UseLineProps {
 /** What a key or a project used lately, in a line, and where there is more of it. */
 export function UseLine({ owner, id }: UseLineProps): JSX.Element {
   const t = textsOf(ACCESS);
-  const [since] = useState(() => new Date(Date.now() - SHOWN_MS).toISOString());
+  const [since] = useState(() => new Date(gatewayTime() - SHOWN_MS).toISOString());
   const whose = owner === "key" ? { key_id: id } : { project_id: id };
   const usage = useResource(`${owner} ${id}`, (signal) =>
     unwrap(admin.GET("/admin/v1/usage", { params: { query: { ...whose, by: "all", since } }, signal })),

@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import { textsOf } from "../../i18n/texts.ts";
+import { now as gatewayTime } from "../../lib/clock.ts";
 import { Select, TextField } from "../../ui/basics.tsx";
 import { Time } from "../../ui/values.tsx";
 import type { Choices } from "../access/facts.ts";
@@ -91,7 +92,7 @@ interface ExpiryProps {
 
 function Expiry({ draft, put, wrong }: ExpiryProps): JSX.Element {
   const t = textsOf(KEYS).form;
-  const at = expiryOf(draft, new Date());
+  const at = expiryOf(draft, new Date(gatewayTime()));
   const isExact = draft.expiry === "exact";
   return (
     <>

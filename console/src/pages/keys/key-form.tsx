@@ -3,6 +3,7 @@ import { useRef, useState } from "preact/hooks";
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
+import { now as gatewayTime } from "../../lib/clock.ts";
 import { useAction } from "../../lib/resource.ts";
 import { Button, Checkbox, FaultNote } from "../../ui/basics.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
@@ -67,7 +68,9 @@ export function KeyForm(props: KeyFormProps): JSX.Element {
   const projects = useProjectNames();
   const save = useAction(async () => {
     const reading =
-      existing === null ? readNewKey(draft, new Date()) : readKeyChange(start, draft, new Date());
+      existing === null
+        ? readNewKey(draft, new Date(gatewayTime()))
+        : readKeyChange(start, draft, new Date(gatewayTime()));
     setFound(reading.faults);
     rows.current = reading.limitsByRows;
     if (reading.faults.length > 0) return;

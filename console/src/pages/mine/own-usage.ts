@@ -1,3 +1,4 @@
+import { now as gatewayTime } from "../../lib/clock.ts";
 /** The answer of `GET /v1/usage/me`, and sums over it. No DOM here. */
 import { type Amounts, added } from "../../lib/decimal.ts";
 import { type Json, numberIn, objectIn, objectsIn, textIn, textsIn } from "../../lib/json.ts";
@@ -187,7 +188,7 @@ export function startOf(day: string): Date {
 }
 
 /** Today in a time zone: `2026-11-26`. */
-export function today(timezone: string, now = new Date()): string {
+export function today(timezone: string, now = new Date(gatewayTime())): string {
   return new Intl.DateTimeFormat("en-CA", {
     timeZone: timezone,
     year: "numeric",

@@ -4,6 +4,7 @@ import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { live } from "../../api/live.ts";
 import { SHELL } from "../../i18n/shell.ts";
 import { textsOf } from "../../i18n/texts.ts";
+import { now as gatewayTime } from "../../lib/clock.ts";
 import { duration, NOTHING } from "../../lib/format.ts";
 import { MAX_PAGE_ROWS } from "../../lib/paged.ts";
 import { useResource } from "../../lib/resource.ts";
@@ -33,7 +34,7 @@ export function ModelList(): JSX.Element {
     return unwrap(admin.GET("/admin/v1/models", { params: { query }, signal }));
   });
   const latency = useResource("latency", async (signal): Promise<Latencies> => {
-    const since = new Date(Date.now() - DAY_MS).toISOString();
+    const since = new Date(gatewayTime() - DAY_MS).toISOString();
     const query = { by: "model", order: "requests" as const, latency: true, limit: MAX_PAGE_ROWS, since };
     const { data } = await unwrap(admin.GET("/admin/v1/usage", { params: { query }, signal }));
     return new Map(data.map((row) => [row.model ?? "", row]));

@@ -3,6 +3,7 @@ import { useMemo } from "preact/hooks";
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { withoutGaps } from "../../lib/buckets.ts";
+import { now as gatewayTime } from "../../lib/clock.ts";
 import { duration, grouped, percent, shortened } from "../../lib/format.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Section } from "../../ui/basics.tsx";
@@ -24,7 +25,7 @@ const DAY_S = 86_400;
 const DAYS = 30;
 
 async function load(model: string, signal: AbortSignal): Promise<Use> {
-  const untilS = Date.now() / 1000;
+  const untilS = gatewayTime() / 1000;
   const sinceS = untilS - DAYS * DAY_S;
   const since = new Date(sinceS * 1000).toISOString();
   const sum = async (query: { by: string; latency?: boolean; limit?: number }): Promise<Row[]> => {

@@ -1,5 +1,6 @@
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { type Live, live } from "../../api/live.ts";
+import { now as gatewayTime } from "../../lib/clock.ts";
 
 export type UsageRow = Schemas["UsageRow"];
 export type Range = "day" | "week" | "month";
@@ -38,7 +39,7 @@ export interface Overview {
 export async function loadOverview(range: Range, signal: AbortSignal): Promise<Overview> {
   const { lengthS, bucket } = SPANS[range];
   const before = live.peek();
-  const since = new Date(Date.now() - lengthS * 1000).toISOString();
+  const since = new Date(gatewayTime() - lengthS * 1000).toISOString();
   const sum = async (query: {
     by: string;
     order?: "cost" | "requests";

@@ -3,6 +3,7 @@ import { useMemo } from "preact/hooks";
 import { system } from "../../api/system.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { withoutGaps } from "../../lib/buckets.ts";
+import { now as gatewayTime } from "../../lib/clock.ts";
 import { roughly } from "../../lib/decimal.ts";
 import { duration, grouped, money, shortened } from "../../lib/format.ts";
 import { useQuery } from "../../lib/query.ts";
@@ -47,7 +48,7 @@ export function Trend({ data, range }: { data: Overview; range: Range }): JSX.El
       ],
     };
     const startOf = (row: UsageRow): number => Date.parse(row.starts_at ?? "") / 1000;
-    const nowS = Date.now() / 1000;
+    const nowS = gatewayTime() / 1000;
     const times = withoutGaps(data.trend.map(startOf), stepS, nowS - lengthS, nowS);
     const rows = new Map(data.trend.map((row) => [startOf(row), row]));
     const series = measures[metric].map(([name, of]): Series => {

@@ -5,6 +5,7 @@ import { jsonOf } from "../../api/fault.ts";
 import { askGateway } from "../../api/gateway.ts";
 import { keepModelKey, mayChange, modelKey, session } from "../../api/session.ts";
 import { textsOf } from "../../i18n/texts.ts";
+import { now as gatewayTime } from "../../lib/clock.ts";
 import { useAction, useResource } from "../../lib/resource.ts";
 import { Button, FaultNote, Field } from "../../ui/basics.tsx";
 import { isObject } from "./settings.ts";
@@ -83,7 +84,7 @@ async function useKey(secret: string): Promise<void> {
 }
 
 async function makeKey(): Promise<void> {
-  const expires = new Date(Date.now() + LIVES_H * 3_600_000).toISOString();
+  const expires = new Date(gatewayTime() + LIVES_H * 3_600_000).toISOString();
   const body = { name: NAME, kind: "model", project: "default", expires_at: expires } as const;
   const { secret } = await unwrap(
     admin.POST("/admin/v1/keys", {

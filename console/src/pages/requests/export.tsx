@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
+import { now as gatewayTime } from "../../lib/clock.ts";
 import type { Cell } from "../../lib/csv.ts";
 import { useQuery } from "../../lib/query.ts";
 import { ExportButton } from "../../ui/export.tsx";
@@ -58,11 +59,11 @@ export function RequestExport(): JSX.Element {
   return (
     <ExportButton<Row>
       key={filterKeyOf(query)}
-      name={`llmgw-requests-${new Date().toISOString().slice(0, 10)}`}
+      name={`llmgw-requests-${new Date(gatewayTime()).toISOString().slice(0, 10)}`}
       columns={COLUMNS}
       load={(cursor, signal) => {
         // All pages count back from the same moment.
-        if (cursor === undefined) since = Date.now();
+        if (cursor === undefined) since = gatewayTime();
         const filter = { ...filterOf(query, since), limit: PAGE_SIZE };
         const asked = cursor === undefined ? filter : { ...filter, cursor };
         return unwrap(admin.GET("/admin/v1/requests", { params: { query: asked }, signal }));

@@ -3,6 +3,7 @@ import { useRef } from "preact/hooks";
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { type Live, live } from "../../api/live.ts";
 import { textsOf } from "../../i18n/texts.ts";
+import { now as gatewayTime } from "../../lib/clock.ts";
 import { useQuery } from "../../lib/query.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Button, Empty } from "../../ui/basics.tsx";
@@ -37,7 +38,7 @@ export function RequestList({ chosen, pathOf }: ListProps): JSX.Element {
   // The pages of one list count "the last hour" back from one moment.
   const begun = useRef({ key: "", at: 0 });
   const page = useResource(`${key} ${pages.cursor}`, async (signal): Promise<ShownPage> => {
-    if (pages.cursor === null || begun.current.key !== key) begun.current = { key, at: Date.now() };
+    if (pages.cursor === null || begun.current.key !== key) begun.current = { key, at: gatewayTime() };
     const before = live.peek();
     const place = { limit: PAGE_SIZE, ...(pages.cursor === null ? {} : { cursor: pages.cursor }) };
     const asked = { ...filterOf(query, begun.current.at), ...place };

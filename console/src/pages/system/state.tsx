@@ -4,6 +4,7 @@ import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { type Live, live } from "../../api/live.ts";
 import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
+import { now as gatewayTime } from "../../lib/clock.ts";
 import { bytes, duration, grouped, NOTHING, shortened } from "../../lib/format.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Empty, Section, Tag } from "../../ui/basics.tsx";
@@ -99,7 +100,7 @@ function Facts({
 function Process({ facts }: KnownProps): JSX.Element {
   const t = textsOf(SYSTEM).process;
   const { started_at, admin: api } = facts;
-  const upS = Math.max(0, (Date.now() - Date.parse(started_at)) / 1000);
+  const upS = Math.max(0, (gatewayTime() - Date.parse(started_at)) / 1000);
   return (
     <Section title={t.title}>
       <Facts

@@ -1,4 +1,5 @@
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
+import { now as gatewayTime } from "../../lib/clock.ts";
 import type { ListPage } from "../../lib/paged.ts";
 
 export type UsageRow = Schemas["UsageRow"];
@@ -45,7 +46,7 @@ function oneOf<Value extends string>(
 }
 
 /** Read an address. What it does not know is left out. */
-export function questionOf(query: Record<string, string>, now = Date.now()): Question {
+export function questionOf(query: Record<string, string>, now = gatewayTime()): Question {
   const asked = (query["by"] ?? "model").split(",");
   const time = oneOf(TIMES, query["time"], "month");
   const days = DAYS[time];
@@ -74,7 +75,7 @@ export function plotBucket({ bucket, time, since, until }: Question): "hour" | "
   if (bucket !== "none") return bucket;
   if (time === "day") return "hour";
   if (time !== "own" || since === null) return time === "all" ? "week" : "day";
-  const span = (until === null ? Date.now() : Date.parse(until)) - Date.parse(since);
+  const span = (until === null ? gatewayTime() : Date.parse(until)) - Date.parse(since);
   return span <= 3 * DAY_MS ? "hour" : "day";
 }
 
