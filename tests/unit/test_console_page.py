@@ -20,6 +20,11 @@ OPENAPI: Final = json.loads((ROOT / "docs" / "admin-openapi.json").read_text("ut
 SECTIONS: Final = (("docs/console.md", "Pages"), ("docs/console.zh-CN.md", "页面"))
 TROUBLES: Final = (("docs/console.md", "When something is wrong"), ("docs/console.zh-CN.md", "出问题时"))
 QUOTED: Final = re.compile(r"[\"“]([^\"”]+)[\"”]")
+KEYBOARDS: Final = (("docs/console.md", "Keyboard"), ("docs/console.zh-CN.md", "键盘"))
+FOLDERS: Final = (
+    "overview", "playground", "models", "keys", "projects", "requests", "usage", "system", "mine",
+)  # fmt: skip
+"""The pages in the order of the table."""
 CONTRACTS: Final = (("docs/contract.md", "Admin API"), ("docs/contract.zh-CN.md", "管理接口"))
 
 
@@ -44,8 +49,7 @@ def test_the_page_names_each_path_that_the_console_asks(page: str, title: str) -
     table = listed(page, title, 2)
     stated = set().union(*table.values())
     assert {resource(path) for path in called()} - stated == set()
-    folders = ("overview", "playground", "models", "keys", "projects", "requests", "usage", "system", "mine")
-    for folder, (name, paths) in zip(folders, table.items(), strict=True):
+    for folder, (name, paths) in zip(FOLDERS, table.items(), strict=True):
         asked = {resource(path) for path in called(f"pages/{folder}")}
         assert asked - paths == set(), f"{name}: not in the row"
 
@@ -70,6 +74,17 @@ def test_what_one_sees_is_quoted_as_it_is_said(page: str, title: str) -> None:
     quoted = [words for row in rows(section(page, title)) for words in QUOTED.findall(row[0])]
     assert quoted
     assert [words for words in quoted if not re.search(f'["`]{re.escape(words)}', said)] == []
+
+
+@pytest.mark.parametrize(("page", "title"), KEYBOARDS)
+def test_the_keys_behind_g_are_those_of_the_pages(page: str, title: str) -> None:
+    source = (SOURCES / "shell" / "shortcuts.ts").read_text("utf-8")
+    block = re.search(r"PAGE_KEYS[^{]*{(.*?)}", source, re.DOTALL)
+    assert block is not None
+    keys = dict(re.findall(r'(\w+): "(\w)"', block[1]))
+    assert set(keys) == {*FOLDERS}
+    [stated] = [found for cells in rows(section(page, title)) if (found := names(cells[0]))[0] == "g"]
+    assert stated == ["g", *dict.fromkeys(keys[name] for name in FOLDERS)]
 
 
 @pytest.mark.parametrize(("page", "title"), CONTRACTS)
