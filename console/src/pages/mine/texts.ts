@@ -121,7 +121,7 @@ export const MINE = texts(
     noModels: "网关里没有这个密钥可用的模型，请联系发放密钥的人。",
     kind: "类型",
     kinds: { chat: "对话", embedding: "向量", rerank: "重排" },
-    takes: "输入",
+    takes: "可输入",
     text: "文本",
     textAndPictures: "文本、图片",
     context: "上下文",

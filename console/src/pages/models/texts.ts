@@ -231,7 +231,7 @@ export const MODELS = texts(
       toRequests: "它的请求",
       toUsage: "它的用量",
       about: "目录信息",
-      kind: "类别",
+      kind: "类型",
       family: "系列",
       takes: "可输入",
       gives: "输出",
