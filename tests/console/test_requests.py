@@ -196,6 +196,23 @@ def test_details_of_a_request_that_failed(console: Console, admin: Admin, langua
     expect(page).to_have_url(re.compile("/requests[?]time=24h$"))
 
 
+SAID: Final[Mapping[Language, tuple[str, ...]]] = {
+    "en": ("502", "provider failed", "Attempt 1", "status 401"),
+    "zh": ("502", "服务商出错", "第 1 次", "状态码 401"),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_an_upstream_said(console: Console, admin: Admin, language: Language) -> None:
+    """What it calls its error, and its message, as the ledger has them."""
+    request_id = admin.gateway.post(body("wrong-upstream-key")).headers["x-request-id"]
+    said = re.search(r'answered 401 (\w*) ?"(.*)"$', admin.gateway.ledger(request_id)["attempt_errors"])
+    assert said is not None
+    page = console(f"requests/{request_id}", language=language)
+    for words in (*SAID[language], *said.groups()):
+        expect(page.get_by_role("dialog")).to_contain_text(words)
+
+
 def test_an_id_that_is_pasted_is_opened(console: Console, admin: Admin) -> None:
     row = request_of(admin, status=200, model="qwen3.6-plus")
     page = console("requests")

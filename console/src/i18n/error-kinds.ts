@@ -204,6 +204,49 @@ const UPSTREAM = texts(
   },
 );
 
+/** What an upstream's error status means, by the status that the client got for it (`llmgw.routing.verdict`). */
+const STATUS = texts(
+  {
+    refused: of(
+      "provider refused it",
+      "The provider refused the request, and says why below. Fix what the client sends.",
+    ),
+    limited: of(
+      "provider's rate limit",
+      "The provider limits the rate of requests: ask more slowly, or add another target.",
+    ),
+    failed: of(
+      "provider failed",
+      "The provider failed, or refuses the gateway's own account: what it says is below.",
+    ),
+    overloaded: of(
+      "provider overloaded",
+      "The provider is overloaded: try again later, or add another target.",
+    ),
+    slow: of("provider too slow", "The provider gave up on the request after too long a time."),
+  },
+  {
+    refused: of("服务商拒绝", "服务商拒绝了请求，原因见下。请修改客户端发送的内容。"),
+    limited: of("服务商限流", "服务商限制了请求速度：请放慢速度，或者增加目标。"),
+    failed: of("服务商出错", "服务商出错，或者拒绝了网关自己的账号，原话见下。"),
+    overloaded: of("服务商过载", "服务商已过载：请稍后重试，或者增加目标。"),
+    slow: of("服务商太慢", "服务商处理太久，放弃了请求。"),
+  },
+);
+
+function statusWords(status: number): KindWords {
+  const t = textsOf(STATUS);
+  if (status === 429) return t.limited;
+  if (status === 503) return t.overloaded;
+  if (status === 504) return t.slow;
+  return status < 500 ? t.refused : t.failed;
+}
+
+/** Why a request failed whose client got this status; null: this console is older than the kind. */
+export function failureWords(kind: string, status: number): KindWords | null {
+  return kind === "status" && status >= 400 ? statusWords(status) : kindWords(kind);
+}
+
 const BY_CULPRIT: Record<Culprit, Texts<Words>> = { gateway: GATEWAY, client: CLIENT, upstream: UPSTREAM };
 const CULPRITS: readonly Culprit[] = ["gateway", "client", "upstream"];
 

@@ -13,7 +13,8 @@ export function FailureText({ of: failure }: { of: Failure }): JSX.Element {
   const t = textsOf(TEXTS);
   const { kind, status, cause, code, message } = failure;
   const facts = [
-    kind === null ? null : kindName(kind),
+    // "Error status" says less than the status.
+    kind === null || kind === "status" ? null : kindName(kind),
     status === null ? null : t.status(String(status)),
     cause === null ? null : causeWords(cause),
   ].filter((each) => each !== null);

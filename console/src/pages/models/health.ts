@@ -3,16 +3,17 @@ import type { Live } from "../../api/live.ts";
 
 export type TargetNow = Schemas["LiveTarget"];
 export type State = TargetNow["state"];
+type Now = Pick<Live, "upstreams">;
 
 /** A target as the workers see it now; null: none has told of it. */
-export function targetNow(now: Live | null, upstream: string, upstreamModel: string): TargetNow | null {
+export function targetNow(now: Now | null, upstream: string, upstreamModel: string): TargetNow | null {
   const targets = now?.upstreams.find((each) => each.upstream === upstream)?.targets;
   return targets?.find((each) => each.upstream_model === upstreamModel) ?? null;
 }
 
 /** How many requests run at these targets, each counted once; null: nobody knows. */
 export function runningAt(
-  now: Live | null,
+  now: Now | null,
   targets: readonly { upstream: string; upstream_model: string }[],
 ): number | null {
   if (now === null) return null;
@@ -25,7 +26,7 @@ export function runningAt(
 }
 
 /** Attempts at an upstream since the gateway started: those that worked or were given up, and the others. */
-export function attemptsAt(now: Live | null, upstream: string): { all: number; failed: number } | null {
+export function attemptsAt(now: Now | null, upstream: string): { all: number; failed: number } | null {
   const attempts = now?.upstreams.find((each) => each.upstream === upstream)?.attempts;
   if (attempts === undefined) return null;
   let all = 0;

@@ -5,7 +5,7 @@ import { live } from "../../api/live.ts";
 import { SHELL } from "../../i18n/shell.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { now as gatewayTime } from "../../lib/clock.ts";
-import { duration, NOTHING } from "../../lib/format.ts";
+import { NOTHING } from "../../lib/format.ts";
 import { MAX_PAGE_ROWS } from "../../lib/paged.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Empty, Page, Section } from "../../ui/basics.tsx";
@@ -18,7 +18,7 @@ import { PriceCell } from "./price.tsx";
 import { StateLine } from "./state.tsx";
 import { MODELS } from "./texts.ts";
 import { Upstreams } from "./upstreams.tsx";
-import { modalityWords } from "./words.ts";
+import { latencyWords, modalityWords } from "./words.ts";
 
 type Model = Schemas["ModelSchema"];
 type Latencies = ReadonlyMap<string, Schemas["UsageRow"]>;
@@ -122,13 +122,11 @@ function columnsOf(t: typeof MODELS.en, latencies: Latencies): Column<Model>[] {
 
 function Times({ of: row, t }: { of: Schemas["UsageRow"] | undefined; t: typeof MODELS.en }): JSX.Element {
   if (row === undefined) return <>{NOTHING}</>;
-  const both = (half: number | null | undefined, most: number | null | undefined): string =>
-    `${duration(half ?? null)} · ${duration(most ?? null)}`;
   const hasFirst = row.first_event_p50_s !== null && row.first_event_p50_s !== undefined;
   return (
     <>
-      {hasFirst ? <div>{both(row.first_event_p50_s, row.first_event_p95_s)}</div> : null}
-      <div class="muted small">{t.wholeIn(both(row.total_p50_s, row.total_p95_s))}</div>
+      {hasFirst ? <div>{latencyWords(row.first_event_p50_s, row.first_event_p95_s)}</div> : null}
+      <div class="muted small">{t.wholeIn(latencyWords(row.total_p50_s, row.total_p95_s))}</div>
     </>
   );
 }
@@ -139,7 +137,7 @@ function Name({ of: model, t }: { of: Model; t: typeof MODELS.en }): JSX.Element
   return (
     <>
       <a href={`/console/models/${encodeURIComponent(model.id)}`}>{model.id}</a>
-      <div class="muted small">{kind === "chat" ? family : `${family}${t.comma}${kinds[kind] ?? kind}`}</div>
+      <div class="muted small">{kind === "chat" ? family : `${family} · ${kinds[kind] ?? kind}`}</div>
     </>
   );
 }

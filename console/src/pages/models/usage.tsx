@@ -4,13 +4,14 @@ import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { withoutGaps } from "../../lib/buckets.ts";
 import { now as gatewayTime } from "../../lib/clock.ts";
-import { duration, grouped, percent, shortened } from "../../lib/format.ts";
+import { grouped, percent, shortened } from "../../lib/format.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Section } from "../../ui/basics.tsx";
 import { Chart } from "../../ui/chart.tsx";
 import { Loaded } from "../../ui/table.tsx";
 import { Costs, Count, Num } from "../../ui/values.tsx";
 import { MODELS } from "./texts.ts";
+import { latencyWords } from "./words.ts";
 
 type Row = Schemas["UsageRow"];
 
@@ -64,16 +65,18 @@ export function ModelUsage({ id }: { id: string }): JSX.Element {
 
 function Sums({ of: sum }: { of: Row }): JSX.Element {
   const t = textsOf(MODELS).details;
-  const both = (half: number | null | undefined, most: number | null | undefined): string =>
-    `${duration(half ?? null)} · ${duration(most ?? null)}`;
   return (
     <dl class="stats model-stats">
       <Stat name={t.requests} value={<Num value={sum.requests} />} />
       <Stat name={t.usedTokens} value={<Count value={sum.prompt_tokens + sum.completion_tokens} />} />
       <Stat name={t.cost} value={<Costs costs={sum.costs} />} />
       <Stat name={t.errors} value={percent(sum.errors / sum.requests)} more={grouped(sum.errors)} />
-      <Stat name={t.first} value={both(sum.first_event_p50_s, sum.first_event_p95_s)} more={t.halfAnd95} />
-      <Stat name={t.total} value={both(sum.total_p50_s, sum.total_p95_s)} more={t.halfAnd95} />
+      <Stat
+        name={t.first}
+        value={latencyWords(sum.first_event_p50_s, sum.first_event_p95_s)}
+        more={t.halfAnd95}
+      />
+      <Stat name={t.total} value={latencyWords(sum.total_p50_s, sum.total_p95_s)} more={t.halfAnd95} />
     </dl>
   );
 }

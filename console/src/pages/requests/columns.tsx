@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import type { Schemas } from "../../api/client.ts";
-import { kindName } from "../../i18n/error-kinds.ts";
+import { failureWords } from "../../i18n/error-kinds.ts";
 import { grouped, NOTHING } from "../../lib/format.ts";
 import { Tag } from "../../ui/basics.tsx";
 import { StatusTag } from "../../ui/status.tsx";
@@ -95,7 +95,7 @@ function Outcome({ row }: { row: Row }): JSX.Element {
       {kind === null ? null : (
         <span class="small muted" title={kind}>
           {" "}
-          {kindName(kind)}
+          {failureWords(kind, row.status)?.name ?? kind}
         </span>
       )}
     </span>

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { kindWords } from "../../i18n/error-kinds.ts";
+import { failureWords } from "../../i18n/error-kinds.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { StatusTag } from "../../ui/status.tsx";
 import { type Detail, FIRST_ERROR } from "./details.tsx";
@@ -9,7 +9,7 @@ import { REQUESTS } from "./texts.ts";
 export function Outcome({ of: request }: { of: Detail }): JSX.Element {
   const t = textsOf(REQUESTS).details;
   const { error_kind: kind, status } = request;
-  const words = kind === null ? null : kindWords(kind);
+  const words = kind === null ? null : failureWords(kind, status);
   const brokeOff = kind !== null && status < FIRST_ERROR;
   return (
     <section class="stack" aria-label={t.what}>
