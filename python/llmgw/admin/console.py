@@ -32,7 +32,7 @@ SECURITY: Final[tuple[tuple[bytes, bytes], ...]] = (
 _ASSETS: Final = "assets/"
 """Their names change with their content, so browsers may keep them for good."""
 _PAGE: Final = re.compile(r"(?!assets(?:/|$))[a-z-]+(?:/(?!\.{1,2}(?:/|$))[^/\\\x00-\x1f\x7f]+)*/?")
-"""What stands below `ROOT/` in the address of one of the console's pages. The id of a model may have dots."""
+"""What follows `ROOT/` in the address of one of the console's pages. The id of a model may have dots."""
 _TYPES: Final = {
     ".css": b"text/css; charset=utf-8",
     ".html": b"text/html; charset=utf-8",
@@ -71,7 +71,7 @@ class _File:
 
     @property
     def plain(self) -> bytes:
-        """As it is. Few clients want that of a file that is packed, so it is unpacked for the first one."""
+        """As it is. Nearly all clients take gzip, so a packed file is unpacked when one first does not."""
         if self._plain is None:
             self._plain = gzip.decompress(self._packed or b"")
         return self._plain
@@ -81,6 +81,7 @@ class _Wish(NamedTuple):
     """What a request's headers want of a file."""
 
     packed: bool
+    """True: gzip is accepted."""
     known: bytes
     """The values of `if-none-match`."""
 

@@ -40,7 +40,7 @@ _Counts: TypeAlias = Mapping[tuple[str, ...], int]
 def live_of(
     config: Config, samples: Samples, reports: Sequence[WorkerReport], *, at: datetime, instance: str | None
 ) -> LiveSchema:
-    """What there is. A metric that is missing counts as 0."""
+    """The answer of `live`. A metric that is missing counts as 0."""
     page = _Page(samples)
     problems = list(dict.fromkeys(text for report in reports for text in report.problems))
     warnings = list(dict.fromkeys(text for report in reports for text in report.warnings))

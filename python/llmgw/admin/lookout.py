@@ -1,4 +1,4 @@
-"""Looks at the gateway for `live`: at its own address, as anybody could, and seldom, whoever asks.
+"""Looks at the gateway for `live`: at its own address, as any client could, and seldom, however many ask.
 
 All workers are in one page of `/metrics`, whichever of them answers; each worker is asked for its report.
 What was seen is kept for a second, and longer where the page is large: to watch must not slow answers down.
@@ -30,9 +30,9 @@ SHARE: Final = 0.1
 RENDER_S: Final = 0.000_008
 """What a worker needs for one sample of the page and each worker that counted it (measured)."""
 TIMEOUT_S: Final = 4.0
-"""For the page: a worker lets others wait who ask for it more than once a second."""
+"""For the page: a worker delays its answer if it is asked for it more than once a second."""
 FORGET_S: Final = 10.0
-"""A worker's last report is used for so long if it can't be met again: the kernel chooses who answers."""
+"""A worker's last report counts until it is this old: the kernel chooses who answers, and may skip one."""
 MAX_PAGE_BYTES: Final = 32 << 20
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 STALE_S: Final = 5.0
-"""Who asks during a look gets the one before, unless that is older."""
+"""While one looks, others get the look before, unless that is older."""
 MAX_SHELF_BYTES: Final = 32 << 20
 _TURN_TIMEOUT_S: Final = 4.0
-"""Then another process may be stopped in the middle of its look."""
+"""How long to wait for another process's look: that process may have been stopped in the middle of it."""
 _POLL_INTERVAL_S: Final = 0.02
 _HEAD: Final = struct.Struct(">dd")
 
@@ -30,7 +30,7 @@ class Seen(NamedTuple):
     at_s: float
     """By the clock that all processes of a machine share (`time.monotonic`)."""
     fresh_s: float
-    """So long after it no other look is made."""
+    """For how many seconds after `at_s` nobody looks again."""
 
     @property
     def is_fresh(self) -> bool:
@@ -55,7 +55,7 @@ class Shelf:
         self._lock = folder / "live.lock"
 
     def get(self, make: Callable[[], Seen]) -> Seen:
-        """A fresh look, made by whichever process. Blocking."""
+        """A fresh look, by `make` or by another process. Blocking."""
         kept = self._read()
         if kept is not None and kept.is_fresh:
             return kept

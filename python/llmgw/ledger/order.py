@@ -10,7 +10,7 @@ ORDERS: Final[tuple[UsageOrder, ...]] = get_args(UsageOrder)
 ALL: Final = "all"
 """The grouping by nothing, which is one group of everything."""
 _MOST: Final = 2**63 - 1
-"""What a cursor can hold; larger sums are one size."""
+"""The most that a cursor can hold; a larger sum counts as this."""
 _NOTHING: Final = UsageSum((), Totals(0, 0, 0, 0, 0, 0, 0, 0), {})
 
 

@@ -1,4 +1,4 @@
-"""What became of thinking lately: asked, sent, observed, by model, of the newest rows of the ledger."""
+"""What happened to thinking lately: asked, sent, observed, by model, of the newest rows of the ledger."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -27,7 +27,7 @@ class Thinking(NamedTuple):
     """What the newest rows tell."""
 
     rows: int
-    """So many there are, up to those that were wanted; also of requests that got no answer."""
+    """How many there were, at most those that were wanted; with those of requests that got no answer."""
     since: datetime | None
     """When the earliest of them arrived; None: there is none."""
     sums: Sequence[ThinkingSum]
@@ -48,7 +48,7 @@ def sum_thinking(store: Store, rows: int) -> Thinking:
 
 
 def newest_thinking(rows: int) -> Select[tuple[str, str, str, bool, bool, int, datetime]]:
-    """Walks from the end of the primary key, so the ledger may be as long as it likes."""
+    """Walks from the end of the primary key, so it costs the same in a ledger of any size."""
     newest = select(LedgerRow).order_by(LedgerRow.id.desc()).limit(rows).subquery()
     groups = (
         newest.c.model,

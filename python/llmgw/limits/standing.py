@@ -25,7 +25,7 @@ class LimitLeft(NamedTuple):
     remaining: int
     """What would be let through now, never negative."""
     reset_s: float
-    """In so long all of it is left, if nothing more is used; 0 for requests at once."""
+    """Until all of it is left, if nothing more is used; 0 for requests at once."""
 
 
 class LimitStanding(NamedTuple):

@@ -78,7 +78,7 @@ def get_one(context: Ctx, key_id: KeyId) -> KeyDetail:
 @router.get(
     "/admin/v1/keys/{key_id}/standing",
     **told(
-        "Look what is left of a key's limits",
+        "Show what is left of a key's limits",
         STANDING,
         errors=["unknown_key"],
         description="Of its own limits, its project's, the defaults, and those of models that it may use.",

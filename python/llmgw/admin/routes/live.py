@@ -14,7 +14,7 @@ router: Final = APIRouter(tags=["live"])
     "/admin/v1/live",
     response_model=LiveSchema,
     **told(
-        "Look at what runs now",
+        "Show what the gateway does now",
         LIVE,
         description=(
             "What all workers have counted since the gateway started, and how the upstreams are, without the "

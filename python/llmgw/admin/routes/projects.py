@@ -74,7 +74,7 @@ def get_one(context: Ctx, project_id: ProjectId) -> ProjectSchema:
 @router.get(
     "/admin/v1/projects/{project_id}/standing",
     **told(
-        "Look what is left of a project's limits",
+        "Show what is left of a project's limits",
         PROJECT_STANDING,
         errors=["unknown_project"],
         description="Of those of all its keys together.",

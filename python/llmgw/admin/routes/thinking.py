@@ -14,7 +14,7 @@ router: Final = APIRouter(tags=["usage"])
 @router.get(
     "/admin/v1/thinking",
     **told(
-        "Sum what became of thinking",
+        "Sum what happened to thinking",
         THINKING,
         description=(
             "Of the newest rows of the ledger: whether thinking was asked for, what the upstream was told, "

@@ -85,19 +85,19 @@ class BudgetQuery(PageQuery):
         default=None, description="False: without those that count each user by himself; true: only those."
     )
 
-    @property
-    def budget_ids(self) -> list[int] | None:
-        """Those that are wanted; None: any."""
-        return None if self.ids is None else _numbers(self.ids)
-
     near_end: bool = Field(
         default=False,
         description="Only those that have spent the share that they warn at; 0.8 where they warn at none.",
     )
 
     @property
+    def budget_ids(self) -> list[int] | None:
+        """Those that are wanted; None: any."""
+        return None if self.ids is None else _numbers(self.ids)
+
+    @property
     def owners(self) -> list[tuple[Scope, str, list[int]]]:
-        """Whose are wanted, and in which parameter that was said; all that was said."""
+        """The scope, the name and the ids of each parameter that was given and says whose are wanted."""
         said: list[tuple[Scope, str, int | str | None]] = [
             ("key", "key_id", self.key_id),
             ("project", "project_id", self.project_id),

@@ -31,7 +31,7 @@ class LiveThinking(Schema):
 
 
 class LiveModel(Schema):
-    """What a model was asked, and what came of it."""
+    """What was asked of a model, and what that used, cost and took."""
 
     model: str | None = Field(description="Null: requests that named no model that is configured.")
     requests: Count = Field(description="Those that are finished.")

@@ -21,7 +21,7 @@ class LimitLeftSchema(Schema):
     limit: Count
     remaining: Count = Field(description="What would be let through now.")
     reset_s: float = Field(
-        description="In so long all of it is left, if nothing more is used; 0 for `concurrent_requests`."
+        description="Until all of it is left, if nothing more is used; 0 for `concurrent_requests`."
     )
 
     @classmethod

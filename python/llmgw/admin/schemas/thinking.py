@@ -21,7 +21,7 @@ class ThinkingRow(Schema):
 class ThinkingSchema(Schema):
     """What the newest rows of the ledger tell."""
 
-    rows: Count = Field(description="So many were looked at, also of requests that got no answer.")
+    rows: Count = Field(description="How many were looked at, with those of requests that got no answer.")
     since: Time | None = Field(description="When the earliest of them arrived; null: there is none.")
     data: list[ThinkingRow] = Field(description="By model.")
 
@@ -29,7 +29,7 @@ class ThinkingSchema(Schema):
 class ThinkingQuery(Schema):
     """How far back."""
 
-    rows: int = Field(default=MAX_ROWS, ge=1, le=MAX_ROWS, description="At most so many rows.")
+    rows: int = Field(default=MAX_ROWS, ge=1, le=MAX_ROWS, description="At most this many rows.")
 
 
 THINKING = {

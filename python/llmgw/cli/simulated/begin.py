@@ -15,7 +15,6 @@ from llmgw.access.keys import (
     update_key,
 )
 from llmgw.access.projects import create_project, update_project
-from llmgw.budgets.spend import Spent
 from llmgw.cli.simulated import ACTOR, team
 from llmgw.cli.simulated.budgets import Amounts, Counts, tell
 from llmgw.cli.simulated.draft import entry_of
@@ -79,12 +78,12 @@ def _make_keys(store: Store, past: Past, known: Known, now: datetime) -> dict[st
     return made
 
 
-def _write(store: Store, config: Config, entries: list[LedgerEntry]) -> list[Spent]:
+def _write(store: Store, config: Config, entries: list[LedgerEntry]) -> None:
     """As the ledger's writer does it: rows and all sums in one transaction."""
     remember_prices(store, [target.price for target in targets_of(config) if target.price is not None])
     books = Books(ZoneInfo(config.prices.timezone))
     with store.write() as session:
-        return books.add(session.connection(), entries, store.generation)
+        books.add(session.connection(), entries, store.generation)
 
 
 def _change(

@@ -29,7 +29,7 @@ _REFUSES_OFF: Final = "unsupported_thinking_mode"
 
 
 class _Said(NamedTuple):
-    """What becomes of the thinking switch at a model."""
+    """What a model makes of the thinking switch."""
 
     sent: str | None
     reasons: bool
