@@ -71,6 +71,8 @@ SUMS: Final = {
     "keys": MAX_BYTES,
     "keys/3": MAX_BYTES,
     "system": MAX_BYTES,
+    "models": MAX_BYTES,
+    "models/glm-5": MAX_BYTES,
 }
 """The most bytes for each page."""
 
