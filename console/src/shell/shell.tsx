@@ -75,7 +75,7 @@ export function Shell({ children }: { children: ComponentChildren }): JSX.Elemen
 function Search({ onOpen }: { onOpen: () => void }): JSX.Element {
   const t = textsOf(PALETTE);
   return (
-    <button type="button" class="to-palette" aria-label={t.search} onClick={onOpen}>
+    <button type="button" class="to-palette" onClick={onOpen}>
       <Icon name="search" />
       <span class="grow">{t.search}</span>
       <span aria-hidden="true">
