@@ -1,3 +1,5 @@
+import { isObject, objectsIn } from "../lib/json.ts";
+
 /** One thing that is wrong with an input, as the admin API tells it. */
 export interface InputFault {
   /** Path of the field; null: the whole. */
@@ -55,13 +57,8 @@ export async function jsonOf(response: Response): Promise<unknown> {
   });
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
-}
-
 function faultsOf(value: unknown): InputFault[] {
-  if (!Array.isArray(value)) return [];
-  return value.filter(isObject).map((each) => ({
+  return objectsIn(value).map((each) => ({
     param: typeof each["param"] === "string" ? each["param"] : null,
     message: String(each["message"] ?? ""),
   }));

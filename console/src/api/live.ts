@@ -24,7 +24,7 @@ export const live = signal<Live | null>(null);
 /** Of the last minutes, oldest first. */
 export const beats = signal<readonly Beat[]>([]);
 
-/** What there is to be seen at a glance. */
+/** How the gateway is, in a word; null: not known yet. */
 export const health = computed<"ok" | "degraded" | "unavailable" | "lost" | null>(() => {
   if (!isConnected.value) return "lost";
   return live.value?.status ?? null;
@@ -59,7 +59,7 @@ async function look(): Promise<void> {
   try {
     take(await unwrap(admin.GET("/admin/v1/live")));
   } catch (error) {
-    // An old reading would lie. A lost connection is told by `isConnected`.
+    // What was seen last stays; that it may be old is told by `isConnected`.
     if (!isFault(error)) throw error;
   }
 }

@@ -17,7 +17,7 @@ export function changesOf(before: unknown, after: unknown, path = ""): Change[] 
   return members.flatMap(([place, old, now]) => changesOf(old, now, place));
 }
 
-/** What is nothing has no members. */
+/** In the place of what was not set: a list or an object without members, as the other side is. */
 function emptyLike(other: unknown): unknown {
   if (Array.isArray(other)) return [];
   return isPlain(other) ? {} : undefined;

@@ -16,10 +16,12 @@ function cell(value: Cell): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
+/** One record, with its line end. */
 export function csvLine(values: readonly Cell[]): string {
   return `${values.map(cell).join(",")}\r\n`;
 }
 
+/** A file out of the titles of its columns and its records (`csvLine`). */
 export function csvOf(header: readonly string[], lines: readonly string[]): Blob {
   return new Blob([MARK, csvLine(header), ...lines], { type: "text/csv;charset=utf-8" });
 }

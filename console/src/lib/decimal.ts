@@ -29,12 +29,18 @@ function combined(first: Amounts, second: Amounts, sign: bigint): Amounts {
   return all;
 }
 
+/** Both, currency by currency. */
 export function added(first: Amounts, second: Amounts): Amounts {
   return combined(first, second, 1n);
 }
 
+/** The first without the second, currency by currency. */
 export function subtracted(first: Amounts, second: Amounts): Amounts {
   return combined(first, second, -1n);
+}
+
+export function isZero(amount: string): boolean {
+  return /^[0.]*$/.test(amount);
 }
 
 /** For a plot or a bar, where a little is lost: never for what is shown as text. */

@@ -17,7 +17,7 @@ export interface FailedAttempt extends Failure {
   upstream: string;
 }
 
-/** In what an upstream says, anything may stand between quotes; between two attempts there is `, NAME: `. */
+/** In what an upstream says, anything may be between quotes; between two attempts there is `, NAME: `. */
 const BEGINS_NEXT = /^, (?=[^\s:,"]+: )/;
 
 function split(text: string): string[] {

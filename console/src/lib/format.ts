@@ -1,8 +1,9 @@
 import { now as gatewayTime } from "./clock.ts";
 import type { Language } from "./preferences.ts";
 
-const LOCALES: Record<Language, string> = { en: "en-GB", zh: "zh-CN" };
-/** Stands where there is no value. */
+/** For `Intl`. */
+export const LOCALES: Record<Language, string> = { en: "en-GB", zh: "zh-CN" };
+/** Shown where there is no value. */
 export const NOTHING = "–";
 
 /** `1234567` → `1,234,567`. */
@@ -91,6 +92,7 @@ export function duration(seconds: number | null): string {
 
 const SIZES = ["B", "KiB", "MiB", "GiB", "TiB"] as const;
 
+/** A size for people: `1536` → `1.5 KiB`. */
 export function bytes(size: number): string {
   let value = size;
   let step = 0;

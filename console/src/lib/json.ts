@@ -28,6 +28,15 @@ export function textIn(value: unknown): string | null {
   return typeof value === "string" ? value : null;
 }
 
+/** JSON in lines. What is no JSON stays as it is: a stream of events, or a body that was cut. */
+export function laidOut(text: string): string {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
 export function numberIn(value: unknown): number | null {
   return typeof value === "number" ? value : null;
 }

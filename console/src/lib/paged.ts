@@ -7,7 +7,7 @@ export interface ListPage<Row> {
 /** The most rows that the admin API gives in a page. */
 export const MAX_PAGE_ROWS = 500;
 
-/** As many rows as an export holds: a page of a browser is no place for more. */
+/** The most rows of an export: a page of a browser holds all of them in memory. */
 export const MAX_EXPORT_ROWS = 100_000;
 
 /**

@@ -50,6 +50,7 @@ export interface Action<Arguments extends unknown[]> {
   clear: () => void;
 }
 
+/** Let a person ask for a change: what `act` throws becomes `fault`. */
 export function useAction<Arguments extends unknown[]>(
   act: (...values: Arguments) => Promise<void>,
 ): Action<Arguments> {

@@ -38,7 +38,7 @@ export function tomlValue(value: unknown): string {
   return members.length === 0 ? "{}" : `{ ${members.join(", ")} }`;
 }
 
-function isListOfTables(value: unknown): value is Json[] {
+export function isListOfTables(value: unknown): value is Json[] {
   return Array.isArray(value) && value.length > 0 && value.every(isObject);
 }
 

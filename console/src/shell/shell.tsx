@@ -16,7 +16,7 @@ import { Preferences } from "./preferences.tsx";
 import { isAt, placesOf } from "./routes.ts";
 import { PAGE_KEYS, PALETTE_KEYS, useShortcuts } from "./shortcuts.ts";
 
-/** What stands around each page. */
+/** What is around each page: brand, health, navigation, who is signed in. */
 export function Shell({ children }: { children: ComponentChildren }): JSX.Element {
   const t = textsOf(SHELL);
   const { path, route } = useLocation();

@@ -289,17 +289,20 @@ function wordsOf(fault: Error, t: typeof COMMON.en): string {
   return fault instanceof Outdated ? t.outdated : t.defect;
 }
 
-/** How much of something is used. `share` may be above 1. */
+/** From this share on a budget is near its end, where it warns at none (`llmgw.budgets.store`). */
+export const NEAR_END = 0.8;
+
+/** How much of something is used. `share` may be above 1; `warnAt` null: at `NEAR_END`. */
 export function Bar({
   share,
   label,
-  warnAt = 0.8,
+  warnAt = null,
 }: {
   share: number;
   label: string;
-  warnAt?: number;
+  warnAt?: number | null;
 }): JSX.Element {
-  const tone = share >= 1 ? "bad" : share >= warnAt ? "warn" : "";
+  const tone = share >= 1 ? "bad" : share >= (warnAt ?? NEAR_END) ? "warn" : "";
   const part = Math.min(Math.max(share, 0), 1);
   return (
     // biome-ignore lint/a11y/useSemanticElements: a <meter> takes no colours of ours

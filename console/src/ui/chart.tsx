@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type uPlot from "uplot";
 import { COMMON } from "../i18n/common.ts";
 import { textsOf } from "../i18n/texts.ts";
+import { LOCALES } from "../lib/format.ts";
 import { isDark, language } from "../lib/preferences.ts";
 import { Empty } from "./basics.tsx";
 
@@ -126,7 +127,7 @@ const DAY_S = 86_400;
 
 function Tip({ hover, times, series, stepS, zone, format }: TipProps): JSX.Element {
   const at = new Date((times[hover.index] ?? 0) * 1000);
-  const when = new Intl.DateTimeFormat(language.value === "zh" ? "zh-CN" : "en-GB", {
+  const when = new Intl.DateTimeFormat(LOCALES[language.value], {
     month: "short",
     day: "numeric",
     ...(zone === undefined ? {} : { timeZone: zone }),

@@ -6,7 +6,7 @@ import { Button } from "./basics.tsx";
 
 const SHOWN_MS = 1500;
 
-/** Puts a text on the clipboard. Without a secure context the browser forbids that: then it selects nothing. */
+/** Puts a text on the clipboard. Without a `label` it is an icon. */
 export function CopyButton({
   text,
   label,

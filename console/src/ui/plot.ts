@@ -1,5 +1,6 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import { LOCALES } from "../lib/format.ts";
 import { language } from "../lib/preferences.ts";
 import { colourOf, type Series } from "./chart.tsx";
 
@@ -54,7 +55,7 @@ export function draw(element: HTMLElement, drawing: Drawing): uPlot {
   if (isStack) order.reverse();
   const grid = { stroke: resolved(element, "var(--line)"), width: 1 };
   const ink = resolved(element, "var(--muted)");
-  const locale = language.value === "zh" ? "zh-CN" : "en-GB";
+  const locale = LOCALES[language.value];
   const where = zone === undefined ? {} : { timeZone: zone };
   const day = new Intl.DateTimeFormat(locale, { month: "short", day: "numeric", ...where });
   const hour = new Intl.DateTimeFormat(locale, {

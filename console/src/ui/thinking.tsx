@@ -10,7 +10,7 @@ export type ThinkingRow = Schemas["ThinkingRow"];
 
 const TEXTS = texts(
   {
-    label: "What became of thinking",
+    label: "What happened to thinking",
     model: "Model",
     asked: "Asked",
     sent: "Sent as",

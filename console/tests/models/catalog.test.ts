@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { catalogOf, isFree, isSamePrice, priceOf } from "../../src/pages/models/catalog.ts";
+import { catalogOf, isSamePrice, priceOf } from "../../src/pages/models/catalog.ts";
 
 const ENTRY = {
   id: "qwen3.6-plus",
@@ -82,10 +82,4 @@ test("a price", () => {
   assert.ok(isSamePrice(price, priceOf(structuredClone(DOCUMENT))));
   assert.ok(!isSamePrice(price, null));
   assert.equal(priceOf(null), null);
-});
-
-test("what costs nothing", () => {
-  assert.ok(isFree("0"));
-  assert.ok(isFree("0.00"));
-  assert.ok(!isFree("0.01"));
 });

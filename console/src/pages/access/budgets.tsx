@@ -115,7 +115,7 @@ function BudgetLine({ budget, isInherited, onAsk }: BudgetLineProps): JSX.Elemen
           ) : null}
         </span>
       </div>
-      <Bar share={whole > 0 ? roughly(spent) / whole : 1} warnAt={budget.warn_at ?? 0.8} label={words} />
+      <Bar share={whole > 0 ? roughly(spent) / whole : 1} warnAt={budget.warn_at} label={words} />
       <div class="row apart small muted">
         <span title={`${spent} / ${amount}`}>
           {t.spentOf(sumText(spent, unit), amountText(amount, unit))} · {t.budgetLeft(sumText(left, unit))}
@@ -155,7 +155,7 @@ export function BudgetCell({
               {t.inPeriod(amountText(budget.amount, budget.unit), t.perPeriod[budget.period])}
             </span>
             {share === undefined ? null : (
-              <Bar share={share} warnAt={budget.warn_at ?? 0.8} label={budgetWords(budget)} />
+              <Bar share={share} warnAt={budget.warn_at} label={budgetWords(budget)} />
             )}
           </li>
         );

@@ -1,4 +1,6 @@
 import { admin, unwrap } from "../../api/client.ts";
+import { objectIn } from "../../lib/json.ts";
+import { MAX_PAGE_ROWS } from "../../lib/paged.ts";
 import { type Resource, useResource } from "../../lib/resource.ts";
 
 /** What the gateway's config says about keys, money and addresses. */
@@ -14,22 +16,15 @@ const FALLBACK_CURRENCY = "CNY"; // as the config's own default
 export function useFacts(): Resource<GatewayFacts> {
   return useResource("facts", async (signal) => {
     const { config } = await unwrap(admin.GET("/admin/v1/config", { signal }));
-    const currency = memberOf(config, "prices", "currency");
-    const port = memberOf(config, "server", "port");
+    const currency = objectIn(config["prices"])["currency"];
+    const port = objectIn(config["server"])["port"];
     return {
       currency: typeof currency === "string" ? currency : FALLBACK_CURRENCY,
-      mayCapture: memberOf(config, "admin", "capture") === true,
+      mayCapture: objectIn(config["admin"])["capture"] === true,
       gatewayPort:
-        typeof memberOf(config, "admin", "port") === "number" && typeof port === "number" ? port : null,
+        typeof objectIn(config["admin"])["port"] === "number" && typeof port === "number" ? port : null,
     };
   });
-}
-
-function memberOf(config: Record<string, unknown>, table: string, name: string): unknown {
-  const found = config[table];
-  return typeof found === "object" && found !== null
-    ? Object.entries(found).find(([each]) => each === name)?.[1]
-    : undefined;
 }
 
 /** Where clients ask. Behind a proxy a port of its own can only be guessed from the console's address. */
@@ -41,9 +36,7 @@ export function gatewayUrl(
   return `${place.protocol}//${place.hostname}:${facts.gatewayPort}`;
 }
 
-/** The most entries of a list to choose from; beyond it, names are typed. */
-const CHOICES = 500;
-
+/** One page of a list to choose from; beyond it, names are typed. */
 export interface Choices {
   names: string[];
   hasMore: boolean;
@@ -51,7 +44,7 @@ export interface Choices {
 
 export function useProjectNames(): Resource<Choices> {
   return useResource("projects", async (signal) => {
-    const query = { limit: CHOICES };
+    const query = { limit: MAX_PAGE_ROWS };
     const page = await unwrap(admin.GET("/admin/v1/projects", { params: { query }, signal }));
     return { names: page.data.map((each) => each.name), hasMore: page.next_cursor !== null };
   });
@@ -59,7 +52,7 @@ export function useProjectNames(): Resource<Choices> {
 
 export function useModelIds(): Resource<Choices> {
   return useResource("models", async (signal) => {
-    const query = { limit: CHOICES };
+    const query = { limit: MAX_PAGE_ROWS };
     const page = await unwrap(admin.GET("/admin/v1/models", { params: { query }, signal }));
     return { names: page.data.map((each) => each.id), hasMore: page.next_cursor !== null };
   });

@@ -9,7 +9,7 @@ import {
   rulesDraftOf,
 } from "./rules-draft.ts";
 
-/** A key as it stands in a form, and what of it is sent. */
+/** A key as a form has it, and what of it is sent. */
 
 export type KeyKind = Schemas["KeySchema"]["kind"];
 export type ExpiryChoice = "never" | "7" | "30" | "90" | "365" | "exact";

@@ -1,12 +1,12 @@
 import { admin, unwrap } from "../../api/client.ts";
 import { roughly } from "../../lib/decimal.ts";
+import { MAX_PAGE_ROWS } from "../../lib/paged.ts";
 import { useResource } from "../../lib/resource.ts";
 
 /** Of the budgets of a page of keys or projects; those that count users one by one have no single share. */
 export type Shares = ReadonlyMap<number, number>;
 
 const NONE: Shares = new Map();
-const MOST = 500;
 
 interface Owner {
   id: number;
@@ -21,7 +21,7 @@ export function usePageBudgets(owner: "key" | "project", owners: readonly Owner[
     const query = {
       ...(owner === "key" ? { key_ids: whose } : { project_ids: whose }),
       per_user: false,
-      limit: MOST,
+      limit: MAX_PAGE_ROWS,
     };
     const page = await unwrap(admin.GET("/admin/v1/budgets", { params: { query }, signal }));
     return new Map(

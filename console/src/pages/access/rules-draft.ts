@@ -1,6 +1,6 @@
 import type { Schemas } from "../../api/client.ts";
 
-/** Limits and budgets as they stand in a form, and what of them is sent. */
+/** Limits and budgets as a form has them, and what of them is sent. */
 
 export const LIMIT_NAMES = ["requests_per_minute", "tokens_per_minute", "concurrent_requests"] as const;
 export type LimitName = (typeof LIMIT_NAMES)[number];

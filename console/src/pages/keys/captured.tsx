@@ -4,6 +4,7 @@ import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { mayChange } from "../../api/session.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { bytes } from "../../lib/format.ts";
+import { laidOut } from "../../lib/json.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Button, Section, Tag } from "../../ui/basics.tsx";
 import { Code } from "../../ui/copy.tsx";
@@ -99,23 +100,14 @@ function BodiesDialog({ of: captured, onClose }: { of: Captured; onClose: () => 
         {({ request_body, response_body }) => (
           <>
             <Section title={t.requestBody}>
-              <Code text={readable(request_body)} label={t.requestBody} />
+              <Code text={laidOut(request_body)} label={t.requestBody} />
             </Section>
             <Section title={t.responseBody}>
-              <Code text={readable(response_body)} label={t.responseBody} />
+              <Code text={laidOut(response_body)} label={t.responseBody} />
             </Section>
           </>
         )}
       </Loaded>
     </Dialog>
   );
-}
-
-/** JSON in lines. What is cut or is a stream of events stays as it is. */
-function readable(body: string): string {
-  try {
-    return JSON.stringify(JSON.parse(body), null, 2);
-  } catch {
-    return body;
-  }
 }

@@ -124,7 +124,7 @@ function RotateDialog({ of: key, onDone, onClose }: RotateDialogProps): JSX.Elem
 
 interface RevokeDialogProps {
   of: Key;
-  /** Whether it is the key of whoever looks. */
+  /** Whether it is the key that is signed in. */
   isOwn: boolean;
   onDone: () => void;
   onClose: () => void;

@@ -1,10 +1,11 @@
-import type { ComponentChildren, JSX } from "preact";
+import type { JSX } from "preact";
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { mayChange } from "../../api/session.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Section, Tag } from "../../ui/basics.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
+import { Fact } from "../../ui/facts.tsx";
 import { Loaded } from "../../ui/table.tsx";
 import { Time } from "../../ui/values.tsx";
 import { BudgetList } from "../access/budgets.tsx";
@@ -126,16 +127,6 @@ function Facts({ of: key }: { of: Detail }): JSX.Element {
         ),
       )}
     </dl>
-  );
-}
-
-function Fact({ title, children }: { title: string; children: ComponentChildren }): JSX.Element | null {
-  if (children === null) return null;
-  return (
-    <>
-      <dt>{title}</dt>
-      <dd>{children}</dd>
-    </>
   );
 }
 

@@ -53,7 +53,7 @@ export function KeyList({ chosen, round, onCreate }: KeyListProps): JSX.Element 
   });
   const shares = usePageBudgets("key", keys.data?.data ?? [], round);
   const search = new URLSearchParams(query).toString();
-  // Whoever looks has an admin key at least, so a list is never empty without filters.
+  // The list has at least the key that is signed in, so it is never empty without filters.
   const isBare = (page: Schemas["KeyPage"]): boolean =>
     !isFiltered && page.next_cursor === null && page.data.every((key) => key.kind !== "model");
   return (

@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { textsOf } from "../../i18n/texts.ts";
 import { roughly } from "../../lib/decimal.ts";
 import { duration, grouped } from "../../lib/format.ts";
-import { Bar, Tag } from "../../ui/basics.tsx";
+import { Bar, NEAR_END, Tag } from "../../ui/basics.tsx";
 import { Time } from "../../ui/values.tsx";
 import { ACCESS } from "../access/texts.ts";
 import { amountText, budgetWords } from "../access/words.tsx";
@@ -71,8 +71,6 @@ export function Budgets({ budgets }: { budgets: readonly OwnBudget[] }): JSX.Ele
   );
 }
 
-const WARN_AT = 0.8;
-
 function BudgetLine({ budget }: { budget: OwnBudget }): JSX.Element {
   const t = textsOf(MINE);
   const access = textsOf(ACCESS);
@@ -88,11 +86,11 @@ function BudgetLine({ budget }: { budget: OwnBudget }): JSX.Element {
         </span>
         {roughly(left) <= 0 ? (
           <Tag tone="bad">{access.exhausted}</Tag>
-        ) : share >= (warnAt ?? WARN_AT) ? (
+        ) : share >= (warnAt ?? NEAR_END) ? (
           <Tag tone="warn">{access.warned}</Tag>
         ) : null}
       </div>
-      <Bar share={share} warnAt={warnAt ?? WARN_AT} label={words} />
+      <Bar share={share} warnAt={warnAt} label={words} />
       <div class="row apart small muted">
         <span title={`${spent} / ${amount} ${unit}`}>
           {access.spentOf(amountText(spent, unit), amountText(amount, unit))} ·{" "}

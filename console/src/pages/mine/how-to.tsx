@@ -4,7 +4,7 @@ import { Section } from "../../ui/basics.tsx";
 import { Code } from "../../ui/copy.tsx";
 import { MINE } from "./texts.ts";
 
-/** So much of the key tells which it is, as in lists of keys. */
+/** As many characters of a key as lists of keys show. */
 const SHOWN_OF_KEY = 11;
 
 /** A request of this key's own, to paste into a terminal. */

@@ -54,7 +54,7 @@ export const MINE = texts(
     shell: "Terminal",
     howToMore: "Any client of the OpenAI or the Anthropic API works: give it this address and this key.",
     yourModels: "Models that you may use",
-    noModels: "This key may use no model that the gateway has. Ask whoever gave it to you.",
+    noModels: "This key may use no model that the gateway has. Ask the person who gave it to you.",
     kind: "Kind",
     kinds: { chat: "chat", embedding: "embeddings", rerank: "reranking" },
     takes: "Takes",

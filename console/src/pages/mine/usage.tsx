@@ -1,4 +1,4 @@
-import type { ComponentChildren, JSX } from "preact";
+import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
@@ -8,6 +8,7 @@ import { grouped, money, percent, shortened } from "../../lib/format.ts";
 import { useQuery } from "../../lib/query.ts";
 import { Section, Segments } from "../../ui/basics.tsx";
 import { Chart } from "../../ui/chart.tsx";
+import { Stat } from "../../ui/facts.tsx";
 import { type Column, Table } from "../../ui/table.tsx";
 import { Costs, Count, Num } from "../../ui/values.tsx";
 import { byModel, type DaySum, type ModelSum, type OwnUsage, startOf, today, totalOf } from "./own-usage.ts";
@@ -44,7 +45,7 @@ function Sums({ usage }: { usage: OwnUsage }): JSX.Element {
       <Stat
         name={t.cost}
         value={<Costs costs={all.costs} />}
-        {...(all.unpriced > 0 ? { more: t.unpriced(grouped(all.unpriced)) } : {})}
+        more={all.unpriced > 0 ? t.unpriced(grouped(all.unpriced)) : undefined}
       />
       <Stat
         name={t.errors}
@@ -52,18 +53,6 @@ function Sums({ usage }: { usage: OwnUsage }): JSX.Element {
         more={t.ofRequests(percent(all.errors / all.requests))}
       />
     </dl>
-  );
-}
-
-function Stat({ name, value, more }: { name: string; value: ComponentChildren; more?: string }): JSX.Element {
-  return (
-    <div class="stat">
-      <dt>{name}</dt>
-      <dd>
-        {value}
-        {more === undefined ? null : <small>{more}</small>}
-      </dd>
-    </div>
   );
 }
 

@@ -1,4 +1,5 @@
 /** What the catalog and a price say, checked: the admin API's document leaves both open. */
+import { type Json, numberIn, objectIn, objectsIn, textIn, textsIn } from "../../lib/json.ts";
 
 export interface CatalogEntry {
   kind: string;
@@ -46,47 +47,29 @@ export interface Price {
   slots: readonly PriceSlot[];
 }
 
-type Json = Record<string, unknown>;
-
-function objectOf(value: unknown): Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
-}
-
-function listOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function textsOf(value: unknown): string[] {
-  return listOf(value).filter((each): each is string => typeof each === "string");
-}
-
 function textOf(value: unknown, otherwise: string): string {
-  return typeof value === "string" ? value : otherwise;
-}
-
-function numberOf(value: unknown): number | null {
-  return typeof value === "number" ? value : null;
+  return textIn(value) ?? otherwise;
 }
 
 function thinkingOf(thinking: Json): CatalogEntry["thinking"] {
-  const modes = textsOf(thinking["modes"]);
+  const modes = textsIn(thinking["modes"]);
   if (thinking["switch_effective"] === true) return "switch";
   if (modes.length === 1) return modes[0] === "on" ? "always" : "never";
   return "native";
 }
 
 export function catalogOf(entry: Json): CatalogEntry {
-  const modalities = objectOf(entry["modalities"]);
-  const thinking = objectOf(entry["thinking"]);
+  const modalities = objectIn(entry["modalities"]);
+  const thinking = objectIn(entry["thinking"]);
   return {
     kind: textOf(entry["kind"], "chat"),
     family: textOf(entry["family"], "other"),
     owner: textOf(entry["owned_by"], "unknown"),
-    input: textsOf(modalities["input"]),
-    output: textsOf(modalities["output"]),
-    contextWindow: numberOf(entry["context_window"]),
-    maxOutput: numberOf(entry["max_output_tokens"]),
-    capabilities: Object.entries(objectOf(entry["capabilities"])).map(([name, value]) => [
+    input: textsIn(modalities["input"]),
+    output: textsIn(modalities["output"]),
+    contextWindow: numberIn(entry["context_window"]),
+    maxOutput: numberIn(entry["max_output_tokens"]),
+    capabilities: Object.entries(objectIn(entry["capabilities"])).map(([name, value]) => [
       name,
       typeof value === "boolean" ? value : null,
     ]),
@@ -95,10 +78,9 @@ export function catalogOf(entry: Json): CatalogEntry {
   };
 }
 
-function tierOf(value: unknown): PriceTier {
-  const tier = objectOf(value);
+function tierOf(tier: Json): PriceTier {
   return {
-    aboveInputTokens: numberOf(tier["above_input_tokens"]) ?? 0,
+    aboveInputTokens: numberIn(tier["above_input_tokens"]) ?? 0,
     input: textOf(tier["input"], "0"),
     cachedInput: textOf(tier["cached_input"], "0"),
     cacheWrite: textOf(tier["cache_write"], "0"),
@@ -107,11 +89,10 @@ function tierOf(value: unknown): PriceTier {
   };
 }
 
-function slotOf(value: unknown): PriceSlot {
-  const slot = objectOf(value);
+function slotOf(slot: Json): PriceSlot {
   return {
-    hours: textsOf(slot["hours"]),
-    days: textsOf(slot["days"]),
+    hours: textsIn(slot["hours"]),
+    days: textsIn(slot["days"]),
     timezone: textOf(slot["timezone"], "UTC"),
     factor: textOf(slot["factor"], "1"),
   };
@@ -125,15 +106,11 @@ export function priceOf(document: Json | null): Price | null {
     currency: textOf(document["price_currency"], countedIn),
     countedIn,
     exchange: textOf(document["exchange"], "1"),
-    tiers: listOf(document["per_million_tokens"]).map(tierOf),
+    tiers: objectsIn(document["per_million_tokens"]).map(tierOf),
     perRequest: textOf(document["per_request"], "0"),
     perImage: textOf(document["per_image"], "0"),
-    slots: listOf(document["times"]).map(slotOf),
+    slots: objectsIn(document["times"]).map(slotOf),
   };
-}
-
-export function isFree(amount: string): boolean {
-  return /^[0.]*$/.test(amount);
 }
 
 /** Whether two targets cost the same. */

@@ -4,6 +4,7 @@ import { textsOf } from "../../i18n/texts.ts";
 import { MAX_PAGE_ROWS } from "../../lib/paged.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Empty, Page, Section } from "../../ui/basics.tsx";
+import { Fact } from "../../ui/facts.tsx";
 import { Loaded } from "../../ui/table.tsx";
 import { Count } from "../../ui/values.tsx";
 import { type CatalogEntry, catalogOf, isSamePrice, priceOf } from "./catalog.ts";
@@ -137,16 +138,6 @@ function Dialect({ name }: { name: string }): JSX.Element {
     <div class="muted small">
       {name}: {words[name] ?? name}
     </div>
-  );
-}
-
-function Fact({ title, children }: { title: string; children: ComponentChildren }): JSX.Element | null {
-  if (children === null || children === "") return null;
-  return (
-    <>
-      <dt>{title}</dt>
-      <dd>{children}</dd>
-    </>
   );
 }
 

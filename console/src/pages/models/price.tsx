@@ -1,10 +1,11 @@
 import type { JSX } from "preact";
 import type { Schemas } from "../../api/client.ts";
 import { textsOf } from "../../i18n/texts.ts";
+import { isZero } from "../../lib/decimal.ts";
 import { grouped, money, NOTHING } from "../../lib/format.ts";
 import { type Column, Table } from "../../ui/table.tsx";
 import { Money } from "../../ui/values.tsx";
-import { isFree, isSamePrice, type Price, type PriceSlot, type PriceTier, priceOf } from "./catalog.ts";
+import { isSamePrice, type Price, type PriceSlot, type PriceTier, priceOf } from "./catalog.ts";
 import { MODELS } from "./texts.ts";
 
 type Target = Schemas["TargetSchema"];
@@ -23,7 +24,7 @@ export function PriceCell({ targets, side }: CellProps): JSX.Element {
   if (price === null || tier === undefined) return <span class="muted">{t.noPrice}</span>;
   const { currency } = price;
   // Embeddings and rankings have no output that costs anything.
-  if (side === "output" && isFree(tier.output) && isFree(tier.outputThinking)) return <>{NOTHING}</>;
+  if (side === "output" && isZero(tier.output) && isZero(tier.outputThinking)) return <>{NOTHING}</>;
   const more =
     side === "input"
       ? tier.cachedInput === tier.input
@@ -82,7 +83,7 @@ export function PriceTable({ price, label }: { price: Price; label: string }): J
       />
       <p class="muted small">
         {t.priceWhat}
-        {others.map(([name, value]) => (isFree(value) ? null : ` ${name}: ${money(value, price.currency)}.`))}
+        {others.map(([name, value]) => (isZero(value) ? null : ` ${name}: ${money(value, price.currency)}.`))}
         {price.currency === price.countedIn
           ? null
           : ` ${t.exchange(price.currency, money(price.exchange, price.countedIn))}`}

@@ -126,7 +126,7 @@ export const MODELS = texts(
       failures: "Failures in a row",
       cooling: "Cools for",
       noWorkers: "No worker could be asked.",
-      lately: "What became of thinking lately",
+      lately: "What happened to thinking lately",
       latelyOf: (rows: string) => `newest ${rows} requests of all models`,
       noLately: "None of them was of this model.",
       usage: "Last 30 days",

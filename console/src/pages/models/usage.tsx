@@ -1,4 +1,4 @@
-import type { ComponentChildren, JSX } from "preact";
+import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { textsOf } from "../../i18n/texts.ts";
@@ -8,6 +8,7 @@ import { grouped, percent, shortened } from "../../lib/format.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Section } from "../../ui/basics.tsx";
 import { Chart } from "../../ui/chart.tsx";
+import { Stat } from "../../ui/facts.tsx";
 import { Loaded } from "../../ui/table.tsx";
 import { Costs, Count, Num } from "../../ui/values.tsx";
 import { MODELS } from "./texts.ts";
@@ -78,18 +79,6 @@ function Sums({ of: sum }: { of: Row }): JSX.Element {
       />
       <Stat name={t.total} value={latencyWords(sum.total_p50_s, sum.total_p95_s)} more={t.halfAnd95} />
     </dl>
-  );
-}
-
-function Stat({ name, value, more }: { name: string; value: ComponentChildren; more?: string }): JSX.Element {
-  return (
-    <div class="stat">
-      <dt>{name}</dt>
-      <dd>
-        {value}
-        {more === undefined ? null : <small>{more}</small>}
-      </dd>
-    </div>
   );
 }
 

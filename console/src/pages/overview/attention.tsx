@@ -6,7 +6,7 @@ import { textsOf } from "../../i18n/texts.ts";
 import { roughly } from "../../lib/decimal.ts";
 import { grouped, percent } from "../../lib/format.ts";
 import { useResource } from "../../lib/resource.ts";
-import { Section } from "../../ui/basics.tsx";
+import { NEAR_END, Section } from "../../ui/basics.tsx";
 import { OVERVIEW } from "./texts.ts";
 
 type Budget = Schemas["BudgetSchema"];
@@ -19,7 +19,6 @@ interface Matter {
 }
 
 const MOST_BUDGETS = 100;
-const NEAR_END = 0.8;
 
 /** What wants a person now; one quiet line where nothing does. */
 export function Attention(): JSX.Element | null {

@@ -1,8 +1,9 @@
-import type { ComponentChildren, JSX } from "preact";
+import type { JSX } from "preact";
 import { textsOf } from "../../i18n/texts.ts";
 import type { Counters } from "../../lib/counters.ts";
 import { added as addedAmounts } from "../../lib/decimal.ts";
 import { duration, percent, shortened } from "../../lib/format.ts";
+import { Stat } from "../../ui/facts.tsx";
 import { Costs, Count, Num } from "../../ui/values.tsx";
 import type { UsageRow } from "./data.ts";
 import { OVERVIEW } from "./texts.ts";
@@ -27,7 +28,7 @@ export function Totals({ all, added }: { all: UsageRow; added: Counters }): JSX.
       <Stat
         name={t.cost}
         value={<Costs costs={addedAmounts(all.costs, added.costs)} />}
-        {...(all.unpriced > 0 ? { more: t.unpriced(shortened(all.unpriced)) } : {})}
+        more={all.unpriced > 0 ? t.unpriced(shortened(all.unpriced)) : undefined}
       />
       <Stat name={t.errors} value={<Num value={errors} />} more={t.ofRequests(percent(errors / requests))} />
       <Stat
@@ -37,17 +38,5 @@ export function Totals({ all, added }: { all: UsageRow; added: Counters }): JSX.
       />
       <Stat name={t.totalTime} value={latency(all.total_p50_s, all.total_p95_s)} more={t.halfAnd95} />
     </dl>
-  );
-}
-
-function Stat({ name, value, more }: { name: string; value: ComponentChildren; more?: string }): JSX.Element {
-  return (
-    <div class="stat">
-      <dt>{name}</dt>
-      <dd>
-        {value}
-        {more === undefined ? null : <small>{more}</small>}
-      </dd>
-    </div>
   );
 }

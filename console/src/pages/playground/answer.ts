@@ -1,6 +1,7 @@
 /** An answer as it comes in, frame by frame or whole. No DOM here. */
+
+import { isObject } from "../../lib/json.ts";
 import type { Call } from "./conversation.ts";
-import { isObject } from "./settings.ts";
 
 /** What the provider counted: the numbers of `usage`, `completion_tokens_details.reasoning_tokens` among them. */
 export type Usage = Readonly<Record<string, number>>;
@@ -44,7 +45,7 @@ export function nothingYet(): Incoming {
   };
 }
 
-/** Take in the data of one event of a stream. What is no frame of the gateway's is passed over. */
+/** Take in the data of one event of a stream. Other data than a frame of the gateway is left out. */
 export function absorbEvent(into: Incoming, data: string): void {
   if (data === "[DONE]") {
     into.isComplete = true;
@@ -92,7 +93,7 @@ function takeDelta(into: Incoming, delta: Record<string, unknown>): void {
   }
 }
 
-/** Calls are told apart by `index`; in a whole message by where they stand. */
+/** Calls are told apart by `index`; in a whole message by their place. */
 function takeCall(into: Incoming, delta: Record<string, unknown>, position: number): void {
   const number = typeof delta["index"] === "number" ? delta["index"] : position;
   let place = into.places.get(number);
@@ -160,7 +161,7 @@ export interface Pace {
   tokensPerS: number | null;
 }
 
-/** What came within this is no rate of the model's: it came at once. */
+/** In less time than this an answer came at once, and that tells nothing of the model's rate. */
 const SHORTEST_MS = 10;
 
 export function paceOf(moments: Moments, usage: Usage | null, isStream: boolean): Pace {

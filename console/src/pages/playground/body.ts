@@ -1,6 +1,8 @@
 /** The request that is sent, member by member. No DOM here. */
+
+import { isObject } from "../../lib/json.ts";
 import type { WireMessage } from "./conversation.ts";
-import { isObject, type Json, type Lane, parsed, type Settings } from "./settings.ts";
+import { type Json, type Lane, parsed, type Settings } from "./settings.ts";
 
 /** A request body. `model` and `messages` are always there. */
 export type Body = { readonly model: string; readonly messages: readonly WireMessage[] } & {

@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
 import { textsOf } from "../../i18n/texts.ts";
+import { laidOut } from "../../lib/json.ts";
 import { Button, Field } from "../../ui/basics.tsx";
 import { isSendKey } from "./editor.tsx";
-import { parsed } from "./settings.ts";
 import { type Asked, setResult } from "./store.ts";
 import { PLAYGROUND } from "./texts.ts";
 
@@ -25,7 +25,7 @@ export function Calls({ asked, onSend, isLast }: CallsProps): JSX.Element {
             <strong>{call.name}</strong>
           </div>
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
-          <pre tabIndex={0}>{pretty(call.arguments)}</pre>
+          <pre tabIndex={0}>{laidOut(call.arguments)}</pre>
           {isLast && phase === "done" ? (
             <Field label={t.result}>
               {(id) => (
@@ -56,10 +56,4 @@ export function Calls({ asked, onSend, isLast }: CallsProps): JSX.Element {
       ) : null}
     </div>
   );
-}
-
-/** Arguments laid out; as they are while they are no JSON yet. */
-function pretty(text: string): string {
-  const found = parsed(text);
-  return "value" in found ? JSON.stringify(found.value, null, 2) : text;
 }

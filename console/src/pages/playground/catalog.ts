@@ -1,5 +1,6 @@
 /** What the catalog says that this page heeds. No DOM here. */
-import { isObject, type Thinking } from "./settings.ts";
+import { isObject, textsIn } from "../../lib/json.ts";
+import type { Thinking } from "./settings.ts";
 
 export interface Model {
   id: string;
@@ -45,12 +46,6 @@ function modelOf(entry: Record<string, unknown>): Model {
       isSwitchEffective: thinking["switch_effective"] === true,
     },
   };
-}
-
-function textsIn(value: unknown): string[] {
-  if (!Array.isArray(value)) return [];
-  const all: unknown[] = value;
-  return all.filter((each): each is string => typeof each === "string");
 }
 
 function flagOf(value: unknown): boolean | null {

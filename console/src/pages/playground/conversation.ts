@@ -1,4 +1,4 @@
-/** What is said, apart from how it looks: the messages, and what becomes of them on the wire. No DOM here. */
+/** What is said, apart from how it looks: the messages, and how they are sent. No DOM here. */
 
 export type Role = "system" | "user" | "assistant";
 export const ROLES: readonly Role[] = ["user", "assistant", "system"];

@@ -2,7 +2,7 @@ import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { running } from "./store.ts";
 
-/** So far from the end of the page one still looks at it. */
+/** Within this distance of the end of the page, the person is still looking at the end. */
 const NEAR_PX = 120;
 /** What an answer ends with is laid out a moment later. */
 const AFTER_MS = 400;
@@ -15,7 +15,7 @@ export function useFollow(): RefObject<HTMLDivElement | null> {
   const count = running.value;
   useEffect(() => {
     if (count > 0) {
-      // Who asks wants to see the answer.
+      // After a question, the person wants to see the answer.
       if (!isBusy.current) {
         isNear.current = true;
         window.scrollTo(0, document.documentElement.scrollHeight);

@@ -6,9 +6,9 @@ import { askGateway } from "../../api/gateway.ts";
 import { keepModelKey, mayChange, modelKey, session } from "../../api/session.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { now as gatewayTime } from "../../lib/clock.ts";
+import { isObject } from "../../lib/json.ts";
 import { useAction, useResource } from "../../lib/resource.ts";
 import { Button, FaultNote, Field } from "../../ui/basics.tsx";
-import { isObject } from "./settings.ts";
 import { PLAYGROUND } from "./texts.ts";
 
 const NAME = "console playground";

@@ -1,4 +1,5 @@
 /** What a person may choose of a request, and what is wrong with it. No DOM here. */
+import { isObject } from "../../lib/json.ts";
 
 export type Thinking = "model" | "on" | "off";
 export type Format = "text" | "json_object" | "json_schema";
@@ -65,10 +66,6 @@ export function parsed(text: string): { value: Json } | { problem: Problem } {
   } catch (error) {
     return { problem: { kind: "json", detail: error instanceof Error ? error.message : String(error) } };
   }
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function problemOfJson(text: string, wanted: "array" | "object"): Problem | undefined {

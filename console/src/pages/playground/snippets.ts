@@ -1,6 +1,7 @@
 /** A request as code that sends exactly it. The key is an environment variable in each. No DOM here. */
+
+import { isObject } from "../../lib/json.ts";
 import type { Body } from "./body.ts";
-import { isObject } from "./settings.ts";
 
 export type Tongue = "curl" | "python" | "node";
 export const TONGUES: readonly Tongue[] = ["curl", "python", "node"];

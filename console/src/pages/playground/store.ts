@@ -21,7 +21,7 @@ import { DEFAULTS, type Lane, type Settings } from "./settings.ts";
 /** `cut`: the connection ended before the answer did. `failed`: an error, at once or in the midst of it. */
 export type Phase = "waiting" | "streaming" | "done" | "stopped" | "cut" | "failed";
 
-/** How an answer stands. */
+/** An answer as it is now. */
 export interface AnswerState {
   phase: Phase;
   text: string;
@@ -76,7 +76,7 @@ export function newId(): number {
   return lastId;
 }
 
-// Whoever signs in next finds nothing of this one.
+// The next person who signs in finds nothing of this one.
 effect(() => {
   if (session.value === null) untracked(clearAll);
 });

@@ -21,7 +21,6 @@ export const PLAYGROUND = texts(
       asksWith: (name: string) => `Asks with the key “${name}”`,
       asksWithUnknown: "Asks with a model key",
       another: "Use another key",
-      isAdminKey: "This is an admin key. A model key is needed.",
     },
     models: {
       label: "Model",
@@ -200,7 +199,6 @@ export const PLAYGROUND = texts(
       asksWith: (name) => `正在使用密钥“${name}”`,
       asksWithUnknown: "正在使用模型密钥",
       another: "换一个密钥",
-      isAdminKey: "这是管理密钥，这里要用模型密钥。",
     },
     models: {
       label: "模型",

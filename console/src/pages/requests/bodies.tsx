@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { admin, unwrap } from "../../api/client.ts";
 import { mayChange } from "../../api/session.ts";
 import { textsOf } from "../../i18n/texts.ts";
+import { laidOut } from "../../lib/json.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Button } from "../../ui/basics.tsx";
 import { Code } from "../../ui/copy.tsx";
@@ -50,20 +51,11 @@ function Captured({ leaseId, requestId }: { leaseId: number; requestId: string }
         <>
           {is_cut ? <p class="muted small">{t.cut}</p> : null}
           <h3>{t.requestBody}</h3>
-          <Code text={readable(request_body)} label={t.requestBody} />
+          <Code text={laidOut(request_body)} label={t.requestBody} />
           <h3>{t.responseBody}</h3>
-          <Code text={readable(response_body)} label={t.responseBody} />
+          <Code text={laidOut(response_body)} label={t.responseBody} />
         </>
       )}
     </Loaded>
   );
-}
-
-/** JSON in lines. What is cut or is a stream of events stays as it is. */
-function readable(body: string): string {
-  try {
-    return JSON.stringify(JSON.parse(body), null, 2);
-  } catch {
-    return body;
-  }
 }

@@ -1,4 +1,4 @@
-import type { ComponentChildren, JSX } from "preact";
+import type { JSX } from "preact";
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { ApiFault } from "../../api/fault.ts";
 import { textsOf } from "../../i18n/texts.ts";
@@ -6,6 +6,7 @@ import { useResource } from "../../lib/resource.ts";
 import { Empty, Section } from "../../ui/basics.tsx";
 import { Code, CopyButton } from "../../ui/copy.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
+import { Fact } from "../../ui/facts.tsx";
 import { Loaded } from "../../ui/table.tsx";
 import { Time } from "../../ui/values.tsx";
 import { Bodies } from "./bodies.tsx";
@@ -118,16 +119,6 @@ function Facts({ of: request }: { of: Detail }): JSX.Element {
         {request.finish_reason === null ? null : <code>{request.finish_reason}</code>}
       </Fact>
     </dl>
-  );
-}
-
-function Fact({ title, children }: { title: string; children: ComponentChildren }): JSX.Element | null {
-  if (children === null) return null;
-  return (
-    <>
-      <dt>{title}</dt>
-      <dd>{children}</dd>
-    </>
   );
 }
 

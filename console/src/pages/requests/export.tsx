@@ -2,14 +2,12 @@ import type { JSX } from "preact";
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { now as gatewayTime } from "../../lib/clock.ts";
 import type { Cell } from "../../lib/csv.ts";
+import { MAX_PAGE_ROWS } from "../../lib/paged.ts";
 import { useQuery } from "../../lib/query.ts";
 import { ExportButton } from "../../ui/export.tsx";
 import { filterKeyOf, filterOf } from "./filter.ts";
 
 type Row = Schemas["RequestRow"];
-
-/** The most that the API gives at once. */
-const PAGE_SIZE = 500;
 
 /** As the API calls them, so that a file can be compared with its answers. */
 const NAMES = [
@@ -64,7 +62,7 @@ export function RequestExport(): JSX.Element {
       load={(cursor, signal) => {
         // All pages count back from the same moment.
         if (cursor === undefined) since = gatewayTime();
-        const filter = { ...filterOf(query, since), limit: PAGE_SIZE };
+        const filter = { ...filterOf(query, since), limit: MAX_PAGE_ROWS };
         const asked = cursor === undefined ? filter : { ...filter, cursor };
         return unwrap(admin.GET("/admin/v1/requests", { params: { query: asked }, signal }));
       }}

@@ -55,7 +55,7 @@ function timeOf(query: Query, name: string): string | undefined {
   return Number.isNaN(at) ? undefined : new Date(at).toISOString();
 }
 
-/** What the address asks for. What is no value of a filter is passed over: an address can be typed. */
+/** What the address asks for. Values that a filter does not have are left out: an address can be typed. */
 export function filterOf(query: Query, now: number): RequestFilter {
   const preset = presetOf(query);
   const failed = query["failed"];

@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import { textsOf } from "../../i18n/texts.ts";
+import { isZero } from "../../lib/decimal.ts";
 import { type Column, Table } from "../../ui/table.tsx";
 import { Money, Num } from "../../ui/values.tsx";
 import type { Detail } from "./details.tsx";
@@ -21,10 +22,6 @@ function freshOf({
   return all === null ? null : Math.max(all - (cached ?? 0) - (written ?? 0), 0);
 }
 
-function isZero(amount: string | null): boolean {
-  return amount === null || /^[0.]*$/.test(amount);
-}
-
 function partsOf(request: Detail): Part[] {
   const { prompt_tokens: prompt, completion_tokens: completion } = request;
   const together = prompt === null && completion === null ? null : (prompt ?? 0) + (completion ?? 0);
@@ -38,7 +35,9 @@ function partsOf(request: Detail): Part[] {
     { name: "sum", tokens: together, cost: request.cost },
   ];
   const always = new Set(["fresh", "output", "sum"]);
-  return parts.filter(({ name, tokens, cost }) => always.has(name) || (tokens ?? 0) > 0 || !isZero(cost));
+  return parts.filter(
+    ({ name, tokens, cost }) => always.has(name) || (tokens ?? 0) > 0 || (cost !== null && !isZero(cost)),
+  );
 }
 
 /** What it was billed for, part by part. */

@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { admin, unwrap } from "../../api/client.ts";
 import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
+import { MAX_PAGE_ROWS } from "../../lib/paged.ts";
 import { useQuery } from "../../lib/query.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Button, Empty, Section, Select, TextField } from "../../ui/basics.tsx";
@@ -15,7 +16,6 @@ import { Changes } from "./changes.tsx";
 import { SYSTEM } from "./texts.ts";
 
 const PAGE_SIZE = 50;
-const EXPORT_PAGE_SIZE = 500;
 /** Of the changes of an entry, in the table. */
 const SHOWN_CHANGES = 3;
 const NO_FILTERS = { action: null, target: null, since: null, until: null };
@@ -54,7 +54,7 @@ export function Audit(): JSX.Element {
             [t.csv.after, (entry) => JSON.stringify(entry.after)],
           ]}
           load={(cursor, signal) =>
-            load({ limit: EXPORT_PAGE_SIZE, ...(cursor === undefined ? {} : { cursor }) }, signal)
+            load({ limit: MAX_PAGE_ROWS, ...(cursor === undefined ? {} : { cursor }) }, signal)
           }
         />
       }

@@ -1,6 +1,6 @@
 /** A config as a tree that can be searched. No DOM here. */
 import { isObject, type Json } from "../../lib/json.ts";
-import { tomlValue } from "../../lib/toml.ts";
+import { isListOfTables, tomlValue } from "../../lib/toml.ts";
 
 export interface Leaf {
   /** Such as `models[0].upstream`, as the faults of a config name it. */
@@ -41,10 +41,6 @@ function branchOf(path: string, name: string, table: Json, title: string | null,
     }
   }
   return branch;
-}
-
-function isListOfTables(value: unknown): value is Json[] {
-  return Array.isArray(value) && value.length > 0 && value.every(isObject);
 }
 
 function titleOf(table: Json): string | null {

@@ -1,5 +1,6 @@
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { now as gatewayTime } from "../../lib/clock.ts";
+import { roughly } from "../../lib/decimal.ts";
 import type { ListPage } from "../../lib/paged.ts";
 
 export type UsageRow = Schemas["UsageRow"];
@@ -33,7 +34,6 @@ export interface Filters {
   api: string | null;
 }
 
-const FILTERS = ["model", "key_id", "project_id", "user", "upstream", "api"] as const;
 const DAY_MS = 86_400_000;
 const DAYS: Partial<Record<TimeChoice, number>> = { day: 1, week: 7, month: 30, quarter: 90 };
 
@@ -51,7 +51,6 @@ export function questionOf(query: Record<string, string>, now = gatewayTime()): 
   const time = oneOf(TIMES, query["time"], "month");
   const days = DAYS[time];
   const own = time === "own" ? { since: query["since"] ?? null, until: query["until"] ?? null } : null;
-  const filters = Object.fromEntries(FILTERS.map((name) => [name, query[name] || null]));
   return {
     by: DIMENSIONS.filter((each) => asked.includes(each)),
     bucket: oneOf(BUCKETS, query["bucket"], "none"),
@@ -59,7 +58,14 @@ export function questionOf(query: Record<string, string>, now = gatewayTime()): 
     since: own?.since ?? (days === undefined ? null : hourOf(now - days * DAY_MS)),
     until: own?.until ?? null,
     measure: oneOf(MEASURES, query["measure"], "requests"),
-    filters: filters as unknown as Filters,
+    filters: {
+      model: query["model"] || null,
+      key_id: query["key_id"] || null,
+      project_id: query["project_id"] || null,
+      user: query["user"] || null,
+      upstream: query["upstream"] || null,
+      api: query["api"] || null,
+    },
   };
 }
 
@@ -130,8 +136,9 @@ export function filtersOf(row: UsageRow, by: readonly Dimension[]): Partial<Filt
   return filters;
 }
 
+/** Roughly, for a plot: a sum of money is read as `row.costs` has it. */
 export function amountOf(row: UsageRow, measure: Measure, currency: string): number {
   if (measure === "tokens") return row.prompt_tokens + row.completion_tokens;
-  if (measure === "cost") return Number(row.costs[currency] ?? 0);
+  if (measure === "cost") return roughly(row.costs[currency] ?? "0");
   return row[measure];
 }

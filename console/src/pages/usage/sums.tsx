@@ -58,7 +58,7 @@ export function Sums({ question, nameIn, onOrder }: SumsProps): JSX.Element {
       "costs",
       (row) =>
         Object.entries(row.costs)
-          .map((each) => each.reverse().join(" "))
+          .map(([currency, amount]) => `${amount} ${currency}`)
           .join("; "),
     ],
   ];
