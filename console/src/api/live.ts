@@ -18,6 +18,8 @@ export interface Beat {
 
 const POLL_MS = 2_000;
 const KEPT_BEATS = 150;
+/** Faults in a row after which the last reading is dropped: by then it would lie. */
+const MOST_FAULTS = 3;
 
 /** The gateway as its workers see it now, without the database; null: not known yet. */
 export const live = signal<Live | null>(null);
@@ -55,12 +57,16 @@ function take(now: Live): void {
   beats.value = [...beats.peek(), { atS, lastedS, counters: between(before, now) }].slice(-KEPT_BEATS);
 }
 
+let faults = 0;
+
 async function look(): Promise<void> {
   try {
     take(await unwrap(admin.GET("/admin/v1/live")));
+    faults = 0;
   } catch (error) {
-    // What was seen last stays; that it may be old is told by `isConnected`.
     if (!isFault(error)) throw error;
+    faults += 1;
+    if (faults >= MOST_FAULTS) live.value = null;
   }
 }
 

@@ -4,9 +4,11 @@ import { isConnected } from "../../api/connection.ts";
 import { type Live, live } from "../../api/live.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { roughly } from "../../lib/decimal.ts";
+import { type Failure, failureOf } from "../../lib/failures.ts";
 import { grouped, percent } from "../../lib/format.ts";
 import { useResource } from "../../lib/resource.ts";
 import { NEAR_END, Section } from "../../ui/basics.tsx";
+import { FailureText } from "../../ui/failure.tsx";
 import { OVERVIEW } from "./texts.ts";
 
 type Budget = Schemas["BudgetSchema"];
@@ -16,6 +18,8 @@ interface Matter {
   tone: "warn" | "bad";
   text: string;
   href?: string;
+  /** Why it cools down. */
+  failure?: Failure;
 }
 
 const MOST_BUDGETS = 100;
@@ -47,7 +51,10 @@ export function Attention(): JSX.Element | null {
         {matters.map((matter) => (
           <li key={matter.text}>
             <span class={`status-dot ${matter.tone}`} />
-            {matter.href === undefined ? matter.text : <a href={matter.href}>{matter.text}</a>}
+            <span>
+              {matter.href === undefined ? matter.text : <a href={matter.href}>{matter.text}</a>}{" "}
+              {matter.failure === undefined ? null : <FailureText of={matter.failure} />}
+            </span>
           </li>
         ))}
       </ul>
@@ -57,19 +64,13 @@ export function Attention(): JSX.Element | null {
 
 /** The worst first. */
 function mattersOf(now: Live, budgets: readonly Budget[], t: Words): Matter[] {
-  const { ledger, redis, store } = now;
+  const { ledger, redis } = now;
+  // The gateway's own sentences say what is wrong with its database and journal.
+  const isTold = now.problems.length + now.warnings.length > 0;
   const matters: Matter[] = [
     ...now.problems.map((text): Matter => ({ tone: "bad", text })),
     ...now.warnings.map((text): Matter => ({ tone: "warn", text })),
-    ...store
-      .filter((each) => !each.healthy)
-      .map(
-        ({ purpose }): Matter => ({
-          tone: "bad",
-          text: purpose === "keys" ? t.storeDown.keys : t.storeDown.ledger,
-          href: "/console/system",
-        }),
-      ),
+    ...(isTold ? [] : storeMatters(now, t)),
     ...upstreamMatters(now, t),
     ...budgetMatters(now, budgets, t),
   ];
@@ -80,27 +81,36 @@ function mattersOf(now: Live, budgets: readonly Budget[], t: Words): Matter[] {
   if (ledger.set_aside_files > 0) {
     matters.push({ tone: "bad", text: t.setAside(grouped(ledger.set_aside_files)), href: system });
   }
-  if (ledger.journal_rows > 0) {
+  if (ledger.journal_rows > 0 && !isTold) {
     matters.push({ tone: "warn", text: t.journal(grouped(ledger.journal_rows)), href: system });
   }
   if (redis.limits_up === false) matters.push({ tone: "warn", text: t.redisDown, href: system });
   return matters.sort((first, second) => Number(first.tone === "warn") - Number(second.tone === "warn"));
 }
 
+function storeMatters({ store }: Live, t: Words): Matter[] {
+  return store
+    .filter((each) => !each.healthy)
+    .map(
+      ({ purpose }): Matter => ({
+        tone: "bad",
+        text: purpose === "keys" ? t.storeDown.keys : t.storeDown.ledger,
+        href: "/console/system",
+      }),
+    );
+}
+
 function upstreamMatters(now: Live, t: Words): Matter[] {
   return now.upstreams.flatMap(({ upstream, targets }) =>
     targets
       .filter(({ state }) => state !== "up")
-      .map(
-        ({ state, upstream_model, last_failure }): Matter => ({
-          tone: state === "cooling" ? "bad" : "warn",
-          text:
-            state === "cooling"
-              ? t.cooling(upstream, upstream_model, last_failure ?? "")
-              : t.probing(upstream, upstream_model),
-          href: "/console/models",
-        }),
-      ),
+      .map(({ state, upstream_model, last_failure }): Matter => {
+        const href = "/console/models";
+        if (state === "probing") return { tone: "warn", text: t.probing(upstream, upstream_model), href };
+        const text = t.cooling(upstream, upstream_model);
+        const failure = last_failure === null ? {} : { failure: failureOf(last_failure) };
+        return { tone: "bad", text, href, ...failure };
+      }),
   );
 }
 

@@ -6,8 +6,7 @@ export const OVERVIEW = texts(
     range: "Time",
     attention: "Needs attention",
     calm: "Nothing needs attention: every upstream answers, the ledger is written, budgets have room.",
-    cooling: (upstream: string, model: string, why: string) =>
-      `${upstream} · ${model} cools down${why === "" ? "" : `: ${why}`}`,
+    cooling: (upstream: string, model: string) => `${upstream} · ${model} cools down`,
     probing: (upstream: string, model: string) => `${upstream} · ${model} is being tried again`,
     budget: (name: string, percent: string) => `The budget of ${name} is spent to ${percent}`,
     budgetSpent: (name: string) => `The budget of ${name} is used up: its requests are refused`,
@@ -72,7 +71,7 @@ export const OVERVIEW = texts(
     range: "时间范围",
     attention: "需要关注",
     calm: "一切正常：上游都有响应，用量记录写入正常，预算充足。",
-    cooling: (upstream, model, why) => `${upstream} · ${model} 正在冷却${why === "" ? "" : `：${why}`}`,
+    cooling: (upstream, model) => `${upstream} · ${model} 冷却中`,
     probing: (upstream, model) => `${upstream} · ${model} 正在试探恢复`,
     budget: (name, percent) => `${name} 的预算已用 ${percent}`,
     budgetSpent: (name) => `${name} 的预算已用完，请求会被拒绝`,
