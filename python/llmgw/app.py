@@ -30,6 +30,7 @@ from llmgw.endpoints.count_tokens import COUNT_TOKENS_PATH, count_tokens
 from llmgw.endpoints.embeddings import EMBEDDINGS, EMBEDDINGS_PATH
 from llmgw.endpoints.messages import MESSAGES, MESSAGES_PATH
 from llmgw.endpoints.operations import OPERATIONS
+from llmgw.endpoints.own_request import OwnRequests, request_id_in
 from llmgw.endpoints.own_usage import USAGE_ME, OwnUsage
 from llmgw.endpoints.rerank import RERANK, RERANK_PATH
 from llmgw.endpoints.responses import RESPONSES, RESPONSES_PATH
@@ -85,6 +86,7 @@ class App:
         self._admin: Guard | None = None
         self._console: Console | None = None
         self._own_usage: OwnUsage | None = None
+        self._own_requests: OwnRequests | None = None
         self._gateway: Gateway | None = None
         self._request_ids = RequestIds()
 
@@ -111,7 +113,9 @@ class App:
             return
         self._admin = self._open_admin(gateway)
         self._console = None if self._admin is None else await asyncio.to_thread(Console)
-        self._own_usage = OwnUsage(gateway)
+        turn = asyncio.Lock()
+        self._own_usage = OwnUsage(gateway, turn)
+        self._own_requests = OwnRequests(gateway, turn)
         # What exists now stays for good; no collection needs to look at it again.
         gc.collect()
         gc.freeze()
@@ -222,6 +226,12 @@ class App:
         if path == COUNT_TOKENS_PATH:
             _allow(scope, "POST")
             await count_tokens(gateway, key, scope=scope, fields=fields, receive=receive, responder=responder)
+            return
+        request_id = request_id_in(path)
+        if request_id is not None and self._own_requests is not None:
+            _allow(scope, *_READ)
+            with AnswerWatch(gateway.clients, scope, responder):
+                await responder.whole(200, [JSON], await self._own_requests.of(key, request_id))
             return
         body = models.look_up(gateway, path, key, query=scope["query_string"], fields=fields)
         _allow(scope, *_READ)

@@ -4,7 +4,7 @@ import re
 
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.console.gateways import SLOW
 from tests.console.playground import (
@@ -63,18 +63,66 @@ def test_the_figures_are_those_of_the_ledger(console: Console, admin: Admin, mod
     answer = answers(page, "glm-5")
     finished(answer)
     row = admin.gateway.ledger(request_id_of(answer))
+    cost = answer.locator("dl > div").filter(has_text="Cost").locator("span[title]")
+    expect(cost).to_be_visible()
     figures = dict(
         zip(answer.locator("dt").all_inner_texts(), answer.locator("dd").all_inner_texts(), strict=True)
     )
     assert figures["In"] == str(row["prompt_tokens"])
     assert figures["Out"] == f"{row['completion_tokens']} ({row['reasoning_tokens']} reasoning)"
     assert {"Tokens/s", "First token", "Answer begins", "Total", "Cost"} <= set(figures)
-    cost = answer.locator("dl > div").filter(has_text="Cost").locator("span[title]")
     [told] = admin.get("/admin/v1/requests", {"request_id": row["request_id"]}).json()["data"]
     expect(cost).to_have_attribute("title", f"{told['cost']} {told['currency']}")
     answer.get_by_role("button", name="Details").click()
     expect(answer.locator(".details")).to_contain_text("x-llmgw-attempts")
     expect(answer.locator(".details")).to_contain_text("completion_tokens_details.reasoning_tokens")
+
+
+def test_the_holder_of_a_key_sees_the_cost(console: Console, admin: Admin, model_key: str) -> None:
+    page = console("playground?model=glm-5", key=model_key)
+    ask(page, "Why is the sky blue?")
+    answer = answers(page, "glm-5")
+    finished(answer)
+    cost = answer.locator("dl > div").filter(has_text="Cost").locator("span[title]")
+    expect(cost).to_be_visible()
+    [told] = admin.get("/admin/v1/requests", {"request_id": request_id_of(answer)}).json()["data"]
+    assert float(told["cost"]) > 0
+    expect(cost).to_have_attribute("title", f"{told['cost']} {told['currency']}")
+    looks: list[str] = []
+    page.on("request", lambda request: looks.append(request.url))
+    page.get_by_role("link", name="My usage").click()
+    page.get_by_role("link", name="Playground").click()
+    expect(answers(page, "glm-5").locator("dl > div").filter(has_text="Cost")).to_be_visible()
+    assert not [url for url in looks if "/v1/usage/me/" in url]  # it is known
+
+
+@pytest.mark.parametrize("busy_for", [1, 3])
+def test_a_cost_is_asked_for_again_and_not_for_ever(console: Console, model_key: str, busy_for: int) -> None:
+    """The gateway has no time for it, so many times."""
+    console.expect("status of 503")
+    page = console("playground?model=glm-5", key=model_key)
+    refused = {"error": {"message": "busy", "type": "server_error", "param": None, "code": "overloaded"}}
+    looks: list[str] = []
+
+    def busy(route: Route) -> None:
+        looks.append(route.request.url)
+        if len(looks) <= busy_for:
+            route.fulfill(status=503, json=refused)
+        else:
+            route.continue_()
+
+    page.route("**/v1/usage/me/*", busy)
+    with page.expect_response(lambda answer: len(looks) == busy_for and answer.url == looks[0]):
+        ask(page, "Why is the sky blue?")
+    answer = answers(page, "glm-5")
+    finished(answer)
+    cost = answer.locator("dt", has_text="Cost")
+    if busy_for == 1:
+        expect(cost).to_be_visible()
+    else:
+        console.settle(page)
+        expect(cost).to_have_count(0)
+        expect(answer.get_by_role("alert")).to_have_count(0)
 
 
 def test_the_admin_process_passes_answers_on(console: Console, apart: Admin) -> None:
@@ -88,6 +136,7 @@ def test_the_admin_process_passes_answers_on(console: Console, apart: Admin) -> 
     expect(answer).to_have_attribute("aria-busy", "true")
     finished(answer)
     assert [each.url for each in asked] == [f"{apart.url}/v1/chat/completions"]
+    expect(answer.locator("dl > div").filter(has_text="Cost")).to_be_visible()
     assert apart.gateway.ledger(request_id_of(answer))["status"] == httpx.codes.OK
 
 

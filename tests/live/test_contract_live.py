@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from tests.support.chat import body
 from tests.support.gateway import Gateway
 from tests.support.pages import names, rows, section
 
@@ -32,6 +33,8 @@ def test_every_endpoint_answers(gateway: Gateway, endpoint: str) -> None:
     method, path = endpoint.split()
     content = b"{}" if method == "POST" else None
     url = path.replace("{id}", MODEL)
+    if "{request_id}" in path:
+        url = path.replace("{request_id}", gateway.post(body(MODEL)).headers["x-request-id"])
     answer = gateway.client.request(method, url, headers=gateway.headers(), content=content)
     if method == "POST":
         assert (answer.status_code, told(path, answer)) == (400, "missing_field")

@@ -6,6 +6,7 @@ answer comes back piece by piece. The gateway checks what it checks of any clien
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +17,7 @@ from llmgw.access.key import Key
 from llmgw.access.keyring import KeyRing
 from llmgw.asgi.client import Clients, ClientWatch
 from llmgw.asgi.request import Fields
+from llmgw.asgi.request_id import ID_PATTERN
 from llmgw.asgi.responder import Responder
 from llmgw.asgi.types import Receive, Scope
 from llmgw.config import ServerConfig
@@ -30,6 +32,8 @@ RELAYED: Final = frozenset(
     }
 )
 """Methods and paths; without a query."""
+_OWN_REQUEST: Final = re.compile(rf"/v1/usage/me/{ID_PATTERN}")
+"""Of a GET, too: one of the key's requests."""
 MAX_AT_ONCE: Final = 32
 """Requests that are passed on; more get 503."""
 MAX_HELD_BYTES: Final = 64 << 20
@@ -75,7 +79,7 @@ class Relay:
         await self._http.aclose()
 
     async def serve(self, scope: Scope, fields: Fields, receive: Receive, responder: Responder) -> None:
-        """Pass one of `RELAYED` on, and its answer back. Raises ApiError. A client that leaves ends both."""
+        """Pass a request on, and its answer back. Raises ApiError. A client that leaves ends both."""
         # The gateway asks for the key, too; but of a stranger nothing is read or passed on.
         found = find_key({b"authorization": fields.get(b"authorization", [])}, self._keyring)
         if not isinstance(found, Key):
@@ -152,7 +156,8 @@ class Relay:
 
 def is_relayed(scope: Scope) -> bool:
     """True for a request that `Relay.serve` takes."""
-    return (scope["method"], scope["path"]) in RELAYED
+    method, path = scope["method"], scope["path"]
+    return (method, path) in RELAYED or (method == "GET" and _OWN_REQUEST.fullmatch(path) is not None)
 
 
 async def _head(responder: Responder, answer: httpx.Response) -> None:

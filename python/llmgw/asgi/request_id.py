@@ -4,6 +4,8 @@ import os
 import time
 from typing import Final
 
+ID_PATTERN: Final = "[0-9A-Za-z_-]{1,64}"
+"""What the id of a request may look like; also those of older and of simulated rows do."""
 _RANDOM_BYTES: Final = 10
 _DRAWN_AT_ONCE: Final = 64
 

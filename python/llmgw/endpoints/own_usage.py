@@ -40,10 +40,11 @@ class _Known(NamedTuple):
 class OwnUsage:
     """The answers. For one event loop."""
 
-    def __init__(self, gateway: "Gateway") -> None:
+    def __init__(self, gateway: "Gateway", turn: asyncio.Lock) -> None:
+        """`turn`: who reads the database holds it."""
         self._gateway = gateway
         self._known: dict[int, _Known] = {}
-        self._turn = asyncio.Lock()
+        self._turn = turn
 
     async def of(self, key: "Key") -> bytes:
         """A key's, as JSON; at most a second old. Raises ApiError: `overloaded`."""
@@ -64,8 +65,7 @@ class OwnUsage:
             try:
                 return await asyncio.to_thread(self._document, key, standing)
             except SQLAlchemyError:
-                message = "The gateway can't use its database at the moment. Try again later."
-                raise ApiError("overloaded", message, retry_after_s=_RETRY_AFTER_S) from None
+                raise database_fails() from None
 
     def _document(self, key: "Key", standing: Standing) -> bytes:
         """Blocking. Raises SQLAlchemyError."""
@@ -92,6 +92,12 @@ class OwnUsage:
             "usage": [_usage(each, zone) for each in usage.sums],
         }
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def database_fails() -> ApiError:
+    """What a key's holder is told while nothing can be read."""
+    message = "The gateway can't use its database at the moment. Try again later."
+    return ApiError("overloaded", message, retry_after_s=_RETRY_AFTER_S)
 
 
 def _look(task: asyncio.Task[bytes]) -> None:

@@ -81,6 +81,15 @@ def list_requests(
     return RequestPage(rows, following, keys, projects)
 
 
+def find_request(store: Store, request_id: str, *, key_id: int) -> LedgerRow | None:
+    """A key's request; None: not there, or another key's. Raises SQLAlchemyError."""
+    query = select(LedgerRow).where(LedgerRow.request_id == request_id, LedgerRow.key_id == key_id)
+    with store.read() as session:
+        row = session.scalars(query).one_or_none()
+        session.expunge_all()
+    return row
+
+
 def _names(
     session: Session, table: type[ApiKey] | type[Project], ids: Iterable[int | None]
 ) -> dict[int, str]:

@@ -1,14 +1,13 @@
-import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { admin, unwrap } from "../../api/client.ts";
-import { isAdmin } from "../../api/session.ts";
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
 import { textsOf } from "../../i18n/texts.ts";
 import { shortened } from "../../lib/format.ts";
-import { useResource } from "../../lib/resource.ts";
 import { CopyButton } from "../../ui/copy.tsx";
-import { Count, Duration, Money } from "../../ui/values.tsx";
+import { Count, Duration } from "../../ui/values.tsx";
 import { paceOf, type Usage } from "./answer.ts";
 import { CodeDialog } from "./code-dialog.tsx";
+import { Cost } from "./cost.tsx";
+import { Figure } from "./figure.tsx";
 import { Fold } from "./fold.tsx";
 import type { Asked } from "./store.ts";
 import { PLAYGROUND } from "./texts.ts";
@@ -46,7 +45,7 @@ export function Figures({ asked }: { asked: Asked }): JSX.Element | null {
           </Figure>
         )}
         {usage === null ? null : <Tokens usage={usage} />}
-        {isAdmin.value && phase !== "streaming" && requestId !== null ? <Cost requestId={requestId} /> : null}
+        {phase === "streaming" ? null : <Cost asked={asked} />}
         {thinking === undefined ? null : (
           <Figure name={t.thinking} hint={t.thinkingHint}>
             <span class="mono">{thinking}</span>
@@ -74,21 +73,6 @@ export function Figures({ asked }: { asked: Asked }): JSX.Element | null {
   );
 }
 
-interface FigureProps {
-  name: string;
-  hint?: string;
-  children: ComponentChildren;
-}
-
-function Figure({ name, hint, children }: FigureProps): JSX.Element {
-  return (
-    <div title={hint}>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
-  );
-}
-
 function Tokens({ usage }: { usage: Usage }): JSX.Element {
   const t = textsOf(PLAYGROUND).answer;
   const reasoned = usage["completion_tokens_details.reasoning_tokens"] ?? 0;
@@ -113,44 +97,6 @@ function Part({ name, value }: { name: string; value: number }): JSX.Element {
       {" "}
       (<Count value={value} /> {name})
     </span>
-  );
-}
-
-const LOOKS = 6;
-const FIRST_WAIT_MS = 300;
-
-/** What the ledger says. An answer does not tell its cost, and the row is written after it. */
-function Cost({ requestId }: { requestId: string }): JSX.Element {
-  const t = textsOf(PLAYGROUND).answer;
-  const [look, setLook] = useState(0);
-  const { data, fault } = useResource(`${requestId} ${look}`, async (signal) => {
-    const page = admin.GET("/admin/v1/requests", {
-      params: { query: { request_id: requestId, limit: 1 } },
-      signal,
-    });
-    return (await unwrap(page)).data[0] ?? null;
-  });
-  const isMissing = data === null;
-  useEffect(() => {
-    if (!isMissing || look >= LOOKS) return;
-    const timer = setTimeout(() => setLook(look + 1), FIRST_WAIT_MS * 2 ** look);
-    return () => clearTimeout(timer);
-  }, [isMissing, look]);
-  const row = data ?? null;
-  return (
-    <Figure name={t.cost} hint={t.costHint}>
-      {row !== null ? (
-        row.cost === null ? (
-          <span class="muted">{t.noPrice}</span>
-        ) : (
-          <Money amount={row.cost} currency={row.currency} />
-        )
-      ) : fault !== undefined || look >= LOOKS ? (
-        <span class="muted">{t.notInLedger}</span>
-      ) : (
-        "…"
-      )}
-    </Figure>
   );
 }
 
