@@ -54,6 +54,19 @@ def ledger(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     store.close()
 
 
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12"])
+@pytest.mark.parametrize("latest", [datetime.max.replace(tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)])
+def test_the_ends_of_time(ledger: Any, zone: str, latest: datetime) -> None:  # noqa: ANN401
+    """A date may be any, as of a link that was made up; days near the ends have no date in some zones."""
+    store, _ = ledger
+    earliest = datetime.min.replace(tzinfo=UTC)
+    for by in (["model"], ["day"], ["hour"]):
+        everything = sum_usage(store, by, ZoneInfo(zone)).sums  # type: ignore[arg-type]
+        found = sum_usage(store, by, ZoneInfo(zone), since=earliest, until=latest)  # type: ignore[arg-type]
+        assert found.sums == everything
+        assert sum_usage(store, by, ZoneInfo(zone), since=latest, until=earliest).sums == []  # type: ignore[arg-type]
+
+
 def _naive(store: Store, by: list[UsageBy], zone: ZoneInfo, begin: datetime, end: datetime) -> dict[Any, Any]:
     """By the rows, one by one: requests, errors, unpriced, tokens and costs of each group."""
     groups: dict[Any, Any] = {}

@@ -14,6 +14,8 @@ from llmgw.budgets.budget import Period
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 END: Final = datetime(9999, 12, 31, tzinfo=UTC)
 """When a window of the period `total` begins and ends."""
+_LAST: Final = END - timedelta(days=2)
+"""Of the days that begin and end in every zone within the years that a datetime has."""
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 _CACHED: Final = 4096
@@ -42,7 +44,8 @@ def window_of(period: Period, at: datetime, zone: tzinfo) -> Window:
 
 @lru_cache(_CACHED)
 def hour_of(at: datetime, zone: tzinfo) -> datetime:
-    """When the hour began that `at` lies in, in UTC. `at` is aware."""
+    """When the hour began that `at` lies in, in UTC. `at` is aware; the ends are `BEGINNING` and `_LAST`."""
+    at = min(max(at, BEGINNING), _LAST)
     day = window_of("day", at, zone).starts_at
     hour = _begin_of_hour(at, zone)
     if hour > day and _offset(hour, zone) != _offset(at, zone):
