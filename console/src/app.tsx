@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { ErrorBoundary, LocationProvider, Route, Router } from "preact-iso";
+import { ErrorBoundary, LocationProvider, Route, Router, useLocation } from "preact-iso";
 import { isAdmin, session, signOut } from "./api/session.ts";
 import { COMMON } from "./i18n/common.ts";
 import { SHELL } from "./i18n/shell.ts";
@@ -30,13 +30,26 @@ export function App(): JSX.Element {
   );
 }
 
+/** False for an address such as `/console/keys/%E0`, which a router can't read. */
+function isReadable(path: string): boolean {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function Signed(): JSX.Element {
+  const { path } = useLocation();
   const [fault, setFault] = useState<Error | null>(null);
   return (
     <Shell>
       {fault === null ? null : <FaultNote fault={fault} onRetry={() => location.reload()} />}
       <ErrorBoundary onError={setFault}>
-        {isAdmin.value ? (
+        {!isReadable(path) ? (
+          <NotFound />
+        ) : isAdmin.value ? (
           <Router onRouteChange={() => setFault(null)}>
             <Route path="/console/" component={Overview} />
             <Route path="/console/playground" component={Playground} />
