@@ -3,10 +3,11 @@ import { useEffect, useState } from "preact/hooks";
 import { COMMON } from "../i18n/common.ts";
 import { textsOf } from "../i18n/texts.ts";
 import { Button } from "./basics.tsx";
+import { toast } from "./toast.tsx";
 
 const SHOWN_MS = 1500;
 
-/** Puts a text on the clipboard. Without a `label` it is an icon. */
+/** Puts a text on the clipboard; where the browser refuses, that is told. Without a `label` it is an icon. */
 export function CopyButton({
   text,
   label,
@@ -24,7 +25,10 @@ export function CopyButton({
     return () => clearTimeout(timer);
   }, [isCopied]);
   const copy = async (): Promise<void> => {
-    await writeText(text);
+    if (!(await writeText(text))) {
+      toast(t.notCopied);
+      return;
+    }
     setCopied(true);
     onCopied?.();
   };
@@ -39,22 +43,23 @@ export function CopyButton({
   );
 }
 
-/** A plain-HTTP address that is not loopback has no clipboard: there an old command still works. */
-async function writeText(text: string): Promise<void> {
+/** True if it is there. A plain-HTTP address that is not loopback has no clipboard: there an old command works. */
+async function writeText(text: string): Promise<boolean> {
   const wasWritten = await navigator.clipboard?.writeText(text).then(
     () => true,
     () => false, // forbidden, or the window has not the focus
   );
-  if (wasWritten === true) return;
+  if (wasWritten === true) return true;
   const focused = document.activeElement;
   const area = document.createElement("textarea");
   area.value = text;
   const place = document.activeElement?.closest("dialog") ?? document.body;
   place.append(area);
   area.select();
-  document.execCommand("copy");
+  const wasCopied = document.execCommand("copy");
   area.remove();
   if (focused instanceof HTMLElement) focused.focus();
+  return wasCopied;
 }
 
 interface CodeProps {

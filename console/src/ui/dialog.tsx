@@ -34,6 +34,13 @@ export function Dialog({ title, look, onClose, isHeld = false, children }: Dialo
         event.preventDefault();
         if (!isHeld) onClose();
       }}
+      onClose={() => {
+        // A second Escape closes it without asking: browsers let no page hold it.
+        const { current } = element;
+        if (current?.isConnected !== true || current.open) return;
+        if (isHeld) current.showModal();
+        else onClose();
+      }}
       onClick={(event) => {
         if (event.target === element.current && !isHeld) onClose();
       }}
