@@ -6,6 +6,7 @@ import { COMMON } from "./i18n/common.ts";
 import { SHELL } from "./i18n/shell.ts";
 import { textsOf } from "./i18n/texts.ts";
 import { SignIn } from "./pages/signin.tsx";
+import { Boundary } from "./shell/boundary.tsx";
 import { later } from "./shell/later.tsx";
 import { Shell } from "./shell/shell.tsx";
 import { Button, Empty, FaultNote, Page } from "./ui/basics.tsx";
@@ -33,8 +34,7 @@ export function App(): JSX.Element {
 /** False for an address such as `/console/keys/%E0`, which a router can't read. */
 function isReadable(path: string): boolean {
   try {
-    decodeURIComponent(path);
-    return true;
+    return decodeURIComponent(path) !== ""; // a call whose value nobody used would be taken out of the build
   } catch {
     return false;
   }
@@ -42,33 +42,38 @@ function isReadable(path: string): boolean {
 
 function Signed(): JSX.Element {
   const { path } = useLocation();
-  const [fault, setFault] = useState<Error | null>(null);
+  if (!isReadable(path)) {
+    return (
+      <Shell>
+        <NotFound />
+      </Shell>
+    );
+  }
   return (
     <Shell>
-      {fault === null ? null : <FaultNote fault={fault} onRetry={() => location.reload()} />}
-      <ErrorBoundary onError={setFault}>
-        {!isReadable(path) ? (
-          <NotFound />
-        ) : isAdmin.value ? (
-          <Router onRouteChange={() => setFault(null)}>
-            <Route path="/console/" component={Overview} />
-            <Route path="/console/playground" component={Playground} />
-            <Route path="/console/models/:id*" component={Models} />
-            <Route path="/console/keys/:id?" component={Keys} />
-            <Route path="/console/projects/:id?" component={Projects} />
-            <Route path="/console/requests/:id?" component={Requests} />
-            <Route path="/console/usage" component={Usage} />
-            <Route path="/console/system" component={System} />
-            <Route default component={NotFound} />
-          </Router>
-        ) : (
-          <Router onRouteChange={() => setFault(null)}>
-            <Route path="/console/" component={Mine} />
-            <Route path="/console/playground" component={Playground} />
-            <Route default component={NotFound} />
-          </Router>
-        )}
-      </ErrorBoundary>
+      <Boundary path={path}>
+        <ErrorBoundary>
+          {isAdmin.value ? (
+            <Router>
+              <Route path="/console/" component={Overview} />
+              <Route path="/console/playground" component={Playground} />
+              <Route path="/console/models/:id*" component={Models} />
+              <Route path="/console/keys/:id?" component={Keys} />
+              <Route path="/console/projects/:id?" component={Projects} />
+              <Route path="/console/requests/:id?" component={Requests} />
+              <Route path="/console/usage" component={Usage} />
+              <Route path="/console/system" component={System} />
+              <Route default component={NotFound} />
+            </Router>
+          ) : (
+            <Router>
+              <Route path="/console/" component={Mine} />
+              <Route path="/console/playground" component={Playground} />
+              <Route default component={NotFound} />
+            </Router>
+          )}
+        </ErrorBoundary>
+      </Boundary>
     </Shell>
   );
 }

@@ -277,3 +277,21 @@ def test_each_page_has_its_own_title(console: Console) -> None:
     expect(page).to_have_title("Usage · llmgw")
     page.get_by_role("button", name="中文").click()
     expect(page).to_have_title("用量 · llmgw")
+
+
+def test_a_page_that_fails_fails_once(console: Console) -> None:
+    """It was rendered again with the words of its failure, and failed again, for ever."""
+    console.expect("broken")
+    page = console("keys")
+    heading(page, "Keys")
+    failed: list[str] = []
+    page.on("pageerror", lambda error: failed.append(error.message))
+    broken = "export default function Page() { throw new Error('broken'); }"
+    page.route(
+        "**/assets/usage-*.js", lambda route: route.fulfill(content_type="text/javascript", body=broken)
+    )
+    page.get_by_role("link", name="Usage", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("The console failed here")
+    assert len(failed) < 5
+    page.get_by_role("link", name="Keys", exact=True).click()
+    heading(page, "Keys")
