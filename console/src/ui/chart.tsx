@@ -11,6 +11,8 @@ export interface Series {
   name: string;
   /** One for each of the plot's times; null: there is none. */
   values: readonly (number | null)[];
+  /** What is read of each value, where `format` would not be exact: sums of money. */
+  texts?: readonly string[];
   /** All that has no series of its own. */
   isRest?: boolean;
 }
@@ -145,7 +147,7 @@ function Tip({ hover, times, series, stepS, zone, format }: TipProps): JSX.Eleme
                 <i style={{ background: colourOf(each, index) }} />
                 {each.name}
               </span>
-              <span>{format(value)}</span>
+              <span>{each.texts?.[hover.index] ?? format(value)}</span>
             </li>
           );
         })}

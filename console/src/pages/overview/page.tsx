@@ -1,9 +1,10 @@
+import { useComputed } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { beats, between, type Live, live } from "../../api/live.ts";
 import { SHELL } from "../../i18n/shell.ts";
 import { textsOf } from "../../i18n/texts.ts";
-import { NOTHING_COUNTED } from "../../lib/counters.ts";
+import { type Counters, NOTHING_COUNTED } from "../../lib/counters.ts";
 import { useQuery } from "../../lib/query.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Empty, Page, Segments } from "../../ui/basics.tsx";
@@ -53,29 +54,10 @@ interface SumsProps {
 }
 
 function Sums({ data, range, reload }: SumsProps): JSX.Element {
-  const t = textsOf(OVERVIEW);
-  const now = live.value;
-  const start = useStart(data);
-  const added = useMemo(
-    () => (start === null || now === null ? NOTHING_COUNTED : between(start, now)),
-    [start, now],
-  );
-  // The first request of all has no row yet that a counter could be added to.
-  const isFirst = data.all.requests === 0 && added.requests > 0;
-  useEffect(() => {
-    if (isFirst) reload();
-  }, [isFirst, reload]);
-  if (data.all.requests === 0) {
-    return (
-      <Empty title={t.emptyTitle}>
-        <p>{t.empty}</p>
-        <a href="/console/playground">{t.toPlayground}</a>
-      </Empty>
-    );
-  }
+  if (data.all.requests === 0) return <Nothing data={data} reload={reload} />;
   return (
     <>
-      <Totals all={data.all} added={added} />
+      <LiveTotals data={data} />
       <Trend data={data} range={range} />
       <div class="grid">
         <Top kind="model" rows={data.models} />
@@ -87,12 +69,37 @@ function Sums({ data, range, reload }: SumsProps): JSX.Element {
   );
 }
 
-/** As the gateway was seen when the sums were read, or as soon after that as it could be asked. */
-function useStart(data: Data): Live | null {
+/** The only sums that are rendered anew by each look at the gateway. */
+function LiveTotals({ data }: { data: Data }): JSX.Element {
+  return <Totals all={data.all} added={useAdded(data)} />;
+}
+
+function Nothing({ data, reload }: { data: Data; reload: () => void }): JSX.Element {
+  const t = textsOf(OVERVIEW);
+  // The first request of all has no row yet that a counter could be added to.
+  const isFirst = useAdded(data).requests > 0;
+  useEffect(() => {
+    if (isFirst) reload();
+  }, [isFirst, reload]);
+  return (
+    <Empty title={t.emptyTitle}>
+      <p>{t.empty}</p>
+      <a href="/console/playground">{t.toPlayground}</a>
+    </Empty>
+  );
+}
+
+/** What came since the sums were read, or since the gateway could be asked after that. */
+function useAdded(data: Data): Counters {
+  const now = live.value;
   const first = useRef<{ data: Data; live: Live | null }>({ data, live: data.live });
   if (first.current.data !== data) first.current = { data, live: data.live };
-  if (first.current.live === null || first.current.live.instance === null) first.current.live = live.value;
-  return first.current.live;
+  if (first.current.live === null || first.current.live.instance === null) first.current.live = now;
+  const start = first.current.live;
+  return useMemo(
+    () => (start === null || now === null ? NOTHING_COUNTED : between(start, now)),
+    [start, now],
+  );
 }
 
 const HOUR_S = 3_600;
@@ -102,9 +109,12 @@ const HOUR_S = 3_600;
  * between the counters say what came, and the database is left alone.
  */
 function useFreshSums(reload: () => void): void {
-  const last = beats.value.at(-1);
-  const hour = last === undefined ? null : Math.floor(last.atS / HOUR_S);
-  const instance = live.value?.instance ?? null;
+  // Computed, so that the page is rendered anew by a change of these and not by each look at the gateway.
+  const hour = useComputed(() => {
+    const last = beats.value.at(-1);
+    return last === undefined ? null : Math.floor(last.atS / HOUR_S);
+  }).value;
+  const instance = useComputed(() => live.value?.instance ?? null).value;
   const seen = useRef<{ hour: number | null; instance: string | null }>({ hour: null, instance: null });
   useEffect(() => {
     const before = seen.current;

@@ -56,14 +56,12 @@ export function Trend({ data, range }: { data: Overview; range: Range }): JSX.El
         const row = rows.get(time);
         return row === undefined ? (isTime ? null : 0) : (of(row) ?? null);
       });
-      return { name, values };
+      if (metric !== "cost") return { name, values };
+      const exact = (time: number): string => rows.get(time)?.costs[name] ?? "0";
+      return { name, values, texts: times.map((time) => money(exact(time), name)) };
     });
     return { times, series };
   }, [data, metric, currencies, stepS, lengthS, isTime, t]);
-  const format = (value: number): string => {
-    if (isTime) return duration(value);
-    return metric === "cost" ? money(value.toFixed(4), currencies[0] ?? "") : grouped(value);
-  };
   return (
     <Section
       title={t.trend}
@@ -83,7 +81,7 @@ export function Trend({ data, range }: { data: Overview; range: Range }): JSX.El
         look={isTime ? "lines" : "bars"}
         stepS={stepS}
         zone={range === "month" ? system.value?.timezone : undefined}
-        format={format}
+        format={isTime ? duration : grouped}
         formatTick={isTime ? duration : shortened}
         heightPx={220}
         isWhole={metric === "requests" || metric === "tokens"}

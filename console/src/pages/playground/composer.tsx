@@ -120,7 +120,7 @@ export function Composer({ secret, models }: { secret: string; models: readonly 
           <span class="muted small">{t.noImages(blind.join(", "))}</span>
         ) : null}
         {role === "system" ? <span class="muted small">{t.system}</span> : null}
-        <span class="row deeds">
+        <span class="row sending">
           <Button look="plain" title={t.addHint} disabled={isEmpty} onClick={addDraft}>
             {t.add}
           </Button>

@@ -67,7 +67,7 @@ function Parts({ of: request }: { of: Detail }): JSX.Element {
       <Section title={t.bodies}>
         <Bodies of={request} />
       </Section>
-      <details class="fold">
+      <details class="raw">
         <summary>{t.raw}</summary>
         <Code text={json} label={t.raw} />
       </details>

@@ -13,7 +13,7 @@ export function Timing({ of: request }: { of: Detail }): JSX.Element {
       {first === null || total <= 0 ? null : (
         <div class="span-line" aria-hidden="true">
           <i class="wait" style={{ width: `${(Math.min(first / total, 1) * 100).toFixed(2)}%` }} />
-          <i class="answer" style={{ flex: "1" }} />
+          <i class="rest" style={{ flex: "1" }} />
         </div>
       )}
       <div class="span-words">
@@ -24,7 +24,7 @@ export function Timing({ of: request }: { of: Detail }): JSX.Element {
               <Duration seconds={first} /> <span class="muted">{t.toFirst}</span>
             </span>
             <span>
-              <i class="answer" />
+              <i class="rest" />
               <Duration seconds={Math.max(total - first, 0)} /> <span class="muted">{t.streaming}</span>
             </span>
           </>

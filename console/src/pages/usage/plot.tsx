@@ -4,6 +4,7 @@ import { system } from "../../api/system.ts";
 import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { withoutGaps } from "../../lib/buckets.ts";
+import { fromNano, roughly, toNano } from "../../lib/decimal.ts";
 import { grouped, money, shortened } from "../../lib/format.ts";
 import { everyRow, MAX_PAGE_ROWS } from "../../lib/paged.ts";
 import { useResource } from "../../lib/resource.ts";
@@ -11,8 +12,8 @@ import { Section, Segments } from "../../ui/basics.tsx";
 import { Chart, type Series } from "../../ui/chart.tsx";
 import { Loaded } from "../../ui/table.tsx";
 import {
-  amountOf,
   askUsage,
+  countOf,
   type Filters,
   filtersOf,
   MEASURES,
@@ -102,20 +103,29 @@ function Drawn({ all, own, question, nameOf }: DrawnProps): JSX.Element {
   const { times, series } = useMemo(() => {
     const startOf = (row: UsageRow): number => Date.parse(row.starts_at ?? "") / 1000;
     const times = stepS > STEP_S.week ? all.map(startOf) : withoutGaps(all.map(startOf), stepS);
-    const valuesOf = (rows: readonly UsageRow[]): number[] => {
-      const amounts = new Map(rows.map((row) => [startOf(row), amountOf(row, measure, currency)]));
-      return times.map((time) => amounts.get(time) ?? 0);
+    const isMoney = measure === "cost";
+    const exactOf = (row: UsageRow): bigint =>
+      isMoney ? toNano(row.costs[currency] ?? "0") : BigInt(countOf(row, measure));
+    const sumsOf = (rows: readonly UsageRow[]): bigint[] => {
+      const sums = new Map(rows.map((row) => [startOf(row), exactOf(row)]));
+      return times.map((time) => sums.get(time) ?? 0n);
     };
-    const named = own.map(({ row, steps }): Series & { values: number[] } => ({
-      name: nameOf(row),
-      values: valuesOf(steps),
-    }));
-    const rest = valuesOf(all).map((value, index) =>
-      named.reduce((left, each) => left - (each.values[index] ?? 0), value),
+    const lineOf = (name: string, sums: readonly bigint[]): Series => {
+      if (!isMoney) return { name, values: sums.map(Number) };
+      const amounts = sums.map(fromNano);
+      return { name, values: amounts.map(roughly), texts: amounts.map((each) => money(each, currency)) };
+    };
+    const ofOwn = own.map(({ row, steps }) => ({ name: nameOf(row), sums: sumsOf(steps) }));
+    const rest = ofOwn.reduce(
+      (left, { sums }) => left.map((sum, index) => sum - (sums[index] ?? 0n)),
+      sumsOf(all),
     );
-    const hasRest = rest.some((value) => value > 1e-9);
-    const name = own.length === 0 ? t.total : common.other;
-    return { times, series: hasRest ? [...named, { name, values: rest, isRest: own.length > 0 }] : named };
+    const series = ofOwn.map(({ name, sums }) => lineOf(name, sums));
+    if (rest.some((sum) => sum > 0n)) {
+      const isRest = own.length > 0;
+      series.push({ ...lineOf(isRest ? common.other : t.total, rest), isRest });
+    }
+    return { times, series };
   }, [all, own, measure, currency, stepS, nameOf, t, common]);
   return (
     <Chart
@@ -125,7 +135,7 @@ function Drawn({ all, own, question, nameOf }: DrawnProps): JSX.Element {
       look="bars"
       stepS={stepS}
       zone={stepS < STEP_S.day ? undefined : system.value?.timezone}
-      format={(value) => (measure === "cost" ? money(value.toFixed(4), currency) : grouped(value))}
+      format={grouped}
       formatTick={shortened}
       heightPx={240}
       isWhole={measure !== "cost"}

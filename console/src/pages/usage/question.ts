@@ -1,6 +1,5 @@
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { now as gatewayTime } from "../../lib/clock.ts";
-import { roughly } from "../../lib/decimal.ts";
 import type { ListPage } from "../../lib/paged.ts";
 
 export type UsageRow = Schemas["UsageRow"];
@@ -136,9 +135,7 @@ export function filtersOf(row: UsageRow, by: readonly Dimension[]): Partial<Filt
   return filters;
 }
 
-/** Roughly, for a plot: a sum of money is read as `row.costs` has it. */
-export function amountOf(row: UsageRow, measure: Measure, currency: string): number {
-  if (measure === "tokens") return row.prompt_tokens + row.completion_tokens;
-  if (measure === "cost") return roughly(row.costs[currency] ?? "0");
-  return row[measure];
+/** What a group has of a measure other than money. */
+export function countOf(row: UsageRow, measure: Exclude<Measure, "cost">): number {
+  return measure === "tokens" ? row.prompt_tokens + row.completion_tokens : row[measure];
 }
