@@ -30,15 +30,15 @@ test("groups become series, the small ones one together", () => {
   const found = pivot(rows, {
     startOf: (each) => each.starts_at,
     groupOf: (each) => each.model,
-    amountOf: (each) => each.requests,
+    amountOf: (each) => BigInt(each.requests),
     stepS: HOUR,
     most: 2,
     other: "rest",
   });
   assert.deepEqual(found.times, [0, HOUR, 2 * HOUR]);
   assert.deepEqual(found.series, [
-    { name: "b", values: [9, 0, 0] },
-    { name: "a", values: [1, 0, 4] },
-    { name: "rest", values: [0, 2, 1] },
+    { name: "b", sums: [9n, 0n, 0n] },
+    { name: "a", sums: [1n, 0n, 4n] },
+    { name: "rest", sums: [0n, 2n, 1n] },
   ]);
 });

@@ -3,13 +3,14 @@
 export interface Pivot {
   /** Unix time at which each bucket begins, in seconds, without gaps. */
   times: number[];
-  series: { name: string; values: number[] }[];
+  series: { name: string; sums: bigint[] }[];
 }
 
 interface PivotOptions<Row> {
   startOf: (row: Row) => string | null | undefined;
   groupOf: (row: Row) => string;
-  amountOf: (row: Row) => number;
+  /** Exact: a count, or money in 10⁻⁹ of its unit. */
+  amountOf: (row: Row) => bigint;
   stepS: number;
   /** The plot begins here even if the first rows are later; Unix time in seconds. */
   sinceS?: number;
@@ -59,16 +60,16 @@ export function pivot<Row>(rows: readonly Row[], options: PivotOptions<Row>): Pi
   const at = (row: Row): number => Date.parse(startOf(row) ?? "") / 1000;
   const times = withoutGaps(rows.map(at), stepS, sinceS, untilS);
   const places = new Map(times.map((time, index) => [time, index]));
-  const sums = new Map<string, number>();
-  for (const row of rows) sums.set(groupOf(row), (sums.get(groupOf(row)) ?? 0) + amountOf(row));
-  const names = [...sums.keys()].sort((first, second) => (sums.get(second) ?? 0) - (sums.get(first) ?? 0));
+  const totals = new Map<string, bigint>();
+  for (const row of rows) totals.set(groupOf(row), (totals.get(groupOf(row)) ?? 0n) + amountOf(row));
+  const names = [...totals].sort(([, first], [, second]) => Number(second - first)).map(([name]) => name);
   const own = new Map(names.slice(0, most).map((name, index) => [name, index]));
   const shown = [...own.keys(), ...(names.length > most ? [other] : [])];
-  const series = shown.map((name) => ({ name, values: new Array<number>(times.length).fill(0) }));
+  const series = shown.map((name) => ({ name, sums: new Array<bigint>(times.length).fill(0n) }));
   for (const row of rows) {
     const place = places.get(at(row));
-    const values = series[own.get(groupOf(row)) ?? most]?.values;
-    if (place !== undefined && values !== undefined) values[place] = (values[place] ?? 0) + amountOf(row);
+    const sums = series[own.get(groupOf(row)) ?? most]?.sums;
+    if (place !== undefined && sums !== undefined) sums[place] = (sums[place] ?? 0n) + amountOf(row);
   }
   return { times, series };
 }

@@ -3,12 +3,13 @@ import { useMemo } from "preact/hooks";
 import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { pivot } from "../../lib/buckets.ts";
-import { roughly } from "../../lib/decimal.ts";
-import { grouped, money, percent, shortened } from "../../lib/format.ts";
+import { toNano } from "../../lib/decimal.ts";
+import { grouped, percent, shortened } from "../../lib/format.ts";
 import { useQuery } from "../../lib/query.ts";
 import { Section, Segments } from "../../ui/basics.tsx";
 import { Chart } from "../../ui/chart.tsx";
 import { Stat } from "../../ui/facts.tsx";
+import { lineOf } from "../../ui/lines.ts";
 import { type Column, Table } from "../../ui/table.tsx";
 import { Costs, Count, Num } from "../../ui/values.tsx";
 import { byModel, type DaySum, type ModelSum, type OwnUsage, startOf, today, totalOf } from "./own-usage.ts";
@@ -79,13 +80,13 @@ function Days({ usage }: { usage: OwnUsage }): JSX.Element {
   const [measure, name] = measures.find(([each]) => each === query["metric"]) ?? ["requests", t.requests];
   const currency = measure.startsWith(COST) ? measure.slice(COST.length) : null;
   const plot = useMemo(() => {
-    const amountOf = (row: DaySum): number => {
-      if (currency !== null) return roughly(row.costs[currency] ?? "0");
-      return measure === "tokens" ? row.promptTokens + row.completionTokens : row.requests;
+    const amountOf = (row: DaySum): bigint => {
+      if (currency !== null) return toNano(row.costs[currency] ?? "0");
+      return BigInt(measure === "tokens" ? row.promptTokens + row.completionTokens : row.requests);
     };
     const end = startOf(today(usage.timezone));
     const first = new Date(end.getFullYear(), end.getMonth(), end.getDate() - (DAYS - 1));
-    return pivot(usage.days, {
+    const { times, series } = pivot(usage.days, {
       startOf: (row) => startOf(row.day).toISOString(),
       groupOf: (row) => row.model ?? t.noModel,
       amountOf,
@@ -95,6 +96,7 @@ function Days({ usage }: { usage: OwnUsage }): JSX.Element {
       most: MOST_MODELS,
       other,
     });
+    return { times, series: series.map(({ name: group, sums }) => lineOf(group, sums, currency)) };
   }, [usage, measure, currency, t, other]);
   return (
     <Section
@@ -114,7 +116,7 @@ function Days({ usage }: { usage: OwnUsage }): JSX.Element {
         series={plot.series}
         look="bars"
         stepS={DAY_S}
-        format={(value) => (currency === null ? grouped(value) : money(value.toFixed(4), currency))}
+        format={grouped}
         formatTick={shortened}
         isWhole={currency === null}
       />

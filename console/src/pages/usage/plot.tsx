@@ -4,12 +4,13 @@ import { system } from "../../api/system.ts";
 import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { withoutGaps } from "../../lib/buckets.ts";
-import { fromNano, roughly, toNano } from "../../lib/decimal.ts";
-import { grouped, money, shortened } from "../../lib/format.ts";
+import { toNano } from "../../lib/decimal.ts";
+import { grouped, shortened } from "../../lib/format.ts";
 import { everyRow, MAX_PAGE_ROWS } from "../../lib/paged.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Section, Segments } from "../../ui/basics.tsx";
-import { Chart, type Series } from "../../ui/chart.tsx";
+import { Chart } from "../../ui/chart.tsx";
+import { lineOf } from "../../ui/lines.ts";
 import { Loaded } from "../../ui/table.tsx";
 import {
   askUsage,
@@ -110,20 +111,16 @@ function Drawn({ all, own, question, nameOf }: DrawnProps): JSX.Element {
       const sums = new Map(rows.map((row) => [startOf(row), exactOf(row)]));
       return times.map((time) => sums.get(time) ?? 0n);
     };
-    const lineOf = (name: string, sums: readonly bigint[]): Series => {
-      if (!isMoney) return { name, values: sums.map(Number) };
-      const amounts = sums.map(fromNano);
-      return { name, values: amounts.map(roughly), texts: amounts.map((each) => money(each, currency)) };
-    };
+    const unit = isMoney ? currency : null;
     const ofOwn = own.map(({ row, steps }) => ({ name: nameOf(row), sums: sumsOf(steps) }));
     const rest = ofOwn.reduce(
       (left, { sums }) => left.map((sum, index) => sum - (sums[index] ?? 0n)),
       sumsOf(all),
     );
-    const series = ofOwn.map(({ name, sums }) => lineOf(name, sums));
+    const series = ofOwn.map(({ name, sums }) => lineOf(name, sums, unit));
     if (rest.some((sum) => sum > 0n)) {
       const isRest = own.length > 0;
-      series.push({ ...lineOf(isRest ? common.other : t.total, rest), isRest });
+      series.push({ ...lineOf(isRest ? common.other : t.total, rest, unit), isRest });
     }
     return { times, series };
   }, [all, own, measure, currency, stepS, nameOf, t, common]);
