@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,8 @@ from playwright.sync_api import (
     WebError,
     sync_playwright,
 )
+
+from tests.support.processes import wait_until
 
 CHROMIUM_ENV: Final = "LLMGW_TEST_CHROMIUM"
 """Names another program than Debian's."""
@@ -103,3 +105,13 @@ class Watch:
         self._ended(request)
         if request.failure != CANCELLED:
             self.faults.append(f"request failed: {request.method} {request.url} ({request.failure})")
+
+
+def wait_on(page: Page, condition: Callable[[], bool], what: str, *, timeout_s: float) -> None:
+    """`wait_until`, while the page goes on: its events come only while Playwright is asked for something."""
+
+    def holds() -> bool:
+        page.wait_for_timeout(POLL_MS)
+        return condition()
+
+    wait_until(holds, what, timeout_s=timeout_s)

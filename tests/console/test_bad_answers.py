@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.console.browser import wait_on
 from tests.console.support import LANGUAGES, Console, Language
 from tests.support.admin import Admin
 from tests.support.processes import wait_until
@@ -141,7 +142,7 @@ def test_the_polls_go_on_after_a_bad_answer(console: Console, case: str) -> None
             route.continue_()
 
     page.route(LIVE, answer)
-    wait_until(lambda: page.wait_for_timeout(50) or len(good) > 1, "the polls", timeout_s=15)
+    wait_on(page, lambda: len(good) > 1, "the polls", timeout_s=15)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -187,6 +188,7 @@ def test_a_refused_model_key_ends_its_session(console: Console, admin: Admin) ->
             == 401
         ),
         "the revocation",
+        timeout_s=10,
     )
     page.get_by_role("button", name="Refresh").click()
     key_field(page)
@@ -217,7 +219,7 @@ def test_a_tab_in_the_background_asks_nothing(console: Console) -> None:
     before = len(asked)
     assert before <= 1, asked
     page.evaluate(HIDE, "visible")
-    wait_until(lambda: page.wait_for_timeout(50) or len(asked) > before, "a poll", timeout_s=5)
+    wait_on(page, lambda: len(asked) > before, "a poll", timeout_s=5)
 
 
 def test_an_upgrade_while_the_page_is_open(console: Console) -> None:
