@@ -152,3 +152,12 @@ export function relativeTime(utc: string, language: Language, now = gatewayTime(
 export function viewerZone(): string {
   return Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
+
+/** The latencies of the admin API end here: what took longer has no number. */
+const LONGEST_S = 60;
+
+/** Of half of the answers, and of 95 %; the second may be beyond what is measured. */
+export function latencyWords(half: number | null | undefined, most: number | null | undefined): string {
+  if (half === null || half === undefined) return NOTHING;
+  return `${duration(half)} · ${most === null || most === undefined ? `> ${duration(LONGEST_S)}` : duration(most)}`;
+}

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Live } from "../../src/api/live.ts";
+import { latencyWords } from "../../src/lib/format.ts";
 import { attemptsAt, runningAt, targetNow } from "../../src/pages/models/health.ts";
-import { latencyWords } from "../../src/pages/models/words.ts";
 
 const TARGET = { upstream_model: "m", in_flight: 2, cooling_s: 0, last_failure: null, last_failure_s: null };
 

@@ -5,7 +5,7 @@ import { live } from "../../api/live.ts";
 import { SHELL } from "../../i18n/shell.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { now as gatewayTime } from "../../lib/clock.ts";
-import { NOTHING } from "../../lib/format.ts";
+import { latencyWords, NOTHING } from "../../lib/format.ts";
 import { MAX_PAGE_ROWS } from "../../lib/paged.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Empty, Page, Section } from "../../ui/basics.tsx";
@@ -18,7 +18,7 @@ import { PriceCell } from "./price.tsx";
 import { StateLine } from "./state.tsx";
 import { MODELS } from "./texts.ts";
 import { Upstreams } from "./upstreams.tsx";
-import { latencyWords, modalityWords } from "./words.ts";
+import { modalityWords } from "./words.ts";
 
 type Model = Schemas["ModelSchema"];
 type Latencies = ReadonlyMap<string, Schemas["UsageRow"]>;

@@ -3,14 +3,14 @@ import { useState } from "preact/hooks";
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { live } from "../../api/live.ts";
 import { textsOf } from "../../i18n/texts.ts";
-import { grouped, NOTHING } from "../../lib/format.ts";
+import { grouped, latencyWords, NOTHING } from "../../lib/format.ts";
 import { useAction, useResource } from "../../lib/resource.ts";
 import { Button, Empty, FaultNote, Section, Tag, type Tone } from "../../ui/basics.tsx";
 import { type Column, Loaded, Pager, Table, usePages } from "../../ui/table.tsx";
 import { Duration, Num } from "../../ui/values.tsx";
 import { attemptsAt, targetNow } from "./health.ts";
 import { MODELS } from "./texts.ts";
-import { latencyWords, upstreamLimitWords } from "./words.ts";
+import { upstreamLimitWords } from "./words.ts";
 
 type Upstream = Schemas["UpstreamSchema"];
 type Check = Schemas["CheckSchema"];

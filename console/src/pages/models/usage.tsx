@@ -4,7 +4,7 @@ import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { withoutGaps } from "../../lib/buckets.ts";
 import { now as gatewayTime } from "../../lib/clock.ts";
-import { grouped, percent, shortened } from "../../lib/format.ts";
+import { grouped, latencyWords, percent, shortened } from "../../lib/format.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Section } from "../../ui/basics.tsx";
 import { Chart } from "../../ui/chart.tsx";
@@ -12,7 +12,6 @@ import { Stat } from "../../ui/facts.tsx";
 import { Loaded } from "../../ui/table.tsx";
 import { Costs, Count, Num } from "../../ui/values.tsx";
 import { MODELS } from "./texts.ts";
-import { latencyWords } from "./words.ts";
 
 type Row = Schemas["UsageRow"];
 

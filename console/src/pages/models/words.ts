@@ -1,4 +1,4 @@
-import { duration, grouped, NOTHING } from "../../lib/format.ts";
+import { duration, grouped } from "../../lib/format.ts";
 import type { MODELS } from "./texts.ts";
 
 type Words = typeof MODELS.en;
@@ -40,13 +40,4 @@ export function upstreamLimitWords(limits: UpstreamLimits, t: Words): string[] {
     ...(atOnce === null ? [] : [u.inFlight(grouped(atOnce))]),
     ...(wait_s > 0 ? [u.waits(duration(wait_s))] : []),
   ];
-}
-
-/** The latencies of the admin API end here: what took longer has no number. */
-const LONGEST_S = 60;
-
-/** Of half of the answers, and of 95 %; the second may be beyond what is measured. */
-export function latencyWords(half: number | null | undefined, most: number | null | undefined): string {
-  if (half === null || half === undefined) return NOTHING;
-  return `${duration(half)} · ${most === null || most === undefined ? `> ${duration(LONGEST_S)}` : duration(most)}`;
 }

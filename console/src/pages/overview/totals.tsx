@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { textsOf } from "../../i18n/texts.ts";
 import type { Counters } from "../../lib/counters.ts";
 import { added as addedAmounts } from "../../lib/decimal.ts";
-import { duration, percent, shortened } from "../../lib/format.ts";
+import { latencyWords, percent, shortened } from "../../lib/format.ts";
 import { Stat } from "../../ui/facts.tsx";
 import { Costs, Count, Num } from "../../ui/values.tsx";
 import type { UsageRow } from "./data.ts";
@@ -15,8 +15,6 @@ export function Totals({ all, added }: { all: UsageRow; added: Counters }): JSX.
   const errors = all.errors + added.errors;
   const prompt = all.prompt_tokens + added.prompt_tokens;
   const completion = all.completion_tokens + added.completion_tokens;
-  const latency = (half: number | null | undefined, most: number | null | undefined): string =>
-    `${duration(half ?? null)} · ${duration(most ?? null)}`;
   return (
     <dl class="stats">
       <Stat name={t.requests} value={<Num value={requests} />} />
@@ -33,10 +31,10 @@ export function Totals({ all, added }: { all: UsageRow; added: Counters }): JSX.
       <Stat name={t.errors} value={<Num value={errors} />} more={t.ofRequests(percent(errors / requests))} />
       <Stat
         name={t.firstEvent}
-        value={latency(all.first_event_p50_s, all.first_event_p95_s)}
+        value={latencyWords(all.first_event_p50_s, all.first_event_p95_s)}
         more={t.halfAnd95}
       />
-      <Stat name={t.totalTime} value={latency(all.total_p50_s, all.total_p95_s)} more={t.halfAnd95} />
+      <Stat name={t.totalTime} value={latencyWords(all.total_p50_s, all.total_p95_s)} more={t.halfAnd95} />
     </dl>
   );
 }
