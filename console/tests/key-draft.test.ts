@@ -1,13 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  emptyKey,
-  expiryOf,
-  keyDraftOf,
-  localMinute,
-  readKeyChange,
-  readNewKey,
-} from "../src/pages/access/key-draft.ts";
+import { localInput } from "../src/lib/local-input.ts";
+import { emptyKey, expiryOf, keyDraftOf, readKeyChange, readNewKey } from "../src/pages/access/key-draft.ts";
 
 const NOW = new Date("2026-11-26T08:00:30Z");
 const SHOWN = {
@@ -79,7 +73,10 @@ test("expiry: in days from now, at a minute of the viewer's zone, or never", () 
   assert.equal(expiryOf(draft, NOW), null);
   assert.deepEqual(expiryOf({ ...draft, expiry: "7" }, NOW), new Date("2026-12-03T08:00:30Z"));
   const minute = new Date("2026-12-03T08:00:00Z");
-  assert.deepEqual(expiryOf({ ...draft, expiry: "exact", expiresAt: localMinute(minute) }, NOW), minute);
+  assert.deepEqual(
+    expiryOf({ ...draft, expiry: "exact", expiresAt: localInput(minute.toISOString()) }, NOW),
+    minute,
+  );
   const blank = { ...draft, name: "me", expiry: "exact" as const };
   assert.deepEqual(readNewKey(blank, NOW).faults, [{ param: "expires_at", reason: "time" }]);
 });

@@ -1,6 +1,7 @@
 import { admin, unwrap } from "../api/client.ts";
 import { isAdmin } from "../api/session.ts";
 import { SHELL } from "../i18n/shell.ts";
+import { MAX_PAGE_ROWS } from "../lib/paged.ts";
 import { placesOf } from "./routes.ts";
 
 export type Kind = "page" | "key" | "project" | "model" | "request";
@@ -13,8 +14,6 @@ export interface Destination {
 }
 
 const MOST_OF_A_KIND = 6;
-/** As many projects and models as are looked through; keys are looked for by the gateway. */
-const LISTED = 500;
 const REQUEST_ID = /^req_[\w-]+$/;
 
 /** Pages whose name in either language has the text. */
@@ -31,9 +30,9 @@ export function requestFor(text: string): Destination[] {
   return [{ kind: "request", name: text, path: `/console/requests/${encodeURIComponent(text)}` }];
 }
 
-/** All projects and models, as far as they are listed. */
+/** Projects and models, the first page of each; keys are looked for by the gateway. */
 export async function listed(signal: AbortSignal): Promise<Destination[]> {
-  const params = { query: { limit: LISTED } };
+  const params = { query: { limit: MAX_PAGE_ROWS } };
   const [projects, models] = await Promise.all([
     unwrap(admin.GET("/admin/v1/projects", { params, signal })),
     unwrap(admin.GET("/admin/v1/models", { params, signal })),

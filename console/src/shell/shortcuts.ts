@@ -15,7 +15,7 @@ export const PAGE_KEYS: Record<PageName, string> = {
 };
 
 const GO = "g";
-/** The second key must come so soon. */
+/** The second key must come within this time. */
 const PAUSE_MS = 1_500;
 const FIRST_FILTER = "main :is(search, .filters) :is(input, select)";
 const FIELDS = "input, textarea, select, [contenteditable=true]";
@@ -32,7 +32,7 @@ interface Deeds {
   onPage: (key: string) => void;
 }
 
-/** Heeds the shortcuts. Nothing happens while somebody types or a dialog asks something. */
+/** Listens for the shortcuts. Nothing happens while somebody types or a dialog asks something. */
 export function useShortcuts({ onPalette, onHelp, onPage }: Deeds): void {
   useEffect(() => {
     let goUntilMs = 0;

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { localInput, utcOfInput } from "../../src/lib/local-input.ts";
 import {
   filterKeyOf,
   filterOf,
-  localInput,
   outcomeChanges,
   outcomeOf,
   requestIdIn,
-  utcOfInput,
 } from "../../src/pages/requests/filter.ts";
 
 const NOW = Date.parse("2026-11-26T08:00:00Z");

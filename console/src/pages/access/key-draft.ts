@@ -1,4 +1,5 @@
 import type { Schemas } from "../../api/client.ts";
+import { localInput } from "../../lib/local-input.ts";
 import {
   type DraftFault,
   emptyRules,
@@ -63,18 +64,11 @@ export function keyDraftOf(key: Schemas["KeySchema"]): KeyDraft {
     mayUseAllModels: key.models === null,
     models: key.models ?? [],
     expiry: key.expires_at === null ? "never" : "exact",
-    expiresAt: key.expires_at === null ? "" : localMinute(new Date(key.expires_at)),
+    expiresAt: localInput(key.expires_at),
     owner: key.owner ?? "",
     trustsUserHeader: key.trusts_user_header,
     rules: rulesDraftOf(key),
   };
-}
-
-/** As an input of the type `datetime-local` has it, in the viewer's zone. */
-export function localMinute(at: Date): string {
-  const two = (value: number): string => String(value).padStart(2, "0");
-  const day = `${String(at.getFullYear()).padStart(4, "0")}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-  return `${day}T${two(at.getHours())}:${two(at.getMinutes())}`;
 }
 
 const DAY_MS = 86_400_000;

@@ -1,11 +1,12 @@
 import type { JSX } from "preact";
 import { textsOf } from "../../i18n/texts.ts";
 import { now as gatewayTime } from "../../lib/clock.ts";
+import { localInput } from "../../lib/local-input.ts";
 import { Select, TextField } from "../../ui/basics.tsx";
 import { Time } from "../../ui/values.tsx";
 import type { Choices } from "../access/facts.ts";
 import type { WrongOf } from "../access/form-faults.tsx";
-import { EXPIRY_CHOICES, expiryOf, type KeyDraft, type KeyKind, localMinute } from "../access/key-draft.ts";
+import { EXPIRY_CHOICES, expiryOf, type KeyDraft, type KeyKind } from "../access/key-draft.ts";
 import { ACCESS } from "../access/texts.ts";
 import { KEYS } from "./texts.ts";
 
@@ -101,7 +102,8 @@ function Expiry({ draft, put, wrong }: ExpiryProps): JSX.Element {
         value={draft.expiry}
         options={EXPIRY_CHOICES.map((choice) => [choice, t.expiries[choice]])}
         onChange={(expiry) => {
-          const expiresAt = expiry === "exact" && at instanceof Date ? localMinute(at) : draft.expiresAt;
+          const expiresAt =
+            expiry === "exact" && at instanceof Date ? localInput(at.toISOString()) : draft.expiresAt;
           put({ expiry, expiresAt });
         }}
         hint={at instanceof Date && !isExact ? <Time utc={at.toISOString()} /> : undefined}

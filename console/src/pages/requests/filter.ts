@@ -101,21 +101,6 @@ export function outcomeChanges(outcome: Outcome): Record<string, string | null> 
   return { status: null, status_class: null, failed: null, ...(name === "" ? {} : { [name]: value }) };
 }
 
-/** Of an `<input type="datetime-local">`, in the viewer's zone. */
-export function localInput(utc: string | undefined): string {
-  if (utc === undefined || Number.isNaN(Date.parse(utc))) return "";
-  const at = new Date(utc);
-  const two = (value: number): string => String(value).padStart(2, "0");
-  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-  return `${day}T${two(at.getHours())}:${two(at.getMinutes())}`;
-}
-
-/** The other way round; null: nothing was entered. */
-export function utcOfInput(local: string): string | null {
-  const at = new Date(local);
-  return Number.isNaN(at.getTime()) ? null : at.toISOString();
-}
-
 /** What looks like the id of a request, out of a line of a log or a header that was pasted; null: nothing. */
 export function requestIdIn(text: string): string | null {
   return /\breq_[\w-]{1,120}/.exec(text)?.[0] ?? null;

@@ -6,17 +6,16 @@ import { textsOf } from "../../i18n/texts.ts";
 import { useQuery } from "../../lib/query.ts";
 import { Button, Field, Select, TextField } from "../../ui/basics.tsx";
 import { KeyPicker, ModelPicker, ProjectPicker } from "../../ui/picker.tsx";
+import { TimeField } from "../../ui/timefield.tsx";
 import {
   APIS,
   FILTER_NAMES,
   isFiltered,
-  localInput,
   outcomeChanges,
   outcomeOf,
   PRESETS,
   presetOf,
   requestIdIn,
-  utcOfInput,
 } from "./filter.ts";
 import { REQUESTS } from "./texts.ts";
 
@@ -137,33 +136,11 @@ function TimeFilter(): JSX.Element {
       />
       {shown === "exact" ? (
         <>
-          <ExactTime label={common.from} utc={since} onChange={(utc) => change({ since: utc })} />
-          <ExactTime label={common.until} utc={until} onChange={(utc) => change({ until: utc })} />
+          <TimeField label={common.from} value={since ?? null} onChange={(utc) => change({ since: utc })} />
+          <TimeField label={common.until} value={until ?? null} onChange={(utc) => change({ until: utc })} />
         </>
       ) : null}
     </>
-  );
-}
-
-interface ExactTimeProps {
-  label: string;
-  utc: string | undefined;
-  onChange: (utc: string | null) => void;
-}
-
-function ExactTime({ label, utc, onChange }: ExactTimeProps): JSX.Element {
-  return (
-    <Field label={label}>
-      {(id) => (
-        <input
-          id={id}
-          class="input"
-          type="datetime-local"
-          value={localInput(utc)}
-          onChange={(event) => onChange(utcOfInput(event.currentTarget.value))}
-        />
-      )}
-    </Field>
   );
 }
 

@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { admin, unwrap } from "../../api/client.ts";
 import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
+import { localInput, utcOfInput } from "../../lib/local-input.ts";
 import { MAX_PAGE_ROWS } from "../../lib/paged.ts";
 import { useQuery } from "../../lib/query.ts";
 import { useResource } from "../../lib/resource.ts";
@@ -121,29 +122,17 @@ function Filters(): JSX.Element {
       <TextField
         label={t.since}
         type="datetime-local"
-        value={localOf(query["since"])}
-        onInput={(value) => change({ part: "audit", since: utcOf(value) }, true)}
+        value={localInput(query["since"])}
+        onInput={(value) => change({ part: "audit", since: utcOfInput(value) }, true)}
       />
       <TextField
         label={t.until}
         type="datetime-local"
-        value={localOf(query["until"])}
-        onInput={(value) => change({ part: "audit", until: utcOf(value) }, true)}
+        value={localInput(query["until"])}
+        onInput={(value) => change({ part: "audit", until: utcOfInput(value) }, true)}
       />
     </search>
   );
-}
-
-/** `2026-11-26T08:00:00.000Z` → the value of a field in the viewer's zone; empty where it is no time. */
-function localOf(utc: string | undefined): string {
-  const at = new Date(utc ?? "");
-  if (Number.isNaN(at.getTime())) return "";
-  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-}
-
-function utcOf(local: string): string | null {
-  const at = new Date(local);
-  return Number.isNaN(at.getTime()) ? null : at.toISOString();
 }
 
 type Words = typeof SYSTEM.en.audit;
