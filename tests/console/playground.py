@@ -40,7 +40,7 @@ WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "go on": "发送结果",
         "answered": "工具返回：18 degrees",
         "answer of": "的回答",
-        "gate": "试玩台需要一个模型密钥",
+        "gate": "体验台需要一个模型密钥",
         "make": "给我建一个",
         "asks with": "正在使用密钥“console playground”",
         "another": "换一个密钥",

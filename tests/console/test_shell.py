@@ -25,7 +25,7 @@ LABELS: Final[Mapping[Language, Mapping[str, str]]] = {
 }  # fmt: skip
 NAMES: Final[Mapping[Language, tuple[str, ...]]] = {
     "en": ("Overview", "Playground", "Models", "Keys", "Projects", "Requests", "Usage", "System"),
-    "zh": ("总览", "试玩台", "模型", "密钥", "项目", "请求", "用量", "系统"),
+    "zh": ("总览", "体验台", "模型", "密钥", "项目", "请求", "用量", "系统"),
 }
 
 

@@ -23,7 +23,7 @@ export const SHELL = texts(
     themes: { system: "as the system", light: "light", dark: "dark" },
     lost: "The gateway does not answer. It is asked again every few seconds; what you see may be old.",
     back: "The gateway answers again.",
-    status: { ok: "All is well", degraded: "Needs attention", unavailable: "Unavailable", lost: "No answer" },
+    status: { ok: "Running", degraded: "Needs attention", unavailable: "Unavailable", lost: "No answer" },
     notFound: "There is no such page.",
     toOverview: "To the first page",
     signIn: {
@@ -44,7 +44,7 @@ export const SHELL = texts(
     pages: {
       overview: "总览",
       mine: "我的用量",
-      playground: "试玩台",
+      playground: "体验台",
       models: "模型",
       keys: "密钥",
       projects: "项目",
@@ -59,13 +59,13 @@ export const SHELL = texts(
     themes: { system: "跟随系统", light: "浅色", dark: "深色" },
     lost: "网关没有响应，每隔几秒会自动重试；页面上的数据可能已经过时。",
     back: "网关恢复响应了。",
-    status: { ok: "一切正常", degraded: "需要关注", unavailable: "不可用", lost: "没有响应" },
+    status: { ok: "运行中", degraded: "需要关注", unavailable: "不可用", lost: "没有响应" },
     notFound: "没有这个页面。",
     toOverview: "回到首页",
     signIn: {
       title: "登录 llmgw",
       key: "API 密钥",
-      keyHint: "管理密钥可以查看全部内容；模型密钥只能查看自己的用量和试玩台。",
+      keyHint: "管理密钥可以查看全部内容；模型密钥只能查看自己的用量和体验台。",
       show: "显示密钥",
       submit: "登录",
       kept: "密钥只保存在当前标签页，关闭后即清除。",

@@ -18,6 +18,7 @@ export interface Drawing {
 
 const DAY_S = 86_400;
 const AXIS_FONT = "11px system-ui, sans-serif";
+const MIDNIGHT = "00:00";
 const BAR_SHARE = 0.72;
 /** Between the ticks of what is counted: half a request is none. */
 const WHOLE_STEPS = Array.from({ length: 15 }, (_, power) =>
@@ -70,7 +71,7 @@ export function draw(element: HTMLElement, drawing: Drawing): uPlot {
     {
       width: element.clientWidth,
       height: heightPx,
-      padding: [8, 18, 0, 0],
+      padding: [8, 30, 0, 0],
       legend: { show: false },
       ...(zone === undefined ? {} : { tzDate: (at) => uPlot.tzDate(new Date(at * 1000), zone) }),
       cursor: { y: false, points: { show: !isStack, size: 6 }, drag: { x: false, y: false } },
@@ -87,7 +88,11 @@ export function draw(element: HTMLElement, drawing: Drawing): uPlot {
           size: 24,
           space: 70,
           values: (_, splits, __, ___, increment) =>
-            splits.map((at) => (increment >= DAY_S ? day : hour).format(new Date(at * 1000))),
+            splits.map((split) => {
+              const at = new Date(split * 1000);
+              const time = hour.format(at);
+              return increment >= DAY_S || time === MIDNIGHT ? day.format(at) : time;
+            }),
         },
         {
           stroke: ink,

@@ -118,8 +118,8 @@ export const OVERVIEW = texts(
     thinking: "思考",
     thinkingOf: (rows) => `最近 ${rows} 个请求`,
     emptyTitle: "这段时间没有请求",
-    empty: "到试玩台问一个模型，或者让客户端连到这个网关。",
-    toPlayground: "打开试玩台",
+    empty: "到体验台问一个模型，或者让客户端连到这个网关。",
+    toPlayground: "打开体验台",
     allOf: "全部",
   },
 );

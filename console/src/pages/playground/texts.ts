@@ -187,7 +187,7 @@ export const PLAYGROUND = texts(
     conversation: "对话",
     roles: { system: "系统", user: "用户", assistant: "助手" },
     key: {
-      title: "试玩台需要一个模型密钥",
+      title: "体验台需要一个模型密钥",
       why: "你登录用的是管理密钥，它不能调用模型。在这里填的密钥只留在当前标签页。",
       paste: "模型密钥",
       use: "使用这个密钥",
