@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { CLIENT_IDS, type ClientId, quoted, settingsOf } from "../src/pages/access/settings.ts";
+import { quoted } from "../src/lib/shell.ts";
+import { CLIENT_IDS, type ClientId, settingsOf } from "../src/pages/access/settings.ts";
 
 const AGENTS = readFileSync(new URL("../../docs/agents.md", import.meta.url), "utf8");
 // Address and model of docs/agents.md, so that lines can be compared.

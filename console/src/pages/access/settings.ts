@@ -1,5 +1,7 @@
 /** Settings of clients with a key, ready to paste: those of docs/agents.md and docs/clients.md, which are tested. */
 
+import { quoted } from "../../lib/shell.ts";
+
 /** What the settings are for. */
 export interface Site {
   /** The gateway's own address, without `/v1`: `http://127.0.0.1:8000`. */
@@ -79,11 +81,6 @@ function exports(values: Record<string, string>): string {
   return Object.entries(values)
     .map(([name, value]) => `export ${name}=${quoted(value)}`)
     .join("\n");
-}
-
-/** As a POSIX shell takes it; what needs no quotes has none. */
-export function quoted(value: string): string {
-  return /^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", "'\\''")}'`;
 }
 
 /** As JSON, Python, JavaScript and TOML write a string. */
