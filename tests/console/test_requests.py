@@ -333,7 +333,9 @@ def test_newer_requests_are_told_without_asking_for_them(console: Console, admin
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     newer = page.get_by_role("button", name=re.compile("newer request"))
-    expect(page.get_by_text("Running", exact=True).or_(page.get_by_text("Needs attention")).first).to_be_visible()
+    expect(
+        page.get_by_text("Running", exact=True).or_(page.get_by_text("Needs attention")).first
+    ).to_be_visible()
     request_id = admin.gateway.post(body("glm-5")).headers["x-request-id"]
     expect(newer).to_be_visible()
     assert not [url for url in asked if "/admin/v1/requests" in url]
