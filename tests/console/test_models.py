@@ -19,8 +19,9 @@ WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
     "en": {
         "models": "Models", "upstreams": "Upstreams", "switch": "can be switched", "always": "always",
         "no price": "no price", "probe": "Probe now", "answers": "answers", "fault": "fault",
-        "targets": "Targets", "price": "Price", "workers": "Each worker", "lately": "What became of thinking",
-        "try": "Try it", "requests": "Its requests", "missing": "The config has no such model.",
+        "targets": "Targets", "price": "Price", "workers": "Each worker",
+        "lately": "What happened to thinking", "try": "Try it", "requests": "Its requests",
+        "missing": "The config has no such model.",
     },
     "zh": {
         "models": "模型", "upstreams": "上游", "switch": "可开关", "always": "始终思考",
