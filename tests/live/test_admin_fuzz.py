@@ -18,6 +18,7 @@ from tests.support.processes import ROOT, wait_until
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
 
+CONFIG = Path(__file__).with_name("schemathesis.toml")
 FUZZ_S = 60
 GRACE_S = 120
 OUT_OF_REACH = 987_654_321
@@ -65,7 +66,7 @@ def test_nothing_that_the_document_allows_or_forbids_makes_another_answer(
         put_out_of_reach(admin)
         program = Path(sys.executable).with_name("schemathesis")
         command: list[str | Path] = [
-            program, "run", ROOT / "docs/admin-openapi.json", "--url", admin.url,
+            program, "--config-file", CONFIG, "run", ROOT / "docs/admin-openapi.json", "--url", admin.url,
             "--header", f"Authorization: Bearer {admin.key}", "--max-time", str(FUZZ_S),
             "--request-timeout", "20", "--no-shrink", "--max-failures", "20", "--output-truncate", "false",
             # What the schemas can't say is refused: a model that there is not, a cursor that is none.

@@ -9,6 +9,7 @@ import pytest
 
 from llmgw.admin.relay import RELAYED
 from llmgw.config import AdminConfig
+from llmgw.endpoints.own_usage import USAGE_ME
 from tests.support.pages import blocks, names, rows, section
 from tests.support.processes import ROOT
 
@@ -21,6 +22,7 @@ SECTIONS: Final = (("docs/console.md", "Pages"), ("docs/console.zh-CN.md", "页�
 TROUBLES: Final = (("docs/console.md", "When something is wrong"), ("docs/console.zh-CN.md", "出问题时"))
 QUOTED: Final = re.compile(r"[\"“]([^\"”]+)[\"”]")
 KEYBOARDS: Final = (("docs/console.md", "Keyboard"), ("docs/console.zh-CN.md", "键盘"))
+OWN_REQUEST: Final = f"{USAGE_ME}/{{request_id}}"
 FOLDERS: Final = (
     "overview", "playground", "models", "keys", "projects", "requests", "usage", "system", "mine",
 )  # fmt: skip
@@ -31,7 +33,9 @@ CONTRACTS: Final = (("docs/contract.md", "Admin API"), ("docs/contract.zh-CN.md"
 def called(folder: str = "") -> set[str]:
     """The paths that the page's sources name."""
     files = [path for path in (SOURCES / folder).rglob("*.ts*") if path.name != "schema.d.ts"]
-    return {path for file in files for path in PATH.findall(file.read_text("utf-8"))}
+    found = {path for file in files for path in PATH.findall(file.read_text("utf-8"))}
+    # What stands in a template behind the slash is an id.
+    return {OWN_REQUEST if path == f"{USAGE_ME}/" else path for path in found}
 
 
 def resource(path: str) -> str:
@@ -56,7 +60,7 @@ def test_the_page_names_each_path_that_the_console_asks(page: str, title: str) -
 
 @pytest.mark.parametrize(("page", "title"), SECTIONS)
 def test_the_paths_that_the_page_names_exist(page: str, title: str) -> None:
-    known = {resource(path) for path in OPENAPI["paths"]} | {path for _, path in RELAYED}
+    known = {resource(path) for path in OPENAPI["paths"]} | {path for _, path in RELAYED} | {OWN_REQUEST}
     for name, paths in listed(page, title, 2).items():
         assert paths, name
         assert paths - known == set(), name

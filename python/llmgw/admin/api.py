@@ -52,6 +52,9 @@ Times are RFC 3339 in UTC, durations end in `_s`, sizes in `_bytes`; amounts of 
 numbers in strings, with `currency` beside. Lists come in pages: send `next_cursor` as `cursor`.
 """
 _SCHEME: Final = "adminKey"
+_TOO_LONG: Final = (
+    "The path with its query is longer than 65,534 bytes. The server's own answer, without a body."
+)
 
 
 def make_api(context: Context) -> FastAPI:
@@ -79,6 +82,7 @@ class _App(FastAPI):
             for operations in document["paths"].values():
                 for operation in operations.values():
                     operation["responses"].pop("422", None)
+                    operation["responses"]["414"] = {"description": _TOO_LONG}
                     _read_examples(operation)
             for name in ("HTTPValidationError", "ValidationError"):
                 document["components"]["schemas"].pop(name, None)
