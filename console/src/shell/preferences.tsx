@@ -3,6 +3,7 @@ import { SHELL } from "../i18n/shell.ts";
 import { textsOf } from "../i18n/texts.ts";
 import { language, setLanguage, setTheme, type Theme, theme } from "../lib/preferences.ts";
 import { Button } from "../ui/basics.tsx";
+import { IconButton } from "../ui/icon-button.tsx";
 import type { IconName } from "../ui/icons.tsx";
 
 const THEMES: readonly Theme[] = ["system", "light", "dark"];
@@ -16,13 +17,7 @@ export function Preferences(): JSX.Element {
   const label = t.theme(t.themes[theme.value]);
   return (
     <div class="row">
-      <Button
-        look="plain"
-        icon={ICONS[theme.value]}
-        aria-label={label}
-        title={label}
-        onClick={() => setTheme(next)}
-      />
+      <IconButton icon={ICONS[theme.value]} label={label} onClick={() => setTheme(next)} />
       <Button look="plain" lang={other === "zh" ? "zh-CN" : "en"} onClick={() => setLanguage(other)}>
         {t.language}
       </Button>

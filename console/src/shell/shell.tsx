@@ -8,6 +8,7 @@ import { SHELL } from "../i18n/shell.ts";
 import { textsOf } from "../i18n/texts.ts";
 import { Button } from "../ui/basics.tsx";
 import { Dialog } from "../ui/dialog.tsx";
+import { IconButton } from "../ui/icon-button.tsx";
 import { Icon, Mark } from "../ui/icons.tsx";
 import { toast } from "../ui/toast.tsx";
 import { Palette, Shortcuts } from "./palette.tsx";
@@ -143,7 +144,7 @@ function Who(): JSX.Element | null {
       </div>
       <div class="row apart">
         <Preferences />
-        <Button look="plain" icon="leave" aria-label={t.signOut} title={t.signOut} onClick={signOut} />
+        <IconButton icon="leave" label={t.signOut} onClick={signOut} />
       </div>
     </div>
   );

@@ -8,7 +8,7 @@ import { Icon, type IconName } from "./icons.tsx";
 
 export type Tone = "neutral" | "good" | "warn" | "bad" | "accent";
 
-interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
+export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   look?: "primary" | "danger" | "plain";
   icon?: IconName;
   isBusy?: boolean;

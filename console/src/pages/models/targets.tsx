@@ -7,8 +7,9 @@ import { failureOf } from "../../lib/failures.ts";
 import { duration } from "../../lib/format.ts";
 import { MAX_PAGE_ROWS } from "../../lib/paged.ts";
 import { useResource } from "../../lib/resource.ts";
-import { Button, Section } from "../../ui/basics.tsx";
+import { Section } from "../../ui/basics.tsx";
 import { FailureText } from "../../ui/failure.tsx";
+import { IconButton } from "../../ui/icon-button.tsx";
 import { type Column, Loaded, Table } from "../../ui/table.tsx";
 import { Duration, Num } from "../../ui/values.tsx";
 import { targetNow } from "./health.ts";
@@ -108,11 +109,9 @@ function Workers({ of: targets }: { of: readonly Target[] }): JSX.Element {
       actions={
         <>
           <span class="muted small">{t.workersWhat}</span>
-          <Button
-            look="plain"
+          <IconButton
             icon="refresh"
-            aria-label={common.reload}
-            title={common.reload}
+            label={common.reload}
             isBusy={upstreams.isLoading}
             onClick={upstreams.reload}
           />

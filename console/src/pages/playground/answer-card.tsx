@@ -7,6 +7,7 @@ import { SHELL } from "../../i18n/shell.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { Button, FaultNote, Tag } from "../../ui/basics.tsx";
 import { CopyButton } from "../../ui/copy.tsx";
+import { IconButton } from "../../ui/icon-button.tsx";
 import { Calls } from "./calls.tsx";
 import type { Round } from "./conversation.ts";
 import { Editor } from "./editor.tsx";
@@ -109,11 +110,9 @@ function Head({ asked, round, secret, onEdit }: HeadProps): JSX.Element {
       ) : (
         <>
           {text === "" ? null : <CopyButton text={text} />}
-          <Button
-            look="plain"
+          <IconButton
             icon="refresh"
-            aria-label={t.answer.again}
-            title={t.answer.again}
+            label={t.answer.again}
             disabled={!isIdle}
             onClick={() => {
               const places = round.answers.flatMap((each, place) => (each === null ? [] : [place]));
@@ -121,18 +120,10 @@ function Head({ asked, round, secret, onEdit }: HeadProps): JSX.Element {
               ask(secret, places);
             }}
           />
-          <Button
-            look="plain"
-            icon="edit"
-            aria-label={t.message.edit}
-            title={t.message.edit}
-            onClick={onEdit}
-          />
-          <Button
-            look="plain"
+          <IconButton icon="edit" label={t.message.edit} onClick={onEdit} />
+          <IconButton
             icon="trash"
-            aria-label={t.message.remove}
-            title={t.message.remove}
+            label={t.message.remove}
             disabled={!isIdle}
             onClick={() => remove(round.id)}
           />

@@ -1,7 +1,8 @@
 import type { JSX } from "preact";
 import { textsOf } from "../../i18n/texts.ts";
 import { shortened } from "../../lib/format.ts";
-import { Button, Field, Segments, Select } from "../../ui/basics.tsx";
+import { Field, Segments, Select } from "../../ui/basics.tsx";
+import { IconButton } from "../../ui/icon-button.tsx";
 import { type Model, noSwitchOf, takesEffort, thinkingChoices } from "./catalog.ts";
 import { EFFORTS, type Lane } from "./settings.ts";
 import { lanes, removeLane, setLane } from "./store.ts";
@@ -35,13 +36,7 @@ function LaneHead({ lane, index, models }: LaneHeadProps): JSX.Element {
       <div class="row lane-model">
         <ModelSelect label={label} lane={lane} models={models} onChange={(id) => choose(index, id, models)} />
         {lanes.value.length > 1 ? (
-          <Button
-            look="plain"
-            icon="close"
-            aria-label={t.models.remove(lane.model)}
-            title={t.models.remove(lane.model)}
-            onClick={() => removeLane(index)}
-          />
+          <IconButton icon="close" label={t.models.remove(lane.model)} onClick={() => removeLane(index)} />
         ) : null}
       </div>
       <div class="row lane-thinking">

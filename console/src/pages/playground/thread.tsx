@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { textsOf } from "../../i18n/texts.ts";
 import { Button } from "../../ui/basics.tsx";
+import { IconButton } from "../../ui/icon-button.tsx";
 import { AnswerCard } from "./answer-card.tsx";
 import type { Round, Written } from "./conversation.ts";
 import { Editor } from "./editor.tsx";
@@ -59,11 +60,9 @@ function Message({ written, secret }: { written: Written; secret: string }): JSX
         <strong class="small">{t.roles[role]}</strong>
         <span class="grow" />
         {role === "system" ? null : (
-          <Button
-            look="plain"
+          <IconButton
             icon="refresh"
-            aria-label={t.message.resend}
-            title={t.message.resend}
+            label={t.message.resend}
             disabled={!isIdle}
             onClick={() => {
               cutAt(id, true);
@@ -71,22 +70,13 @@ function Message({ written, secret }: { written: Written; secret: string }): JSX
             }}
           />
         )}
-        <Button
-          look="plain"
+        <IconButton
           icon="edit"
-          aria-label={t.message.edit}
-          title={t.message.edit}
+          label={t.message.edit}
           aria-pressed={isEdited}
           onClick={() => setEdited(!isEdited)}
         />
-        <Button
-          look="plain"
-          icon="trash"
-          aria-label={t.message.remove}
-          title={t.message.remove}
-          disabled={!isIdle}
-          onClick={() => remove(id)}
-        />
+        <IconButton icon="trash" label={t.message.remove} disabled={!isIdle} onClick={() => remove(id)} />
       </header>
       <PictureList
         pictures={pictures}
