@@ -1,6 +1,7 @@
 """Fixtures of the tests that need running programs, each started once per session, when first asked for."""
 
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -8,6 +9,7 @@ from anthropic import Anthropic
 from openai import AsyncOpenAI, OpenAI
 
 from tests.support.gateway import Gateway, config_text
+from tests.support.postgres import PostgresServer, store_urls
 from tests.support.processes import Process
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
@@ -74,6 +76,22 @@ def strict_gateway(
     config = config_text(simulator.url, scripted.base_url, server=server)
     with Gateway(tmp_path_factory.mktemp("strict-gateway"), config) as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, for tests that leave it as it is. Each takes a database of its own."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a new, empty database of either kind: a test that takes it runs with both."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'store.db'}"
+    else:
+        yield from store_urls(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture
