@@ -20,9 +20,12 @@ into bytes with `render_headers` and an `ErrorShape`: `OPENAI`, or `ANTHROPIC` f
      │    ├── BudgetInputError         budgets: an amount or a window that can't be
      │    ├── UnknownBudgetError       budgets: nothing is known by that id
      │    ├── PriceDataError           prices: the installed price list can't be read
+     │    ├── NoMasterError            redis: the sentinels know no master of that name
+     │    ├── NoNodeError              redis: the cluster has no node for a key
      │    ├── ServerGone               limits: the Redis that machines share them by can't be used
      │    ├── ReplyError               limits: it answered what no script of ours returns
      │    ├── ConfigError              config: the config file can't be used
+     │    ├── RedisUrlError            config: the URL of a Redis can't be used
      │    ├── FileError                config: a file that it names can't be read
      │    ├── StoreError               store: the database can't be opened
      │    ├── StoreGoneError           store: also SQLAlchemyError; its file was deleted or moved

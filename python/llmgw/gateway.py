@@ -16,6 +16,7 @@ from llmgw.asgi.request import Fields
 from llmgw.asgi.responder import Responder
 from llmgw.budgets.alerts import Alerts, Observer
 from llmgw.config import Config
+from llmgw.config.redis_url import RedisUrl
 from llmgw.ledger.journal import Journal
 from llmgw.ledger.prune import Pruner
 from llmgw.ledger.writer import Ledger
@@ -31,6 +32,7 @@ from llmgw.observe.page import MetricsPage
 from llmgw.prices.book import PriceBook
 from llmgw.reasoning.responses import open_responses
 from llmgw.reasoning.turns import Reasoning, open_cache
+from llmgw.redis import connect
 from llmgw.routing.catalog import Catalog
 from llmgw.routing.health import Health
 from llmgw.routing.retries import RetryBudget
@@ -75,8 +77,10 @@ class Gateway:
         )
         self.clients = Clients()
         self.cors = Cors(config.server.cors_origins)
-        self.reasoning = Reasoning(open_cache(config.cache), self.metrics.reasoning)
-        self.responses = open_responses(config.responses, config.cache)
+        self.redis = None if config.cache.url is None else connect(config.cache.url.get_secret_value())
+        """By which all that is in Redis is asked."""
+        self.reasoning = Reasoning(open_cache(config.cache, self.redis), self.metrics.reasoning)
+        self.responses = open_responses(config.responses, self.redis)
         """The conversations that are kept; None: none are."""
         self.shared_limits = self._shared_limits(config, table)
         """Those that are in Redis; None: this machine is alone."""
@@ -138,11 +142,11 @@ class Gateway:
         return gateway
 
     def _shared_limits(self, config: Config, table: LimitTable) -> RedisLimits | None:
-        if config.limits.machines == 1 or config.cache.url is None:
+        if config.limits.machines == 1 or self.redis is None:
             return None
         self.metrics.limits_redis(up=False)
         return RedisLimits(
-            config.cache.url.get_secret_value(),
+            self.redis,
             table,
             machines=config.limits.machines,
             on_change=lambda up: self.metrics.limits_redis(up=up),
@@ -253,6 +257,8 @@ class Gateway:
         await self.reasoning.close()
         if self.responses is not None:
             await self.responses.close()
+        if self.redis is not None:
+            await self.redis.close()
         await self.price_book.close()
         await asyncio.to_thread(self.captures.close)
         await asyncio.to_thread(self.keyring.close)
@@ -275,6 +281,8 @@ def hide_secrets(config: Config) -> None:
     named += [config.alerts.url, config.alerts.secret]
     secrets = [secret.get_secret_value() for secret in named if secret is not None]
     passwords = (urlsplit(secret).password for secret in secrets if "://" in secret)
+    if config.cache.url is not None:
+        secrets += RedisUrl.parse(config.cache.url.get_secret_value()).secrets
     hide([*secrets, *(unquote(password) for password in passwords if password)])
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from llmgw._core import LimitTable
 from llmgw.limits.redis import RedisLimits, SharedReservation
+from llmgw.redis import connect
 
 TASKS = 8
 COUNTS = struct.Struct("=qq")
@@ -38,7 +39,7 @@ class Counted:
 async def take_turns(url: str, duration_s: float, limit: int, path: Path) -> int:
     """How often a place was granted."""
     counted, granted = Counted(path), 0
-    limits = RedisLimits(url, LimitTable.in_memory(), machines=2, timeout_s=10)
+    limits = RedisLimits(connect(url), LimitTable.in_memory(), machines=2, timeout_s=10)
     await limits.start()
     plan = limits.plan([], [("concurrent:key:1", "requests", limit, None)])
     ends_s = time.monotonic() + duration_s

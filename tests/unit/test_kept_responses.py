@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from llmgw.access.key import Key
-from llmgw.config import CacheConfig, ResponsesConfig
+from llmgw.config import ResponsesConfig
 from llmgw.errors import ApiError
 from llmgw.reasoning.responses import MAX_KEPT_RESPONSE_BYTES, Responses, open_responses
 from llmgw.reasoning.store import MemoryStore
@@ -86,5 +86,5 @@ def test_what_all_keep_is_bounded() -> None:
 
 
 def test_nothing_is_kept_unless_the_config_says_so() -> None:
-    assert open_responses(ResponsesConfig(), CacheConfig()) is None
-    assert open_responses(ResponsesConfig(keep_s=60.0), CacheConfig()) is not None
+    assert open_responses(ResponsesConfig(), None) is None
+    assert open_responses(ResponsesConfig(keep_s=60.0), None) is not None

@@ -19,6 +19,7 @@ from llmgw.limits.governor import Governor
 from llmgw.limits.grant import Grant
 from llmgw.limits.redis import RedisLimits
 from llmgw.limits.rules import NO_LIMITS, LimitRule, Limits
+from llmgw.redis import connect
 from tests.support.configs import load, with_upstream
 from tests.support.redis import RedisServer
 
@@ -122,7 +123,7 @@ class Case:
 
 def run(server: RedisServer, config: Config, test: Any) -> None:  # noqa: ANN401 - a coroutine function
     async def within() -> None:
-        limits = RedisLimits(server.url, LimitTable.in_memory(), machines=2, timeout_s=10)
+        limits = RedisLimits(connect(server.url), LimitTable.in_memory(), machines=2, timeout_s=10)
         await limits.start()
         try:
             case = Case(limits, config)

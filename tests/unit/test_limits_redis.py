@@ -20,6 +20,7 @@ from llmgw.limits.redis.keeper import SETTLE_S
 from llmgw.limits.redis.plan import Hold, Rate
 from llmgw.limits.redis.script import EXACT
 from llmgw.limits.redis.server import TIMEOUT_S
+from llmgw.redis import connect
 from tests.support.hostile_redis import REPLIES, hostile_redis
 from tests.support.limits_worker import COUNTS
 from tests.support.processes import ROOT
@@ -55,7 +56,9 @@ async def workers(
         for at in range(count):
             table = shared if at == 0 else shared.another_slot() if one_machine else LimitTable.in_memory()
             # Where Redis is not to fail, a busy machine must not look as if it did.
-            limits = RedisLimits(url, table, machines=machines, lease_s=lease_s, timeout_s=timeout_s)
+            redis = connect(url)
+            stack.push_async_callback(redis.close)
+            limits = RedisLimits(redis, table, machines=machines, lease_s=lease_s, timeout_s=timeout_s)
             await limits.start()
             stack.push_async_callback(limits.close)
             made.append(limits)
@@ -256,7 +259,7 @@ def test_a_client_that_leaves_takes_its_place_along(server: RedisServer) -> None
 def test_a_killed_worker_leaks_nothing(server: RedisServer) -> None:
     async def run() -> None:
         async with workers(server.url, lease_s=60) as [alive]:
-            dead = RedisLimits(server.url, LimitTable.in_memory(), machines=2, lease_s=0.3)
+            dead = RedisLimits(connect(server.url), LimitTable.in_memory(), machines=2, lease_s=0.3)
             await dead.start()
             await granted(dead.plan([], [PLACES, BUDGET]), cost_nano=1000)
             assert dead.keeper._task is not None
@@ -466,7 +469,8 @@ def test_a_wrong_password_is_an_outage_that_names_no_password(tmp_path: Path) ->
         right, wrong = (f"redis://:{word}@127.0.0.1:{server.port}/0" for word in ("right", "hunter2"))
         assert asyncio.run(run(right)) is None
         said = asyncio.run(run(wrong))
-    assert said == "the limits' Redis is gone (AuthenticationError): this machine takes 1/2 of each"
+    why = "AuthenticationError: it refuses the user or the password"
+    assert said == f"the limits' Redis is gone ({why}): this machine takes 1/2 of each"
 
 
 @pytest.mark.parametrize("mode", [*REPLIES, "drips", "trickles", "endless", "closes"])
@@ -491,7 +495,7 @@ def test_what_others_have_spent_is_read_while_redis_is_gone(server: RedisServer)
     async def run() -> None:
         nonlocal spent
         limits = RedisLimits(
-            server.url,
+            connect(server.url),
             LimitTable.in_memory(),
             machines=2,
             read_bases=lambda: [("budget:1:0", spent), ("budget:2:0", 7)],
@@ -547,7 +551,7 @@ def test_field_b2_a_flush_forgets_no_spend(server: RedisServer) -> None:
 
     async def run() -> None:
         limits = RedisLimits(
-            server.url,
+            connect(server.url),
             LimitTable.in_memory(),
             machines=2,
             timeout_s=5,
@@ -570,7 +574,7 @@ def test_what_redis_is_not_told_is_counted(server: RedisServer) -> None:
 
     async def run() -> None:
         limits = RedisLimits(
-            server.url, LimitTable.in_memory(), machines=2, timeout_s=0.5, on_lost=lost.append
+            connect(server.url), LimitTable.in_memory(), machines=2, timeout_s=0.5, on_lost=lost.append
         )
         await limits.start()
         reservation = await granted(limits.plan([TPM], []), tokens=100)

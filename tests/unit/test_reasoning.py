@@ -16,6 +16,7 @@ from llmgw.reasoning.redis import REDIS_PAUSE_S, RedisStore
 from llmgw.reasoning.shares import ENTRY_OVERHEAD_BYTES, Shares
 from llmgw.reasoning.store import CacheError, KeptTurn, MemoryStore, Patience, ReasoningStore
 from llmgw.reasoning.turns import Reasoning, open_cache, sharing_problem
+from llmgw.redis import connect
 from tests.support.processes import free_port
 
 KEYS = [bytes([number]) * 32 for number in range(4)]
@@ -154,7 +155,7 @@ def test_shares_of_many_clients_stay_cheap() -> None:
 @pytest.mark.parametrize(("url", "kind"), [(None, MemoryStore), ("redis://127.0.0.1:1/0", RedisStore)])
 def test_the_config_chooses(url: str | None, kind: type) -> None:
     async def run() -> None:
-        store = open_cache(CacheConfig.model_validate({"url": url}))
+        store = open_cache(CacheConfig(), None if url is None else connect(url))
         assert isinstance(store, kind)
         await store.close()
 
@@ -165,16 +166,15 @@ def test_redis_that_is_not_there_is_left_in_peace_for_a_while() -> None:
     clock = Clock()
 
     async def run() -> list[str]:
-        store = RedisStore(
-            f"redis://:hunter2@127.0.0.1:{free_port()}/0", ttl_s=60, max_bytes=1000, clock=clock
-        )
+        client = connect(f"redis://:hunter2@127.0.0.1:{free_port()}/0")
+        store = RedisStore(client, ttl_s=60, max_bytes=1000, clock=clock)
         said = []
         for wait_s in (0.0, REDIS_PAUSE_S / 2, REDIS_PAUSE_S):
             clock.now_s += wait_s
             with pytest.raises(CacheError) as caught:
                 await store.put(KEY.digest, [KeptTurn(KEYS[0], [], b"secret")], Patience())
             said.append(str(caught.value))
-        await store.close()
+        await client.close()
         return said
 
     assert asyncio.run(run()) == ["Redis: ConnectionError", "it failed just now", "Redis: ConnectionError"]

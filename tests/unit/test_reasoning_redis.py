@@ -10,6 +10,7 @@ import pytest
 from llmgw.reasoning.redis import REDIS_PAUSE_S, REDIS_PREFIX, RedisStore
 from llmgw.reasoning.shares import ENTRY_OVERHEAD_BYTES
 from llmgw.reasoning.store import CACHE_TIMEOUT_S, CacheError, KeptTurn, Patience
+from llmgw.redis import connect
 from tests.support.hostile_redis import REPLIES, HostileRedis, hostile_redis
 
 A, B = b"a" * 32, b"b" * 32
@@ -35,11 +36,12 @@ def with_store(
     async def run() -> Result:
         async with hostile_redis() as redis:
             clock = Clock()
-            store = RedisStore(redis.url, ttl_s=60, max_bytes=max_bytes, clock=clock)
+            client = connect(redis.url)
+            store = RedisStore(client, ttl_s=60, max_bytes=max_bytes, clock=clock)
             try:
                 return await test(redis, store, clock)
             finally:
-                await store.close()
+                await client.close()
 
     return asyncio.run(run())
 

@@ -18,6 +18,7 @@ from llmgw.config.address import local_host, url_of
 from llmgw.prices.shown import oddities, targets_of
 from llmgw.reasoning.store import CacheError, Patience
 from llmgw.reasoning.turns import open_cache, sharing_problem
+from llmgw.redis import connect
 from llmgw.routing.probe import Probe, Verdict, probe_all
 
 EPILOG: Final = """\
@@ -184,13 +185,13 @@ async def probe_cache(config: CacheConfig) -> Verdict | None:
     """Read from Redis, as requests do; None if no Redis is configured."""
     if config.url is None:
         return None
-    store = open_cache(config)
+    redis = connect(config.url.get_secret_value())
     try:
-        await store.get(_NO_KEY, [_NO_KEY], Patience())
+        await open_cache(config, redis).get(_NO_KEY, [_NO_KEY], Patience())
     except CacheError as error:
         return Verdict("fault", f"can't be used ({error})")
     finally:
-        await store.close()
+        await redis.close()
     return Verdict("ok", "ok")
 
 

@@ -11,10 +11,13 @@ from pydantic import SecretStr
 
 from llmgw.config.faults import Fault
 from llmgw.config.files import FileError, read_file
+from llmgw.config.redis_url import RedisUrl, RedisUrlError, with_files
 from llmgw.config.tables import DEFAULT_STORE_URL, SQLITE_PREFIX
 
 MAX_SECRET_BYTES: Final = 65_536
 """Of a file with a secret."""
+MAX_CERTIFICATES_BYTES: Final = 4 * 1024 * 1024
+"""Of a file with certificates, such as all that a system trusts."""
 _ENDPOINTS: Final = ("/chat/completions", "/embeddings", "/rerank")
 _VARIABLE: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _FOREIGN: Final = re.compile(
@@ -28,7 +31,6 @@ _NATIVE_URLS: Final = {
     "messages_url": "https://host/anthropic/v1/messages",
     "responses_url": "https://host/v1/responses",
 }
-_REDIS_SCHEMES: Final = frozenset({"redis", "rediss"})
 
 
 class Resolver:
@@ -95,15 +97,25 @@ class Resolver:
         if url is None:
             return None
         try:
-            parts = urlsplit(url)
-            usable = parts.scheme in _REDIS_SCHEMES and bool(parts.hostname) and parts.port != 0
-            usable = usable and url.isascii() and url.isprintable() and " " not in url
-        except ValueError:  # a bad port or a bad IPv6 address
-            usable = False
-        if not usable:
-            right = 'write it like "redis://127.0.0.1:6379/0" (rediss:// with TLS), or "env:NAME"'
-            self._fault(path, "is not the URL of a Redis server", right)
-        return SecretStr(url)
+            return SecretStr(self._with_files(path, url))
+        except RedisUrlError as error:
+            self._fault(path, error.problem, error.remedy)
+            return SecretStr(url)
+
+    def _with_files(self, path: str, url: str) -> str:
+        """A Redis URL with the absolute paths of its files, which are looked at. Raises RedisUrlError."""
+        files = {}
+        for option, name in RedisUrl.parse(url).files():
+            try:
+                file = self._folder / Path(name).expanduser()
+                read_file(file, max_bytes=MAX_CERTIFICATES_BYTES)
+                files[option] = str(file)
+            except (FileError, RuntimeError) as error:  # RuntimeError: ~ of an unknown user
+                reason = error if isinstance(error, FileError) else _REASONS[type(error)]
+                shown = _shown(name) if _PLAIN_PATH.fullmatch(name) else _UNSHOWN
+                problem = f"the file {shown} of {option} can't be read ({reason})"
+                self._fault(path, problem, "check its path and permissions")
+        return with_files(url, files) if files else url
 
     def _alerts(self, table: dict[str, Any]) -> dict[str, Any]:
         resolved = dict(table)

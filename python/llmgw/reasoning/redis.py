@@ -1,15 +1,15 @@
 """How reasoning is kept in Redis, shared by workers and machines."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from hmac import compare_digest
-from typing import Any, Final
+from typing import Final
 
 from llmgw.reasoning.shares import Shares
-from llmgw.reasoning.store import AMBIGUOUS, CACHE_TIMEOUT_S, CacheError, KeptTurn, Patience
+from llmgw.reasoning.store import AMBIGUOUS, CacheError, KeptTurn, Patience
+from llmgw.redis import Command, RedisClient, reason_of
 
 REDIS_PAUSE_S: Final = 1.0
 """Pause after a failure: a Redis that hangs must not delay every request."""
@@ -34,23 +34,15 @@ class RedisStore:
     """
 
     def __init__(
-        self, url: str, *, ttl_s: float, max_bytes: int, clock: Callable[[], float] = time.monotonic
+        self,
+        client: RedisClient,
+        *,
+        ttl_s: float,
+        max_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Connects at the first use. `load_config` has checked the package and the URL."""
-        from redis.asyncio import Redis  # noqa: PLC0415  (an optional dependency)
-        from redis.asyncio.retry import Retry  # noqa: PLC0415
-        from redis.backoff import NoBackoff  # noqa: PLC0415
-
-        self._redis: Redis = Redis.from_url(
-            url,
-            # With the newer one, the package takes pushes for an excuse to read on from an answer that nobody
-            # asked for.
-            protocol=2,
-            socket_timeout=CACHE_TIMEOUT_S,
-            socket_connect_timeout=CACHE_TIMEOUT_S,
-            # One retry: a pooled connection may be from before a restart of Redis.
-            retry=Retry(NoBackoff(), 1),
-        )
+        """`client`: not closed with it."""
+        self._redis = client
         self._ttl_ms = max(1, round(ttl_s * 1000))
         self._clock = clock
         self._resume_s = 0.0
@@ -76,7 +68,7 @@ class RedisStore:
         return [key or None for key in await self.get(client, hints, patience)]
 
     async def put(self, client: bytes, turns: Sequence[KeptTurn], patience: Patience) -> None:
-        commands: list[tuple[Any, ...]] = []
+        commands: list[Command] = []
         leads: dict[int, tuple[bytes, bytes]] = {}
         for key, hints, reasoning in turns:
             commands.append(self._set(client, key, reasoning))
@@ -86,8 +78,8 @@ class RedisStore:
                 commands.append(("GET", _name(hint)))
         self._shares.expired()
         evicted = self._shares.evicted()
-        if evicted:
-            commands.append(("UNLINK", *map(_name, evicted)))
+        # One each: they are in other slots of a cluster.
+        commands += [("UNLINK", _name(key)) for key in evicted]
         answers = await self._run(commands, patience)
         ambiguous = [
             self._set(client, hint, AMBIGUOUS)
@@ -98,16 +90,13 @@ class RedisStore:
             await self._run(ambiguous, patience)
 
     async def close(self) -> None:
-        # On the way out nothing can be done about it.
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(CACHE_TIMEOUT_S):
-                await self._redis.aclose()
+        """Nothing: the client is somebody else's."""
 
-    def _set(self, client: bytes, key: bytes, value: bytes) -> tuple[Any, ...]:
+    def _set(self, client: bytes, key: bytes, value: bytes) -> tuple[str | bytes | int, ...]:
         self._shares.add(client, key, len(value))
         return ("SET", _name(key), _seal(client, key, value) + value, "PX", self._ttl_ms)
 
-    async def _run(self, commands: Sequence[tuple[Any, ...]], patience: Patience) -> list[Any]:
+    async def _run(self, commands: Sequence[Command], patience: Patience) -> list[object]:
         """All commands in one round trip. Raises CacheError."""
         begun_s = self._clock()
         if begun_s < self._resume_s:
@@ -122,28 +111,25 @@ class RedisStore:
             raise
         except Exception as error:  # noqa: BLE001  (the package raises whatever it stumbles over in a reply)
             self._resume_s = self._clock() + REDIS_PAUSE_S
+            self._redis.reset()
             # The error's text may quote a command, and so reasoning.
-            raise CacheError(f"Redis: {type(error).__name__}") from None
+            raise CacheError(f"Redis: {reason_of(error)}") from None
         finally:
             patience.left_s -= self._clock() - begun_s
 
-    async def _round_trip(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    async def _round_trip(self, commands: Sequence[Command]) -> list[object]:
         """One answer for each command; an error only if all are errors, or one of them could not write."""
-        from redis.exceptions import RedisError  # noqa: PLC0415  (as above)
-
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*command)
-            answers = list(await pipeline.execute(raise_on_error=False))
+        answers = await self._redis.run(commands)
         if len(answers) != len(commands):
             raise CacheError("Redis: not an answer for each command")
+        errors = [answer for answer in answers if isinstance(answer, Exception)]
         refused = [
             answer
             for command, answer in zip(commands, answers, strict=True)
-            if isinstance(answer, RedisError) and command[0] == "SET"
+            if isinstance(answer, Exception) and command[0] == "SET"
         ]
-        if refused or all(isinstance(answer, RedisError) for answer in answers):
-            raise CacheError(f"Redis: {type((refused or answers)[0]).__name__}")
+        if refused or len(errors) == len(answers):
+            raise CacheError(f"Redis: {reason_of((refused or errors)[0])}")
         return answers
 
 

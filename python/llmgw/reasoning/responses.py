@@ -13,11 +13,12 @@ from hashlib import sha256
 from typing import Any, Final
 
 from llmgw.access.key import Key
-from llmgw.config import CacheConfig, ResponsesConfig
+from llmgw.config import ResponsesConfig
 from llmgw.errors import ApiError
 from llmgw.reasoning.redis import RedisStore
 from llmgw.reasoning.store import CacheError, KeptTurn, MemoryStore, Patience, ReasoningStore
 from llmgw.reasoning.turns import OffLoop
+from llmgw.redis import RedisClient
 
 logger = logging.getLogger(__name__)
 
@@ -102,11 +103,10 @@ def _response(block: bytes) -> dict[str, Any] | None:
     return response if isinstance(response, dict) and {"id", "output"} <= response.keys() else None
 
 
-def open_responses(config: ResponsesConfig, cache: CacheConfig) -> Responses | None:
-    """The configured store; None where nothing is kept. It connects at its first use."""
+def open_responses(config: ResponsesConfig, redis: RedisClient | None) -> Responses | None:
+    """The configured store; None where nothing is kept. `redis`: where it is; None: in memory."""
     if config.keep_s is None:
         return None
-    if cache.url is None:
+    if redis is None:
         return Responses(MemoryStore(ttl_s=config.keep_s, max_bytes=config.max_bytes))
-    url = cache.url.get_secret_value()
-    return Responses(RedisStore(url, ttl_s=config.keep_s, max_bytes=config.max_bytes))
+    return Responses(RedisStore(redis, ttl_s=config.keep_s, max_bytes=config.max_bytes))

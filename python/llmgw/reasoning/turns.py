@@ -22,6 +22,7 @@ from llmgw.access.key import Key
 from llmgw.config import CacheConfig, Config
 from llmgw.reasoning.redis import RedisStore
 from llmgw.reasoning.store import CacheError, KeptTurn, MemoryStore, Patience, ReasoningStore
+from llmgw.redis import RedisClient
 
 logger = logging.getLogger(__name__)
 
@@ -190,10 +191,8 @@ def sharing_problem(config: Config, workers: int) -> str | None:
     )
 
 
-def open_cache(config: CacheConfig) -> ReasoningStore:
-    """The configured store. It connects at its first use."""
-    if config.url is None:
+def open_cache(config: CacheConfig, redis: RedisClient | None) -> ReasoningStore:
+    """The configured store. `redis`: where it is; None: in memory."""
+    if redis is None:
         return MemoryStore(ttl_s=config.reasoning_ttl_s, max_bytes=config.reasoning_max_bytes)
-    return RedisStore(
-        config.url.get_secret_value(), ttl_s=config.reasoning_ttl_s, max_bytes=config.reasoning_max_bytes
-    )
+    return RedisStore(redis, ttl_s=config.reasoning_ttl_s, max_bytes=config.reasoning_max_bytes)

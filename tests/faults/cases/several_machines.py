@@ -15,6 +15,7 @@ from llmgw._core import LimitTable
 from llmgw.access.keys import create_key
 from llmgw.access.settings import LimitChange
 from llmgw.limits.redis import RedisLimits, SharedPlan, SharedReservation
+from llmgw.redis import connect
 from llmgw.store import open_store
 from tests.faults.case import case
 from tests.faults.cases.governance import (
@@ -99,12 +100,14 @@ def _limited(rig: Rig) -> tuple[Client, int]:
 
 @contextlib.asynccontextmanager
 async def _another_machine(url: str) -> AsyncIterator[RedisLimits]:
-    limits = RedisLimits(url, LimitTable.in_memory(), machines=2)
+    redis = connect(url)
+    limits = RedisLimits(redis, LimitTable.in_memory(), machines=2)
     await limits.start()
     try:
         yield limits
     finally:
         await limits.close()
+        await redis.close()
 
 
 async def _here(client: Client, count: int) -> int:

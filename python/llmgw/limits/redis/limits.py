@@ -24,6 +24,7 @@ from llmgw.limits.redis.reservation import SharedReservation
 from llmgw.limits.redis.script import Correction, HoldCost, Mark, RateCost, Reserved
 from llmgw.limits.redis.server import TIMEOUT_S, Server, ServerGone
 from llmgw.limits.redis.share import Share
+from llmgw.redis import RedisClient
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class RedisLimits:
 
     def __init__(
         self,
-        url: str,
+        client: RedisClient,
         table: LimitTable,
         *,
         machines: int,
@@ -65,13 +66,15 @@ class RedisLimits:
         on_lost: Callable[[int], None] = lambda _number: None,
         read_bases: BasesReader = tuple,
     ) -> None:
-        """`on_change`: Redis is back (True) or gone. `on_lost`: so many changes Redis will never hear of.
+        """`client`: not closed with it.
+
+        `on_change`: Redis is back (True) or gone. `on_lost`: so many changes Redis will never hear of.
 
         `read_bases`: called in a thread while Redis is gone, and when it has lost its data.
         """
         self.table = table
         self.machines = machines
-        self._server = Server(url, timeout_s=timeout_s, on_change=self._changed_state)
+        self._server = Server(client, timeout_s=timeout_s, on_change=self._changed_state)
         self._on_change = on_change
         self._budgets: weakref.WeakValueDictionary[str, BudgetState] = weakref.WeakValueDictionary()
         """By descriptor; a plan of this worker has them."""

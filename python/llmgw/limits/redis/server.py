@@ -1,14 +1,14 @@
 """The Redis of the limits: asked in batches, and given up quickly."""
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from llmgw.errors import LlmgwError
 from llmgw.limits.redis.script import SCRIPT, SHA, Call, ReplyError
+from llmgw.redis import Command, RedisClient, is_for_the_operator, reason_of
 
 TIMEOUT_S: Final = 0.25
 """So long a request waits for an answer, from the moment that it asks. Then it is decided without one."""
@@ -44,28 +44,20 @@ class Server:
     """
 
     def __init__(
-        self, url: str, *, timeout_s: float = TIMEOUT_S, on_change: Callable[[], None] = lambda: None
+        self,
+        client: RedisClient,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        """Connects at the first use. `load_config` has checked the package and the URL.
-
-        `on_change` is called when `up` has changed.
-        """
-        from redis.asyncio import Redis  # noqa: PLC0415  (an optional dependency)
-        from redis.asyncio.retry import Retry  # noqa: PLC0415
-        from redis.backoff import NoBackoff  # noqa: PLC0415
-
-        self._redis: Redis = Redis.from_url(
-            url,
-            protocol=2,  # as in `reasoning.redis`
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            # None: a call that was perhaps executed must not be executed again.
-            retry=Retry(NoBackoff(), 0),
-        )
+        """`client`: not closed with it. `on_change` is called when `up` has changed, or why it is not up."""
+        self._client = client
         self._timeout_s = timeout_s
         self.up = False
         self.reason = "not asked yet"
         """Why it is not up, without any of its texts: those may quote what it was asked."""
+        self.is_for_the_operator = False
+        """It will not be up before somebody changes something."""
         self._on_change = on_change
         self._waiting: deque[_Waiting] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
@@ -143,7 +135,8 @@ class Server:
             async with asyncio.timeout(self._timeout_s if timeout_s is None else timeout_s):
                 return await self._round_trip(calls)
         except Exception as error:  # noqa: BLE001  (the package raises whatever it stumbles over in a reply)
-            self.fail(type(error).__name__)
+            self.is_for_the_operator = is_for_the_operator(error)
+            self.fail(reason_of(error))
             raise ServerGone(self.reason) from None
 
     async def _round_trip(self, calls: Sequence[Call]) -> list[object]:
@@ -163,17 +156,19 @@ class Server:
         return answers
 
     async def _pipeline(self, calls: Sequence[Call], *, knows_script: bool) -> list[object]:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for keys, arguments in calls:
-                script = ("EVALSHA", SHA) if knows_script else ("EVAL", SCRIPT)
-                pipeline.execute_command(*script, len(keys), *keys, *arguments)
-                knows_script = True  # the first of them brings it along
-            answers: list[Any] = list(await pipeline.execute(raise_on_error=False))
-        return answers
+        commands: list[Command] = []
+        for keys, arguments in calls:
+            script = ("EVALSHA", SHA) if knows_script else ("EVAL", SCRIPT)
+            commands.append((*script, len(keys), *keys, *arguments))
+            knows_script = True  # the first of them brings it along
+        return await self._client.run(commands, once=True)
 
     def fail(self, reason: str) -> None:
         """It does not work: nobody waits for it any more."""
-        changed, self.up, self.reason = self.up, False, reason
+        changed = self.up or self.reason != reason
+        self.up, self.reason = False, reason
+        # Whatever is wrong, nothing of before is to be trusted: another server may have its place.
+        self._client.reset()
         self._refuse(self._waiting)
         self._waiting.clear()
         if changed:
@@ -196,10 +191,6 @@ class Server:
         self.fail("closed")
         for lane in list(self._lanes):
             lane.cancel()
-        # On the way out nothing can be done about it.
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(TIMEOUT_S):
-                await self._redis.aclose()
 
 
 def _bury(answer: asyncio.Future[object], orphaned: Callable[[], None]) -> None:
