@@ -48,6 +48,15 @@ LLAMA_CMAKE := -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS_RELEASE='-O1 -DNDEBUG'
   -DGGML_BLAS=OFF -DGGML_ACCELERATE=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF \
   -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF
 
+# On Linux, Zig links wheels against the symbols of an old glibc, so that they run on older systems than this one.
+ifeq ($(shell uname -s),Linux)
+WHEEL_VENV := target/wheel-tools
+WHEEL_TOOLS := $(WHEEL_VENV)/.installed-from
+WHEEL_OPTIONS := --zig --compatibility manylinux_2_17
+WHEEL_ENVIRONMENT = CARGO_ZIGBUILD_ZIG_PATH="$$($(WHEEL_VENV)/bin/python -c \
+  'import pathlib, ziglang; print(pathlib.Path(ziglang.__file__).with_name("zig"))')"
+endif
+
 say = @printf '==> %s\n'
 PIP_INSTALL := $(BIN)/python -m pip install --require-hashes
 # For maturin's pip too, which would list every package that is already there.
@@ -165,21 +174,23 @@ bench-limits: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## limits and budgets on a si
 	$(say) 'thousands of keys, one machine and four (a minute)'
 	@$(BIN)/python -m benches.limits
 
-wheel: $(DEV_PACKAGES) $(CONSOLE) check-toolchain ## a release wheel in dist/, its version with the commit
+wheel: $(DEV_PACKAGES) $(CONSOLE) $(WHEEL_TOOLS) check-toolchain ## a release wheel in dist/, its version with the commit; on Linux for glibc 2.17 and newer
 	$(say) 'notices of the linked crates'
 	@cargo fetch --quiet --locked
 	@$(BIN)/python -m tests.packaging.notices
 	$(say) 'wheel'
 	@rm -f dist/llmgw-*.whl
 	@echo "version $$($(BIN)/python -m tests.packaging.stage target/wheel)"
-	@$(BIN)/maturin build --release --locked --manifest-path target/wheel/rust/python/Cargo.toml --target-dir target \
-	  --out dist
+	@$(WHEEL_ENVIRONMENT) $(BIN)/maturin build --release --locked $(WHEEL_OPTIONS) \
+	  --manifest-path target/wheel/rust/python/Cargo.toml --target-dir target --out dist
 
 lock: $(DEV_PACKAGES) ## resolves the locked Python packages anew from pyproject.toml (LOCK_OPTIONS= keeps what still fits)
-	$(say) 'requirements.lock, requirements-dev.lock, requirements-llama.lock'
+	$(say) 'requirements.lock and the others'
 	@$(LOCK) --group build --extra admin --output-file requirements.lock
 	@$(LOCK) --group checks --extra admin --extra completion --extra otel --extra postgres --extra prices --extra redis --constraint requirements.lock $(LOCK_WHEELS) --output-file requirements-dev.lock
+	@$(LOCK) --extra admin --extra otel --extra postgres --extra prices --extra redis --constraint requirements-dev.lock --output-file requirements-image.lock
 	@$(LOCK_GROUP) llama --output-file requirements-llama.lock
+	@$(LOCK_GROUP) wheel --output-file requirements-wheel.lock
 
 lock-clients: $(DEV_PACKAGES) ## resolves the locked clients anew; then make client-table
 	@$(BIN)/python -m tests.clients --lock
@@ -245,6 +256,12 @@ $(NODE_MODULES): console/package.json console/package-lock.json console/.npmrc |
 $(CONSOLE): $(NODE_MODULES) $(CONSOLE_SOURCES) $(CONSOLE_PAGE)
 	$(say) 'console (seconds)'
 	@$(NPM_RUN) build
+	@touch $@
+
+$(WHEEL_TOOLS): requirements-wheel.lock | $(BIN)/python
+	$(say) 'Zig (100 MB)'
+	@$(BIN)/python -m venv --clear $(WHEEL_VENV)
+	@$(WHEEL_VENV)/bin/python -m pip install --require-hashes --requirement $<
 	@touch $@
 
 $(LLAMA_TOOLS): requirements-llama.lock | $(BIN)/python

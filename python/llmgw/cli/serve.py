@@ -12,6 +12,7 @@ from llmgw.cli.common import add_config_option, read_config
 from llmgw.config.tables import MAX_WORKERS
 from llmgw.config.version import version
 from llmgw.reasoning.turns import sharing_problem
+from llmgw.serving.notify import tell_ready
 from llmgw.serving.server import Listening, run_gateway
 
 _LONG: Final = 10
@@ -61,9 +62,14 @@ def run(options: argparse.Namespace) -> int:
         host=config.server.host if options.host is None else options.host,
         port=config.server.port if options.port is None else options.port,
         workers=workers,
-        on_ready=lambda listening: print(welcome(listening, options.config), flush=True),
+        on_ready=lambda listening: _ready(listening, options.config),
     )
     return 0
+
+
+def _ready(listening: Listening, config: str | None) -> None:
+    print(welcome(listening, config), flush=True)
+    tell_ready()
 
 
 def welcome(listening: Listening, config: str | None) -> str:
