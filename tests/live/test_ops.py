@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -43,7 +44,35 @@ def test_metrics_count(gateway: Gateway) -> None:
     gateway.post(body("kimi-k2-thinking"))
     gateway.post(streamed("kimi-k2-thinking"))
     wait_until(lambda: grown("kimi-k2-thinking") > 0, "metrics of the model", timeout_s=5)
-    assert all(name.startswith(("llmgw_", "process_", "python_")) for name in samples())
+    assert all(name.startswith(("llmgw_", "gen_ai_", "process_", "python_")) for name in samples())
+
+
+GEN_AI: Final = (
+    "gen_ai_client_token_usage_count", "gen_ai_client_operation_duration_count",
+    "gen_ai_server_request_duration_count", "gen_ai_server_time_to_first_token_count",
+    "gen_ai_server_time_per_output_token_count",
+)  # fmt: skip
+
+
+def test_metrics_of_the_conventions(gateway: Gateway) -> None:
+    """A stream is in all five, under its operation, whichever API it came by."""
+
+    def count(name: str) -> float:
+        lines = gateway.client.get("/metrics").text.splitlines()
+        labels = (
+            'gen_ai_operation_name="chat"', 'gen_ai_provider_name="kimi"',
+            'gen_ai_request_model="vendor/team/kimi"', 'gen_ai_response_model="kimi-k2.6"',
+        )  # fmt: skip
+        mine = [
+            line for line in lines if line.startswith(f"{name}{{") and all(label in line for label in labels)
+        ]
+        return sum(float(line.rpartition(" ")[2]) for line in mine)
+
+    before = {name: count(name) for name in GEN_AI}
+    gateway.post(streamed("vendor/team/kimi"))
+    wait_until(lambda: count(GEN_AI[2]) > before[GEN_AI[2]], "metrics of the request", timeout_s=5)
+    grown = {name: count(name) - before[name] for name in GEN_AI}
+    assert grown == dict.fromkeys(GEN_AI, 1) | {GEN_AI[0]: 2}  # tokens in and out
 
 
 @pytest.fixture

@@ -155,10 +155,12 @@ import sys
 from llmgw.ledger.entry import LedgerEntry, LedgerState
 from llmgw.observe import metrics as metrics_module
 from llmgw.observe.metrics import Metrics
+from llmgw.routing.providers import ProviderModel
 
 metrics = Metrics(["m"])
 metrics.started()
-metrics.finished(LedgerEntry(0.0, "r", 200, 2.0, model="m", api="chat"))
+entry = LedgerEntry(0.0, "r", 200, 2.0, model="m", api="chat", prompt_tokens=5, usage_source="upstream")
+metrics.finished(entry, ProviderModel("p", "u"))
 metrics.fold()
 print("counted", flush=True)
 sys.stdin.read()
@@ -188,6 +190,12 @@ def test_any_worker_answers_for_all_that_live(tmp_path: Path) -> None:
     # What the killed one has counted still counts; what it had in flight does not.
     assert 'llmgw_requests_total{api="chat",model="m",status="200"} 3.0' in output
     assert "llmgw_requests_in_flight 2.0" in output
+    names = "operation_name", "provider_name", "request_model", "response_model", "token_type"
+    values = "chat", "p", "m", "u", "input"
+    labels = ",".join(f'gen_ai_{name}="{value}"' for name, value in zip(names, values, strict=True))
+    assert f"gen_ai_client_token_usage_sum{{{labels}}} 15.0" in output
+    assert f"gen_ai_client_token_usage_count{{{labels}}} 3.0" in output
+    assert f'gen_ai_client_token_usage_bucket{{{labels},le="16.0"}} 3.0' in output
 
 
 def test_thinking_is_counted_for_an_answer_that_was_not_streamed(metrics: Metrics) -> None:

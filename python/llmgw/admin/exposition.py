@@ -35,7 +35,10 @@ Samples: TypeAlias = Mapping[str, list[Sample]]
 
 
 def read_samples(text: str) -> Samples:
-    """All samples of a page. Blocking. Raises ValueError: it is not such a page, or was cut."""
+    """All samples of a page but those of `observe.gen_ai`, which are half of it and say nothing new.
+
+    Blocking. Raises ValueError: it is not such a page, or was cut.
+    """
     if not text.endswith("\n"):
         message = "the page of metrics has no end"
         raise ValueError(message)
@@ -44,7 +47,7 @@ def read_samples(text: str) -> Samples:
     for number, line in enumerate(text[:-1].split("\n"), 1):
         if not number % _LINES_IN_A_ROW:
             time.sleep(_PAUSE_S)
-        if not line or line.startswith("#"):
+        if not line or line.startswith(("#", "gen_ai_")):
             continue
         match = _SAMPLE.fullmatch(line)
         if match is None:

@@ -8,8 +8,9 @@ counts in files of that folder, and any worker answers for all.
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from prometheus_client import (
     CollectorRegistry,
@@ -24,6 +25,11 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from llmgw.config import MULTIPROC_ENV
 from llmgw.ledger.entry import MAX_TOKENS, LedgerEntry, LedgerState
+from llmgw.observe import specs
+from llmgw.observe.gen_ai import GenAiMetrics
+from llmgw.observe.specs import Spec
+from llmgw.observe.tally import Tally
+from llmgw.routing.providers import ProviderModel
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 NO_MODEL: Final = ""
@@ -37,118 +43,8 @@ _RENDER_ATTEMPTS: Final = 3
 _FINISH_REASONS: Final = frozenset(("stop", "length", "tool_calls", "content_filter", "function_call"))
 """OpenAI's. Every other spelling that the gateway knows has been translated into one of them."""
 
-_FIRST_EVENT_BUCKETS_S: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
-_TOTAL_BUCKETS_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0)
-
 # Without this, each counter has a second series for its creation time. The library has only a global switch.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types here
-
-
-class _Spec(NamedTuple):
-    """A metric: its name, help text and labels."""
-
-    name: str
-    help: str
-    labels: tuple[str, ...] = ()
-
-
-_REQUESTS: Final = _Spec("llmgw_requests", "Finished requests.", ("api", "model", "status"))
-_IN_FLIGHT: Final = _Spec("llmgw_requests_in_flight", "Requests being served.")
-_TOKENS: Final = _Spec(
-    "llmgw_tokens", "Tokens as the upstreams reported them, else estimated.", ("model", "kind")
-)
-_COST: Final = _Spec(
-    "llmgw_cost_nano", "Cost of answers, in 10⁻⁹ of the currency's unit.", ("model", "currency")
-)
-_UNPRICED: Final = _Spec(
-    "llmgw_unpriced_requests", "Requests that used tokens of a model without a price.", ("model",)
-)
-_FIRST_EVENT: Final = _Spec(
-    "llmgw_first_event_seconds", "Time from a request to the upstream's first event.", ("api", "model")
-)
-_TOTAL: Final = _Spec(
-    "llmgw_request_seconds", "Time from a request to the end of its answer.", ("api", "model")
-)
-_ERRORS: Final = _Spec("llmgw_request_errors", "Requests that failed.", ("api", "model", "kind"))
-_THINKING: Final = _Spec(
-    "llmgw_thinking",
-    "Requests with an answer, by what was asked (on, off, none), sent and observed.",
-    ("model", "asked", "sent", "observed"),
-)
-_UNKNOWN_FINISH: Final = _Spec(
-    "llmgw_unknown_finish_reasons",
-    "Answers that ended with a finish reason that the gateway does not know.",
-    ("model",),
-)
-_ATTEMPTS: Final = _Spec(
-    "llmgw_upstream_attempts", "Requests sent to upstreams, by what came of them.", ("upstream", "outcome")
-)
-_RETRIES: Final = _Spec(
-    "llmgw_retries", "Attempts beyond a request's first, by what the one before had failed with.", ("reason",)
-)
-_RETRIES_REFUSED: Final = _Spec(
-    "llmgw_retries_refused", "Attempts that could have been made, but for the budget."
-)
-_COOLING: Final = _Spec(
-    "llmgw_upstream_cooling",
-    "Workers in which a model at an upstream cools down, or has not been let back yet.",
-    ("upstream", "upstream_model"),
-)
-_AUTH_FAILURES: Final = _Spec("llmgw_auth_failures", "Requests refused for their key.", ("code",))
-_SHED: Final = _Spec(
-    "llmgw_shed",
-    "Requests turned away because of a limit (requests, bytes, upstream, files).",
-    ("reason",),
-)
-_LIMITED: Final = _Spec(
-    "llmgw_limited",
-    "Requests refused by a limit or a budget, by its kind and whose it is.",
-    ("limit", "scope"),
-)
-_WAITING: Final = _Spec("llmgw_waiting_requests", "Requests that wait for a place at an upstream.")
-_LIMITS_REDIS_UP: Final = _Spec(
-    "llmgw_limits_redis_up",
-    "1 if every worker can ask the Redis in which machines share their limits, or there is one machine.",
-)
-_LIMITS_REDIS_LOST: Final = _Spec(
-    "llmgw_limits_redis_lost",
-    "Changes that were not told to that Redis: what a request gave back, or used beyond its reservation.",
-)
-_LIMIT_ENTRIES: Final = _Spec("llmgw_limit_entries", "Limits and budgets in the workers' shared memory.")
-_LIMIT_OVERFLOWS: Final = _Spec(
-    "llmgw_limit_overflows", "How often a limit found no room there, and got an entry that it shares."
-)
-_BUDGET_ALERTS: Final = _Spec(
-    "llmgw_budget_alerts", "Windows of budgets that reached their soft limit or their end.", ("event",)
-)
-_ALERT_DELIVERIES: Final = _Spec(
-    "llmgw_alert_deliveries", "Attempts to deliver such alerts, by what came of them.", ("result",)
-)
-_BUDGET_SPENT: Final = _Spec(
-    "llmgw_budget_spent_ratio",
-    "What a budget has spent in its current window, as a share; of the oldest hundred.",
-    ("budget",),
-)
-_IN_FLIGHT_BYTES: Final = _Spec("llmgw_in_flight_bytes", "Bytes of request bodies held.")
-_REASONING: Final = _Spec(
-    "llmgw_reasoning_turns",
-    "Answers and messages that called tools, by what became of their reasoning.",
-    ("outcome",),
-)
-_LEDGER_QUEUE: Final = _Spec("llmgw_ledger_queue_rows", "Ledger entries that are in memory only.")
-_JOURNAL_ROWS: Final = _Spec(
-    "llmgw_ledger_journal_rows", "Ledger entries in journals that the database does not have yet."
-)
-_JOURNAL_BYTES: Final = _Spec("llmgw_ledger_journal_bytes", "Size of the journals in use.")
-_JOURNAL_SET_ASIDE: Final = _Spec(
-    "llmgw_ledger_journal_set_aside_files", "Files of the journal with something that can't be replayed."
-)
-_STORE_HEALTHY: Final = _Spec(
-    "llmgw_store_healthy",
-    "1 if the database could be used when it was last tried, for this purpose, by every worker.",
-    ("purpose",),
-)
-_LEDGER_DROPPED: Final = _Spec("llmgw_ledger_dropped_rows", "Ledger entries that were lost.")
 
 
 _AcrossWorkers: TypeAlias = Literal["livesum", "livemin", "livemax"]
@@ -160,12 +56,13 @@ class _Sums:
     """Sums over requests that have the same labels."""
 
     __slots__ = (
-        "cached", "completion", "cost", "currency", "prompt", "reasoning", "requests", "unpriced",
+        "cache_write", "cached", "completion", "cost", "currency", "prompt", "reasoning", "requests",
+        "unpriced",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.requests = self.prompt = self.completion = self.reasoning = self.cached = 0
-        self.cost = self.unpriced = 0
+        self.cache_write = self.cost = self.unpriced = 0
         self.currency: str | None = None
         """Of `cost`. There is only one while a process lives."""
 
@@ -177,57 +74,59 @@ class Metrics:
         """`model_ids`: the configured models; any other becomes `NO_MODEL`."""
         self._model_ids = frozenset(model_ids)
         self.registry = CollectorRegistry()
-        self._requests = self._counter(_REQUESTS)
-        self._in_flight = self._gauge(_IN_FLIGHT)
-        self._tokens = self._counter(_TOKENS)
-        self._cost = self._counter(_COST)
-        self._unpriced = self._counter(_UNPRICED)
-        self._first_event = self._histogram(_FIRST_EVENT, _FIRST_EVENT_BUCKETS_S)
-        self._total = self._histogram(_TOTAL, _TOTAL_BUCKETS_S)
-        self._errors = self._counter(_ERRORS)
-        self._thinking = self._counter(_THINKING)
-        self._unknown_finish = self._counter(_UNKNOWN_FINISH)
-        self._attempts = self._counter(_ATTEMPTS)
-        self._retries = self._counter(_RETRIES)
-        self._retries_refused = self._counter(_RETRIES_REFUSED)
-        self._cooling = self._gauge(_COOLING)
-        self._auth_failures = self._counter(_AUTH_FAILURES)
-        self._shed = self._counter(_SHED)
-        self._limited = self._counter(_LIMITED)
-        self._waiting = self._gauge(_WAITING)
-        self._limits_redis_up = self._gauge(_LIMITS_REDIS_UP, across_workers="livemin")
+        self._requests = self._counter(specs.REQUESTS)
+        self._in_flight = self._gauge(specs.IN_FLIGHT)
+        self._tokens = self._counter(specs.TOKENS)
+        self._cost = self._counter(specs.COST)
+        self._unpriced = self._counter(specs.UNPRICED)
+        self._first_event = self._histogram(specs.FIRST_EVENT, specs.FIRST_EVENT_BUCKETS_S)
+        self._total = self._histogram(specs.TOTAL, specs.TOTAL_BUCKETS_S)
+        self._errors = self._counter(specs.ERRORS)
+        self._thinking = self._counter(specs.THINKING)
+        self._unknown_finish = self._counter(specs.UNKNOWN_FINISH)
+        self._attempts = self._counter(specs.ATTEMPTS)
+        self._retries = self._counter(specs.RETRIES)
+        self._retries_refused = self._counter(specs.RETRIES_REFUSED)
+        self._cooling = self._gauge(specs.COOLING)
+        self._auth_failures = self._counter(specs.AUTH_FAILURES)
+        self._shed = self._counter(specs.SHED)
+        self._limited = self._counter(specs.LIMITED)
+        self._waiting = self._gauge(specs.WAITING)
+        self._limits_redis_up = self._gauge(specs.LIMITS_REDIS_UP, across_workers="livemin")
         self._limits_redis_up.set(1)
-        self._limits_redis_lost = self._counter(_LIMITS_REDIS_LOST)
-        self._limit_entries = self._gauge(_LIMIT_ENTRIES, across_workers="livemax")
-        self._limit_overflows = self._gauge(_LIMIT_OVERFLOWS, across_workers="livemax")
-        self._budget_alerts = self._counter(_BUDGET_ALERTS)
-        self._alert_deliveries = self._counter(_ALERT_DELIVERIES)
-        self._budget_spent = self._gauge(_BUDGET_SPENT, across_workers="livemax")
-        self._in_flight_bytes = self._gauge(_IN_FLIGHT_BYTES)
-        self._reasoning = self._counter(_REASONING)
-        self._ledger_queue = self._gauge(_LEDGER_QUEUE)
-        self._journal_rows = self._gauge(_JOURNAL_ROWS)
-        self._journal_bytes = self._gauge(_JOURNAL_BYTES)
-        self._journal_set_aside = self._gauge(_JOURNAL_SET_ASIDE, across_workers="livemax")
-        self._store_healthy = self._gauge(_STORE_HEALTHY, across_workers="livemin")
+        self._limits_redis_lost = self._counter(specs.LIMITS_REDIS_LOST)
+        self._limit_entries = self._gauge(specs.LIMIT_ENTRIES, across_workers="livemax")
+        self._limit_overflows = self._gauge(specs.LIMIT_OVERFLOWS, across_workers="livemax")
+        self._budget_alerts = self._counter(specs.BUDGET_ALERTS)
+        self._alert_deliveries = self._counter(specs.ALERT_DELIVERIES)
+        self._budget_spent = self._gauge(specs.BUDGET_SPENT, across_workers="livemax")
+        self._in_flight_bytes = self._gauge(specs.IN_FLIGHT_BYTES)
+        self._reasoning = self._counter(specs.REASONING)
+        self._ledger_queue = self._gauge(specs.LEDGER_QUEUE)
+        self._journal_rows = self._gauge(specs.JOURNAL_ROWS)
+        self._journal_bytes = self._gauge(specs.JOURNAL_BYTES)
+        self._journal_set_aside = self._gauge(specs.JOURNAL_SET_ASIDE, across_workers="livemax")
+        self._store_healthy = self._gauge(specs.STORE_HEALTHY, across_workers="livemin")
         for purpose in ("keys", "ledger"):
             self._store_healthy.labels(purpose).set(1)
-        self._ledger_dropped = self._counter(_LEDGER_DROPPED)
+        self._ledger_dropped = self._counter(specs.LEDGER_DROPPED)
         self._dropped_seen = 0
-        self._timers: dict[tuple[str, str], tuple[Histogram, Histogram]] = {}
+        self._timers: dict[tuple[str, str], tuple[Tally, Tally]] = {}
+        self.gen_ai = GenAiMetrics(self.registry)
+        """Those that other gateways have too."""
         self.in_flight = 0
         """Requests being served."""
         # What every request counts is gathered here first: the library's own objects take ten times as long.
         self._counts: dict[tuple[Counter, tuple[object, ...]], int] = {}
         self._finished: dict[_Labels, _Sums] = {}
 
-    def _counter(self, spec: _Spec) -> Counter:
+    def _counter(self, spec: Spec) -> Counter:
         return Counter(*spec, registry=self.registry)
 
-    def _gauge(self, spec: _Spec, *, across_workers: _AcrossWorkers = "livesum") -> Gauge:
+    def _gauge(self, spec: Spec, *, across_workers: _AcrossWorkers = "livesum") -> Gauge:
         return Gauge(*spec, registry=self.registry, multiprocess_mode=across_workers)
 
-    def _histogram(self, spec: _Spec, buckets: tuple[float, ...]) -> Histogram:
+    def _histogram(self, spec: Spec, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(*spec, buckets=buckets, registry=self.registry)
 
     def know(self, model_ids: Iterable[str]) -> None:
@@ -242,8 +141,8 @@ class Metrics:
         """Count a request out, however it ended."""
         self.in_flight -= 1
 
-    def finished(self, entry: LedgerEntry) -> None:
-        """Count a completion request by its ledger entry."""
+    def finished(self, entry: LedgerEntry, asked: ProviderModel | None = None) -> None:
+        """Count a completion request by its ledger entry. `asked`: whom it was put to last, if to anybody."""
         api = entry.api or ""
         model = entry.model if entry.model in self._model_ids else NO_MODEL
         thinking = None
@@ -260,6 +159,7 @@ class Metrics:
         sums.completion += min(entry.completion_tokens or 0, MAX_TOKENS)
         sums.reasoning += min(entry.reasoning_tokens or 0, MAX_TOKENS)
         sums.cached += min(entry.cached_tokens or 0, MAX_TOKENS)
+        sums.cache_write += min(entry.cache_write_tokens or 0, MAX_TOKENS)
         if entry.cost is not None:
             sums.cost += entry.cost
             sums.currency = entry.currency
@@ -267,11 +167,15 @@ class Metrics:
             sums.unpriced += 1
         timers = self._timers.get((api, model))
         if timers is None:
-            timers = (self._first_event.labels(api, model), self._total.labels(api, model))
-            self._timers[api, model] = timers
+            timers = self._timers[api, model] = (
+                Tally(self._first_event, specs.FIRST_EVENT_BUCKETS_S, (api, model)).show(),
+                Tally(self._total, specs.TOTAL_BUCKETS_S, (api, model)).show(),
+            )
         timers[1].observe(entry.total_s)
         if entry.first_event_s is not None:
             timers[0].observe(entry.first_event_s)
+        if asked is not None:
+            self.gen_ai.finished(entry, model, asked)
 
     def attempted(self, upstream: str, outcome: str) -> None:
         """Count an attempt. `outcome`: `ok`, `client_gone`, or a label that `pipeline.failure` makes."""
@@ -283,10 +187,16 @@ class Metrics:
         counts, self._counts = self._counts, {}
         for (metric, labels), amount in counts.items():
             metric.labels(*labels).inc(amount)
+        for timer in chain.from_iterable(self._timers.values()):
+            timer.fold()
+        self.gen_ai.fold()
+        self._fold_finished()
+
+    def _fold_finished(self) -> None:
         finished, self._finished = self._finished, {}
         for (api, model, status, error_kind, thinking), sums in finished.items():
             self._requests.labels(api, model, status).inc(sums.requests)
-            for kind in ("prompt", "completion", "reasoning", "cached"):
+            for kind in ("prompt", "completion", "reasoning", "cached", "cache_write"):
                 if tokens := getattr(sums, kind):
                     self._tokens.labels(model, kind).inc(tokens)
             if sums.cost:

@@ -80,7 +80,7 @@ class Account:
         self._client = client
         self._request_id = request_id
         self._key_id, self._project_id = key.id, key.project_id
-        self._api = api
+        self.api = api
         self.time_s = time.time()
         """When it arrived, in seconds since the epoch."""
         self._started_s = time.perf_counter()
@@ -161,7 +161,8 @@ class Account:
             entry = self._entry(status, report)
             self._gateway.ledger.record(entry)
         metrics = self._gateway.metrics
-        metrics.finished(entry)
+        target = self.target
+        metrics.finished(entry, None if target is None else target.provider_model)
         metrics.ended()
         if entry.error_kind is not None and report is not None:
             self._log(entry)
@@ -212,7 +213,7 @@ class Account:
             None if first_event_s is None else first_event_s + self.earlier_s,
             self.attempts,
             self._attempt_errors(),
-            self._api,
+            self.api,
             self._project_id,
             self.user,
             cache_write,

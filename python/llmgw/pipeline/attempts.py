@@ -79,10 +79,12 @@ class Answer(NamedTuple):
 class _Attempt:
     """One exchange with one target, from its start to its verdict."""
 
-    __slots__ = ("exchange", "is_probe", "is_running", "prepared", "target")
+    __slots__ = ("began_s", "exchange", "is_probe", "is_running", "prepared", "target")
 
-    def __init__(self, target: Target, prepared: PreparedRequest, exchange: Exchange) -> None:
+    def __init__(self, target: Target, prepared: PreparedRequest, exchange: Exchange, began_s: float) -> None:
         self.target = target
+        self.began_s = began_s
+        """On the monotonic clock."""
         self.prepared: PreparedRequest | None = prepared
         """None once nothing can be sent again: it holds the body."""
         self.exchange = exchange
@@ -235,7 +237,7 @@ class Attempts:
         self._asked.append(target)
         self._account.attempt(target, prepared)
         self._gateway.exchanges.add(exchange)
-        attempt = self._last = _Attempt(target, prepared, exchange)
+        attempt = self._last = _Attempt(target, prepared, exchange, now_s)
         return attempt
 
     def _end(self, attempt: _Attempt, label: str, blame: Blame | None) -> None:
@@ -246,7 +248,15 @@ class Attempts:
         attempt.is_running = False
         self._settle(attempt)
         self._gateway.exchanges.discard(attempt.exchange)
-        self._gateway.metrics.attempted(attempt.target.name, label)
+        metrics, target = self._gateway.metrics, attempt.target
+        metrics.attempted(target.name, label)
+        metrics.gen_ai.attempted(
+            self._account.api,
+            self._model.id,
+            target.provider_model,
+            duration_s=time.monotonic() - attempt.began_s,
+            error=None if label == OK else label,
+        )
 
     def _settle(self, attempt: _Attempt) -> None:
         if attempt.target.places.rates is not None:

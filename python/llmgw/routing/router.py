@@ -25,6 +25,7 @@ from llmgw.limits.places import Places, RateKind, Rates
 from llmgw.limits.rules import NO_LIMITS, Limits
 from llmgw.prices.price import Price
 from llmgw.routing.health import CoolDown, Health
+from llmgw.routing.providers import ProviderModel, provider_of
 from llmgw.routing.suggest import SHOWN_LENGTH, Suggestions
 from llmgw.routing.targets import Target, Targets
 
@@ -280,6 +281,9 @@ class Router:
             priority=target.priority,
             total_timeout_s=upstream.table.total_timeout_s,
             price=None if target.price is None else self._price(target.price),
+            provider_model=ProviderModel(
+                provider_of(upstream.table.base_url, target.upstream), target.upstream_model
+            ),
         )
 
     def _price(self, table: PriceConfig) -> Price:

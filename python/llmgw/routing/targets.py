@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from llmgw.routing.providers import UNKNOWN, ProviderModel
+
 if TYPE_CHECKING:
     from llmgw import _core
     from llmgw.limits.places import Places
@@ -29,6 +31,8 @@ class Target:
     """Lower is better."""
     price: "Price | None" = None
     """Its own, else its model's. None: it has none."""
+    provider_model: ProviderModel = UNKNOWN
+    """As metrics and spans say it."""
 
     @property
     def name(self) -> str:
