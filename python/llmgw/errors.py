@@ -29,6 +29,7 @@ into bytes with `render_headers` and an `ErrorShape`: `OPENAI`, or `ANTHROPIC` f
      │    ├── FileError                config: a file that it names can't be read
      │    ├── StoreError               store: the database can't be opened
      │    ├── StoreGoneError           store: also SQLAlchemyError; its file was deleted or moved
+     │    ├── StatementTimeoutError    store: also psycopg's; the server did not answer in time
      │    ├── NotDurableError          ledger: a row is neither in the database nor in the journal
      │    ├── JournalFullError         ledger: also OSError; the journal has reached its limit
      │    └── CacheError               reasoning: the cache can't be used right now

@@ -73,7 +73,7 @@ def kill_one(gateway: Gateway) -> None:
         timeout_s=SOON_S,
     )
     [successor] = set(gateway.workers()) - set(before)
-    [folder] = RunFolder.running(f"sqlite:///{gateway.database}")
+    [folder] = RunFolder.running(Path(f"{gateway.database}.run"))
     wait_until(lambda: folder.worker_state(successor) is not None, "it serves", timeout_s=SOON_S)
 
 

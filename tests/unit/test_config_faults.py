@@ -18,6 +18,16 @@ NOT_SQLITE = (
     "store.url: is not the URL of a SQLite file; "
     'write "sqlite:///llmgw.db" (beside this file) or "sqlite:////absolute/path.db"'
 )
+OF_NEITHER = "the URL of neither a SQLite file nor a PostgreSQL server"
+NO_DRIVER = (
+    "store.url: does not name the driver; "
+    'write "postgresql+psycopg://…": psycopg is the driver that llmgw[postgres] brings'
+)
+NOT_POSTGRESQL = (
+    "store.url: is not the URL of a PostgreSQL server; "
+    'write it like "postgresql+psycopg://user:password@host:5432/database", special characters as %XX, '
+    'or "env:NAME"'
+)
 
 
 UNPRINTABLE = (
@@ -265,8 +275,26 @@ UNPRINTABLE = (
             ),
         ),
         (
-            f'[store]\nurl = "postgresql+psycopg://host/db"\n{with_upstream("")}',
-            NOT_SQLITE.replace(";", ", the only database that this version knows;"),
+            f'[store]\nurl = "mysql://user:geheim@host/db"\n{with_upstream("")}',
+            (
+                f"{NOT_SQLITE.replace('not the URL of a SQLite file', OF_NEITHER)}, or "
+                '"postgresql+psycopg://user:password@host/database"'
+            ),
+        ),
+        *(
+            (
+                f'[store]\nurl = "{scheme}://user:geheim@host/db"\n{with_upstream("")}',
+                NO_DRIVER,
+            )
+            for scheme in ("postgres", "postgresql", "postgresql+psycopg2", "postgresql+asyncpg")
+        ),
+        *(
+            (f'[store]\nurl = "postgresql+psycopg://{rest}"\n{with_upstream("")}', NOT_POSTGRESQL)
+            for rest in ("user:geheim@[::1/db", "user:geheim@host:port/db?x=geheim", "user:%zz@host/db")
+        ),
+        (
+            f'[store]\nurl = "env:LLMGW_TEST_NONE"\n{with_upstream("")}',
+            "store.url: the environment variable 'LLMGW_TEST_NONE' is not set; set it before the start",
         ),
         (f'[store]\nurl = "sqlite://"\n{with_upstream("")}', NOT_SQLITE),
         (f'[store]\nurl = "sqlite:///:memory:"\n{with_upstream("")}', NOT_SQLITE),

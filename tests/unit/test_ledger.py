@@ -122,7 +122,7 @@ class Lock:
 @pytest.fixture
 def impatient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """A store that hardly waits for locks."""
-    monkeypatch.setattr("llmgw.store.engine.BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("llmgw.store.sqlite.BUSY_TIMEOUT_S", 0.01)
     opened = open_store(f"sqlite:///{tmp_path}/locked.db")
     yield opened
     opened.close()

@@ -23,7 +23,7 @@ from llmgw.access.settings import BudgetSetting, LimitChange
 from llmgw.ledger.entry import LedgerEntry
 from llmgw.ledger.sums import Hours
 from llmgw.store import UsageHour, open_store
-from llmgw.store.engine import _MIGRATIONS
+from llmgw.store.migrate import MIGRATIONS
 
 TOKEN = "sk-gtw-of-an-earlier-version"
 REVISIONS = ["0001", "0002", "0003", "0004", "0005"]
@@ -38,7 +38,7 @@ def file(tmp_path: Path) -> Path:
 def alembic(file: Path, verb: str, revision: str) -> None:
     """`upgrade` or `downgrade`."""
     config = AlembicConfig()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     engine = create_engine(f"sqlite:///{file}")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
@@ -196,9 +196,9 @@ def test_there_and_back(file: Path, tmp_path: Path, revision: str) -> None:
 
 def test_the_list_of_revisions_is_complete() -> None:
     config = AlembicConfig()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     script = ScriptDirectory.from_config(config)
-    assert [*REVISIONS, script.get_current_head()] == sorted(
+    assert [*REVISIONS, "0006", script.get_current_head()] == sorted(
         each.revision for each in script.walk_revisions()
     )
 

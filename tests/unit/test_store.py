@@ -24,8 +24,9 @@ from llmgw.errors import CommandError
 from llmgw.ledger.entry import LedgerEntry
 from llmgw.ledger.writer import Ledger
 from llmgw.store import ApiKey, Base, KeyEpoch, Secret, Store, StoreError, StoreGoneError, open_store
-from llmgw.store.engine import _MIGRATIONS, _denied
+from llmgw.store.migrate import MIGRATIONS
 from llmgw.store.open import opened_store
+from llmgw.store.sqlite import _denied, open_sqlite
 
 PROCESSES = 6
 
@@ -186,7 +187,7 @@ def test_what_can_t_be_opened(tmp_path: Path, make: Callable[[Path], str], expec
 
 
 def test_a_locked_database_fails_in_the_end(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llmgw.store.engine.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("llmgw.store.sqlite.BUSY_TIMEOUT_S", 0.05)
     store: Store = open_store(url)
 
     def write_too() -> None:
@@ -201,7 +202,7 @@ def test_a_locked_database_fails_in_the_end(url: str, monkeypatch: pytest.Monkey
 def test_a_command_at_a_locked_database_says_what_to_do(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llmgw.store.engine.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("llmgw.store.sqlite.BUSY_TIMEOUT_S", 0.05)
     file = tmp_path / "llmgw.toml"
     file.write_text(
         f'[store]\nurl = "{url}"\n[upstreams.a]\nbase_url = "http://127.0.0.1:1"\n'
@@ -224,7 +225,7 @@ def test_a_command_at_a_locked_database_says_what_to_do(
 def test_an_open_needs_no_lock_where_nothing_is_to_be_migrated(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llmgw.store.engine.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("llmgw.store.sqlite.BUSY_TIMEOUT_S", 0.05)
     store = open_store(url)
     with store.write():
         open_store(url).close()
@@ -276,7 +277,7 @@ def test_a_file_in_the_place_of_the_old_one_is_used(url: str, tmp_path: Path) ->
 
 def _downgrade(url: str, revision: str) -> None:
     config = AlembicConfig()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     engine = create_engine(url)
     with engine.begin() as connection:
         config.attributes["connection"] = connection
@@ -394,7 +395,7 @@ def test_a_file_on_a_read_only_disk_is_not_called_another_ones(
 
 def test_threads_that_meet_a_new_file(url: str, tmp_path: Path) -> None:
     """Each replacement is one generation, however many threads see it."""
-    store = open_store(url)
+    store = open_sqlite(url)
     path = Path(url.removeprefix("sqlite:///"))
     for generation in range(1, 21):
         other = tmp_path / f"other-{generation}.db"

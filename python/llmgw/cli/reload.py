@@ -9,6 +9,7 @@ from llmgw.config import Config, ConfigError, find_config, load_config
 from llmgw.errors import CommandError
 from llmgw.serving.asking import TIMEOUT_S, ask_to_reload
 from llmgw.serving.run_folder import RunFolder
+from llmgw.store.facts import shown_url
 
 EPILOG: Final = """\
 The gateway is found by the database that the config names. It checks the file with its own environment and
@@ -46,10 +47,11 @@ def run(options: argparse.Namespace) -> int:
     except ConfigError as error:
         _refused(error)
         return 1
-    folders = RunFolder.running(config.store.url)
+    folders = RunFolder.running(config.run_folder)
     if not folders:
         raise CommandError(
-            f"no gateway runs with the database {config.store.url}; llmgw serve starts one with {file}"
+            f"no gateway runs here with the database {shown_url(config.store.url)}; "
+            f"llmgw serve starts one with {file}"
         )
     done = [_reload(folder, config, options.timeout_s) for folder in folders]
     return 0 if all(done) else 1

@@ -19,7 +19,7 @@ def _reports(config: Config) -> Sequence[WorkerReport]:
     if config.server.port == 0:
         return []
     try:
-        workers = [pid for folder in RunFolder.running(config.store.url) for pid in folder.workers()]
+        workers = [pid for folder in RunFolder.running(config.run_folder) for pid in folder.workers()]
     except OSError:
         return []
     url = url_of(local_host(config.server.host), config.server.port)

@@ -1,6 +1,7 @@
 """How references in the raw tables are resolved: secrets, URLs and paths."""
 
 import importlib.util
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from pydantic import SecretStr
 from llmgw.config.faults import Fault
 from llmgw.config.files import FileError, read_file
 from llmgw.config.redis_url import RedisUrl, RedisUrlError, with_files
-from llmgw.config.tables import DEFAULT_STORE_URL, SQLITE_PREFIX
+from llmgw.config.tables import DEFAULT_STORE_URL, POSTGRESQL_PREFIX, SQLITE_PREFIX
 
 MAX_SECRET_BYTES: Final = 65_536
 """Of a file with a secret."""
@@ -31,6 +32,9 @@ _NATIVE_URLS: Final = {
     "messages_url": "https://host/anthropic/v1/messages",
     "responses_url": "https://host/v1/responses",
 }
+_POSTGRESQL_SCHEMES: Final = frozenset(
+    {"postgres", "postgresql", "postgresql+psycopg2", "postgresql+asyncpg"}
+)
 
 
 class Resolver:
@@ -74,17 +78,45 @@ class Resolver:
     def _fault(self, path: str, problem: str, remedy: str) -> None:
         self._faults.append(Fault(path, problem, remedy))
 
-    def _store_url(self, url: str) -> str:
-        path = url.removeprefix(SQLITE_PREFIX)
-        if path == url or not path or path == ":memory:" or "?" in path:
-            right = f'write "{DEFAULT_STORE_URL}" (beside this file) or "sqlite:////absolute/path.db"'
+    def _store_url(self, written: str) -> str:
+        path = "store.url"
+        url: str | None = written
+        if written.startswith(("env:", "file:")):
+            # Also for commands that need no other secret: all need the database.
+            url = self._referred(path, written, os.environ if self._environ is None else self._environ)
+        if url is None:
+            return written
+        if url.startswith(POSTGRESQL_PREFIX):
+            self._check_postgresql(path, url)
+            return url
+        file = url.removeprefix(SQLITE_PREFIX)
+        if file == url or not file or file == ":memory:" or "?" in file:
             scheme, is_url, _ = url.partition("://")
+            if is_url and scheme in _POSTGRESQL_SCHEMES:
+                right = f'write "{POSTGRESQL_PREFIX}…": psycopg is the driver that llmgw[postgres] brings'
+                self._fault(path, "does not name the driver", right)
+                return url
+            right = f'write "{DEFAULT_STORE_URL}" (beside this file) or "sqlite:////absolute/path.db"'
             problem = "is not the URL of a SQLite file"
             if is_url and scheme != "sqlite":
-                problem += ", the only database that this version knows"
-            self._fault("store.url", problem, right)
+                problem = "is the URL of neither a SQLite file nor a PostgreSQL server"
+                right = f'{right}, or "{POSTGRESQL_PREFIX}user:password@host/database"'
+            self._fault(path, problem, right)
             return url
-        return SQLITE_PREFIX + str(self._folder / path)
+        return SQLITE_PREFIX + str(self._folder / file)
+
+    def _check_postgresql(self, path: str, url: str) -> None:
+        """What is wrong is not said in libpq's words: they may show the password."""
+        if not _has("psycopg"):
+            self._fault(path, "the package psycopg is not installed", "install llmgw[postgres]")
+            return
+        from psycopg import Error, conninfo  # noqa: PLC0415  (the driver is an extra)
+
+        try:
+            conninfo.conninfo_to_dict("postgresql://" + url.removeprefix(POSTGRESQL_PREFIX))
+        except Error:
+            right = f'write it like "{POSTGRESQL_PREFIX}user:password@host:5432/database", special characters'
+            self._fault(path, "is not the URL of a PostgreSQL server", f'{right} as %XX, or "env:NAME"')
 
     def _cache_url(self, reference: str) -> SecretStr | None:
         path = "cache.url"

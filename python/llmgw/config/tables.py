@@ -22,6 +22,7 @@ CONFIG_ENV: Final = "LLMGW_CONFIG"
 DEFAULT_CONFIG: Final = "llmgw.toml"
 DEFAULT_STORE_URL: Final = "sqlite:///llmgw.db"
 SQLITE_PREFIX: Final = "sqlite:///"
+POSTGRESQL_PREFIX: Final = "postgresql+psycopg://"
 MULTIPROC_ENV: Final = "PROMETHEUS_MULTIPROC_DIR"
 """The folder in which workers share their metrics; prometheus_client reads the variable at its import."""
 MAX_DURATION_S: Final = 86_400.0
@@ -83,8 +84,11 @@ class ServerConfig(Table):
 class StoreConfig(Table):
     """`[store]`: keys and ledger."""
 
-    url: str = DEFAULT_STORE_URL
-    """A SQLite URL. A relative path starts at the config file's folder; it is absolute once loaded."""
+    url: str = Field(default=DEFAULT_STORE_URL, repr=False)
+    """A SQLite URL. A relative path starts at the config file's folder; it is absolute once loaded.
+
+    Or a PostgreSQL URL, which may have a password: `store.facts.shown_url` is what may be told.
+    """
     stale_keys_s: float = Field(default=MAX_DURATION_S, gt=0, le=MAX_STALE_KEYS_S, allow_inf_nan=False)
     """How long the last known keys stay in force while the database can't be read."""
 
@@ -379,12 +383,28 @@ class Config(Table):
     @property
     def journal_folder(self) -> Path:
         """`ledger.journal`, or `NAME.journal` next to the database."""
-        return Path(self.ledger.journal or f"{self.store.url.removeprefix(SQLITE_PREFIX)}.journal")
+        return Path(self.ledger.journal) if self.ledger.journal else self._beside("journal")
 
     @property
     def limits_folder(self) -> Path:
         """`NAME.limits` next to the database: what the workers of this machine share."""
-        return Path(f"{self.store.url.removeprefix(SQLITE_PREFIX)}.limits")
+        return self._beside("limits")
+
+    @property
+    def run_folder(self) -> Path:
+        """`NAME.run` next to the database: where the gateways of this machine are found (`RunFolder`)."""
+        return self._beside("run")
+
+    def _beside(self, name: str) -> Path:
+        """A path for what this machine has of its own: next to the database, if that is a file.
+
+        Else next to `ledger.journal`, or without that next to the config file, and named like that one: what
+        is kept there is of one database, and another config may name another.
+        """
+        if self.store.url.startswith(SQLITE_PREFIX):
+            return Path(f"{self.store.url.removeprefix(SQLITE_PREFIX)}.{name}")
+        neighbour = Path(self.ledger.journal) if self.ledger.journal else self._source
+        return neighbour.parent / f"{self._source.stem}-{name}"
 
     @property
     def created_s(self) -> int:

@@ -1,6 +1,7 @@
 """How `llmgw reload` finds a running gateway and talks with it.
 
-`llmgw.db.run/`, next to the database, has a folder for each serving process, under a random name:
+`llmgw.db.run/`, next to the database, has a folder for each serving process, under a random name. Where the
+database is a server, `Config.run_folder` says where it is.
 
     lock               locked while the process lives; holds its process id, for messages
     request-ID.json    what `llmgw reload` asks for
@@ -29,7 +30,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from llmgw.config import SQLITE_PREFIX, Fault
+from llmgw.config import Fault
 from llmgw.config.files import FileError, make_private, read_regular
 
 logger = logging.getLogger(__name__)
@@ -94,9 +95,8 @@ class RunFolder:
         return (self.path / _LOCK).stat().st_mtime
 
     @classmethod
-    def create(cls, store_url: str) -> Self:
-        """Create this process's folder, and remove those of dead processes."""
-        parent = _parent(store_url)
+    def create(cls, parent: Path) -> Self:
+        """Create this process's folder, and remove those of dead processes. `parent`: `Config.run_folder`."""
         parent.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
         make_private(parent)  # who can write here could make the gateway load a config of theirs
         for other in _leftovers(parent):
@@ -114,9 +114,9 @@ class RunFolder:
         return folder
 
     @classmethod
-    def running(cls, store_url: str) -> list[Self]:
-        """The folders of all running gateways that use a database."""
-        return [cls(path) for path in _folders(_parent(store_url)) if _is_locked(path)]
+    def running(cls, parent: Path) -> list[Self]:
+        """The folders of all running gateways of this machine that use a database."""
+        return [cls(path) for path in _folders(parent) if _is_locked(path)]
 
     @classmethod
     def of_worker(cls) -> Self:
@@ -206,10 +206,6 @@ class RunFolder:
             return read_regular(self.path / name, max_bytes=_MAX_FILE_BYTES)
         except FileError as error:
             raise OSError(errno.EINVAL, str(error), name) from error
-
-
-def _parent(store_url: str) -> Path:
-    return Path(store_url.removeprefix(SQLITE_PREFIX) + ".run")
 
 
 def _folders(parent: Path) -> Iterator[Path]:

@@ -180,7 +180,7 @@ def _run_folder(config: Config) -> RunFolder:
             journal.is_dir() and config.ledger.journal is None
         ):  # a folder that was named may be for others too
             make_private(journal)
-        return RunFolder.create(config.store.url)
+        return RunFolder.create(config.run_folder)
     except OSError as error:
         problem = f"can't write beside the database ({error.filename}: {error.strerror})"
         raise CommandError(f"{problem}; check the permissions of its folder") from error

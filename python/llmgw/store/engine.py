@@ -1,37 +1,17 @@
-"""How the database is opened, used in transactions and migrated."""
+"""What a database is to the rest of llmgw: transactions that are right on SQLite and on PostgreSQL."""
 
-import os
-import pwd
-import shlex
-import sqlite3
-import stat
 import threading
-import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Final
+from contextlib import AbstractContextManager, contextmanager
+from typing import Literal
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import ConnectionPoolEntry
 
-from llmgw.config import SQLITE_PREFIX
-from llmgw.config.files import make_private
 from llmgw.errors import LlmgwError
 
-BUSY_TIMEOUT_S: Final = 5.0
-"""How long a statement waits for another process's lock before it fails."""
-_MIGRATIONS: Final = Path(__file__).with_name("migrations")
-_BEGIN: Final = "llmgw_begin"
-_BUSY_TIMEOUT: Final = "llmgw_busy_timeout_s"
-_PRIVATE: Final = 0o600
+DialectName = Literal["sqlite", "postgresql"]
 
 
 class StoreError(LlmgwError):
@@ -47,204 +27,83 @@ class StoreGoneError(LlmgwError, SQLAlchemyError):
     """The database's file was deleted or moved. SQLite itself would go on writing to the lost file."""
 
 
-class Store:
-    """The open database. Threads may share it; after a fork the child must open its own.
+class Watch:
+    """Waits for changes of keys and of what goes with them, and reads them. For one thread.
 
-    If its file is replaced by another one, the next transaction uses that. Before each transaction the path
-    is looked up; after a write it is looked up again, so that a write into a moved file counts as failed.
+    This one can only wait: the database tells nobody, so it has to be asked again and again.
     """
 
-    def __init__(self, engine: Engine, path: Path) -> None:
-        """Use `open_store`, which also migrates."""
-        self._engine = engine
-        self._writer = engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
-        self._path = path
-        self._lock = threading.Lock()  # of the two below: several threads look for the file
-        self._identity: tuple[int, int] | None = None
-        self.generation = 0
-        """How often the file was replaced by another one."""
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+        self._woken = threading.Event()
+
+    @property
+    def is_told(self) -> bool:
+        """True: the database tells of a change at once, so that a rare poll is enough."""
+        return False
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A consistent view. Never waits for a writer (WAL). Raises SQLAlchemyError."""
-        self._locate()
-        with Session(self._engine) as session:
+        """As `Store.read`."""
+        with self._store.read() as session:
             yield session
 
-    @contextmanager
-    def write(self, *, busy_timeout_s: float | None = None) -> Iterator[Session]:
-        """One transaction, committed at the end of the block. After a SQLAlchemyError nothing has changed.
+    def wait(self, timeout_s: float) -> None:
+        """Return after a change that the database told of, after `wake`, or after this time. Never raises."""
+        self._woken.wait(timeout_s)
 
-        It takes the write lock at once, because upgrading a read lock later fails without waiting.
-        `busy_timeout_s`: how long to wait for another process's lock (None: `BUSY_TIMEOUT_S`).
-        After a StoreGoneError the change may be in a file that was moved.
-        """
-        identity = self._locate()
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
-            session.connection(execution_options={_BUSY_TIMEOUT: busy_timeout_s})
-            yield session
-        if self._look() != identity:
-            message = f"{self._path} was replaced during a transaction"
-            raise StoreGoneError(message)
-
-    def _look(self) -> tuple[int, int]:
-        """Device and inode of the file at the path."""
-        try:
-            found = os.stat(self._path)  # noqa: PTH116  (half the cost of Path.stat; the ledger calls it)
-        except OSError as error:
-            message = f"{self._path} is gone: {error.strerror}"
-            raise StoreGoneError(message) from error
-        return found.st_dev, found.st_ino
-
-    def _locate(self) -> tuple[int, int]:
-        with self._lock:
-            identity = self._look()
-            if self._identity is None:
-                self._identity = identity
-            elif identity != self._identity:
-                # Pooled connections to the old file are closed when they are returned. Until then they keep
-                # its inode in use, so that the new file can't have the same one.
-                self._engine.dispose()
-                self._identity = identity
-                self.generation += 1
-            return identity
-
-    def prepare(self) -> None:
-        """Set the journal mode and migrate. Raises StoreError."""
-        try:
-            self._locate()
-            _use_write_ahead_log(self._engine)
-            self._migrate()
-        except (SQLAlchemyError, sqlite3.Error) as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            message = f"can't open the database {self._path}: {cause}"
-            raise _denied(self._path) or StoreError(message) from error
-
-    def _migrate(self) -> None:
-        """Migrate to the latest revision. Processes that start together take turns."""
-        config = AlembicConfig()
-        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-        with self._engine.connect() as connection:
-            # Reading the revision needs no lock, so a worker can start while another process writes.
-            revision = MigrationContext.configure(connection).get_current_revision()
-        if revision == ScriptDirectory.from_config(config).get_current_head():
-            return
-        try:
-            with self._writer.begin() as connection:
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-        except CommandError as error:
-            message = f"{self._engine.url.database} is no database that this version of llmgw knows: {error}"
-            raise StoreError(message) from error
+    def wake(self) -> None:
+        """Let `wait` return at once, now and later. From any thread."""
+        self._woken.set()
 
     def close(self) -> None:
+        """Close what it has opened."""
+
+
+class Store(ABC):
+    """The open database. Threads may share it; after a fork the child must open its own.
+
+    All transactions raise SQLAlchemyError. After one that has failed nothing has changed; but a commit whose
+    answer was lost may have happened.
+    """
+
+    dialect: DialectName
+    generation: int
+    """How often it was found to be another database: the file was replaced, the server restarted."""
+
+    @abstractmethod
+    def read(self, *, statement_timeout_s: float | None = None) -> AbstractContextManager[Session]:
+        """A consistent view. Never waits for a writer.
+
+        `statement_timeout_s`: of each statement on PostgreSQL; None: `postgres.STATEMENT_TIMEOUT_S`.
+        """
+
+    @abstractmethod
+    def write(
+        self, *, busy_timeout_s: float | None = None, statement_timeout_s: float | None = None
+    ) -> AbstractContextManager[Session]:
+        """One transaction, committed at the end of the block. Beside it nobody else writes, on any machine.
+
+        `busy_timeout_s`: how long to wait for other writers; None: `BUSY_TIMEOUT_S` of the engine.
+        After a StoreGoneError the change may be in a file that was moved.
+        """
+
+    @abstractmethod
+    def append(self, *, busy_timeout_s: float | None = None) -> AbstractContextManager[Session]:
+        """As `write`, but on PostgreSQL beside other appends.
+
+        What it does must be right beside those: sums grow by `x = x + n`, and rows are taken in the order of
+        their keys, so that two appends never wait for each other.
+        """
+
+    @abstractmethod
+    def watch(self) -> Watch:
+        """Sees changes of keys, for one thread. Opens nothing yet."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Migrate to the tables of this version. Raises StoreError."""
+
+    @abstractmethod
+    def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
-
-
-def open_store(url: str) -> Store:
-    """Open or create the database and migrate it.
-
-    `url` is `sqlite:///PATH`. Raises StoreError.
-    """
-    path = _path(url)
-    try:
-        path.touch(mode=_PRIVATE)
-    except OSError as error:
-        message = f"can't open the database {path}: {error.strerror}"
-        raise _no_folder(path) or _denied(path) or StoreError(message) from error
-    for file in _files(path):
-        make_private(file)
-    store = store_at(url)
-    try:
-        store.prepare()
-    except StoreError:
-        store.close()
-        raise
-    return store
-
-
-def store_at(url: str) -> Store:
-    """A database that another process has prepared with `open_store`. Opens nothing yet.
-
-    So this succeeds while the database can't be used; transactions fail until it can.
-    """
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S})
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
-    return Store(engine, _path(url))
-
-
-def _path(url: str) -> Path:
-    return Path(url.removeprefix(SQLITE_PREFIX))
-
-
-def _files(path: Path) -> list[Path]:
-    """The database and what SQLite keeps beside it, as far as they exist."""
-    return [file for suffix in ("", "-wal", "-shm") if (file := Path(f"{path}{suffix}")).exists()]
-
-
-def _no_folder(path: Path) -> StoreError | None:
-    folder = path.parent
-    if folder.exists():
-        return None
-    problem = f"can't open the database {path}: its folder does not exist"
-    return StoreError(problem, f"make it (mkdir -p {shlex.quote(str(folder))}), or name another")
-
-
-def _denied(path: Path) -> StoreError | None:
-    """What to say if a file or the folder is another user's: often root made it, and a service needs it."""
-    for place in (path.parent, *_files(path)):
-        if place.exists() and not os.access(place, os.R_OK | os.W_OK):
-            status = place.stat()
-            owner, mode, us = _user(status.st_uid), stat.S_IMODE(status.st_mode), _user(os.geteuid())
-            if status.st_uid == os.geteuid() and mode & stat.S_IRUSR and mode & stat.S_IWUSR:
-                # Its mode allows it, so the disk or an attribute of the file forbids it.
-                problem = f"can't open the database {path}: {place} may only be read"
-                return StoreError(problem, "look at how its disk is mounted, and at lsattr, or name another")
-            problem = f"{place} belongs to {owner} (mode {mode:04o}), and this process runs as {us}"
-            return StoreError(f"can't open the database {path}: {problem}", f"chown {us} {place}")
-    return None
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:  # as in a container
-        return str(uid)
-
-
-def _on_connect(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
-    # The driver would begin transactions itself, late and never for DDL; `_on_begin` begins them instead.
-    connection.isolation_level = None
-    # A commit is on disk when it returns. This is SQLite's default, but some distributions change it.
-    connection.execute("PRAGMA synchronous=FULL")
-
-
-def _on_begin(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    busy_timeout_s = options.get(_BUSY_TIMEOUT)
-    busy_timeout_s = BUSY_TIMEOUT_S if busy_timeout_s is None else busy_timeout_s
-    connection.exec_driver_sql(f"PRAGMA busy_timeout={int(busy_timeout_s * 1000)}")
-    connection.exec_driver_sql(options.get(_BEGIN, "BEGIN"))
-
-
-def _use_write_ahead_log(engine: Engine) -> None:
-    """Let readers work beside the writer. The file keeps the mode.
-
-    SQLite does not wait for its lock when several processes switch a new file at the same time, so we retry.
-    """
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
-    connection = engine.raw_connection()  # SQLAlchemy would begin a transaction, where the pragma can't run
-    try:
-        while True:
-            try:
-                connection.cursor().execute("PRAGMA journal_mode=WAL")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-            else:
-                return
-    finally:
-        connection.close()

@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import make_url, select
+from sqlalchemy import make_url, select, text
 
+from llmgw.config import POSTGRESQL_PREFIX
 from llmgw.store.engine import Store
 from llmgw.store.tables import LedgerRow
 
@@ -14,7 +15,7 @@ class StoreFacts(NamedTuple):
     """What is known of a database that can be read."""
 
     size_bytes: int | None
-    """With the free pages in it; None: it is no SQLite file."""
+    """With the free pages in it; None: that may not be known."""
     ledger_rows: int
     """About so many: from the first id to the last."""
 
@@ -23,8 +24,9 @@ def store_facts(store: Store) -> StoreFacts:
     """Blocking. Raises SQLAlchemyError."""
     with store.read() as session:
         connection = session.connection()
-        size_bytes = None
-        if connection.dialect.name == _SQLITE:
+        if store.dialect == "postgresql":
+            size_bytes = connection.scalar(text("SELECT pg_database_size(current_database())"))
+        else:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
             size_bytes = pages * connection.exec_driver_sql("PRAGMA page_size").scalar_one()
         # Two statements: asked for both in one, SQLite reads all rows.
@@ -34,10 +36,14 @@ def store_facts(store: Store) -> StoreFacts:
 
 
 def kind_of(url: str) -> str:
-    """Which database a URL is of: `sqlite`."""
-    return make_url(url).get_backend_name()
+    """Which database a URL is of: `sqlite` or `postgresql`."""
+    return "postgresql" if url.startswith(POSTGRESQL_PREFIX) else _SQLITE
 
 
 def shown_url(url: str) -> str:
-    """Without the password that a URL may have."""
-    return make_url(url).render_as_string(hide_password=True)
+    """Without what may be secret."""
+    if not url.startswith(POSTGRESQL_PREFIX):
+        return make_url(url).render_as_string(hide_password=True)
+    from llmgw.store.wire import shown  # noqa: PLC0415  (the driver is an extra)
+
+    return shown(url)

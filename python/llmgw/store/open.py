@@ -9,10 +9,26 @@ from sqlalchemy.exc import DBAPIError
 
 from llmgw.config import StoreConfig
 from llmgw.errors import CommandError
-from llmgw.store.engine import Store, StoreError, open_store
+from llmgw.store.engine import Store, StoreError
+from llmgw.store.failures import sqlstate_of
+from llmgw.store.opening import open_store
 
 _PRIMARY_CODE: Final = 0xFF
 """Of SQLite's codes, which say more in their higher bits."""
+
+
+_OF_SQLITE: Final = {
+    sqlite3.SQLITE_BUSY: "another process writes to it: try again",
+    sqlite3.SQLITE_READONLY: "its file or its disk may only be read",
+    sqlite3.SQLITE_FULL: "make room on its disk",
+}
+_OF_POSTGRESQL: Final = {
+    "25006": "it is a standby: name the primary, or add target_session_attrs=read-write to store.url",
+    "53100": "make room on its disk",
+    "55P03": "another process writes to it: try again",
+    "57014": "it was too slow: try again",
+}
+"""By SQLSTATE."""
 
 
 @contextmanager
@@ -25,20 +41,14 @@ def opened_store(config: StoreConfig) -> Iterator[Store]:
     try:
         yield store
     except DBAPIError as error:
-        raise CommandError(f"the database failed: {error.orig}{_remedy(error.orig)}") from error
+        raise CommandError(f"the database failed: {error.orig}{_remedy(error)}") from error
     finally:
         store.close()
 
 
-def _remedy(error: BaseException | None) -> str:
-    if not isinstance(error, sqlite3.Error):
-        return ""
-    match error.sqlite_errorcode & _PRIMARY_CODE:
-        case sqlite3.SQLITE_BUSY:
-            return "; another process writes to it: try again"
-        case sqlite3.SQLITE_READONLY:
-            return "; its file or its disk may only be read"
-        case sqlite3.SQLITE_FULL:
-            return "; make room on its disk"
-        case _:
-            return ""
+def _remedy(error: DBAPIError) -> str:
+    if isinstance(error.orig, sqlite3.Error):
+        remedy = _OF_SQLITE.get(error.orig.sqlite_errorcode & _PRIMARY_CODE)
+    else:
+        remedy = _OF_POSTGRESQL.get(sqlstate_of(error) or "")
+    return "" if remedy is None else f"; {remedy}"

@@ -1,6 +1,6 @@
 """How Alembic reaches the database; it runs this file for every command.
 
-`llmgw.store.engine` passes its open connection, in a transaction that holds the write lock.
+`llmgw.store.migrate` passes an open connection, in a transaction that holds the write lock.
 """
 
 from alembic import context

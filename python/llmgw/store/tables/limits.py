@@ -62,7 +62,12 @@ class BudgetWindow(Base):
     __tablename__ = "budget_windows"
     __table_args__ = (
         # Few have any of it, and each worker looks for those whenever a key or a limit was changed.
-        Index("ix_budget_windows_extra", "starts_at", sqlite_where=text("lifted <> 0 OR forgiven <> 0")),
+        Index(
+            "ix_budget_windows_extra",
+            "starts_at",
+            sqlite_where=text("lifted <> 0 OR forgiven <> 0"),
+            postgresql_where=text("lifted <> 0 OR forgiven <> 0"),
+        ),
     )
 
     budget_id: Mapped[int] = mapped_column(ForeignKey("budgets.id"), primary_key=True)

@@ -29,10 +29,14 @@ def upgrade() -> None:
     )
     now = datetime.now(UTC).replace(tzinfo=None)
     op.bulk_insert(projects, [{"id": 1, "name": "default", "created_at": now, "blocked_at": None}])
+    is_sqlite = op.get_bind().dialect.name == "sqlite"
+    if not is_sqlite:
+        op.execute("SELECT setval(pg_get_serial_sequence('projects', 'id'), 1)")
     _keys()
     _limits()
     _ledger()
-    _sum_up()
+    if is_sqlite:  # the only one that was there before this revision, with rows
+        _sum_up()
     _records()
 
 
@@ -98,6 +102,7 @@ def _limits() -> None:
         "budget_windows",
         ["starts_at"],
         sqlite_where=sa.text("lifted <> 0 OR forgiven <> 0"),
+        postgresql_where=sa.text("lifted <> 0 OR forgiven <> 0"),
     )
 
 

@@ -1,0 +1,51 @@
+"""The words of SQL that SQLite and PostgreSQL say differently."""
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, TableClause
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy.types import BigInteger
+
+_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+
+Insert = sqlite.Insert | postgresql.Insert
+"""Both have `on_conflict_do_nothing`, `on_conflict_do_update` and `excluded`."""
+
+
+def insert_into(connection: Connection, table: TableClause | type[Any]) -> Insert:
+    """The INSERT of this connection's dialect, which can say what to do about a row that is there."""
+    if connection.dialect.name == sqlite.dialect.name:
+        return sqlite.insert(table)
+    return postgresql.insert(table)
+
+
+class least(GenericFunction[int]):  # noqa: N801  (a function of SQL)
+    """The smallest of its arguments: `min` of SQLite with several arguments."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+class greatest(GenericFunction[int]):  # noqa: N801  (a function of SQL)
+    """The largest of its arguments: `max` of SQLite with several arguments."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(least, "sqlite")
+def _least(element: least, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401  (as SQLAlchemy passes them)
+    return f"min({compiler.process(element.clauses, **options)})"
+
+
+@compiles(greatest, "sqlite")
+def _greatest(element: greatest, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401  (as SQLAlchemy passes them)
+    return f"max({compiler.process(element.clauses, **options)})"
+
+
+def storable(text: str) -> str:
+    """Without U+0000, which PostgreSQL has in no text."""
+    return text.replace("\0", _REPLACEMENT)
