@@ -171,10 +171,11 @@ class Gateway:
         return self.captures.begin(key.capture, responder, fields)
 
     def upstream_report(self) -> list[dict[str, object]]:
-        """What this worker knows about each model at each upstream, for `/readyz?verbose`. No addresses."""
+        """What this worker knows about each model at each account, for `/readyz?verbose`. No addresses."""
         return [
             {
                 "upstream": health.upstream,
+                "account": health.account,
                 "upstream_model": health.upstream_model,
                 "state": health.state,
                 "consecutive_failures": health.failures,
@@ -202,8 +203,8 @@ class Gateway:
         self.cors = Cors(config.server.cors_origins)
         if config.routing != self.config.routing:
             self.retry_budget = _retry_budget(config)
-        router.take_effect()
         self.router.retire_for(router)
+        router.take_effect()
         self.governor.use(config)
         self.config, self.router, self.catalog = config, router, catalog
         self.price_book.use(router.prices)
@@ -277,7 +278,8 @@ def _limit_table(config: Config) -> LimitTable | None:
 
 def hide_secrets(config: Config) -> None:
     """Keep the config's secrets out of the log, by value."""
-    named = [*(upstream.api_key for upstream in config.upstreams.values()), config.cache.url]
+    named = [key for upstream in config.upstreams.values() for key in upstream.accounts.values()]
+    named += [config.cache.url]
     named += [config.alerts.url, config.alerts.secret]
     secrets = [secret.get_secret_value() for secret in named if secret is not None]
     passwords = (urlsplit(secret).password for secret in secrets if "://" in secret)

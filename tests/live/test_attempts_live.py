@@ -405,7 +405,7 @@ def test_a_limit_cools_down_and_a_probe_lets_back(thrifty: Site) -> None:
     assert (a["upstream"], a["state"], a["consecutive_failures"]) == ("a", "cooling", 1)
     assert 0 < a["cooling_s"] <= 1.2
     assert (b["upstream"], b["state"], b["cooling_s"]) == ("b", "up", 0)
-    labels = f'llmgw_upstream_cooling{{upstream="a",upstream_model="{model}"}}'
+    labels = f'llmgw_upstream_cooling{{account="",upstream="a",upstream_model="{model}"}}'
     assert thrifty.metrics("llmgw_upstream_cooling")[labels] == 1
     wait_until(lambda: thrifty.health(model)[0]["state"] == "probing", "probing", timeout_s=SEEN_WITHIN_S)
     probe = thrifty.post(model, script)
@@ -483,6 +483,7 @@ def test_readiness_tells_of_upstreams_by_name_only(site: Site) -> None:
     failed = {"last_failure", "last_failure_s"}
     assert set(answer.json()["upstreams"][0]) - failed == {
         "upstream",
+        "account",
         "upstream_model",
         "state",
         "consecutive_failures",

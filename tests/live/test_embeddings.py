@@ -141,7 +141,7 @@ def test_tokens_pass_and_no_byte_changes(gateway: Gateway, scripted: ScriptedUps
 
 
 def test_the_row_of_an_answer(gateway: Gateway, scripted: ScriptedUpstream) -> None:
-    attempts = 'llmgw_upstream_attempts_total{outcome="ok",upstream="scripted"}'
+    attempts = 'llmgw_upstream_attempts_total{account="",outcome="ok",upstream="scripted"}'
     before = gateway.metric(attempts)
     answer = gateway.post(ask(scripted.script(json_answer(listed([1.0])))), path=PATH)
     row = gateway.ledger(answer.headers["x-request-id"])

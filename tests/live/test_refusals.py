@@ -215,7 +215,7 @@ def test_the_operator_reads_it_everywhere(site: Site) -> None:
     assert "(2 attempts, " in line
     assert line.endswith("; client got 502")
     assert (
-        'llmgw_upstream_attempts_total{outcome="status_401",upstream="a"}'
+        'llmgw_upstream_attempts_total{account="",outcome="status_401",upstream="a"}'
         in site.gateway.client.get("/metrics").text
     )
 

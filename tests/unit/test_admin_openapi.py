@@ -80,7 +80,7 @@ def test_each_body_has_an_example_that_fits_its_schema(name: str) -> None:
 
 
 UNITLESS = {
-    "id", "status", "attempts", "worker", "weight", "priority",
+    "id", "account", "status", "attempts", "worker", "weight", "priority",
     "generation", "limit", "consecutive_failures", "in_flight", "requests", "max_in_flight",
     "captured_in", "remaining", "tokens", "windows", "hours", "warn_at", "errors", "unpriced", "waiting",
     "count", "keys", "rows", "ledger_rows_estimate",

@@ -416,3 +416,23 @@ def test_faults_of_the_file_as_json(run: Run) -> None:
     told = json.loads(out)
     assert (status, told["ok"]) == (1, False)
     assert told["faults"][0]["path"] == "upstreams.local.api_key"
+
+
+def test_each_account_is_probed_with_its_key(run: Run, tmp_path: Path, simulator: SimulatorProcess) -> None:
+    text = f'[upstreams.glm]\nbase_url = "{simulator.url}/glm/v1"\napi_keys = ["sim-glm", "sk-not-the-key"]\n'
+    text += '[[models]]\nid = "glm-5"\nupstream = "glm"\n'
+    (tmp_path / "llmgw.toml").write_text(text, "utf-8")
+    status, out, err = run("check", "--try")
+    assert (status, err) == (1, "")
+    good, bad = re.findall(r"^glm#\d .*v1 .*$", out, re.MULTILINE)
+    assert re.fullmatch(rf"glm#1 +{simulator.url}/glm/v1 +200 +\d+  ok", good)
+    assert re.fullmatch(rf"glm#2 +{simulator.url}/glm/v1 +401 +\d+  FAULT: refuses the API key", bad)
+    told = json.loads(run("check", "--try", "--json")[1])
+    for kind in ("upstreams", "targets"):
+        found = [(each["upstream"], each["account"], each["level"]) for each in told[kind]]
+        assert found == [("glm", 1, "ok"), ("glm", 2, "fault")]
+    assert "sk-not-the-key" not in out + json.dumps(told)
+    listed = json.loads(run("upstreams", "list", "--json")[1])
+    assert [target["account"] for target in listed[0]["targets"]] == [1, 2]
+    _, out, _ = run("upstreams", "list")
+    assert [line.split()[:2] for line in out.splitlines()[1:]] == [["glm#1", "glm-5"], ["glm#2", "glm-5"]]

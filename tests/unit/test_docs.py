@@ -153,7 +153,7 @@ def test_the_config_page_has_every_value_that_a_key_can_take(page: str) -> None:
 
 def secrets(example: str) -> dict[str, str]:
     """An environment with every variable that the config reads a key from."""
-    return dict.fromkeys(re.findall(r'"env:(\w+)"', example), "sk-1")
+    return {name: f"sk-{name}" for name in re.findall(r'"env:(\w+)"', example)}
 
 
 @pytest.mark.parametrize("page", [*READMES, *CONFIG_PAGES, *PROVIDER_PAGES, *TEAM_PAGES])

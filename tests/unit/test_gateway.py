@@ -12,7 +12,7 @@ from llmgw.routing.verdict import Blame
 from llmgw.store import Store, open_store
 
 UPSTREAM = {"base_url": "http://127.0.0.1:1/v1"}
-COOLING = 'llmgw_upstream_cooling{upstream="one",upstream_model="m"}'
+COOLING = 'llmgw_upstream_cooling{account="",upstream="one",upstream_model="m"}'
 
 
 def config(folder: Path, *, max_in_flight: int, targets: list[str]) -> Config:
@@ -30,7 +30,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def shared(gateway: Gateway) -> tuple[int | None, int | None, list[bool], bool]:
     """What the routers before and after a reload have in common, as requests and operators see it."""
-    slots = [gateway.router.upstreams[name].places.limit for name in ("one", "two")]
+    slots = [gateway.router.upstreams[name].accounts[None].places.limit for name in ("one", "two")]
     may_cool = [health.may_cool for health in gateway.router.health]
     return slots[0], slots[1], may_cool, COOLING in gateway.metrics.render().decode()
 

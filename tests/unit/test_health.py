@@ -32,16 +32,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def seen() -> list[tuple[str, str, bool]]:
+def seen() -> list[tuple[str, int | None, str, bool]]:
     return []
 
 
 @pytest.fixture
-def health(clock: Clock, seen: list[tuple[str, str, bool]]) -> Health:
+def health(clock: Clock, seen: list[tuple[str, int | None, str, bool]]) -> Health:
     return new_health(clock, seen)
 
 
-def new_health(clock: Clock, seen: list[tuple[str, str, bool]], draw: float = MIDDLE) -> Health:
+def new_health(clock: Clock, seen: list[tuple[str, int | None, str, bool]], draw: float = MIDDLE) -> Health:
     made = Health(
         "a",
         "m",
@@ -146,7 +146,7 @@ def test_one_probe_at_a_time(health: Health, clock: Clock) -> None:
 
 
 def test_a_probe_lets_it_back_when_its_answer_begins(
-    health: Health, clock: Clock, seen: list[tuple[str, str, bool]]
+    health: Health, clock: Clock, seen: list[tuple[str, int | None, str, bool]]
 ) -> None:
     fail(health, 3)
     clock.now_s += 1
@@ -155,7 +155,7 @@ def test_a_probe_lets_it_back_when_its_answer_begins(
     assert (health.state, health.may_be_asked, health.in_flight) == ("up", True, 1)
     health.end(FAIL, probe=False)  # and broke: that was once too often
     assert (health.state, health.cooling_s) == ("cooling", 2)
-    assert seen == [("a", "m", True), ("a", "m", False), ("a", "m", True)]
+    assert seen == [("a", None, "m", True), ("a", None, "m", False), ("a", None, "m", True)]
 
 
 def test_what_was_under_way_when_it_fell_proves_nothing(health: Health, clock: Clock) -> None:

@@ -134,7 +134,7 @@ def health(upstream: str, state: str, **more: object) -> dict[str, object]:
 
 def test_upstreams_are_those_of_all_workers(config: Config, metrics: Metrics) -> None:
     for upstream, outcome in (("one", "ok"), ("one", "ok"), ("one", "status 503"), ("gone", "ok")):
-        metrics.attempted(upstream, outcome)
+        metrics.attempted(upstream, None, outcome)
     reports = [
         WorkerReport(1, [health("one", "up", last_failure="reset", last_failure_s=9.0), health("two", "up")]),
         WorkerReport(2, [health("one", "cooling", cooling_s=1.5, last_failure="late", last_failure_s=0.5)]),

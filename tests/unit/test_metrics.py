@@ -120,19 +120,19 @@ def test_auth_failures(metrics: Metrics) -> None:
 
 
 def test_attempts(metrics: Metrics) -> None:
-    metrics.attempted("a", "status_5xx")
+    metrics.attempted("a", 2, "status_5xx")
     metrics.retried("status_5xx")
-    metrics.attempted("b", "ok")
+    metrics.attempted("b", None, "ok")
     metrics.retry_refused()
-    metrics.cooling("a", "m", True)  # noqa: FBT003  (its one flag)
+    metrics.cooling("a", None, "m", True)  # noqa: FBT003  (its one flag)
     found = lines(metrics)
-    assert found['llmgw_upstream_attempts_total{outcome="status_5xx",upstream="a"}'] == 1
-    assert found['llmgw_upstream_attempts_total{outcome="ok",upstream="b"}'] == 1
+    assert found['llmgw_upstream_attempts_total{account="2",outcome="status_5xx",upstream="a"}'] == 1
+    assert found['llmgw_upstream_attempts_total{account="",outcome="ok",upstream="b"}'] == 1
     assert found['llmgw_retries_total{reason="status_5xx"}'] == 1
     assert found["llmgw_retries_refused_total"] == 1
-    assert found['llmgw_upstream_cooling{upstream="a",upstream_model="m"}'] == 1
-    metrics.cooling("a", "m", False)  # noqa: FBT003  (its one flag)
-    assert lines(metrics)['llmgw_upstream_cooling{upstream="a",upstream_model="m"}'] == 0
+    assert found['llmgw_upstream_cooling{account="",upstream="a",upstream_model="m"}'] == 1
+    metrics.cooling("a", None, "m", False)  # noqa: FBT003  (its one flag)
+    assert lines(metrics)['llmgw_upstream_cooling{account="",upstream="a",upstream_model="m"}'] == 0
 
 
 def test_ledger_state(metrics: Metrics) -> None:

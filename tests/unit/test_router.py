@@ -97,9 +97,9 @@ def test_models_of_one_upstream_share_its_connections(router: Router) -> None:
     assert list(models) == [model["id"] for model in MODELS]
 
 
-def routed(*models: dict[str, Any], **more: Any) -> tuple[Router, list[tuple[str, str, bool]]]:  # noqa: ANN401
+def routed(*models: dict[str, Any], **more: Any) -> tuple[Router, list[tuple[str, int | None, str, bool]]]:  # noqa: ANN401
     """A router, and what it has told about cooling."""
-    seen: list[tuple[str, str, bool]] = []
+    seen: list[tuple[str, int | None, str, bool]] = []
     config = parse_config({"upstreams": UPSTREAMS, "models": list(models), **more}, Path("llmgw.toml"))
     router = Router(config, observe=lambda *change: seen.append(change))
     router.take_effect()
@@ -138,7 +138,11 @@ def test_models_share_what_is_known_of_the_same_model_at_the_same_upstream() -> 
         ("one", "kimi-k3", True),
         ("one", "other", False),  # there is nobody else to ask
     ]
-    assert seen == [("two", "qwen3-max", False), ("one", "glm-5", False), ("one", "kimi-k3", False)]
+    assert seen == [
+        ("two", None, "qwen3-max", False),
+        ("one", None, "glm-5", False),
+        ("one", None, "kimi-k3", False),
+    ]
 
 
 def test_the_config_says_when_a_target_cools_down() -> None:
@@ -149,7 +153,7 @@ def test_the_config_says_when_a_target_cools_down() -> None:
         target.health.end(Blame.UPSTREAM, probe=target.health.begin())
         assert target.health.state == expected
     assert 30 < target.health.cooling_s < 50
-    assert seen[-1] == ("one", "glm-5", True)
+    assert seen[-1] == ("one", None, "glm-5", True)
 
 
 def refusal(router: Router, model_id: str, asking: Key) -> ApiError:
@@ -189,21 +193,25 @@ def test_an_endless_model_id_is_cut(router: Router) -> None:
 
 def test_what_a_reload_leaves_alone_keeps_its_connections() -> None:
     before = Router(parse_config({"upstreams": UPSTREAMS, "models": MODELS}, Path("llmgw.toml")))
-    before.upstreams["two"].places.used = 3
+    before.upstreams["two"].accounts[None].places.used = 3
     upstreams = {**UPSTREAMS, "two": {**UPSTREAMS["two"], "max_in_flight": 7}, "three": UPSTREAMS["one"]}
     after = Router(parse_config({"upstreams": upstreams, "models": MODELS}, Path("llmgw.toml")), before)
     after.take_effect()
-    assert after.upstreams["one"].client is before.upstreams["one"].client
-    assert after.upstreams["two"].client is not before.upstreams["two"].client
+    now, then = (
+        {name: upstream.accounts[None] for name, upstream in router.upstreams.items()}
+        for router in (after, before)
+    )
+    assert now["one"].client is then["one"].client
+    assert now["two"].client is not then["two"].client
     # What is under way there began under the old config, and counts in the new one.
-    assert (after.upstreams["two"].places.used, after.upstreams["two"].places.limit) == (3, 7)
+    assert (now["two"].places.used, now["two"].places.limit) == (3, 7)
     old, new = (router.models["vendor/team/kimi-k3"].targets.all[0] for router in (before, after))
     assert new.places is old.places
     # It may be another server by now: what was learned of the old one is forgotten.
     assert new.health is not old.health
     old, new = (router.models["qwen3-max"].targets.all[0] for router in (before, after))
     assert new.health is old.health
-    assert after.upstreams["three"].places is not before.upstreams["one"].places
+    assert now["three"].places is not then["one"].places
 
 
 @pytest.mark.parametrize(

@@ -222,17 +222,18 @@ def _upstreams(page: _Page, config: Config, book: HealthBook) -> list[LiveUpstre
         LiveUpstream(
             upstream=upstream,
             attempts=attempts.get(upstream, []),
-            targets=[_target(asked, workers) for asked, workers in book.at(upstream)],
+            targets=[_target(*told) for told in book.at(upstream)],
         )
         for upstream in (*config.upstreams, *gone)
     ]
 
 
-def _target(upstream_model: str, workers: Sequence[WorkerHealth]) -> LiveTarget:
+def _target(upstream_model: str, account: int | None, workers: Sequence[WorkerHealth]) -> LiveTarget:
     failures = [each for each in workers if each.last_failure_s is not None]
     latest = min(failures, key=lambda each: each.last_failure_s or 0.0, default=None)
     return LiveTarget(
         upstream_model=upstream_model,
+        account=account,
         state=worst_state(workers),
         in_flight=sum(each.in_flight for each in workers),
         cooling_s=max((each.cooling_s for each in workers), default=0.0),

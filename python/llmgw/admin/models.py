@@ -28,28 +28,33 @@ _RECENT: Final = timedelta(hours=24)
 
 
 class HealthBook:
-    """What the workers reported, by upstream and model there."""
+    """What the workers reported, by upstream, model there and account."""
 
     def __init__(self, reports: Sequence[WorkerReport]) -> None:
         self.workers = sorted(report.worker for report in reports)
-        self._known: dict[tuple[str, str], list[WorkerHealth]] = {}
+        self._known: dict[tuple[str, str], dict[int | None, list[WorkerHealth]]] = {}
         for report in sorted(reports, key=lambda report: report.worker):
             for entry in report.upstreams:
-                place = entry["upstream"], entry["upstream_model"]
-                self._known.setdefault(place, []).append(_health(report.worker, entry))
+                accounts = self._known.setdefault((entry["upstream"], entry["upstream_model"]), {})
+                accounts.setdefault(entry.get("account"), []).append(_health(report.worker, entry))
 
-    def of(self, upstream: str, upstream_model: str) -> list[WorkerHealth]:
+    def of(self, upstream: str, upstream_model: str, account: int | None) -> list[WorkerHealth]:
         """Each worker's view."""
-        return self._known.get((upstream, upstream_model), [])
+        return self._known.get((upstream, upstream_model), {}).get(account, [])
 
-    def at(self, upstream: str) -> list[tuple[str, list[WorkerHealth]]]:
-        """The models there that a worker told of, with each worker's view."""
-        return [(asked, workers) for (place, asked), workers in self._known.items() if place == upstream]
+    def at(self, upstream: str) -> list[tuple[str, int | None, list[WorkerHealth]]]:
+        """The models there that a worker told of, and by which account, with each worker's view."""
+        return [
+            (asked, account, workers)
+            for (place, asked), accounts in self._known.items()
+            if place == upstream
+            for account, workers in accounts.items()
+        ]
 
     def state(self, upstream: str, upstream_model: str) -> State | None:
-        """The worst; None: no worker has told."""
-        workers = self.of(upstream, upstream_model)
-        return worst_state(workers) if workers else None
+        """The worst of all accounts; None: no worker has told."""
+        accounts = self._known.get((upstream, upstream_model), {})
+        return worst_state(each for workers in accounts.values() for each in workers) if accounts else None
 
 
 def worst_state(workers: Iterable[WorkerHealth]) -> State:
@@ -106,13 +111,9 @@ def _upstream(
         if target.upstream == name
     )
     targets = [
-        TargetHealth(
-            upstream_model=asked_model,
-            state=book.state(name, asked_model),
-            in_flight=sum(each.in_flight for each in book.of(name, asked_model)),
-            workers=book.of(name, asked_model),
-        )
+        _target_health(asked_model, account, book.of(name, asked_model, account))
         for asked_model in asked
+        for account in table.accounts
     ]
     return UpstreamSchema(
         name=name,
@@ -124,6 +125,16 @@ def _upstream(
         wait_s=table.wait_s,
         targets=targets,
         latency=latency,
+    )
+
+
+def _target_health(upstream_model: str, account: int | None, workers: list[WorkerHealth]) -> TargetHealth:
+    return TargetHealth(
+        upstream_model=upstream_model,
+        account=account,
+        state=worst_state(workers) if workers else None,
+        in_flight=sum(each.in_flight for each in workers),
+        workers=workers,
     )
 
 

@@ -19,7 +19,8 @@ from llmgw.prices.shown import oddities, targets_of
 from llmgw.reasoning.store import CacheError, Patience
 from llmgw.reasoning.turns import open_cache, sharing_problem
 from llmgw.redis import connect
-from llmgw.routing.probe import Probe, Verdict, probe_all
+from llmgw.routing.accounts import account_name
+from llmgw.routing.probe import Probe, Verdict, number_of_probes, probe_all
 
 EPILOG: Final = """\
 Asks every upstream for GET {base_url}/models, with its key; nothing is generated, so nothing is billed. A
@@ -98,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
 
 async def _find_out(config: Config, options: argparse.Namespace) -> Findings:
     shared = sharing_problem(config, config.server.workers)
-    with _Progress("upstreams", len(config.upstreams)) as progress:
+    with _Progress("upstreams", number_of_probes(config)) as progress:
         probes = await probe_all(
             config, timeout_s=options.timeout_s, compare_list=not options.no_list, told=progress
         )
@@ -157,7 +158,7 @@ def _print(config: Config, found: Findings) -> None:
         _show_health(url_of(local_host(config.server.host), config.server.port), found.health)
     rows = [
         (
-            each.upstream,
+            account_name(each.upstream, each.account),
             each.url,
             "-" if each.status is None else str(each.status),
             _ms(each.elapsed_s),
@@ -169,7 +170,13 @@ def _print(config: Config, found: Findings) -> None:
     if found.trials:
         print()
         trials = [
-            (each.model, each.upstream, each.upstream_model, _ms(each.elapsed_s), str(each.verdict))
+            (
+                each.model,
+                account_name(each.upstream, each.account),
+                each.upstream_model,
+                _ms(each.elapsed_s),
+                str(each.verdict),
+            )
             for each in found.trials
         ]
         print_table(("MODEL", "UPSTREAM", "UPSTREAM MODEL", "MS", "ONE TOKEN"), trials, right=(3,))
@@ -221,7 +228,9 @@ def _notes(config: Config) -> Iterator[str]:
     heartbeat_s = config.server.heartbeat_s
     for name, upstream in config.upstreams.items():
         has_successor = any(
-            target.upstream == name and other.upstream != name and other.priority >= target.priority
+            target.upstream == name
+            and (other.upstream != name or len(upstream.accounts) > 1)
+            and other.priority >= target.priority
             for model in config.models
             for target in model.targets
             for other in model.targets
@@ -250,19 +259,29 @@ def running_health(config: Config, timeout_s: float) -> list[dict[str, Any]] | N
         answer = httpx.get(
             f"{url}/readyz?verbose", trust_env=False, timeout=min(timeout_s, _HEALTH_TIMEOUT_S)
         )
-        return [{member: entry[member] for member in _HEALTH} for entry in answer.json()["upstreams"]]
+        return [
+            # A gateway that was not restarted since an upgrade tells of no accounts.
+            {
+                "account": None,
+                **{member: entry[member] for member in _HEALTH if member != "account" or member in entry},
+            }
+            for entry in answer.json()["upstreams"]
+        ]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
         return None  # no server, or not an llmgw gateway
 
 
 _HEALTH: Final = (
-    "upstream", "upstream_model", "state", "consecutive_failures", "cooling_s", "in_flight",
+    "upstream", "account", "upstream_model", "state", "consecutive_failures", "cooling_s", "in_flight",
 )  # fmt: skip
 
 
 def _show_health(url: str, health: list[dict[str, Any]]) -> None:
     print(f"a worker of the gateway at {url} says:")
-    rows = [[str(entry[member]) for member in _HEALTH] for entry in health]
+    rows = [
+        [account_name(entry["upstream"], entry["account"]), *(str(entry[member]) for member in _HEALTH[2:])]
+        for entry in health
+    ]
     print_table(
         ("UPSTREAM", "UPSTREAM MODEL", "STATE", "FAILURES", "COOLING S", "IN FLIGHT"), rows, right=(3, 4, 5)
     )

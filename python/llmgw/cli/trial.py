@@ -34,6 +34,8 @@ class Trial(NamedTuple):
 
     model: str
     upstream: str
+    account: int | None
+    """Its number; None: the upstream has one."""
     upstream_model: str
     elapsed_s: float
     verdict: Verdict
@@ -41,7 +43,8 @@ class Trial(NamedTuple):
 
 def number_of_targets(config: Config) -> int:
     """How many trials there are."""
-    return sum(len(model.targets) for model in config.models)
+    targets = [target for model in config.models for target in model.targets]
+    return sum(len(config.upstreams[target.upstream].accounts) for target in targets)
 
 
 async def try_all(config: Config, *, told: Callable[[str], None]) -> list[Trial]:
@@ -75,8 +78,8 @@ async def _try(model: Model, target: Target) -> Trial:
     else:
         tokens = exchange.report().completion_tokens if model.kind == "chat" else None
         verdict = Verdict("ok", "ok" if tokens is None else f"ok, {tokens} token{'s' if tokens != 1 else ''}")
-    health = target.health
-    return Trial(model.id, health.upstream, health.upstream_model, time.monotonic() - started, verdict)
+    health, elapsed_s = target.health, time.monotonic() - started
+    return Trial(model.id, health.upstream, health.account, health.upstream_model, elapsed_s, verdict)
 
 
 def _reason(error: UpstreamError) -> str:

@@ -8,6 +8,7 @@ from llmgw.admin.schemas.system import UpstreamSchema
 from llmgw.cli.common import add_config_option, configured_store
 from llmgw.cli.running import health_of
 from llmgw.cli.table import add_json_option, print_json, print_table
+from llmgw.routing.accounts import account_name
 
 EPILOG: Final = """\
 Health is what the workers of a gateway that runs say; without one it is "-". Latency is that of the last 24
@@ -63,7 +64,7 @@ def _rows(upstream: UpstreamSchema) -> list[tuple[str, ...]]:
         failures = [each.last_failure for each in target.workers if each.last_failure is not None]
         rows.append(
             (
-                upstream.name if index == 0 else "",
+                _called(upstream, index),
                 target.upstream_model,
                 target.state or "-",
                 str(target.in_flight),
@@ -72,6 +73,12 @@ def _rows(upstream: UpstreamSchema) -> list[tuple[str, ...]]:
             )
         )
     return rows or [(upstream.name, "-", "-", "0", "-", *told)]
+
+
+def _called(upstream: UpstreamSchema, index: int) -> str:
+    """The upstream is named once, an account wherever there are several."""
+    account = upstream.targets[index].account
+    return "" if index > 0 and account is None else account_name(upstream.name, account)
 
 
 def _two(p50: float | None, p95: float | None) -> str:

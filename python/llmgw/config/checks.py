@@ -44,6 +44,7 @@ def cross_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _machine_faults(data.get("limits"), data.get("cache"))
     upstreams = data.get("upstreams")
     names = list(upstreams) if isinstance(upstreams, dict) else []
+    yield from _account_faults(upstreams if isinstance(upstreams, dict) else {})
     models = data.get("models")
     currencies = _Currencies(data.get("prices"))
     yield from currencies.faults()
@@ -64,6 +65,16 @@ def cross_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
                 problem = f"{model_id!r} is taken by models[{first}]"
                 yield Fault(f"{path}.id", problem, "give each model its own id")
         yield from _drop_faults(path, model)
+
+
+def _account_faults(upstreams: Mapping[str, Any]) -> Iterator[Fault]:
+    """Log lines call an account `NAME#2`, which must not name an upstream too."""
+    for name, table in upstreams.items():
+        keys = table.get("api_keys") if isinstance(table, dict) else None
+        for number in range(1, len(keys) + 1) if isinstance(keys, list) else ():
+            if f"{name}#{number}" in upstreams:
+                problem = f"has the name of an account of upstreams.{name}"
+                yield Fault(f"upstreams.{name}#{number}", problem, "give one of the two another name")
 
 
 def _target_faults(path: str, model: Mapping[str, Any], names: list[str]) -> Iterator[Fault]:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from llmgw.config.faults import Fault
 from llmgw.config.files import FileError, read_file
 from llmgw.config.redis_url import RedisUrl, RedisUrlError, with_files
-from llmgw.config.tables import DEFAULT_STORE_URL, POSTGRESQL_PREFIX, SQLITE_PREFIX
+from llmgw.config.tables import DEFAULT_STORE_URL, MAX_ACCOUNTS, POSTGRESQL_PREFIX, SQLITE_PREFIX
 
 MAX_SECRET_BYTES: Final = 65_536
 """Of a file with a secret."""
@@ -186,6 +186,31 @@ class Resolver:
             if self._environ is not None:
                 secret = self._secret(f"{path}.api_key", reference, self._environ)
             resolved["api_key"] = SecretStr(secret) if secret is not None else None
+        if isinstance(references := table.get("api_keys"), list):
+            resolved["api_keys"] = self._accounts(f"{path}.api_keys", references)
+            if "api_key" in table:
+                self._fault(f"{path}.api_keys", "is set beside api_key", "put all keys into api_keys")
+        return resolved
+
+    def _accounts(self, path: str, references: list[object]) -> list[object]:
+        """Each key as a secret. Two of the same would count one account's places and rates twice."""
+        if len(references) > MAX_ACCOUNTS:
+            right = f"name {MAX_ACCOUNTS} at most, and the others at an upstream of their own"
+            self._fault(path, f"has {len(references)} keys", right)
+            return references
+        resolved: list[object] = []
+        first_at: dict[str, int] = {}
+        for index, reference in enumerate(references):
+            if not isinstance(reference, str):
+                resolved.append(reference)
+                continue
+            secret, at = None, f"{path}[{index}]"
+            if self._environ is not None:
+                secret = self._secret(at, reference, self._environ)
+            first = index if secret is None else first_at.setdefault(secret, index)
+            if first != index:
+                self._fault(at, f"is the same key as api_keys[{first}]", "name each account once")
+            resolved.append(None if secret is None else SecretStr(secret))
         return resolved
 
     def _base_url(self, path: str, url: str) -> str:

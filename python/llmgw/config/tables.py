@@ -29,6 +29,8 @@ MAX_DURATION_S: Final = 86_400.0
 """A day: longer than any request, and safely within the range of timers."""
 
 MAX_WORKERS: Final = 1024
+MAX_ACCOUNTS: Final = 64
+"""Of an upstream. Each has connections of its own, and is a target of its own."""
 MAX_PER_MINUTE: Final = 1_000_000_000_000
 """Of a limit."""
 MAX_STALE_KEYS_S: Final = 30 * 86_400.0
@@ -46,6 +48,7 @@ Modality = Literal["text", "image", "audio", "video", "file"]
 Capability = Literal["streaming", "tools", "vision", "reasoning", "json_mode"]
 Seconds = Annotated[float, Field(gt=0, le=MAX_DURATION_S, allow_inf_nan=False)]
 Strings = Annotated[tuple[str, ...], Strict(strict=False)]
+Secrets = Annotated[tuple[SecretStr | None, ...], Strict(strict=False), Field(min_length=1)]
 Modes = Annotated[tuple[ThinkingMode, ...], Strict(strict=False), Field(min_length=1)]
 Refusals = Annotated[tuple[Refused, ...], Strict(strict=False)]
 Protocols = Annotated[tuple[Protocol, ...], Strict(strict=False), Field(min_length=1)]
@@ -172,6 +175,8 @@ class UpstreamConfig(Table):
     """The same for OpenAI's Responses."""
     api_key: SecretStr | None = None
     """None: no `authorization` header is sent (local servers)."""
+    api_keys: Secrets | None = None
+    """Of several accounts there, instead of `api_key`. Without secrets (see `load_config`) each is None."""
     connect_timeout_s: Seconds = 5.0
     first_event_timeout_s: Seconds = 60.0
     idle_timeout_s: Seconds = 60.0
@@ -181,12 +186,19 @@ class UpstreamConfig(Table):
     max_answer_bytes: int = Field(default=67_108_864, ge=MIN_ANSWER_BYTES, le=MAX_ANSWER_BYTES)
     """Of an answer that is read as a whole: plain, or to be merged."""
     max_in_flight: int | None = Field(default=None, ge=1)
-    """Requests that a worker has there at once; further ones get 503. None: no limit."""
+    """Requests that a worker has there at once, by each account; further ones get 503. None: no limit."""
     requests_per_minute: int | None = Field(default=None, ge=1, le=MAX_PER_MINUTE)
-    """What the provider grants this account, over all workers: no more is asked. None: no limit."""
+    """What the provider grants each account, over all workers: no more is asked. None: no limit."""
     tokens_per_minute: int | None = Field(default=None, ge=1, le=MAX_PER_MINUTE)
     wait_s: float = Field(default=0.0, ge=0, le=MAX_DURATION_S, allow_inf_nan=False)
     """So long a request waits for a place there, if no other target has one, before it is refused."""
+
+    @property
+    def accounts(self) -> dict[int | None, SecretStr | None]:
+        """The key of each account by its number, from 1 in the order of `api_keys`; the only one has none."""
+        if self.api_keys is None or len(self.api_keys) == 1:
+            return {None: self.api_key if self.api_keys is None else self.api_keys[0]}
+        return dict(enumerate(self.api_keys, start=1))
 
     @property
     def native(self) -> tuple[NativeProtocol, ...]:
@@ -228,7 +240,7 @@ class TargetConfig(Table):
     upstream: str
     upstream_model: str = Field(default="", min_length=1)
     weight: int = Field(default=1, ge=1, le=1000)
-    """Its share of the requests, relative to the other targets of its priority."""
+    """Its share of the requests, relative to the other targets of its priority; that of each account."""
     priority: int = Field(default=1, ge=1, le=1000)
     """Lower is better; a higher one is used only if no lower one can be."""
     thinking: Dialect | None = None

@@ -177,9 +177,12 @@ class Metrics:
         if asked is not None:
             self.gen_ai.finished(entry, model, asked)
 
-    def attempted(self, upstream: str, outcome: str) -> None:
-        """Count an attempt. `outcome`: `ok`, `client_gone`, or a label that `pipeline.failure` makes."""
-        self._count(self._attempts, (upstream, outcome))
+    def attempted(self, upstream: str, account: int | None, outcome: str) -> None:
+        """Count an attempt. `outcome`: `ok`, `client_gone`, or a label that `pipeline.failure` makes.
+
+        `account`: its number; None: the upstream has one. An empty label is none to Prometheus.
+        """
+        self._count(self._attempts, (upstream, "" if account is None else str(account), outcome))
 
     def fold(self) -> None:
         """Move the gathered counts into the registry. Call it regularly, on the thread that counts."""
@@ -219,9 +222,9 @@ class Metrics:
         """Count a retry that the budget did not allow."""
         self._retries_refused.inc()
 
-    def cooling(self, upstream: str, upstream_model: str, cooling: bool) -> None:  # noqa: FBT001  (see Health)
+    def cooling(self, upstream: str, account: int | None, upstream_model: str, cooling: bool) -> None:  # noqa: FBT001  (see Health)
         """`Health`'s `observe`."""
-        self._cooling.labels(upstream, upstream_model).set(cooling)
+        self._cooling.labels(upstream, "" if account is None else account, upstream_model).set(cooling)
 
     def auth_failed(self, code: str) -> None:
         """Count a refusal by its code (`missing_api_key` and so on)."""

@@ -43,7 +43,9 @@ UNKNOWN_FINISH: Final = Spec(
     ("model",),
 )
 ATTEMPTS: Final = Spec(
-    "llmgw_upstream_attempts", "Requests sent to upstreams, by what came of them.", ("upstream", "outcome")
+    "llmgw_upstream_attempts",
+    "Requests sent to upstreams, by what came of them; account: its number, where there are several.",
+    ("upstream", "account", "outcome"),
 )
 RETRIES: Final = Spec(
     "llmgw_retries", "Attempts beyond a request's first, by what the one before had failed with.", ("reason",)
@@ -54,7 +56,7 @@ RETRIES_REFUSED: Final = Spec(
 COOLING: Final = Spec(
     "llmgw_upstream_cooling",
     "Workers in which a model at an upstream cools down, or has not been let back yet.",
-    ("upstream", "upstream_model"),
+    ("upstream", "account", "upstream_model"),
 )
 AUTH_FAILURES: Final = Spec("llmgw_auth_failures", "Requests refused for their key.", ("code",))
 SHED: Final = Spec(

@@ -96,7 +96,7 @@ class Account:
 
     def failed_attempt(self, target: "Target", reason: str) -> None:
         """An attempt failed. `reason`: see `pipeline.failure`."""
-        self._failures.append((target.name, reason))
+        self._failures.append((target.full_name, reason))
 
     def headers(self) -> Headers:
         """What is left of limits and budgets.
@@ -172,7 +172,8 @@ class Account:
         if self._failures and not lost:
             what = "upstream {} {}".format(*self._failures[-1])
         else:
-            what = f"upstream {entry.upstream}: {entry.error_kind}"
+            name = self.target.full_name if self.target else None
+            what = f"upstream {name}: {entry.error_kind}"
         attempts = "1 attempt" if entry.attempts == 1 else f"{entry.attempts} attempts"
         told = "" if lost else f"; client got {entry.status}"
         # Every Stop button makes one such line.

@@ -210,7 +210,8 @@ class Attempts:
 
     def _prepare(self, target: Target) -> PreparedRequest:
         last = self._last
-        if last is not None and last.target is target and last.prepared is not None:
+        # The accounts of an upstream are asked in the same words.
+        if last is not None and last.target.route is target.route and last.prepared is not None:
             return last.prepared
         if self._plan is None:
             message = "after an answer nothing is sent again"
@@ -249,7 +250,7 @@ class Attempts:
         self._settle(attempt)
         self._gateway.exchanges.discard(attempt.exchange)
         metrics, target = self._gateway.metrics, attempt.target
-        metrics.attempted(target.name, label)
+        metrics.attempted(target.name, target.health.account, label)
         metrics.gen_ai.attempted(
             self._account.api,
             self._model.id,
@@ -290,7 +291,8 @@ class Attempts:
         self._gateway.metrics.retried(outcome(error))
         logger.info(
             "%s: model %s: upstream %s %s; asking %s",
-            self._terms.request_id, self._model.id, target.name, failure_text(error), following[0].name,
+            self._terms.request_id, self._model.id, target.full_name, failure_text(error),
+            following[0].full_name,
         )  # fmt: skip
         return following
 

@@ -40,7 +40,9 @@ async def counted_at(
         )
         block = await exchange.next_block()
     except UpstreamError as error:
-        logger.debug("%s: upstream %s counts no tokens: %s", request_id, target.name, failure_text(error))
+        logger.debug(
+            "%s: upstream %s counts no tokens: %s", request_id, target.full_name, failure_text(error)
+        )
         return None
     finally:
         place.give_back()

@@ -13,8 +13,9 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
+from llmgw.routing.accounts import account_name
 from llmgw.routing.verdict import Blame
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ JITTER: Final = 0.2
 _MAX_DOUBLINGS: Final = 32
 
 HealthState = Literal["up", "cooling", "probing"]
+Observe: TypeAlias = Callable[[str, int | None, str, bool], None]
+"""Told of a target's upstream, account and model there, and whether it is cooling, whenever that changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,11 @@ class CoolDown:
 
 
 class Health:
-    """What one worker knows about one model at one upstream."""
+    """What one worker knows about one model at one account of an upstream."""
 
     __slots__ = (
         "_clock", "_cool_down", "_doublings", "_failed_at_s", "_observe", "_probes", "_random", "_until_s",
-        "failures", "in_flight", "last_failure", "may_cool", "upstream", "upstream_model",
+        "account", "failures", "in_flight", "last_failure", "may_cool", "upstream", "upstream_model",
     )  # fmt: skip
 
     def __init__(
@@ -50,13 +53,15 @@ class Health:
         upstream: str,
         upstream_model: str,
         *,
+        account: int | None = None,
         cool_down: CoolDown | None = None,
-        observe: Callable[[str, str, bool], None] | None = None,
+        observe: Observe | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: Callable[[], float] = random.random,
     ) -> None:
-        """`observe(upstream, upstream_model, cooling)` is called whenever that changes."""
+        """`account`: its number; None: the upstream has one."""
         self.upstream = upstream
+        self.account = account
         self.upstream_model = upstream_model
         self.may_cool = False
         """True if a request could go to another target instead."""
@@ -102,6 +107,23 @@ class Health:
         """True if it is up, or if its cool-down is over and no probe is running."""
         return self._until_s is None or (self._probes == 0 and self._clock() >= self._until_s)
 
+    def begin_to_cool(self) -> None:
+        """There are other targets: it may cool down."""
+        if not self.may_cool:
+            self.may_cool = True
+            self._tell(cooling=False)
+
+    def renumber(self, account: int | None) -> None:
+        """A reload has put the account's key elsewhere in the list. Then call `remind`."""
+        if self.may_cool:
+            self._tell(cooling=False)
+        self.account = account
+
+    def remind(self) -> None:
+        """Tell again whether it is cooling, once no other one has its number any more."""
+        if self.may_cool:
+            self._tell(cooling=self._until_s is not None)
+
     def stand_alone(self) -> None:
         """A reload has removed every other target: it does not cool down any more."""
         self.may_cool = False
@@ -110,8 +132,8 @@ class Health:
 
     def retire(self) -> None:
         """No new request will use it. It is reported as not cooling from here on."""
-        if self._until_s is not None and self._observe is not None:
-            self._observe(self.upstream, self.upstream_model, False)  # noqa: FBT003  (its one flag)
+        if self._until_s is not None:
+            self._tell(cooling=False)
         self._observe = None
 
     def begin(self) -> bool:
@@ -184,13 +206,17 @@ class Health:
         self._until_s = self._clock() + length_s
         logger.warning(
             "upstream %s, model %s: cools down for %.1f s (%d consecutive failures)",
-            self.upstream, self.upstream_model, length_s, self.failures,
+            account_name(self.upstream, self.account), self.upstream_model, length_s, self.failures,
         )  # fmt: skip
-        if was_up and self._observe is not None:
-            self._observe(self.upstream, self.upstream_model, True)  # noqa: FBT003  (its one flag)
+        if was_up:
+            self._tell(cooling=True)
 
     def _let_back(self) -> None:
         self._until_s = None
-        logger.warning("upstream %s, model %s: is back", self.upstream, self.upstream_model)
+        called = account_name(self.upstream, self.account)
+        logger.warning("upstream %s, model %s: is back", called, self.upstream_model)
+        self._tell(cooling=False)
+
+    def _tell(self, *, cooling: bool) -> None:
         if self._observe is not None:
-            self._observe(self.upstream, self.upstream_model, False)  # noqa: FBT003  (its one flag)
+            self._observe(self.upstream, self.account, self.upstream_model, cooling)

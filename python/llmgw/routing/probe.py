@@ -34,9 +34,11 @@ class Verdict(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """One upstream's answer."""
+    """What an upstream answered one of its accounts."""
 
     upstream: str
+    account: int | None
+    """Its number; None: there is one."""
     url: str
     status: int | None
     """Of its list of models; None: no answer."""
@@ -47,23 +49,32 @@ class Probe(NamedTuple):
 async def probe_all(
     config: Config, *, timeout_s: float, compare_list: bool, told: Callable[[str], None]
 ) -> list[Probe]:
-    """Ask all upstreams at once; the probes in the order of the config.
+    """Ask all upstreams at once, with the key of each account; the probes in the order of the config.
 
     `compare_list`: a configured model that an upstream does not list is a fault. `told` gets the name of each
-    upstream when it has answered.
+    upstream when it has answered an account.
     """
     # As for completions: the system's roots, no proxies from the environment, no key behind a redirect.
     async with httpx.AsyncClient(
         verify=trust(), trust_env=False, follow_redirects=False, timeout=timeout_s
     ) as client:
 
-        async def one(name: str) -> Probe:
+        async def one(name: str, account: int | None) -> Probe:
             wanted = _wanted(config, name) if compare_list else []
-            probe = await _probe(client, config, name, wanted, timeout_s)
+            probe = await _probe(client, config, name, account, wanted, timeout_s)
             told(name)
             return probe
 
-        return await asyncio.gather(*map(one, config.upstreams))
+        return await asyncio.gather(*(one(name, account) for name, account in _accounts(config)))
+
+
+def number_of_probes(config: Config) -> int:
+    """How many answers `probe_all` waits for."""
+    return len(_accounts(config))
+
+
+def _accounts(config: Config) -> list[tuple[str, int | None]]:
+    return [(name, account) for name, table in config.upstreams.items() for account in table.accounts]
 
 
 def trust() -> ssl.SSLContext:
@@ -82,12 +93,18 @@ def _wanted(config: Config, upstream: str) -> list[str]:
 
 
 async def _probe(
-    client: httpx.AsyncClient, config: Config, name: str, wanted: list[str], timeout_s: float
+    client: httpx.AsyncClient,
+    config: Config,
+    name: str,
+    account: int | None,
+    wanted: list[str],
+    timeout_s: float,
 ) -> Probe:
     upstream = config.upstreams[name]
     headers = {"accept-encoding": "identity"}  # answers are never unpacked
-    if upstream.api_key is not None:
-        headers["authorization"] = f"Bearer {upstream.api_key.get_secret_value()}"
+    key = upstream.accounts[account]
+    if key is not None:
+        headers["authorization"] = f"Bearer {key.get_secret_value()}"
     status = None
     started = time.monotonic()
     try:
@@ -102,7 +119,7 @@ async def _probe(
         verdict = Verdict("fault", f"no answer within {timeout_s:g} s")
     except httpx.HTTPError as error:
         verdict = Verdict("fault", f"can't be reached ({type(error).__name__}: {error})")
-    return Probe(name, upstream.base_url, status, time.monotonic() - started, verdict)
+    return Probe(name, account, upstream.base_url, status, time.monotonic() - started, verdict)
 
 
 def _urls(config: Config, name: str) -> list[str]:

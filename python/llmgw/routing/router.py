@@ -1,11 +1,11 @@
 """Which targets serve a model id, and how is a request rewritten for each of them?"""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Final, TypeAlias
 
 from llmgw import _core
-from llmgw._core import LimitPlan, LimitTable
+from llmgw._core import LimitTable
 from llmgw.access.key import Key
 from llmgw.config import (
     BOTH_MODES,
@@ -17,14 +17,12 @@ from llmgw.config import (
     PriceConfig,
     TargetConfig,
     ThinkingMode,
-    UpstreamConfig,
 )
 from llmgw.errors import ApiError
-from llmgw.limits import descriptors
-from llmgw.limits.places import Places, RateKind, Rates
 from llmgw.limits.rules import NO_LIMITS, Limits
 from llmgw.prices.price import Price
-from llmgw.routing.health import CoolDown, Health
+from llmgw.routing.accounts import OpenUpstream, account_name, open_upstream, rates_of
+from llmgw.routing.health import CoolDown, Health, Observe
 from llmgw.routing.providers import ProviderModel, provider_of
 from llmgw.routing.suggest import SHOWN_LENGTH, Suggestions
 from llmgw.routing.targets import Target, Targets
@@ -34,10 +32,8 @@ _USES: Final[dict[ModelKind, tuple[str, str]]] = {
     "embedding": ("an embedding model", "POST /v1/embeddings"),
     "rerank": ("a rerank model", "POST /v1/rerank"),
 }
-_UNITS: Final[dict[RateKind, Literal["requests", "tokens"]]] = {
-    "requests_per_minute": "requests",
-    "tokens_per_minute": "tokens",
-}
+_At: TypeAlias = tuple[str, int | None, str]
+"""An upstream, its account, a model there."""
 _NAMES: Final = {"image": "images", "video": "videos", "audio": "audio", "file": "files"}
 
 
@@ -107,22 +103,14 @@ class Model:
         raise ApiError("unsupported_thinking_mode", message, param=request.thinking_field)
 
 
-def _modes_to_ask_for(model: ModelConfig, targets: Sequence[Target]) -> tuple[ThinkingMode, ...]:
+def _modes_to_ask_for(
+    model: ModelConfig, targets: Iterable[tuple[TargetConfig, Target]]
+) -> tuple[ThinkingMode, ...]:
     if model.thinking_fallback == "drop":
         return BOTH_MODES  # the rewrite removes a switch that a target does not have
     # Where the dialect has no switch, the boolean has no effect, whatever it says: nothing to refuse.
-    switched = [
-        at for at, target in zip(model.targets, targets, strict=True) if target.route.dialect != NATIVE
-    ]
+    switched = [at for at, target in targets if target.route.dialect != NATIVE]
     return model.modes_of(switched)
-
-
-class OpenUpstream(NamedTuple):
-    """A configured upstream, with its client and its limit."""
-
-    table: UpstreamConfig
-    client: _core.Upstream
-    places: Places
 
 
 class Router:
@@ -133,12 +121,12 @@ class Router:
         config: Config,
         previous: "Router | None" = None,
         *,
-        observe: Callable[[str, str, bool], None] | None = None,
+        observe: Observe | None = None,
         limit_table: LimitTable | None = None,
     ) -> None:
         """Make it in the worker process, after the fork: upstreams have pooled clients and threads.
 
-        `previous` is the router to be replaced: an upstream that did not change keeps its connections, and
+        `previous` is the router to be replaced: an account that did not change keeps its connections, and
         a target its health. Until `take_effect` is called nothing of it is changed. `observe` is told of each
         target that may cool down, and of every change of that, as in `Health`. `limit_table`: where the rates
         of upstreams are counted; None: nowhere.
@@ -149,15 +137,13 @@ class Router:
         self._config = config
         self._previous = previous
         self._observe = observe
-        self._health: dict[tuple[str, str], Health] = {}
+        self._health: dict[_At, Health] = {}
         self._with_alternative: list[Health] = []
         self._prices: dict[PriceConfig, Price] = {}
-        self.upstreams: dict[str, OpenUpstream] = {}
-        for name, table in config.upstreams.items():
-            old = previous.upstreams.get(name) if previous else None
-            client = old.client if old is not None and old.table == table else _client(table)
-            # Requests under way count, whichever config they began under.
-            self.upstreams[name] = OpenUpstream(table, client, old.places if old is not None else Places())
+        known = previous.upstreams if previous else {}
+        self.upstreams: dict[str, OpenUpstream] = {
+            name: open_upstream(table, known.get(name)) for name, table in config.upstreams.items()
+        }
         self._models = {model.id: self._model(model) for model in config.models}
         self.keep_cache_control_of = tuple(m.id for m in config.models if m.cache_control == "keep")
         """The models whose upstreams know the `cache_control` marks of Messages bodies."""
@@ -169,28 +155,33 @@ class Router:
 
         Call it once, on the event loop, when nothing can fail any more.
         """
-        for name, upstream in self.upstreams.items():
-            upstream.places.limit = upstream.table.max_in_flight
-            upstream.places.wait_s = upstream.table.wait_s
-            upstream.places.rates = self._rates(name, upstream.table)
-            upstream.places.serve()
+        machines = self._config.limits.machines
+        for name, (table, accounts) in self.upstreams.items():
+            for number, account in accounts.items():
+                places, called = account.places, account_name(name, number)
+                places.limit = table.max_in_flight
+                places.wait_s = table.wait_s
+                places.rates = rates_of(called, table, limit_table=self._limit_table, machines=machines)
+                places.serve()
+        moved = [(health, at[1]) for at, health in self._health.items() if health.account != at[1]]
+        for health, number in moved:
+            health.renumber(number)
+        for health, _ in moved:
+            health.remind()
         for health in set(self._health.values()).difference(self._with_alternative):
             health.stand_alone()
         for health in self._with_alternative:
-            if not health.may_cool and self._observe is not None:
-                self._observe(health.upstream, health.upstream_model, False)  # noqa: FBT003  (its one flag)
-            health.may_cool = True
+            health.begin_to_cool()
 
     @property
     def health(self) -> list[Health]:
-        """The health of each model at each upstream, in the order of the config."""
+        """The health of each model at each account, in the order of the config."""
         return list(self._health.values())
 
     def retire_for(self, successor: "Router") -> None:
-        """Another router takes over: retire the health that it does not share."""
-        for at, health in self._health.items():
-            if successor._health.get(at) is not health:  # noqa: SLF001  (of the same class)
-                health.retire()
+        """Another router takes over: retire the health that it does not share, before that takes effect."""
+        for health in set(self._health.values()).difference(successor.health):
+            health.retire()
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -219,7 +210,8 @@ class Router:
         return f"The model {shown!r} does not exist.{hint} GET /v1/models lists what this key may use."
 
     def _model(self, model: ModelConfig) -> Model:
-        targets = [self._target(model, target) for target in model.targets]
+        pairs = [(at, target) for at in model.targets for target in self._targets(model, at)]
+        targets = [target for _, target in pairs]
         if len(targets) > 1:
             self._with_alternative += [target.health for target in targets]
         share = self._config.routing.max_cooling_share
@@ -228,37 +220,16 @@ class Router:
             targets=Targets(targets, max_cooling_share=share),
             modalities=frozenset(model.input_modalities),
             kind=model.kind,
-            thinking_modes=_modes_to_ask_for(model, targets),
+            thinking_modes=_modes_to_ask_for(model, pairs),
             wants_reasoning=any(target.route.restore_reasoning for target in targets),
             limits=Limits(model.requests_per_minute, model.tokens_per_minute, model.concurrent_requests),
             max_output_tokens=model.max_output_tokens,
         )
 
-    def _rates(self, name: str, table: UpstreamConfig) -> Rates | None:
-        """What the provider grants this machine: where several share the account, each takes its part."""
-        granted: dict[RateKind, int | None] = {
-            "requests_per_minute": table.requests_per_minute,
-            "tokens_per_minute": table.tokens_per_minute,
-        }
-        kinds = [kind for kind, limit in granted.items() if limit is not None]
-        if self._limit_table is None or not kinds:
-            return None
-        machines = self._config.limits.machines
-        rates = [
-            (descriptors.of_upstream(kind, name), _UNITS[kind], max((granted[kind] or 0) // machines, 1))
-            for kind in kinds
-        ]
-        return Rates(LimitPlan(self._limit_table, rates, []), kinds)
-
-    def _target(self, model: ModelConfig, target: TargetConfig) -> Target:
-        table = self._config.routing
-        at = (target.upstream, target.upstream_model)
-        if at not in self._health:
-            cool_down = CoolDown(table.cool_down_failures, table.cool_down_s, table.max_cool_down_s)
-            known = self._known_health(target)
-            self._health[at] = known or Health(*at, cool_down=cool_down, observe=self._observe)
-        modes = model.modes_at(target)
+    def _targets(self, model: ModelConfig, target: TargetConfig) -> Iterator[Target]:
+        """One for each account of the target's upstream."""
         upstream = self.upstreams[target.upstream]
+        modes = model.modes_at(target)
         route = _core.Route(
             target.upstream_model,
             dialect=target.thinking,
@@ -272,19 +243,34 @@ class Router:
             provider=upstream.table.base_url,
             speaks=upstream.table.native_at(target),
         )
-        return Target(
-            upstream=upstream.client,
-            route=route,
-            health=self._health[at],
-            places=upstream.places,
-            weight=target.weight,
-            priority=target.priority,
-            total_timeout_s=upstream.table.total_timeout_s,
-            price=None if target.price is None else self._price(target.price),
-            provider_model=ProviderModel(
-                provider_of(upstream.table.base_url, target.upstream), target.upstream_model
-            ),
-        )
+        provider = provider_of(upstream.table.base_url, target.upstream)
+        for number, account in upstream.accounts.items():
+            yield Target(
+                upstream=account.client,
+                route=route,
+                health=self._health_at(target, number),
+                places=account.places,
+                weight=target.weight,
+                priority=target.priority,
+                total_timeout_s=upstream.table.total_timeout_s,
+                price=None if target.price is None else self._price(target.price),
+                provider_model=ProviderModel(provider, target.upstream_model),
+            )
+
+    def _health_at(self, target: TargetConfig, account: int | None) -> Health:
+        at = (target.upstream, account, target.upstream_model)
+        if at not in self._health:
+            table = self._config.routing
+            cool_down = CoolDown(table.cool_down_failures, table.cool_down_s, table.max_cool_down_s)
+            new = Health(
+                target.upstream,
+                target.upstream_model,
+                account=account,
+                cool_down=cool_down,
+                observe=self._observe,
+            )
+            self._health[at] = self._known_health(target, account) or new
+        return self._health[at]
 
     def _price(self, table: PriceConfig) -> Price:
         """Targets with the same price share it."""
@@ -292,27 +278,16 @@ class Router:
             self._prices[table] = Price(table, self._config.prices)
         return self._prices[table]
 
-    def _known_health(self, target: TargetConfig) -> Health | None:
-        """The previous router's health of a target, if upstream and routing did not change."""
+    def _known_health(self, target: TargetConfig, account: int | None) -> Health | None:
+        """The previous router's health of a target, if account, upstream and routing did not change."""
         previous, name = self._previous, target.upstream
         if previous is None or previous._config.routing != self._config.routing:  # noqa: SLF001
             return None
-        if name not in previous.upstreams or previous.upstreams[name].table != self.upstreams[name].table:
+        new, old = self.upstreams[name], previous.upstreams.get(name)
+        if old is None or not old.is_like(new.table):
             return None
-        return previous._health.get((name, target.upstream_model))  # noqa: SLF001  (of the same class)
-
-
-def _client(table: UpstreamConfig) -> _core.Upstream:
-    return _core.Upstream(
-        table.base_url,
-        rerank_url=table.rerank_url,
-        messages_url=table.messages_url,
-        responses_url=table.responses_url,
-        api_key=None if table.api_key is None else table.api_key.get_secret_value(),
-        connect_timeout_s=table.connect_timeout_s,
-        first_event_timeout_s=table.first_event_timeout_s,
-        idle_timeout_s=table.idle_timeout_s,
-        total_timeout_s=table.total_timeout_s,
-        max_event_bytes=table.max_event_bytes,
-        max_answer_bytes=table.max_answer_bytes,
-    )
+        try:
+            before = old.number_of(new.accounts[account].key)
+        except KeyError:
+            return None
+        return previous._health.get((name, before, target.upstream_model))  # noqa: SLF001  (of the same class)

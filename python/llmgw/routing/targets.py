@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from llmgw.routing.accounts import account_name
 from llmgw.routing.providers import UNKNOWN, ProviderModel
 
 if TYPE_CHECKING:
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Target:
-    """An upstream and a model there, and how requests are rewritten for it."""
+    """An account of an upstream and a model there, and how requests are rewritten for it."""
 
     upstream: "_core.Upstream"
     route: "_core.Route"
     health: "Health"
-    """Shared by all models with the same upstream and upstream model."""
+    """Shared by all models with the same account and upstream model."""
     places: "Places"
-    """Shared by all models of the upstream."""
+    """Shared by all models at the account."""
     total_timeout_s: float
     weight: int = 1
     priority: int = 1
@@ -38,6 +39,11 @@ class Target:
     def name(self) -> str:
         """The upstream's name in the config."""
         return self.health.upstream
+
+    @property
+    def full_name(self) -> str:
+        """The same, with the account's number if there are several: `X#2`."""
+        return account_name(self.health.upstream, self.health.account)
 
     @property
     def may_be_asked(self) -> bool:

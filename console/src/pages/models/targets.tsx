@@ -3,6 +3,7 @@ import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { live } from "../../api/live.ts";
 import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
+import { accountName } from "../../lib/accounts.ts";
 import { failureOf } from "../../lib/failures.ts";
 import { duration } from "../../lib/format.ts";
 import { MAX_PAGE_ROWS } from "../../lib/paged.ts";
@@ -122,8 +123,11 @@ function Workers({ of: targets }: { of: readonly Target[] }): JSX.Element {
         {({ data }) => {
           const rows = targets.flatMap((target): WorkerRow[] => {
             const upstream = data.find(({ name }) => name === target.upstream);
-            const there = upstream?.targets.find((each) => each.upstream_model === target.upstream_model);
-            return (there?.workers ?? []).map((worker) => ({ ...worker, target: nameOf(target) }));
+            const there = upstream?.targets.filter((each) => each.upstream_model === target.upstream_model);
+            return (there ?? []).flatMap(({ account, workers }) => {
+              const name = nameOf({ ...target, upstream: accountName(target.upstream, account) });
+              return workers.map((worker) => ({ ...worker, target: name }));
+            });
           });
           return rows.length === 0 ? (
             <p class="muted">{t.noWorkers}</p>

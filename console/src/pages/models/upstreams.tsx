@@ -8,7 +8,7 @@ import { useAction, useResource } from "../../lib/resource.ts";
 import { Button, Empty, FaultNote, Section, Tag, type Tone } from "../../ui/basics.tsx";
 import { type Column, Loaded, Pager, Table, usePages } from "../../ui/table.tsx";
 import { Duration, Num } from "../../ui/values.tsx";
-import { attemptsAt, targetNow } from "./health.ts";
+import { accountNow, attemptsAt } from "./health.ts";
 import { MODELS } from "./texts.ts";
 import { upstreamLimitWords } from "./words.ts";
 
@@ -133,19 +133,25 @@ function probeColumn(probes: readonly Probe[]): Column<Upstream> {
     title: t.probed,
     wraps: true,
     cell: ({ name }) => {
-      const probe = probes.find(({ upstream }) => upstream === name);
-      if (probe === undefined) return NOTHING;
-      return (
-        <>
-          <Tag tone={TONES[probe.level]}>{t.levels[probe.level]}</Tag>{" "}
-          <span class="muted small">
-            {probe.status} <Duration seconds={probe.elapsed_s} />
-          </span>
-          {probe.level === "ok" ? null : <div class="small">{probe.text}</div>}
-        </>
-      );
+      const found = probes.filter(({ upstream }) => upstream === name);
+      return found.length === 0 ? NOTHING : found.map((probe) => <Probed of={probe} key={probe.account} />);
     },
   };
+}
+
+/** What one account was answered. */
+function Probed({ of: probe }: { of: Probe }): JSX.Element {
+  const t = textsOf(MODELS).upstreams;
+  return (
+    <div>
+      {probe.account === null ? null : <span class="muted small">#{probe.account} </span>}
+      <Tag tone={TONES[probe.level]}>{t.levels[probe.level]}</Tag>{" "}
+      <span class="muted small">
+        {probe.status} <Duration seconds={probe.elapsed_s} />
+      </span>
+      {probe.level === "ok" ? null : <div class="small">{probe.text}</div>}
+    </div>
+  );
 }
 
 /** These are rendered anew by each look at the gateway; the table around them is not. */
@@ -153,7 +159,7 @@ function StateCell({ of: upstream }: { of: Upstream }): JSX.Element {
   const all = textsOf(MODELS);
   const now = live.value;
   const states = upstream.targets.map(
-    (target) => targetNow(now, upstream.name, target.upstream_model)?.state ?? target.state,
+    (target) => accountNow(now, upstream.name, target.upstream_model, target.account)?.state ?? target.state,
   );
   const up = states.filter((state) => state === "up").length;
   const isKnown = states.some((state) => state !== null);

@@ -3,6 +3,7 @@ import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { isConnected } from "../../api/connection.ts";
 import { type Live, live } from "../../api/live.ts";
 import { textsOf } from "../../i18n/texts.ts";
+import { accountName } from "../../lib/accounts.ts";
 import { roughly } from "../../lib/decimal.ts";
 import { type Failure, failureOf } from "../../lib/failures.ts";
 import { grouped, percent } from "../../lib/format.ts";
@@ -104,10 +105,11 @@ function upstreamMatters(now: Live, t: Words): Matter[] {
   return now.upstreams.flatMap(({ upstream, targets }) =>
     targets
       .filter(({ state }) => state !== "up")
-      .map(({ state, upstream_model, last_failure }): Matter => {
+      .map(({ state, upstream_model, account, last_failure }): Matter => {
         const href = "/console/models";
-        if (state === "probing") return { tone: "warn", text: t.probing(upstream, upstream_model), href };
-        const text = t.cooling(upstream, upstream_model);
+        const name = accountName(upstream, account);
+        if (state === "probing") return { tone: "warn", text: t.probing(name, upstream_model), href };
+        const text = t.cooling(name, upstream_model);
         const failure = last_failure === null ? {} : { failure: failureOf(last_failure) };
         return { tone: "bad", text, href, ...failure };
       }),

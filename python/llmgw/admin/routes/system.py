@@ -146,6 +146,7 @@ def _probes(config: Config) -> list[ProbeSchema]:
     return [
         ProbeSchema(
             upstream=each.upstream,
+            account=each.account,
             url=each.url,
             status=each.status,
             elapsed_s=round(each.elapsed_s, 3),

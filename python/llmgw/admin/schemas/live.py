@@ -64,9 +64,10 @@ class LiveAttempts(Schema):
 
 
 class LiveTarget(Schema):
-    """A model at an upstream, over all workers."""
+    """A model at an account of an upstream, over all workers."""
 
     upstream_model: str
+    account: int | None = Field(description="Its number, where the upstream has several; null: it has one.")
     state: State = Field(description="The worst of the workers'.")
     in_flight: Count
     cooling_s: float = Field(description="The longest of the workers'.")
@@ -215,6 +216,7 @@ LIVE = {
             "targets": [
                 {
                     "upstream_model": "qwen3.6-plus",
+                    "account": None,
                     "state": "up",
                     "in_flight": 7,
                     "cooling_s": 0.0,

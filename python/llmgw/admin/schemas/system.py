@@ -32,9 +32,10 @@ class Latency(Schema):
 
 
 class TargetHealth(Schema):
-    """A model at an upstream, over all workers that could be asked."""
+    """A model at an account of an upstream, over all workers that could be asked."""
 
     upstream_model: str
+    account: int | None = Field(description="Its number, where the upstream has several; null: it has one.")
     state: State | None = Field(description="The worst of the workers'; null: none could be asked.")
     in_flight: Count
     workers: list[WorkerHealth]
@@ -115,9 +116,10 @@ class ConfigFault(Schema):
 
 
 class ProbeSchema(Schema):
-    """What an upstream answered to a question for its models."""
+    """What an upstream answered an account that asked for its models."""
 
     upstream: str
+    account: int | None = Field(description="Its number, where the upstream has several; null: it has one.")
     url: str
     status: int | None = Field(description="Null: no answer.")
     elapsed_s: float
@@ -223,6 +225,7 @@ UPSTREAM = {
     "targets": [
         {
             "upstream_model": "qwen3.6-plus",
+            "account": None,
             "state": "cooling",
             "in_flight": 3,
             "workers": [
