@@ -12,11 +12,14 @@
   `unread_tokens`;
 - money: each row costs what its tokens cost, and one without a cost used none;
 - all events of one answer come from one exchange (`stamp.py`), and a request's exchanges never overlap.
+
+Of a request that was under way in a process that was killed (`Seen.cut`, `Seen.row_owed`) the row may be
+missing, and the client has what came; no other gateway may have been asked for it.
 """
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -33,7 +36,7 @@ REFUSED = frozenset({
 """The gateway refused the request for what it is."""
 PER_INPUT, PER_OUTPUT = 1500, 7000
 """Of a token, in 10⁻⁹ of the currency's unit, at every model of the rigs."""
-SHED = frozenset({"overloaded", "rate_limit_exceeded"})
+SHED = frozenset({"overloaded", "rate_limit_exceeded", "insufficient_quota"})
 ABORTED = frozenset({"client_gone", "client_stalled"})
 ATTEMPTS_PER_REQUEST = 1.2
 OVERLAP_S = 0.5
@@ -52,6 +55,8 @@ class Account:
     attempts: int = 0
     tokens_emitted: int = 0
     tokens_billed: int = 0
+    lost_rows: int = 0
+    """Of requests whose rows a killed process may have taken with it."""
     unread_tokens: int = 0
     """Written by the upstream in answers that broke off, and never read by the gateway."""
     faults: list[str] = field(default_factory=list)
@@ -90,6 +95,8 @@ def fate_of_row(row: Mapping[str, Any]) -> Fate:
 
 def fates_seen(seen: Seen) -> set[Fate]:
     """What may have become of it, as far as its client can tell."""
+    if seen.cut:
+        return {"aborted", "completed", "failed", "shed"}
     if seen.left:
         # The last bytes may have been on their way already, or the failure that would have ended it.
         return {"aborted", "completed", "failed"}
@@ -113,17 +120,21 @@ def reconcile(
     upstream: dict[str, list[Exchange]] = defaultdict(list)
     for exchange in exchanges:
         upstream[exchange.request_id].append(exchange)
-    account.faults += _odd_ones(by_id, upstream)
-    claimed = _match(seen, by_id, upstream, account)
+    excused = {one.mark for one in seen if one.cut or not one.row_owed}
+    account.faults += _odd_ones(by_id, upstream, excused)
+    claimed, nameless = _match(seen, by_id, upstream, account)
     unclaimed = [row for row in rows if row["request_id"] not in claimed]
     # Who left before it had a name can only be compared by number.
-    nameless = sum(one.counted for one in seen) - len(claimed)
-    if len(unclaimed) != nameless:
-        account.faults.append(f"{len(unclaimed)} rows of {nameless} requests without a name")
+    owed = [one for one in nameless if one.mark not in excused]
+    if not len(owed) <= len(unclaimed) <= len(nameless):
+        account.faults.append(
+            f"{len(unclaimed)} rows of {len(owed)} to {len(nameless)} requests without a name"
+        )
+    account.lost_rows += len(nameless) - len(unclaimed)
     account.faults.extend(
         f"{row['request_id']}: a row of nobody's request, status {row['status']}"
         for row in unclaimed
-        if fate_of_row(row) not in ("aborted", "refused")
+        if fate_of_row(row) not in ("aborted", "refused") and len(owed) == len(nameless)
     )
     account.requests = len(rows)
     account.fates.update(map(fate_of_row, rows))
@@ -135,14 +146,19 @@ def reconcile(
 
 
 def _odd_ones(
-    by_id: Mapping[str, Sequence[object]], upstream: Mapping[str, Sequence[Exchange]]
+    by_id: Mapping[str, Sequence[object]],
+    upstream: Mapping[str, Sequence[Exchange]],
+    excused: Collection[str],
 ) -> Iterator[str]:
-    """What no request of any client explains."""
+    """What no request of any client explains. `excused`: the marks of those that may have no row."""
+    id_of_mark: dict[str, str] = {}
     for request_id, found in by_id.items():
         if len(found) > 1:
             yield f"{request_id}: {len(found)} rows"
     for request_id, attempts in upstream.items():
-        if request_id not in by_id:
+        if id_of_mark.setdefault(attempts[0].mark, request_id) != request_id:
+            yield f"{attempts[0].mark}: asked {attempts[0].upstream} for it under two ids"
+        if request_id not in by_id and attempts[0].mark not in excused:
             yield f"{request_id}: asked {attempts[0].upstream} without a row in the ledger"
         for exchange in attempts:
             if not exchange.authorized:
@@ -157,21 +173,27 @@ def _match(
     by_id: Mapping[str, Sequence[Mapping[str, Any]]],
     upstream: Mapping[str, Sequence[Exchange]],
     account: Account,
-) -> set[str]:
-    """Compare each client's request with its row; the ids of all that have one, or should."""
+) -> tuple[set[str], list[Seen]]:
+    """Compare each client's request with its row. The ids of all that have one, or should; and the others."""
     of_mark = {exchange.mark: request_id for request_id, tried in upstream.items() for exchange in tried}
     claimed: set[str] = set()
+    nameless: list[Seen] = []
     for one in seen:
+        if not one.counted:
+            continue
         request_id = one.request_id or of_mark.get(one.mark)
-        if not one.counted or request_id is None:
+        if request_id is None:
+            nameless.append(one)
             continue
         claimed.add(request_id)
         found = by_id.get(request_id)
         if found:
             _compare(one, found[0], upstream.get(request_id, []), account)
+        elif one.cut or not one.row_owed:
+            account.lost_rows += 1
         else:
             account.faults.append(f"{one.mark} ({request_id}): no row in the gateway's ledger")
-    return claimed
+    return claimed, nameless
 
 
 def _compare(one: Seen, row: Mapping[str, Any], attempts: Sequence[Exchange], account: Account) -> None:
@@ -182,7 +204,7 @@ def _compare(one: Seen, row: Mapping[str, Any], attempts: Sequence[Exchange], ac
         faults.append(
             f"{name}: the client saw {sorted(fates_seen(one))}, the ledger says {fate} ({row['error_kind']})"
         )
-    if one.status is not None and row["status"] != one.status:
+    if one.status is not None and not one.cut and row["status"] != one.status:
         faults.append(f"{name}: the client saw status {one.status}, the ledger says {row['status']}")
     faults.extend(f"{name}: {fault}" for fault in _cost_faults(row))
     billed = row["completion_tokens"]

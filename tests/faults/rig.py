@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from llmgw.access.settings import BudgetSetting, LimitChange
-from tests.faults.client import Client, Seen, control
+from tests.faults.chaos import PYTHONPATH, Chaos
+from tests.faults.client import Client, Seen
 from tests.faults.reconcile import PER_INPUT, PER_OUTPUT, Account, reconcile
 from tests.faults.script import KEY_PREFIX, Act, Exchange
 from tests.faults.upstream import EARLY_REFUSAL, EARLY_STREAM
 from tests.support.gateway import Gateway
-from tests.support.processes import ROOT, Process, free_port
+from tests.support.processes import free_port
 from tests.support.redis import RedisServer
 
 UPSTREAMS = ("a", "b", EARLY_STREAM, EARLY_REFUSAL)
@@ -41,7 +42,6 @@ LIMITS = (
 )
 BUDGETS = (BudgetSetting(10**15, "CNY", "day"), BudgetSetting(10**15, "tokens", "month", model="pair-1"))
 _CLOCK_FILE = "clock"
-_PYTHONPATH = {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "python")))}
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Rig:
 
     folder: Path
     setup: Setup
-    control_port: int
+    chaos: Chaos
     gateway: Gateway
     client: Client
     redis: RedisServer | None
@@ -93,20 +93,14 @@ class Rig:
         """Start everything, and end everything whatever happens."""
         folder.mkdir(parents=True, exist_ok=True)
         _raise_file_limit()
-        ports = {name: free_port() for name in UPSTREAMS}
-        control_port, trap = free_port(), free_port()
-        arguments = ["--control", str(control_port), "--trap", str(trap)]
-        arguments += [f"{name}={port}" for name, port in ports.items()]
         with contextlib.ExitStack() as stack:
             hole = stack.enter_context(_full_socket())
-            chaos = Process("tests.faults.upstream", *arguments, folder=folder, env=_PYTHONPATH)
-            stack.callback(chaos.kill)
-            chaos.wait_ready(f"http://127.0.0.1:{control_port}/state")
-            config = config_text(setup, ports, hole)
+            chaos = stack.enter_context(Chaos.running(folder, UPSTREAMS))
+            config = config_text(setup, chaos.ports, hole)
             redis = stack.enter_context(RedisServer(folder)) if REDIS in config else None
             if redis:
                 config = config.replace(REDIS, str(redis.port))
-            env = _PYTHONPATH | key_environment()
+            env = PYTHONPATH | key_environment()
             env |= _fake_clock(folder) if setup.fake_clock else {}
             gateway = stack.enter_context(Gateway(folder, config, program=setup.program, env=env))
             if setup.governed:
@@ -114,7 +108,7 @@ class Rig:
             host, port = gateway.client.base_url.host, gateway.client.base_url.port
             assert port is not None
             client = Client(host, port, gateway.key)
-            yield cls(folder, setup, control_port, gateway, client, redis)
+            yield cls(folder, setup, chaos, gateway, client, redis)
 
     def jump_clock(self, seconds: int) -> None:
         """Set the gateway's wall clock forward, or back. Needs `Setup.fake_clock`."""
@@ -141,22 +135,21 @@ class Rig:
 
     async def state(self) -> dict[str, int]:
         """Connections, open exchanges and so on, of the chaos upstream."""
-        state: dict[str, int] = await control(self.control_port, "/state")
-        return state
+        return await self.chaos.state()
 
     async def exchanges(self, *, since: int = 0) -> list[Exchange]:
         """The upstream's ledger."""
-        return [Exchange(**line) for line in await control(self.control_port, f"/exchanges/{since}")]
+        return await self.chaos.exchanges(since=since)
 
     async def exchanges_of(self, seen: Seen) -> list[Exchange]:
         """All that the upstream was asked for one request."""
-        return [Exchange(**line) for line in await control(self.control_port, f"/of/{seen.mark}")]
+        return await self.chaos.exchanges_of(seen.mark)
 
     async def asked(self, mark: str) -> None:
         """Wait until an upstream is asked for it."""
 
         async def known() -> bool:
-            return bool(await control(self.control_port, f"/asked/{mark}"))
+            return await self.chaos.asked(mark)
 
         await wait_for(known, f"a request {mark} at the upstream")
 
@@ -175,7 +168,7 @@ class Rig:
     async def reload(self) -> tuple[int, str]:
         """`llmgw reload`: its exit status, and what it printed."""
         command = [sys.executable, "-m", "llmgw", "reload", "--config", str(self.gateway.config)]
-        env = {**os.environ, **_PYTHONPATH}
+        env = {**os.environ, **PYTHONPATH}
         done = await asyncio.to_thread(
             subprocess.run, command, capture_output=True, text=True, env=env, timeout=60, check=False
         )
@@ -183,7 +176,7 @@ class Rig:
 
     async def close_idle(self) -> None:
         """The upstreams close the connections that the gateway keeps in its pools."""
-        await control(self.control_port, "/close-idle")
+        await self.chaos.close_idle()
 
     async def earn_retries(self) -> None:
         """Good requests: a fifth of their number is what the gateway may try again in what follows."""

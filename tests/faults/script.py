@@ -119,6 +119,8 @@ class Exchange:
     """When the gateway closed the connection before that."""
     ended_s: float | None = None
     """When it was over, one way or the other; None while it is `open`."""
+    last_write_s: float | None = None
+    """When the last piece of the answer was about to be written."""
     open: bool = True
     restored: bool = False
     """A message of the request carried reasoning."""

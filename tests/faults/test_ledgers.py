@@ -50,6 +50,7 @@ SEEN = Seen(
     origin="a/1", events=6, finish_reason="stop", tokens=6,
 )  # fmt: skip
 LEFT = replace(SEEN, whole=False, left=True, events=2, finish_reason=None, tokens=None)
+CUT = replace(SEEN, whole=False, cut=True, events=2, finish_reason=None, tokens=None)
 FAILED = replace(SEEN, events=4, finish_reason=None, tokens=None, error={"code": "upstream_error"})
 
 
@@ -103,6 +104,9 @@ def test_ledgers_that_agree(seen: Seen, row: dict[str, Any], exchange: Exchange)
         ),
         ("another key", SEEN, [ROW], [replace(EXCHANGE, authorized=False)]),
         ("an upstream asked for nobody", SEEN, [ROW], [EXCHANGE, replace(EXCHANGE, request_id="req_9")]),
+        ("two gateways asked for it", CUT, [], [EXCHANGE, replace(EXCHANGE, request_id="req_9")]),
+        ("two rows of what was cut", CUT, [ROW, ROW], [EXCHANGE]),
+        ("too much billed of what was cut", CUT, [ROW | used(7)], [EXCHANGE]),
     ],
 )
 def test_ledgers_that_disagree(
@@ -117,6 +121,16 @@ def test_who_left_before_it_had_a_name_is_compared_by_number() -> None:
     assert not reconcile([nameless], [row], []).faults
     assert reconcile([nameless], [], []).faults
     assert reconcile([nameless], [row, row | {"request_id": "req_8"}], []).faults
+
+
+@pytest.mark.parametrize("rows", [[], [ROW], [GONE]])
+def test_what_a_kill_cut_off_may_have_a_row_or_none(rows: list[dict[str, Any]]) -> None:
+    account = reconcile([CUT], rows, [EXCHANGE]).check()
+    assert account.lost_rows == 1 - len(rows)
+    nameless = replace(CUT, status=502, headers={}, events=0, origin=None)
+    assert not reconcile([nameless], rows, [EXCHANGE]).faults
+    assert not reconcile([replace(nameless, mark="m7")], [], []).faults
+    assert reconcile([replace(SEEN, row_owed=False)], [], [EXCHANGE]).lost_rows == 1
 
 
 def test_acts_by_upstream_and_attempt() -> None:

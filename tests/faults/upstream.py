@@ -63,6 +63,8 @@ class _Connection:
         """Write all of it. Raises _Gone."""
         if self.gone is not None and self.gone.done():
             raise _Gone
+        if self.exchange is not None:
+            self.exchange.last_write_s = time.monotonic()
         try:
             self.writer.write(data)
             await self.writer.drain()
