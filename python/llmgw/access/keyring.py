@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Final
 
 from sqlalchemy import select
@@ -18,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 POLL_INTERVAL_S: Final = 0.5
 """Short enough to see a revocation within 1 s."""
+
+TOLD_INTERVAL_S: Final = 2.0
+"""The same where the database tells of changes, for what it has not told."""
 
 MISS_INTERVAL_S: Final = 0.05
 """Requests with unknown keys cause at most one read of the database in this time."""
@@ -53,6 +57,7 @@ class KeyRing:
         tried it. `on_load` reads what must be known of the same moment before these keys are used.
         """
         self._store = store
+        self._watch = store.watch()
         self._poll_interval_s = poll_interval_s
         self._stale_keys_s = stale_keys_s
         self._observe = observe
@@ -104,8 +109,11 @@ class KeyRing:
 
     def refresh(self) -> None:
         """Reload the keys if they have changed. Blocking; never raises."""
+        self._refresh(self._store.read)
+
+    def _refresh(self, read: Callable[[], AbstractContextManager[Session]]) -> None:
         try:
-            self._load()
+            self._load(read)
         except Exception:  # not only SQLAlchemyError: a damaged file may hold any value
             if self.healthy:
                 logger.exception("the keys can't be read; the ones known so far stay in force for a time")
@@ -145,11 +153,13 @@ class KeyRing:
     def close(self) -> None:
         """Stop polling. Waits for a running poll."""
         self._stop.set()
+        self._watch.wake()
         if self._thread is not None:
             self._thread.join()
+        self._watch.close()
 
-    def _load(self) -> None:
-        with self._lock, self._store.read() as session:
+    def _load(self, read: Callable[[], AbstractContextManager[Session]]) -> None:
+        with self._lock, read() as session:
             snapshot = next_snapshot(session, self._snapshot, self._store.generation)
             if snapshot is not self._snapshot:
                 if self._on_load is not None:
@@ -162,8 +172,10 @@ class KeyRing:
             self._read_s = time.monotonic()
 
     def _poll(self) -> None:
-        while not self._stop.wait(self._poll_interval_s):
-            self.refresh()
+        while not self._stop.is_set():
+            self._watch.wait(TOLD_INTERVAL_S if self._watch.is_told else self._poll_interval_s)
+            if not self._stop.is_set():
+                self._refresh(self._watch.read)
 
     async def _look(self) -> None:
         async with self._gate:

@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from llmgw.store.sql import tell
 from llmgw.store.tables import AuditRow, KeyEpoch
 
 _NAME_LENGTH: Final = 200
@@ -46,3 +47,4 @@ def record(
 def raise_epoch(session: Session) -> None:
     """Tell running gateways that keys, projects, limits or budgets have changed."""
     session.execute(update(KeyEpoch).values(epoch=KeyEpoch.epoch + 1))
+    tell(session)

@@ -12,17 +12,18 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Final, NamedTuple
 
 import psycopg
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from llmgw.config import POSTGRESQL_PREFIX
 from llmgw.store import wire
 from llmgw.store.engine import DialectName, Store, StoreError, Watch
+from llmgw.store.listening import PostgresWatch
 from llmgw.store.migrate import is_current, upgrade
 from llmgw.store.wire import STATEMENT_TIMEOUT_S, StatementTimeoutError
 
@@ -39,7 +40,10 @@ IDLE_S: Final = 10.0
 server ends it, so that others can write."""
 
 CONNECTIONS: Final = 8
-"""Of one process at once; one of them is kept open."""
+"""Of one process at once, beside the one that listens; one of them is kept open."""
+
+KEPT_S: Final = 60.0
+"""How long it is kept without being used."""
 
 _WRITERS: Final = 0x6C6C_6D67_77
 """Of the advisory lock: `llmgw` in ASCII."""
@@ -64,6 +68,8 @@ class _Begin(NamedTuple):
     @property
     def deadline_s(self) -> float:
         """For the first statement, which waits for the lock."""
+        if self.lock is None:
+            return self.statement_timeout_s
         return max(self.statement_timeout_s, self.busy_timeout_s + 2 * _MARGIN_S)
 
     @property
@@ -95,20 +101,11 @@ class PostgresStore(Store):
         """Opens nothing yet. Raises psycopg.ProgrammingError: the URL is none of libpq's."""
         self._parameters = wire.parameters_of(url)
         self._shown = wire.shown(url)
-        self._lock = threading.Lock()  # of the three below
+        self._lock = threading.Lock()  # of the identity and the generation
         self._identity: tuple[str, ...] | None = None
         self._used_s = float("-inf")
         self.generation = 0
-        self._engine = create_engine(
-            POSTGRESQL_PREFIX,
-            creator=self.connect,
-            pool_size=1,
-            max_overflow=CONNECTIONS - 1,
-            pool_timeout=BUSY_TIMEOUT_S,
-            pool_use_lifo=True,
-            use_native_hstore=False,
-        )
-        event.listen(self._engine, "begin", _on_begin)
+        self._engine = self.make_engine(spare=CONNECTIONS - 1)
 
     @contextmanager
     def read(self, *, statement_timeout_s: float | None = None) -> Iterator[Session]:
@@ -133,8 +130,30 @@ class PostgresStore(Store):
             session.commit()
 
     def watch(self) -> Watch:
-        """A poll."""
-        return Watch(self)
+        """It listens, on a connection of its own."""
+        return PostgresWatch(self)
+
+    def make_engine(self, *, spare: int) -> Engine:
+        """Keeps one connection, and has at most `spare` more at once."""
+        engine = create_engine(
+            POSTGRESQL_PREFIX,
+            creator=self._connect,
+            pool_size=1,
+            max_overflow=spare,
+            pool_timeout=BUSY_TIMEOUT_S,
+            use_native_hstore=False,
+        )
+        event.listen(engine, "begin", _on_begin)
+        return engine
+
+    def read_by(self, engine: Engine) -> AbstractContextManager[Session]:
+        """As `read`, with a connection of this engine of `make_engine`."""
+        return _begun(engine, _READ)
+
+    def close_idle(self) -> None:
+        """Close the connection that is kept, if it was of no use for a while."""
+        if time.monotonic() - self._used_s > KEPT_S and self._engine.pool.checkedout() == 0:
+            self._engine.dispose()
 
     def prepare(self) -> None:
         """Migrate. Raises StoreError."""
@@ -152,7 +171,7 @@ class PostgresStore(Store):
         """Close all connections."""
         self._engine.dispose()
 
-    def connect(self) -> wire.Connection:
+    def _connect(self) -> wire.Connection:
         """A new connection. Raises psycopg.Error."""
         connection = wire.connect(self._parameters)
         try:
@@ -168,46 +187,51 @@ class PostgresStore(Store):
             self._identity = identity
         return connection
 
-    @contextmanager
     def _begun(
         self, begin: _Begin, busy_timeout_s: float | None, statement_timeout_s: float | None
-    ) -> Iterator[Session]:
-        """A transaction that has its locks. It is rolled back at the end of the block."""
+    ) -> AbstractContextManager[Session]:
+        self._used_s = time.monotonic()
         if busy_timeout_s is not None:
             begin = begin._replace(busy_timeout_s=busy_timeout_s)
         if statement_timeout_s is not None:
             begin = begin._replace(statement_timeout_s=statement_timeout_s)
-        session = self._begin(begin)
-        try:
-            yield session
-        except BaseException:
-            # The error of the block is the one to tell, not that its connection can't be used any more.
-            with suppress(SQLAlchemyError):
-                session.rollback()
-            with suppress(SQLAlchemyError):
-                session.close()
-            raise
-        session.close()
+        return _begun(self._engine, begin)
 
-    def _begin(self, begin: _Begin) -> Session:
-        """Begun anew on another connection if the pooled one was broken: nothing was done on it yet."""
-        self._used_s = time.monotonic()
-        session = Session(self._engine, expire_on_commit=False)
-        try:
-            session.connection(execution_options={_OPTION: begin})
-        except DBAPIError as error:
+
+@contextmanager
+def _begun(engine: Engine, begin: _Begin) -> Iterator[Session]:
+    """A transaction that has its locks. It is rolled back at the end of the block."""
+    session = _begin_on_kept(engine, begin) or _begin(engine, begin)
+    try:
+        yield session
+    except BaseException:
+        # The error of the block is the one to tell, not that its connection can't be used any more.
+        with suppress(SQLAlchemyError):
+            session.rollback()
+        with suppress(SQLAlchemyError):
             session.close()
-            if not error.connection_invalidated or isinstance(error.orig, StatementTimeoutError):
-                raise
-        else:
-            return session
-        session = Session(self._engine, expire_on_commit=False)
-        try:
-            session.connection(execution_options={_OPTION: begin})
-        except BaseException:
-            session.close()
-            raise
-        return session
+        raise
+    session.close()
+
+
+def _begin(engine: Engine, begin: _Begin) -> Session:
+    session = Session(engine, expire_on_commit=False)
+    try:
+        session.connection(execution_options={_OPTION: begin})
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def _begin_on_kept(engine: Engine, begin: _Begin) -> Session | None:
+    """None: the connection that was kept was broken. Nothing was done on it yet, so another may be tried."""
+    try:
+        return _begin(engine, begin)
+    except DBAPIError as error:
+        if error.connection_invalidated and not isinstance(error.orig, StatementTimeoutError):
+            return None
+        raise
 
 
 def _on_begin(connection: Connection) -> None:

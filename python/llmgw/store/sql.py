@@ -5,12 +5,13 @@ from typing import Any, Final
 from sqlalchemy import Connection, TableClause
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import BigInteger
 
-_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
-
+CHANNEL: Final = "llmgw_keys"
+"""On which PostgreSQL tells that keys have changed, or what goes with them."""
 Insert = sqlite.Insert | postgresql.Insert
 """Both have `on_conflict_do_nothing`, `on_conflict_do_update` and `excluded`."""
 
@@ -20,6 +21,13 @@ def insert_into(connection: Connection, table: TableClause | type[Any]) -> Inser
     if connection.dialect.name == sqlite.dialect.name:
         return sqlite.insert(table)
     return postgresql.insert(table)
+
+
+def tell(session: Session) -> None:
+    """Let who listens (`Store.watch`) see this transaction once it is committed. SQLite tells nobody."""
+    connection = session.connection()
+    if connection.dialect.name == postgresql.dialect.name:
+        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
 
 
 class least(GenericFunction[int]):  # noqa: N801  (a function of SQL)
@@ -44,8 +52,3 @@ def _least(element: least, compiler: SQLCompiler, **options: Any) -> str:  # noq
 @compiles(greatest, "sqlite")
 def _greatest(element: greatest, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401  (as SQLAlchemy passes them)
     return f"max({compiler.process(element.clauses, **options)})"
-
-
-def storable(text: str) -> str:
-    """Without U+0000, which PostgreSQL has in no text."""
-    return text.replace("\0", _REPLACEMENT)

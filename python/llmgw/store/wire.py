@@ -10,7 +10,8 @@ from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import conninfo
-from psycopg.abc import PQGen
+from psycopg.abc import Buffer, PQGen
+from psycopg.types.string import StrDumperUnknown
 from psycopg.waiting import Ready, Wait
 
 from llmgw.config import POSTGRESQL_PREFIX
@@ -85,6 +86,13 @@ def _run(gen: PQGen[_T], socket: int, give_up_s: float) -> _T:
         return result
 
 
+class _TextDumper(StrDumperUnknown):
+    """PostgreSQL has U+0000 in no text. It is replaced, so that no row is refused for it."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        return super().dump(obj.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in obj else obj)
+
+
 def _ready(events: int) -> Ready:
     """An error is for both to find out."""
     readable, writable = events & ~select.POLLOUT, events & ~select.POLLIN
@@ -96,13 +104,17 @@ def _ready(events: int) -> Ready:
 def connect(parameters: dict[str, Any]) -> Connection:
     """Open a connection in which each transaction is begun by a statement of ours. Raises psycopg.Error."""
     connection = Connection.connect(**parameters, autocommit=True, prepare_threshold=None)
-    connection.deadline_s = STATEMENT_TIMEOUT_S
+    connection.adapters.register_dumper(str, _TextDumper)
     return connection
 
 
 def parameters_of(url: str) -> dict[str, Any]:
     """What libpq is to be told, of `postgresql+psycopg://…`. Raises psycopg.ProgrammingError."""
-    return _DEFAULTS | conninfo.conninfo_to_dict("postgresql://" + url.removeprefix(POSTGRESQL_PREFIX))
+    return {
+        **_DEFAULTS,
+        **conninfo.conninfo_to_dict("postgresql://" + url.removeprefix(POSTGRESQL_PREFIX)),
+        "client_encoding": "UTF8",  # else a database of another one is read as bytes, or loses characters
+    }
 
 
 def shown(url: str) -> str:

@@ -1,9 +1,9 @@
 """What all tables have in common."""
 
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlalchemy import DateTime, Dialect
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -33,6 +33,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Base(DeclarativeBase):
     """The migrations must produce this class's metadata."""
 
-    type_annotation_map: ClassVar[dict[type, type[TypeEngine[datetime]] | TypeEngine[datetime]]] = {
-        datetime: UtcDateTime
+    type_annotation_map: ClassVar[dict[type, type[TypeEngine[Any]] | TypeEngine[Any]]] = {
+        datetime: UtcDateTime,
+        # An integer of SQLite has 64 bits whatever it is called, and only an INTEGER counts by itself.
+        int: BigInteger().with_variant(Integer(), "sqlite"),
     }

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import JSON, BigInteger, Index, Integer, String
+from sqlalchemy import JSON, BigInteger, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from llmgw.store.tables.base import Base
@@ -20,7 +20,7 @@ class LedgerRow(Base):
         Index("ux_ledger_request_id", "request_id", unique=True),
     )
 
-    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
     time: Mapped[datetime]
     """When the request arrived."""
     request_id: Mapped[str]
