@@ -7,7 +7,9 @@ import subprocess
 from importlib.metadata import files
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+from redis import Redis
 
 from tests.support.processes import free_port, wait_until
 
@@ -27,14 +29,19 @@ def server_program() -> Path:
 class RedisServer:
     """Listens on a free port, keeps all in memory; can be killed and started again."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        """Starts it and waits until it answers. `options`: of the command line."""
+    def __init__(self, folder: Path, *options: str, password: str = "") -> None:
+        """Starts it and waits until it answers. `options`: of the command line. `password`: empty: none."""
         self.port = free_port()
+        self.password = password
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._command = [str(server_program()), "--port", str(self.port), "--bind", "127.0.0.1"]
-        self._command += ["--save", "", "--appendonly", "no", "--dir", str(folder), *options]
+        self._command = [str(server_program()), *self._arguments(folder), *options]
         self._process: subprocess.Popen[bytes]
         self.start()
+
+    def _arguments(self, folder: Path) -> list[str]:
+        secret = ["--requirepass", self.password, "--masterauth", self.password] if self.password else []
+        memory = ["--save", "", "--appendonly", "no", "--dir", str(folder)]
+        return ["--port", str(self.port), "--bind", "127.0.0.1", *memory, *secret]
 
     def start(self) -> None:
         """Start it, empty; after `kill` too."""
@@ -51,10 +58,25 @@ class RedisServer:
         """The first line of an answer; None where nobody listens."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+                answer = connection.makefile("rb")
+                if self.password:
+                    connection.sendall(f"AUTH {self.password}\r\n".encode())
+                    answer.readline()
                 connection.sendall(command.encode() + b"\r\n")
-                return connection.makefile("rb").readline().decode().rstrip()
+                return answer.readline().decode().rstrip()
         except OSError:
             return None
+
+    def run(self, *command: str | int) -> Any:  # noqa: ANN401  (whatever it answers)
+        """A whole answer."""
+        with Redis(port=self.port, password=self.password or None, decode_responses=True) as client:
+            return client.execute_command(*command)
+
+    def calls(self) -> dict[str, int]:
+        """How often each command was run since the last time, also by scripts."""
+        told = self.run("INFO", "commandstats")
+        self.run("CONFIG", "RESETSTAT")
+        return {name.removeprefix("cmdstat_"): counts["calls"] for name, counts in told.items()}
 
     def kill(self) -> None:
         """End it at once."""

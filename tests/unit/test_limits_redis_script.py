@@ -124,7 +124,7 @@ def test_every_key_expires(redis: Redis) -> None:
     run(redis, script.put("{llmgw}:grant:b", [], [Holding("{llmgw}:budget:8:0", 3, KEPT_MS)], lease_us=10**6))
     run(redis, script.renew(["{llmgw}:grant:a"], lease_us=10**6))
     kept_ms = {key: redis.pttl(key) for key in redis.scan_iter()}
-    assert len(kept_ms) == 8
+    assert len(kept_ms) == 9
     assert [key for key, left_ms in kept_ms.items() if int(left_ms) <= 0] == []
 
 

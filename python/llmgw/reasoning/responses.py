@@ -37,14 +37,16 @@ class Responses:
     def __init__(self, store: ReasoningStore) -> None:
         """`store` is closed with `close`."""
         self._store = store
+        self._failing = False
 
     async def items(self, key: Key, response_id: str) -> bytes:
         """What was kept with a response. Raises ApiError where there is nothing."""
         try:
             found = await self._store.get(key.digest, [_name(key, response_id)], Patience())
         except CacheError as error:
-            logger.error("the cache fails, a conversation can't go on: %s", error)  # noqa: TRY400
+            self._failed(error)
             raise ApiError("overloaded", "Kept responses can't be read right now.") from None
+        self._works()
         if found[0] is None:
             message = (
                 "`previous_response_id` names a response that is not kept (any more), or was not this key's. "
@@ -70,7 +72,19 @@ class Responses:
             kept = KeptTurn(_name(key, response_id), (), conversation)
             await self._store.put(key.digest, [kept], Patience())
         except CacheError as error:
-            logger.error("the cache fails, a response is not kept: %s", error)  # noqa: TRY400
+            self._failed(error)
+        else:
+            self._works()
+
+    def _failed(self, error: CacheError) -> None:
+        if not self._failing:
+            self._failing = True
+            logger.error("the cache fails, responses are not kept and conversations can't go on: %s", error)
+
+    def _works(self) -> None:
+        if self._failing:
+            self._failing = False
+            logger.warning("the cache works again, responses are kept")
 
     async def close(self) -> None:
         """Close the store."""

@@ -21,7 +21,7 @@ With an ACL, a user needs these, where reasoning and kept responses have other k
          +zadd +zrem +zrangebyscore                        limits
          +select                                           a database other than 0
          +cluster|slots +asking                            a cluster
-and at a sentinel `+sentinel|get-master-addr-by-name`. `client|setinfo` is asked and may be refused.
+and at a sentinel `+sentinel|get-master-addr-by-name`.
 
 # Who must not be asked twice
 A call of the limits that may have been executed is never sent again (`once`). What a cluster answers with

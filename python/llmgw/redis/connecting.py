@@ -2,6 +2,7 @@
 
 import ssl
 from functools import lru_cache
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
 from llmgw.config.redis_url import Address, RedisUrl, Tls
@@ -40,7 +41,7 @@ def _to_sentinel(to: RedisUrl, address: Address) -> "Connection":
 
 
 def _connection(tls: Tls | None, address: Address, **more: Any) -> "Connection":  # noqa: ANN401
-    from redis.asyncio.connection import Connection  # noqa: PLC0415  (an optional dependency)
+    from redis.asyncio.connection import AbstractConnection, Connection  # noqa: PLC0415  (an optional dependency)
     from redis.asyncio.retry import Retry  # noqa: PLC0415
     from redis.backoff import NoBackoff  # noqa: PLC0415
 
@@ -55,6 +56,10 @@ def _connection(tls: Tls | None, address: Address, **more: Any) -> "Connection":
         # None: what may be sent again, `Pool` knows.
         "retry": Retry(NoBackoff(), 0),
     }
+    # To tell the server who we are would be a round trip more, in the time that a request waits. redis-py 8
+    # has another name for that.
+    known = _parameters(AbstractConnection)
+    more |= {"driver_info": None} if "driver_info" in known else {"lib_name": None, "lib_version": None}
     if tls is None:
         return Connection(**more)
     return _with_tls(tls, more)
@@ -78,3 +83,8 @@ def _context(tls: Tls) -> ssl.SSLContext:
     if tls.certificate_file is not None:
         context.load_cert_chain(tls.certificate_file, tls.key_file)
     return context
+
+
+@lru_cache(maxsize=1)
+def _parameters(kind: type) -> frozenset[str]:
+    return frozenset(signature(kind).parameters)

@@ -6,6 +6,8 @@ _FOR_THE_OPERATOR: Final = {
     "AuthenticationError": "it refuses the user or the password",
     "AuthenticationWrongNumberOfArgsError": "it knows no users, only a password",
     "NoPermissionError": "its user may not run a command or use a key that is needed",
+    # What an ACL refuses within a script is one too.
+    "ResponseError": "it refuses a command; its ACL LOG may say why",
     "SSLError": "a file for TLS can't be used",
     "NoMasterError": "no sentinel knows a master of that name",
 }

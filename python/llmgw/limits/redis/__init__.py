@@ -15,6 +15,12 @@ Redis and its failures, `share` what this machine takes meanwhile, `keeper` how 
 * Redis is back: nothing that this worker had or let through in the last minute is forgotten. If its data are
   lost, rates are as full as the workers last saw them. A reservation that nobody waited for is not made,
   unless the server's clock was set back meanwhile; its lease ends then.
+* Failover, by sentinels or in a cluster, and a restart from a file: as if all data were lost, since nobody
+  knows which last writes are. Rates are as full as the workers last saw them, places and money are told anew,
+  and until every worker has told what it has (`keeper.SETTLE_S`), each machine takes its share. A slot that
+  moves to another node is the same; while it moves, a cluster can't run the script, so that is an outage.
+* Two servers believe to be the master, and machines reach one each: each grants the limit. `min-replicas-to-
+  write` of the server is against that.
 * A worker is killed: what it held is held until its lease ends, `LEASE_S`.
 * The server's clock is set forward: rates and leases take it for time that has passed. Back: for none.
 * Redis evicts keys for want of memory: a rate that is forgotten is empty. The keys in use are the last to

@@ -10,11 +10,13 @@ answers, it is told everything that this worker has, and only then do requests a
 * what the database has counted of budgets.
 
 A server that has lost its data (another `epoch`) has lost it for all machines: it is asked again only after
-`SETTLE_S`, when every worker has told what it has.
+`SETTLE_S`, when every worker has told what it has. Another process is taken for one that has: a replica that
+was promoted, a restart from a file and the node that a slot has moved to may lack the last writes.
 """
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -38,6 +40,8 @@ FIRST_PAUSE_S: Final = 0.1
 """After a failure. Twice as long after each further one,"""
 LAST_PAUSE_S: Final = 1.0
 """but no longer than this."""
+OPERATOR_PAUSE_S: Final = 5.0
+"""After a refusal that stays until somebody changes a password or an ACL."""
 STEADY_S: Final = 5.0
 """After being up for so long, a failure is the first one again."""
 SETTLE_S: Final = 2.5
@@ -81,6 +85,7 @@ class Keeper:
         self._learning: asyncio.Task[None] | None = None
         self._renew_at_s = self._look_at_s = self._learn_at_s = self._up_since_s = self._gone_since_s = 0.0
         self._is_closing = False
+        self._name = secrets.token_hex(8)
         self._settled_us = 0
         """By the server's clock: every worker has told a server with new data what it has."""
 
@@ -163,7 +168,7 @@ class Keeper:
                 if time.monotonic() - self._up_since_s > STEADY_S:
                     pause_s = FIRST_PAUSE_S
                 self._learn_bases()
-                await asyncio.sleep(pause_s)
+                await asyncio.sleep(OPERATOR_PAUSE_S if self._server.is_for_the_operator else pause_s)
                 pause_s = min(2 * pause_s, LAST_PAUSE_S)
                 continue
             with contextlib.suppress(TimeoutError):
@@ -244,6 +249,8 @@ class Keeper:
             self.raise_base(key, base)
         await self._tell_levels()
         await self._tell()
+        # Rights that only requests need: without, they would find out one after the other.
+        await self._server.exchange(script.trial(self._name))
         left_s = (self._settled_us - renewed.now_us) / 1e6
         if left_s > 0:
             await asyncio.sleep(left_s)

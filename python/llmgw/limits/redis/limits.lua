@@ -1,6 +1,7 @@
 -- The limits of all machines. Each call is one atomic step on the server, with the server's clock.
 --
 -- KEYS[1]  {llmgw}:epoch    when this data began (µs); another one than before: the server has lost its data
+--          (renew only: KEYS[3] {llmgw}:server, the process that this epoch is of)
 -- KEYS[2]  {llmgw}:leases   sorted set: key of a grant → when its lease ends (µs)
 -- a grant  {llmgw}:grant:…  hash: key of a hold → amount. What one request holds.
 -- a rate   {llmgw}:rpm:…    "AT AHEAD REFUNDED BORN": at AT µs the theoretical arrival time was AHEAD ps ahead
@@ -216,17 +217,29 @@ local function store()
   return {now}
 end
 
--- KEYS[3…] grants. ARGV: the lease (µs). → {now, epoch, the places in KEYS[3…] of those that are not known}
+-- Another process than before has the data: a replica that was promoted, a restart from a file, a slot that has
+-- moved. Nobody knows which last writes it lacks, so that counts as lost data.
+local function check_server()
+  local here = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  local known = redis.call('GET', KEYS[3])
+  if known and known ~= here then
+    redis.call('DEL', KEYS[1])
+  end
+  redis.call('SET', KEYS[3], here, 'PX', KEPT_MS)
+end
+
+-- KEYS[4…] grants. ARGV: the lease (µs). → {now, epoch, the places in KEYS[4…] of those that are not known}
 local function renew()
+  check_server()
   sweep()
   local reply = {now, epoch()}
   -- Written, so that a server without memory, or one that may not be written to, says so.
   redis.call('SET', KEYS[1], whole(reply[2]), 'PX', KEPT_MS)
-  for grant = 3, #KEYS do
+  for grant = 4, #KEYS do
     if redis.call('EXISTS', KEYS[grant]) == 1 then
       lease(KEYS[grant], tonumber(ARGV[2]))
     else
-      reply[#reply + 1] = grant - 2
+      reply[#reply + 1] = grant - 3
     end
   end
   return reply

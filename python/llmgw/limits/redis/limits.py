@@ -74,8 +74,12 @@ class RedisLimits:
         """
         self.table = table
         self.machines = machines
+        self.redis = client
         self._server = Server(client, timeout_s=timeout_s, on_change=self._changed_state)
         self._on_change = on_change
+        self._was_up = False
+        self._told = ""
+        """Why Redis is gone, as the log says; empty: it is there, or nobody knows yet."""
         self._budgets: weakref.WeakValueDictionary[str, BudgetState] = weakref.WeakValueDictionary()
         """By descriptor; a plan of this worker has them."""
         self._plans: weakref.WeakSet[SharedPlan] = weakref.WeakSet()
@@ -87,12 +91,18 @@ class RedisLimits:
         self._thread = 0
 
     def _changed_state(self) -> None:
+        was_up, self._was_up = self._was_up, self.up
         if self.up:
             logger.info("the limits' Redis is there: all machines share the limits")
-        else:
+            self._told = ""
+        elif not self._told or (self._server.is_for_the_operator and self._told != self._server.reason):
+            # While it is gone, its failures may differ from one attempt to the next.
+            self._told = self._server.reason
             logger.warning("%s", self.warning)
+        if was_up:
             self.keeper.gone()
-        self._on_change(self.up)
+        if was_up != self.up:
+            self._on_change(self.up)
 
     @property
     def up(self) -> bool:

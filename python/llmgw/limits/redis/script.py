@@ -21,11 +21,14 @@ EXACT: Final = 2**53 - 1
 KEY_PREFIX: Final = "{llmgw}:"
 GRANT_KEY_PREFIX: Final = "{llmgw}:grant:"
 CONTROL_KEYS: Final = ("{llmgw}:epoch", "{llmgw}:leases")
+SERVER_KEY: Final = "{llmgw}:server"
 
 HOLD_KEPT_MS: Final = 25 * 3_600_000
 """After its last use; a request takes a day at most."""
 BUDGET_KEPT_MS: Final = 35 * 86_400_000
 """The same of a budget: longer than a month."""
+
+_TRIAL_KEPT_MS: Final = 1000
 
 GRANTED: Final = 1
 REFUSED: Final = 0
@@ -168,8 +171,21 @@ def store(bases: Sequence[tuple[str, int]], grants: Sequence[str]) -> Call:
 
 
 def renew(grants: Sequence[str], *, lease_us: int) -> Call:
-    """Renew the leases of these grants."""
-    return Call([*CONTROL_KEYS, *grants], ["renew", lease_us])
+    """Renew the leases of these grants, and see whether the server is that of before."""
+    return Call([*CONTROL_KEYS, SERVER_KEY, *grants], ["renew", lease_us])
+
+
+def trial(name: str) -> list[Call]:
+    """Calls that do all that requests do, and leave nothing."""
+    grant, rate, hold = (f"{KEY_PREFIX}{kind}:trial:{name}" for kind in ("grant", "rate", "hold"))
+    holding, lease_us = Holding(hold, 1, _TRIAL_KEPT_MS), _TRIAL_KEPT_MS * 1000
+    return [
+        reserve(grant, [RateCost(rate, 1)], [HoldCost(holding, 1, 0)], epoch=0, lease_us=lease_us),
+        renew([grant], lease_us=lease_us),
+        put(grant, [Correction(rate, -1)], [holding], lease_us=lease_us),
+        Call([*CONTROL_KEYS, hold, grant], ["store", 1, 1, 1]),
+        put(grant, [], [], lease_us=0),
+    ]
 
 
 def read_reserved(reply: object, rates: int, holds: int) -> Reserved:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from llmgw.errors import LlmgwError
-from llmgw.limits.redis.script import SCRIPT, SHA, Call, ReplyError
+from llmgw.limits.redis.script import SCRIPT, SHA, Call, ReplyError, renew
 from llmgw.redis import Command, RedisClient, is_for_the_operator, reason_of
 
 TIMEOUT_S: Final = 0.25
@@ -135,8 +135,7 @@ class Server:
             async with asyncio.timeout(self._timeout_s if timeout_s is None else timeout_s):
                 return await self._round_trip(calls)
         except Exception as error:  # noqa: BLE001  (the package raises whatever it stumbles over in a reply)
-            self.is_for_the_operator = is_for_the_operator(error)
-            self.fail(reason_of(error))
+            self.fail(reason_of(error), for_the_operator=is_for_the_operator(error))
             raise ServerGone(self.reason) from None
 
     async def _round_trip(self, calls: Sequence[Call]) -> list[object]:
@@ -145,7 +144,12 @@ class Server:
         answers = await self._pipeline(calls, knows_script=True)
         missed = [at for at, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if missed:
-            again = await self._pipeline([calls[at] for at in missed], knows_script=False)
+            # Another process may have its place: first it is seen whether it is, then the calls say of which
+            # epoch they are. Without that, a replica that lacks the last writes would grant them again.
+            look = renew((), lease_us=0)
+            looked, *again = await self._pipeline([look, *(calls[at] for at in missed)], knows_script=False)
+            if isinstance(looked, Exception):
+                raise looked
             for at, answer in zip(missed, again, strict=True):
                 answers[at] = answer
         for answer in answers:
@@ -163,10 +167,10 @@ class Server:
             knows_script = True  # the first of them brings it along
         return await self._client.run(commands, once=True)
 
-    def fail(self, reason: str) -> None:
-        """It does not work: nobody waits for it any more."""
+    def fail(self, reason: str, *, for_the_operator: bool = False) -> None:
+        """It does not work: nobody waits for it any more. `for_the_operator`: see there."""
         changed = self.up or self.reason != reason
-        self.up, self.reason = False, reason
+        self.up, self.reason, self.is_for_the_operator = False, reason, for_the_operator
         # Whatever is wrong, nothing of before is to be trusted: another server may have its place.
         self._client.reset()
         self._refuse(self._waiting)
@@ -189,8 +193,11 @@ class Server:
         """Give up what is on its way."""
         self._on_change = lambda: None
         self.fail("closed")
-        for lane in list(self._lanes):
+        lanes = list(self._lanes)
+        for lane in lanes:
             lane.cancel()
+        if lanes:
+            await asyncio.wait(lanes, timeout=self._timeout_s)
 
 
 def _bury(answer: asyncio.Future[object], orphaned: Callable[[], None]) -> None:
