@@ -8,6 +8,8 @@ PORT ?= 8000
 FUZZ_SECONDS ?= 120
 FUZZ_TARGETS ?=
 MINUTES ?= 5
+# Of `make test`. More than two on two cores make the tests of deadlines fail; 0: one after another.
+TEST_PROCESSES ?= 2
 LOCK_OPTIONS ?= --upgrade
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` chooses another.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -84,7 +86,7 @@ test: $(DEV_PACKAGES) $(DEBUG_EXTENSION) $(CONSOLE) $(NGINX) ## every test, Rust
 	$(say) 'Rust tests'
 	@cargo test --quiet --workspace --exclude llmgw-python
 	$(say) 'Python tests'
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 test-clients: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## real clients against a live gateway (docs/clients.md)
 	$(say) 'clients (the first time installs them, a few minutes)'
