@@ -52,7 +52,11 @@ class Loader(yaml.SafeLoader):
     """Knows `!override`, by which a second file replaces a list of the first."""
 
 
-Loader.add_constructor("!override", lambda loader, node: loader.construct_sequence(node, deep=True))
+def _override(loader: Loader, node: yaml.SequenceNode) -> list[Any]:
+    return loader.construct_sequence(node, deep=True)
+
+
+Loader.add_constructor("!override", _override)
 
 
 def compose(name: str = "compose.yaml") -> dict[str, Any]:

@@ -18,9 +18,11 @@ import httpx
 import pytest
 from packaging.version import Version
 
+from tests.packaging.deployed import assert_whole, config_text, drains, terminate, wait_ready
 from tests.packaging.notices import NOTICES, linked_crates
 from tests.packaging.stage import CONSOLE, local_version, stage
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import Process, free_port, wait_until
+from tests.support.simulator import SimulatorProcess
 
 ROOT: Final = Path(__file__).parents[2]
 START_TIMEOUT_S: Final = 30.0
@@ -281,6 +283,26 @@ def test_installed_gateway_serves_the_console(scripts_with_admin: Path, tmp_path
     assert {Path(name).suffix for name in named} == {".css", ".js", ".svg"}
     assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(answers, 200)
     assert "Permission is hereby granted, free of charge" in answers["/console/licenses.md"].text
+
+
+def test_installed_gateway_drains(scripts: Path, tmp_path: Path) -> None:
+    """A stream that runs at SIGTERM gets its end, then the gateway ends with status 0."""
+    config, port = tmp_path / "llmgw.toml", free_port()
+    command: list[str | Path] = [scripts / "llmgw", "keys", "create", "--name", "test", "--json"]
+    with SimulatorProcess(tmp_path) as simulator:
+        config.write_text(config_text(port=port, state=tmp_path, simulator=simulator.url), "utf-8")
+        made = subprocess.run(
+            [*command, "--config", config], env=USER_ENVIRONMENT, check=True, capture_output=True
+        )
+        serve = ("serve", "--config", str(config))
+        process = Process(scripts / "llmgw", *serve, folder=tmp_path, env={"PYTHONPATH": ""})
+        try:
+            wait_ready(process, f"http://127.0.0.1:{port}")
+            stop = terminate(process.process.pid)
+            assert_whole(drains(f"http://127.0.0.1:{port}", json.loads(made.stdout)["key"], stop))
+            assert process.process.wait(STOP_TIMEOUT_S) == 0, process.output
+        finally:
+            process.kill()
 
 
 def test_installed_gateway_streams(gateway: Gateway) -> None:

@@ -50,8 +50,9 @@ from tests.support.processes import ROOT
 README = "README.md"
 PAGES = sorted(str(page.relative_to(ROOT)) for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 TRANSLATIONS = [(page.replace(".zh-CN", ""), page) for page in PAGES if page.endswith(".zh-CN.md")]
-READMES, _, API_PAGES, CONFIG_PAGES, _, _, _, PROVIDER_PAGES, TEAM_PAGES = (
-    TRANSLATIONS  # and agents, console, contract, operations
+READMES, API_PAGES, CONFIG_PAGES, PROVIDER_PAGES, TEAM_PAGES = (
+    (page, page.replace(".md", ".zh-CN.md"))
+    for page in ("README.md", "docs/api.md", "docs/config.md", "docs/providers.md", "docs/team.md")
 )
 PROVIDERS = re.compile(
     r"https://(?:dashscope(?:-intl)?\.aliyuncs\.com|api\.deepseek\.com|open\.bigmodel\.cn|api\.moonshot\.cn"
