@@ -8,6 +8,7 @@ import pytest
 from anthropic import Anthropic
 from openai import AsyncOpenAI, OpenAI
 
+from llmgw.store import Store, open_store
 from tests.support.gateway import Gateway, config_text
 from tests.support.postgres import PostgresServer, store_urls
 from tests.support.processes import Process
@@ -92,6 +93,29 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{tmp_path / 'store.db'}"
     else:
         yield from store_urls(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: PostgresServer) -> str:
+    """The name of a database that has its tables, to make others of."""
+    name = postgres.new_database()
+    open_store(postgres.url(name)).close()
+    return name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An open, empty store of either kind: a test that takes it runs with both."""
+    if request.param == "sqlite":
+        opened = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+        yield opened
+        opened.close()
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres")
+        for url in store_urls(server, template=request.getfixturevalue("migrated")):
+            opened = open_store(url)
+            yield opened
+            opened.close()
 
 
 @pytest.fixture

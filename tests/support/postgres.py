@@ -327,9 +327,9 @@ def _runs(pid: int) -> bool:
     return False
 
 
-def store_urls(server: PostgresServer) -> Iterator[str]:
+def store_urls(server: PostgresServer, *, template: str = "template1") -> Iterator[str]:
     """A URL of a database of its own; it is dropped afterwards."""
-    name = server.new_database()
+    name = server.new_database(template=template)
     yield server.url(name)
     with contextlib.suppress(psycopg.OperationalError):  # the test has ended the server
         server.ask(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

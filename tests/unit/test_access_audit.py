@@ -1,12 +1,10 @@
 """Whatever is done to keys and projects, the audit tells the present state, and a running worker knows it."""
 
 import string
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -37,6 +35,9 @@ from llmgw.access.settings import LIMIT_NAMES, BudgetSetting, LimitChange
 from llmgw.access.snapshot import NOTHING, Snapshot, next_snapshot
 from llmgw.store import Store, open_store, raise_epoch
 from tests.support.access import ACTOR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NAMES = st.sampled_from([*string.ascii_lowercase[:5], "团队", "1", ""])
 PROJECTS = st.sampled_from(["default", "p", "q", "团队", "1", "2", "3"])
@@ -196,13 +197,6 @@ def comparable(snapshot: Snapshot) -> Any:  # noqa: ANN401
 
 TestTeam = Team.TestCase
 TestTeam.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path}/keys.db")
-    yield opened
-    opened.close()
 
 
 def test_who_when_what_before_what_after(store: Store) -> None:

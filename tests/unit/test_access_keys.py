@@ -48,7 +48,8 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def file_store(tmp_path: Path) -> Iterator[Store]:
+    """Of SQLite, in `keys.db`."""
     opened = open_store(f"sqlite:///{tmp_path}/keys.db")
     yield opened
     opened.close()
@@ -600,9 +601,9 @@ def test_a_grace_has_bounds(store: Store, grace: timedelta) -> None:
         rotate_key(store, "k", actor=ACTOR, grace=grace)
 
 
-def test_no_secret_and_no_digest_is_in_the_audit(store: Store, tmp_path: Path) -> None:
-    made = create_key(store, actor=ACTOR, name="k")
-    tokens = [made.token, *(rotate_key(store, "k", actor=ACTOR, grace=HOUR).token for _ in range(3))]
+def test_no_secret_and_no_digest_is_in_the_audit(file_store: Store, tmp_path: Path) -> None:
+    made = create_key(file_store, actor=ACTOR, name="k")
+    tokens = [made.token, *(rotate_key(file_store, "k", actor=ACTOR, grace=HOUR).token for _ in range(3))]
     with closing(sqlite3.connect(tmp_path / "keys.db")) as connection:
         rows = connection.execute("SELECT * FROM audit").fetchall()
         digests = [bytes(row) for (row,) in connection.execute("SELECT digest FROM api_keys")]

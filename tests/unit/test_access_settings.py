@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,13 +29,6 @@ from tests.unit.test_access_keys import BUDGETS, KNOWN, LIMITS
 
 ZONE = KNOWN.zone
 NANO = 10**9
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path}/keys.db")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")

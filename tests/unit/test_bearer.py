@@ -17,7 +17,8 @@ from llmgw.store import Store, open_store
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def file_store(tmp_path: Path) -> Iterator[Store]:
+    """Of SQLite, in `keys.db`."""
     opened = open_store(f"sqlite:///{tmp_path}/keys.db")
     yield opened
     opened.close()
@@ -164,12 +165,12 @@ def test_refusals(store: Store) -> None:
     assert ask(store, both.token) == "invalid_api_key"
 
 
-def test_while_the_keys_can_t_be_checked_nobody_is_admitted(store: Store, tmp_path: Path) -> None:
-    new = create_key(store, actor="test", name="a")
-    assert ask(store, new.token) == new.key.id
+def test_while_the_keys_can_t_be_checked_nobody_is_admitted(file_store: Store, tmp_path: Path) -> None:
+    new = create_key(file_store, actor="test", name="a")
+    assert ask(file_store, new.token) == new.key.id
     next(tmp_path.glob("*.db")).rename(tmp_path / "away")
     for token in (new.token, "sk-gtw-unknown"):
-        assert ask(store, token) == "overloaded"
+        assert ask(file_store, token) == "overloaded"
 
 
 def test_a_defect_lets_nobody_in(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

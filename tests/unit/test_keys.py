@@ -25,7 +25,8 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def file_store(tmp_path: Path) -> Iterator[Store]:
+    """Of SQLite, in `keys.db`."""
     opened = open_store(f"sqlite:///{tmp_path}/keys.db")
     yield opened
     opened.close()
@@ -46,8 +47,8 @@ def test_a_key_has_at_least_128_random_bits(store: Store) -> None:
         assert re.fullmatch(r"sk-gtw-[A-Za-z0-9_-]{22,}", token)
 
 
-def test_only_its_digest_is_stored(store: Store, tmp_path: Path) -> None:
-    new = create_key(store, actor="test", name="ci")
+def test_only_its_digest_is_stored(file_store: Store, tmp_path: Path) -> None:
+    new = create_key(file_store, actor="test", name="ci")
     with closing(sqlite3.connect(tmp_path / "keys.db")) as connection:
         dump = "\n".join(connection.iterdump())
     assert new.token[len(new.key.prefix) :] not in dump
@@ -237,10 +238,10 @@ def test_a_failing_database_leaves_the_keys_in_force(
     assert ring.healthy
 
 
-def test_keys_that_were_not_read_for_too_long_are_out_of_force(store: Store, tmp_path: Path) -> None:
-    new = create_key(store, actor="test", name="a")
+def test_keys_that_were_not_read_for_too_long_are_out_of_force(file_store: Store, tmp_path: Path) -> None:
+    new = create_key(file_store, actor="test", name="a")
     seen: list[bool] = []
-    ring = KeyRing(store, stale_keys_s=0.2, poll_interval_s=0.02, observe=seen.append)
+    ring = KeyRing(file_store, stale_keys_s=0.2, poll_interval_s=0.02, observe=seen.append)
     (tmp_path / "keys.db").rename(tmp_path / "away.db")
     ring.refresh()
     assert (ring.healthy, ring.stale, ring.lookup(new.token)) == (False, False, new.key)
@@ -254,9 +255,9 @@ def test_keys_that_were_not_read_for_too_long_are_out_of_force(store: Store, tmp
     assert (seen[0], seen[1], seen[-1]) == (True, False, True)
 
 
-def test_a_file_in_place_of_the_old_one_is_read(store: Store, tmp_path: Path) -> None:
-    old = create_key(store, actor="test", name="old")
-    ring = KeyRing(store)
+def test_a_file_in_place_of_the_old_one_is_read(file_store: Store, tmp_path: Path) -> None:
+    old = create_key(file_store, actor="test", name="old")
+    ring = KeyRing(file_store)
     other = open_store(f"sqlite:///{tmp_path}/other.db")
     new = create_key(other, actor="test", name="new")
     other.close()

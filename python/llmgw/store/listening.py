@@ -35,7 +35,7 @@ class PostgresWatch(Watch):
         self._connection: Connection | None = None
         self._is_told = False
         self._told = False  # since the last read began
-        self._woken, self._waker = os.pipe()
+        self._wakes, self._waker = os.pipe()
 
     @property
     def is_told(self) -> bool:
@@ -56,12 +56,12 @@ class PostgresWatch(Watch):
         until_s = time.monotonic() + timeout_s
         connection = self._connection
         poll = select.poll()
-        poll.register(self._woken, select.POLLIN)
+        poll.register(self._wakes, select.POLLIN)
         if self._is_told and connection is not None and not connection.closed:
             poll.register(connection.fileno(), select.POLLIN)
         while not self._told and (left_s := until_s - time.monotonic()) > 0:
             for file, _ in poll.poll(left_s * 1000):
-                if file == self._woken or connection is None:
+                if file == self._wakes or connection is None:
                     return
                 self._take(connection)
 
@@ -83,7 +83,7 @@ class PostgresWatch(Watch):
         """Close the connection. Not while another thread waits."""
         self._engine.dispose()
         self._is_told = False
-        for file in (self._woken, self._waker):
+        for file in (self._wakes, self._waker):
             with suppress(OSError):
                 os.close(file)
 

@@ -19,6 +19,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
 
 from llmgw.config import POSTGRESQL_PREFIX
 from llmgw.store import wire
@@ -152,7 +153,9 @@ class PostgresStore(Store):
 
     def close_idle(self) -> None:
         """Close the connection that is kept, if it was of no use for a while."""
-        if time.monotonic() - self._used_s > KEPT_S and self._engine.pool.checkedout() == 0:
+        pool = self._engine.pool
+        is_used = isinstance(pool, QueuePool) and pool.checkedout() > 0
+        if not is_used and time.monotonic() - self._used_s > KEPT_S:
             self._engine.dispose()
 
     def prepare(self) -> None:
