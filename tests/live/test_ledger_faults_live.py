@@ -1,10 +1,6 @@
 """A gateway whose database fails: it serves on, raises an alarm, and its ledger is whole afterwards."""
 
-import json
-import os
-import signal
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,20 +11,31 @@ import httpx
 import pytest
 
 from llmgw.ledger.journal import pending
+from tests.support.answered import (
+    LIFE_S,
+    SLOW_STREAM,
+    STREAM,
+    TIMEOUT_S,
+    Clients,
+    answers,
+    assert_complete,
+    completion_tokens,
+    is_alive,
+    kill_worker,
+    metric,
+    ready,
+    wait_healthy,
+)
 from tests.support.chat import body, streamed
 from tests.support.disk import bounded_files
 from tests.support.frames import check_stream
 from tests.support.gateway import Gateway, config_text
-from tests.support.processes import wait_until, worker_pids
+from tests.support.processes import wait_until
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
 
-TIMEOUT_S = 30.0
 REQUESTS = 4
 """As many rows as fit into the journal beside `full`."""
-STREAM = streamed("glm-5", include_usage=True)
-SLOW_STREAM = streamed("glm-5", include_usage=True, simulate={"delay_ms": 15})
-"""One that comes in several blocks."""
 
 
 @pytest.fixture(scope="module", params=["relaxed", "strict"])
@@ -83,55 +90,14 @@ def gone(gateway: Gateway) -> Iterator[None]:
 FAULTS = {fault.__name__: fault for fault in (locked, full, gone)}
 
 
-def ready(gateway: Gateway) -> tuple[int, dict[str, Any]]:
-    response = gateway.client.get("/readyz")
-    report: dict[str, Any] = response.json()
-    return response.status_code, report
-
-
-def metric(gateway: Gateway, name: str) -> float:
-    lines = gateway.client.get("/metrics").text.splitlines()
-    [value] = [line.rsplit(" ", 1)[1] for line in lines if line.rsplit(" ", 1)[0] == name]
-    return float(value)
-
-
-def completion_tokens(answer: bytes, *, streamed: bool) -> int:
-    """What the client was told. Fails if the answer is not whole."""
-    usage = check_stream(answer, include_usage=True).usage if streamed else json.loads(answer)["usage"]
-    assert usage is not None
-    tokens: int = usage["completion_tokens"]
-    return tokens
-
-
-def answers(gateway: Gateway, count: int = REQUESTS) -> dict[str, int]:
-    """Whole streams and plain answers: request id and completion tokens."""
-    found: dict[str, int] = {}
-    for number in range(count):
-        answer = gateway.post(STREAM if number % 2 else body("glm-5"))
-        assert answer.status == 200
-        found[answer.headers["x-request-id"]] = completion_tokens(answer.body, streamed=bool(number % 2))
-    return found
-
-
-def assert_complete(gateway: Gateway, expected: dict[str, int]) -> None:
-    """Each answer has its one row, sooner or later, with the tokens that its client saw."""
-
-    def rows() -> list[tuple[str, int]]:
-        kept = [row for row in gateway.ledger_rows() if row["request_id"] in expected]
-        return [(row["request_id"], row["completion_tokens"]) for row in kept]
-
-    wait_until(lambda: len(rows()) >= len(expected), f"{len(expected)} rows", timeout_s=TIMEOUT_S)
-    assert sorted(rows()) == sorted(expected.items())
-
-
 @pytest.mark.parametrize("fault", FAULTS)
 def test_it_serves_on_and_the_ledger_is_whole_afterwards(durable: Gateway, fault: str) -> None:
-    expected = answers(durable)
+    expected = answers(durable, REQUESTS)
     assert_complete(durable, expected)
-    wait_until(lambda: ready(durable) == (200, {"status": "ok"}), "healthy", timeout_s=TIMEOUT_S)
+    wait_healthy(durable)
     journal = durable.database.with_name("gateway.db.journal")
     with FAULTS[fault](durable):
-        during = answers(durable)
+        during = answers(durable, REQUESTS)
         assert len(during) == REQUESTS
         wait_until(
             lambda: metric(durable, "llmgw_ledger_journal_rows") == REQUESTS, "journaled", timeout_s=TIMEOUT_S
@@ -151,7 +117,7 @@ def test_it_serves_on_and_the_ledger_is_whole_afterwards(durable: Gateway, fault
             )
             assert durable.get("/v1/models", key="sk-gtw-" + "x" * 32).status == 401  # unknown stays unknown
     assert_complete(durable, expected | during)
-    wait_until(lambda: ready(durable) == (200, {"status": "ok"}), "healthy", timeout_s=TIMEOUT_S)
+    wait_healthy(durable)
     wait_until(lambda: metric(durable, "llmgw_ledger_journal_rows") == 0, "replayed", timeout_s=TIMEOUT_S)
     assert metric(durable, 'llmgw_store_healthy{purpose="ledger"}') == 1
     assert metric(durable, 'llmgw_store_healthy{purpose="keys"}') == 1
@@ -224,72 +190,21 @@ def test_strict_a_stream_that_broke_and_a_refusal_have_their_rows(strict: Gatewa
     assert strict.ledger(refused.headers["x-request-id"])["error_kind"] == "model_not_found"
 
 
-class Clients:
-    """Some clients that send one request after another, whatever happens."""
-
-    def __init__(self, gateway: Gateway, count: int) -> None:
-        """Starts them."""
-        self._gateway = gateway
-        self._stop = threading.Event()
-        self.answered: dict[str, int] = {}
-        """Of answers that came whole: request id and completion tokens."""
-        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(count)]
-        for thread in self._threads:
-            thread.start()
-
-    def _run(self, number: int) -> None:
-        request = STREAM if number % 2 else body("glm-5")
-        with httpx.Client(base_url=self._gateway.url, trust_env=False, timeout=TIMEOUT_S) as client:
-            while not self._stop.is_set():
-                try:
-                    answer = client.post(
-                        "/v1/chat/completions", json=request, headers=self._gateway.headers()
-                    )
-                except httpx.TransportError:
-                    self._stop.wait(0.02)  # the worker was killed; another one is on its way
-                    continue
-                assert answer.status_code == 200
-                tokens = completion_tokens(answer.content, streamed=bool(number % 2))
-                self.answered[answer.headers["x-request-id"]] = tokens
-
-    def stop(self) -> None:
-        """End them."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-
-LIFE_S = 6.0
-"""granian ends itself where a worker lives for less than 5.5 s (a crash loop)."""
-
-
-def kill_worker(gateway: Gateway) -> float:
-    """SIGKILL, and wait for the one that takes its place; the time of then."""
-    [worker] = worker_pids(gateway.process)
-    os.kill(worker, signal.SIGKILL)
-    wait_until(lambda: worker_pids(gateway.process) not in ([worker], []), "a worker", timeout_s=TIMEOUT_S)
-    return time.monotonic()
-
-
 @pytest.mark.parametrize("fault", [nullcontext, locked], ids=["database", "journal"])
 def test_strict_a_killed_worker_loses_no_row_of_an_answer(
     strict: Gateway, fault: Callable[[Gateway], AbstractContextManager[None]]
 ) -> None:
     clients = Clients(strict, 6)
 
-    def more_answers(count: int) -> None:
-        now = len(clients.answered)
-        wait_until(lambda: len(clients.answered) >= now + count, "answers", timeout_s=TIMEOUT_S)
-
     try:
         with fault(strict):
-            more_answers(20)
+            clients.more(20)
             # The next one starts though the database can't be written.
             born_s = kill_worker(strict)
-            more_answers(20)
+            clients.more(20)
         wait_until(lambda: time.monotonic() > born_s + LIFE_S, "an age", timeout_s=TIMEOUT_S)
         kill_worker(strict)
-        more_answers(20)
+        clients.more(20)
     finally:
         clients.stop()
     journal = strict.database.with_name("gateway.db.journal")
@@ -311,14 +226,7 @@ def test_a_worker_that_starts_without_a_database_waits_for_it(strict: Gateway) -
         assert (refused.status, refused.error["code"]) == (503, "overloaded")
         assert refused.headers["retry-after"] == "10"
     wait_until(lambda: ready(strict) == (200, {"status": "ok"}), "ready", timeout_s=TIMEOUT_S)
-    assert_complete(strict, answers(strict))
-
-
-def is_alive(gateway: Gateway) -> bool:
-    try:
-        return gateway.client.get("/healthz").status_code == 200
-    except httpx.TransportError:
-        return False
+    assert_complete(strict, answers(strict, REQUESTS))
 
 
 def test_two_workers_have_a_journal_each(

@@ -81,11 +81,16 @@ UPSTREAM_SECRET = "sim-not-the-key"
 CHAT_COMPLETIONS = "/v1/chat/completions"
 
 
-def config_text(simulator_url: str, scripted_url: str, *, server: str = "") -> str:
+SQLITE_URL = "sqlite:///gateway.db"
+
+
+def config_text(
+    simulator_url: str, scripted_url: str, *, server: str = "", store_url: str = SQLITE_URL
+) -> str:
     """The whole config file; `server` holds further lines of its `[server]` table."""
     unreachable = f"http://127.0.0.1:{free_port()}/v1"
     hasty = "first_event_timeout_s = 0.5\nidle_timeout_s = 0.5"
-    parts = [f"[server]\n{server}", '[store]\nurl = "sqlite:///gateway.db"']
+    parts = [f"[server]\n{server}", f'[store]\nurl = "{store_url}"']
     elsewhere = {"qwen": f'rerank_url = "{simulator_url}/qwen/compatible-api/v1/reranks"'}
     parts += [
         _upstream(name, f"{simulator_url}/{name}/v1", f"sim-{name}", elsewhere.get(name, ""))
@@ -147,15 +152,17 @@ class Gateway:
         files: int | None = None,
         program: str = "llmgw",
         env: Mapping[str, str] | None = None,
+        store_url: str | None = None,
     ) -> None:
         """Starts it and waits until it is ready.
 
-        `files`: the limit of its open ones. `program`: a module that is run in its place.
+        `files`: the limit of its open ones. `program`: a module that is run in its place. `store_url`: where
+        the tests reach its database, if it is not the file that `config_text` names by itself.
         """
         self.config = folder / "llmgw.toml"
         self.config.write_text(config, "utf-8")
         self.database = folder / "gateway.db"
-        self.store = open_store(f"sqlite:///{self.database}")
+        self.store = open_store(store_url or f"sqlite:///{self.database}")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         arguments = ("serve", "--config", str(self.config), "--port", str(self.port))
@@ -271,7 +278,14 @@ class Gateway:
         return self.query("SELECT * FROM ledger WHERE request_id = ?", request_id)
 
     def query(self, sql: str, *values: str | int) -> list[dict[str, Any]]:
-        """Rows of the database."""
+        """Rows of the database; each `?` of the statement stands for a value.
+
+        Times are texts and truth values numbers on SQLite.
+        """
+        if self.store.dialect == "postgresql":
+            with self.store.read() as session:
+                found = session.connection().exec_driver_sql(sql.replace("?", "%s"), values)
+                return [dict(row) for row in found.mappings()]
         with closing(sqlite3.connect(self.database, timeout=TIMEOUT_S)) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(sql, values)]

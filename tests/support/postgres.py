@@ -169,6 +169,12 @@ class PostgresServer:
         query = f"?{more}" if more else ""
         return f"postgresql+psycopg://{ROLE}:{_PASSWORD}@127.0.0.1:{port or self.port}/{database}{query}"
 
+    def failover_url(self, database: str, *others: "PostgresServer") -> str:
+        """Of this server and others: whichever takes writes is used."""
+        places = ",".join(f"127.0.0.1:{server.port}" for server in (self, *others))
+        user = f"{ROLE}:{_PASSWORD}"
+        return f"postgresql+psycopg://{user}@{places}/{database}?target_session_attrs=read-write"
+
     def standby(self, *, settings: Mapping[str, str] | None = None) -> "PostgresServer":
         """Another server, which follows this one by streaming replication and takes reads only.
 
@@ -211,6 +217,30 @@ def data_folder(parent: Path | None = None) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="data-", dir=parent or _base()))
     _give(folder)
     return folder
+
+
+class SmallDisk:
+    """A file system of its own that can be filled: of so few bytes, and in memory. Only root can have one."""
+
+    def __init__(self, size_bytes: int) -> None:
+        """Mount it; the server's user owns it. It goes with the servers."""
+        self.path = data_folder()
+        options = f"size={size_bytes},mode=0700"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.path], check=True)  # noqa: S607
+        _give(self.path)
+        self._ballast = self.path / "ballast"
+
+    def fill(self) -> None:
+        """Leave no byte."""
+        with contextlib.suppress(OSError), self._ballast.open("wb", buffering=0) as ballast:
+            for size in (65_536, 1):
+                with contextlib.suppress(OSError):
+                    while ballast.write(b"\xff" * size):
+                        pass
+
+    def free(self) -> None:
+        """Make room again."""
+        self._ballast.unlink(missing_ok=True)
 
 
 @cache

@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -29,6 +30,9 @@ def main(folder: Path) -> None:
         time.sleep(0.02)
     for pid in servers:
         _signal(pid, signal.SIGKILL)
+    for place in folder.iterdir():
+        if place.is_mount():
+            subprocess.run(["umount", "--lazy", place], check=False)  # noqa: S607
     shutil.rmtree(folder, ignore_errors=True)
 
 
