@@ -30,6 +30,10 @@ into bytes with `render_headers` and an `ErrorShape`: `OPENAI`, or `ANTHROPIC` f
      │    ├── StoreError               store: the database can't be opened
      │    ├── StoreGoneError           store: also SQLAlchemyError; its file was deleted or moved
      │    ├── StatementTimeoutError    store: also psycopg's; the server did not answer in time
+     │    ├── TargetNotEmptyError      store: a copy would be mixed with what is there
+     │    ├── SourceChangedError       store: it was written to while it was copied
+     │    ├── CopyDiffersError         store: what was copied does not sum up to what it was copied from
+     │    ├── RowRefusedError          store: the other database does not take a row
      │    ├── NotDurableError          ledger: a row is neither in the database nor in the journal
      │    ├── JournalFullError         ledger: also OSError; the journal has reached its limit
      │    └── CacheError               reasoning: the cache can't be used right now

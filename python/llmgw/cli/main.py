@@ -28,6 +28,7 @@ VERBS: Final = {
     "audit": "show who changed what",
     "models": "show the models with their limits, prices and health",
     "upstreams": "show the upstreams with their health and latency",
+    "store": "copy the database into another one: a file into PostgreSQL, or back",
     "config": "show the config with its defaults, without its secrets",
     "capture": "keep a key's requests with their bodies for a while, for debugging",
     "admin": "print the document of the admin API",
