@@ -470,12 +470,13 @@ class Upstream:
         heartbeat_line: bool = False,
         total_timeout_s: float | None = None,
         headers: Sequence[tuple[bytes, bytes]] = (),
+        trace: Sequence[tuple[bytes, bytes]] = (),
     ) -> Exchange:
         """Send the request now. Must be called on a running asyncio loop (else RuntimeError).
 
         It goes to `base_url` and the path of its API (`/chat/completions`, `/completions`, `/embeddings`,
         `/rerank`), or to that API's own URL. Raises ValueError where there is none. `headers`: the client's,
-        which only Messages and Responses get.
+        which only Messages and Responses get. `trace`: `traceparent` and `tracestate`, which all get.
 
         `total_timeout_s` lowers the upstream's own, where earlier attempts have used up a part of it.
 

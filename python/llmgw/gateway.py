@@ -29,6 +29,8 @@ from llmgw.observe.captures import Captures, Capturing
 from llmgw.observe.logs import hide
 from llmgw.observe.metrics import Metrics
 from llmgw.observe.page import MetricsPage
+from llmgw.observe.tracing.settings import decide
+from llmgw.observe.tracing.tracer import Tracer
 from llmgw.prices.book import PriceBook
 from llmgw.reasoning.responses import open_responses
 from llmgw.reasoning.turns import Reasoning, open_cache
@@ -107,6 +109,10 @@ class Gateway:
         self.pruner = Pruner(store, config)
         self.price_book = PriceBook(store, self.router.prices)
         self.captures = Captures(store)
+        traced = decide(config.otel, os.environ)
+        for warning in traced.warnings:
+            logger.warning("%s", warning)
+        self.tracer = Tracer(traced.settings, self.metrics)
         self.strict = config.ledger.durability == "strict"
         """An answer's row must be on disk before the answer ends."""
         self.exchanges: set[Exchange] = set()
@@ -138,6 +144,7 @@ class Gateway:
         gateway.alerts.start()
         gateway.pruner.start()
         gateway.captures.start()
+        gateway.tracer.start()
         gateway.price_book.remember()
         return gateway
 
@@ -262,6 +269,7 @@ class Gateway:
             await self.redis.close()
         await self.price_book.close()
         await asyncio.to_thread(self.captures.close)
+        await asyncio.to_thread(self.tracer.close)
         await asyncio.to_thread(self.keyring.close)
         await asyncio.to_thread(self.store.close)
         logger.info("worker %d: stopped; the ledger is written", os.getpid())

@@ -28,7 +28,8 @@ _READ_FIELDS: Final = frozenset(
         b"host", b"authorization", b"api-key", b"x-api-key", b"content-encoding", b"content-length",
         b"transfer-encoding", b"user-agent", b"x-stainless-lang", b"x-stainless-package-version", b"origin",
         b"access-control-request-method", b"access-control-request-headers", b"anthropic-version",
-        b"anthropic-beta", b"x-llmgw-user", b"x-openwebui-user-id", b"x-openwebui-user-email",
+        b"anthropic-beta", b"traceparent", b"tracestate", b"x-llmgw-user", b"x-openwebui-user-id",
+        b"x-openwebui-user-email",
     }
 )  # fmt: skip
 

@@ -28,6 +28,7 @@ from llmgw.config.load import (
     secret_faults,
 )
 from llmgw.config.money import NANO, Hours
+from llmgw.config.otel import OtelConfig, has_opentelemetry
 from llmgw.config.prices import DAYS, PriceConfig, PricesConfig, TierConfig, TimeConfig
 from llmgw.config.tables import (
     CONFIG_ENV,
@@ -86,6 +87,7 @@ __all__ = [
     "Modality",
     "ModelConfig",
     "ModelKind",
+    "OtelConfig",
     "PriceConfig",
     "PricesConfig",
     "ResponsesConfig",
@@ -98,6 +100,7 @@ __all__ = [
     "TimeConfig",
     "UpstreamConfig",
     "find_config",
+    "has_opentelemetry",
     "load_config",
     "load_store",
     "parse_config",

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from pydantic_core import ErrorDetails
 
+from llmgw.config.otel import OtelConfig
 from llmgw.config.prices import PriceConfig, PricesConfig, TierConfig, TimeConfig
 from llmgw.config.table import FAULT, Table
 from llmgw.config.tables import (
@@ -66,6 +67,7 @@ _TABLES: Final[dict[str, type[Table]]] = {
     "responses": ResponsesConfig,
     "upstreams": UpstreamConfig,
     "prices": PricesConfig,
+    "otel": OtelConfig,
     "models": ModelConfig,
 }
 _INNER: Final[dict[str, type[Table]]] = {

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from llmgw.config.faults import Fault
 from llmgw.config.files import FileError, read_file
+from llmgw.config.otel import OTEL_EXTRA, has_opentelemetry
 from llmgw.config.redis_url import RedisUrl, RedisUrlError, with_files
 from llmgw.config.tables import DEFAULT_STORE_URL, MAX_ACCOUNTS, POSTGRESQL_PREFIX, SQLITE_PREFIX
 
@@ -28,6 +29,8 @@ _FOREIGN: Final = re.compile(
 _PLAIN_PATH: Final = re.compile(r"[\w./~+-]+")
 _LOOKS_SECRET: Final = re.compile(r"^sk[-_]|(?=[A-Za-z]*\d)[A-Za-z0-9]{20,}", re.ASCII)
 """What may be a key that was written after `env:` or `file:` by mistake: its prefix, or a long random run."""
+_HEADER: Final = r"[ ]*[A-Za-z0-9!#$%&'*+.^_`|~-]+[ ]*=[ !-+\--~]*"
+_HEADERS: Final = re.compile(f"{_HEADER}(?:,{_HEADER})*")
 _NATIVE_URLS: Final = {
     "messages_url": "https://host/anthropic/v1/messages",
     "responses_url": "https://host/v1/responses",
@@ -63,6 +66,9 @@ class Resolver:
         alerts = resolved.get("alerts")
         if isinstance(alerts, dict):
             resolved["alerts"] = self._alerts(alerts)
+        otel = resolved.get("otel")
+        if isinstance(otel, dict):
+            resolved["otel"] = self._otel(otel)
         admin = resolved.get("admin")
         if isinstance(admin, dict) and admin.get("enabled") is True and not _has("fastapi"):
             remedy = "install llmgw[admin], or leave the line out"
@@ -161,6 +167,24 @@ class Resolver:
                 resolved[name] = None if value is None else SecretStr(value)
         return resolved
 
+    def _otel(self, table: dict[str, Any]) -> dict[str, Any]:
+        resolved = dict(table)
+        if isinstance(endpoint := table.get("endpoint"), str) and endpoint:
+            path = "otel.endpoint"
+            if not has_opentelemetry():
+                remedy = f"install {OTEL_EXTRA}, or leave the line out"
+                self._fault(path, "OpenTelemetry is not installed", remedy)
+            self._url(path, endpoint, right='write it like "http://127.0.0.1:4318"', secrets="otel.headers")
+        if isinstance(reference := table.get("headers"), str):
+            path, headers = "otel.headers", None
+            if self._environ is not None:
+                headers = self._referred(path, reference, self._environ)
+            if headers is not None and not _HEADERS.fullmatch(headers):
+                right = 'write them like "authorization=Bearer abc,x-team=a", or "env:NAME"'
+                self._fault(path, "is not a list of headers", right)
+            resolved["headers"] = None if headers is None else SecretStr(headers)
+        return resolved
+
     def _check_webhook(self, path: str, url: str) -> None:
         """Its path and query may be secrets, and so is shown nowhere."""
         try:
@@ -240,8 +264,8 @@ class Resolver:
             problem = f"does not end with {end}, so it is no endpoint"
             self._fault(path, problem, f'write all of it, like "{like}": nothing is added')
 
-    def _url(self, path: str, url: str, *, right: str) -> SplitResult | None:
-        """The parts of an upstream's URL. None: it has a fault, which is reported."""
+    def _url(self, path: str, url: str, *, right: str, secrets: str = "api_key") -> SplitResult | None:
+        """The parts of a URL that has no secret in it. None: it has a fault, which is reported."""
         try:
             parts = urlsplit(url)
             usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -251,7 +275,7 @@ class Resolver:
         if not usable or any(character.isspace() for character in url):
             self._fault(path, "is not an http or https URL", right)
         elif parts.username is not None or parts.password is not None:
-            self._fault(path, "carries credentials", f"put the secret into api_key and {right}")
+            self._fault(path, "carries credentials", f"put the secret into {secrets} and {right}")
         elif parts.query or parts.fragment:
             self._fault(path, "has a query or a fragment", right)
         else:

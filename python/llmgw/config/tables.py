@@ -15,6 +15,7 @@ from llmgw.config.families import (
     reasons_inline,
     thinking_modes,
 )
+from llmgw.config.otel import OtelConfig
 from llmgw.config.prices import PriceConfig, PricesConfig
 from llmgw.config.table import Table
 
@@ -381,6 +382,7 @@ class Config(Table):
     prices: PricesConfig = PricesConfig()
     admin: AdminConfig = AdminConfig()
     alerts: AlertsConfig = AlertsConfig()
+    otel: OtelConfig = OtelConfig()
     upstreams: dict[str, UpstreamConfig] = Field(min_length=1)
     models: Annotated[tuple[ModelConfig, ...], Strict(strict=False), Field(min_length=1)]
     _source: Path = PrivateAttr(default=Path(DEFAULT_CONFIG))

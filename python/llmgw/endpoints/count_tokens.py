@@ -22,6 +22,7 @@ from llmgw.endpoints.messages import MESSAGES
 from llmgw.errors import ClientGone
 from llmgw.gateway import Gateway
 from llmgw.limits.user import user_of
+from llmgw.observe.tracing.trace import trace_headers
 from llmgw.pipeline.body import scan
 from llmgw.pipeline.counting import counted_at
 from llmgw.pipeline.offload import LARGE_BYTES, off_loop
@@ -67,6 +68,7 @@ async def count_tokens(
                     request,
                     request_id=responder.request_id,
                     headers=MESSAGES.headers_of(fields),
+                    trace=trace_headers(fields),
                 )
             finally:
                 if grant is not None:

@@ -110,6 +110,8 @@ class Metrics:
         for purpose in ("keys", "ledger"):
             self._store_healthy.labels(purpose).set(1)
         self._ledger_dropped = self._counter(specs.LEDGER_DROPPED)
+        self._spans_exported = self._counter(specs.SPANS_EXPORTED)
+        self._spans_dropped = self._counter(specs.SPANS_DROPPED)
         self._dropped_seen = 0
         self._timers: dict[tuple[str, str], tuple[Tally, Tally]] = {}
         self.gen_ai = GenAiMetrics(self.registry)
@@ -274,6 +276,14 @@ class Metrics:
     def budget_spent(self, budget_id: int, ratio: float) -> None:
         """Set the share that a budget has spent. On any thread."""
         self._budget_spent.labels(budget_id).set(ratio)
+
+    def spans_exported(self, number: int) -> None:
+        """Count spans that the collector took. On any thread."""
+        self._spans_exported.inc(number)
+
+    def spans_dropped(self, reason: str, number: int) -> None:
+        """Count spans that were lost. On any thread."""
+        self._spans_dropped.labels(reason).inc(number)
 
     def ledger_state(self, state: LedgerState) -> None:
         """`Ledger`'s `observe`."""

@@ -5,17 +5,16 @@ So it is rendered at most once a second, after a few times in a row, for all who
 """
 
 import asyncio
-import sys
 from collections.abc import Callable
 from typing import Final
 
 from llmgw.observe.metrics import Metrics
+from llmgw.observe.polite import polite
 
 INTERVAL_S: Final = 1.0
 """From one rendering to the next, in the long run."""
 IN_A_ROW: Final = 3
 """So many may come without a pause: an operator's two looks should not wait."""
-POLITE_INTERVAL_S: Final = 0.000_2
 
 
 class MetricsPage:
@@ -48,13 +47,5 @@ class MetricsPage:
 
 
 def _politely(render: Callable[[], bytes]) -> bytes:
-    """Render, and give the interpreter to a thread that wants it after `POLITE_INTERVAL_S`, not after 5 ms.
-
-    A request changes threads several times, and would wait for the interpreter at each of them.
-    """
-    usual_s = sys.getswitchinterval()
-    sys.setswitchinterval(POLITE_INTERVAL_S)
-    try:
+    with polite():
         return render()
-    finally:
-        sys.setswitchinterval(usual_s)

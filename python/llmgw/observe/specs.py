@@ -112,4 +112,6 @@ STORE_HEALTHY: Final = Spec(
     "1 if the database could be used when it was last tried, for this purpose, by every worker.",
     ("purpose",),
 )
+SPANS_EXPORTED: Final = Spec("llmgw_otel_spans_exported", "Spans that the collector took.")
+SPANS_DROPPED: Final = Spec("llmgw_otel_spans_dropped", "Spans that were lost, by the reason.", ("reason",))
 LEDGER_DROPPED: Final = Spec("llmgw_ledger_dropped_rows", "Ledger entries that were lost.")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from llmgw.gateway import Gateway
     from llmgw.limits.estimates import Estimates
     from llmgw.limits.grant import Grant
+    from llmgw.observe.tracing.trace import PassedOn, Trace
     from llmgw.routing.targets import Target
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ class Account:
     """What is reserved of limits and budgets; None: nothing is."""
     bill: Bill | None = None
     """What it came to, once that is known."""
+    trace: "Trace | PassedOn | None" = None
+    """The trace that the request is in; None: none."""
     _committed: LedgerEntry | None = None
 
     def __init__(
@@ -164,6 +167,8 @@ class Account:
         target = self.target
         metrics.finished(entry, None if target is None else target.provider_model)
         metrics.ended()
+        if self.trace is not None:
+            self._gateway.tracer.end(self.trace, entry)
         if entry.error_kind is not None and report is not None:
             self._log(entry)
 
@@ -179,8 +184,9 @@ class Account:
         # Every Stop button makes one such line.
         level = logging.INFO if entry.error_kind == CLIENT_GONE else logging.WARNING
         logger.log(
-            level, "%s: model %s: %s (%s, %s)%s",
+            level, "%s: model %s: %s (%s, %s)%s%s",
             self._request_id, entry.model, what, attempts, _duration(entry.total_s), told,
+            "" if self.trace is None else f"; trace {self.trace.trace_id}",
         )  # fmt: skip
 
     def _entry(self, status: int | None, report: "ExchangeReport | None") -> LedgerEntry:

@@ -227,6 +227,7 @@ class Attempts:
         else:
             self._started_s = now_s
             self._gateway.retry_budget.request(now_s)
+        trace = self._account.trace
         exchange = target.upstream.start(
             prepared,
             request_id=self._terms.request_id,
@@ -234,6 +235,7 @@ class Attempts:
             heartbeat_line=self._terms.heartbeat_line,
             total_timeout_s=left_s,
             headers=self._terms.headers,
+            trace=() if trace is None else trace.attempt(target, prepared.api),
         )
         self._asked.append(target)
         self._account.attempt(target, prepared)
@@ -245,7 +247,7 @@ class Attempts:
         self._over(attempt, label)
         attempt.target.health.end(blame, probe=attempt.is_probe)
 
-    def _over(self, attempt: _Attempt, label: str) -> None:
+    def _over(self, attempt: _Attempt, label: str, status: int | None = None) -> None:
         attempt.is_running = False
         self._settle(attempt)
         self._gateway.exchanges.discard(attempt.exchange)
@@ -258,6 +260,8 @@ class Attempts:
             duration_s=time.monotonic() - attempt.began_s,
             error=None if label == OK else label,
         )
+        if self._account.trace is not None:
+            self._account.trace.attempt_over(label, status, attempt.exchange.report())
 
     def _settle(self, attempt: _Attempt) -> None:
         if attempt.target.places.rates is not None:
@@ -269,7 +273,7 @@ class Attempts:
         retry, blame = upstream_verdict(error.kind, status=error.status)
         if error.retry_after_s is not None and blame is Blame.UPSTREAM:
             blame = Blame.PACE  # for example a 503 that says when it will be over
-        self._over(attempt, outcome(error))
+        self._over(attempt, outcome(error), error.status)
         target.health.end(blame, probe=attempt.is_probe, retry_after_s=error.retry_after_s, failure=text)
         self._account.failed_attempt(target, text)
         return retry, blame

@@ -18,12 +18,18 @@ COUNT_TIMEOUT_S: Final = 5.0
 
 
 async def counted_at(
-    target: Target, request: ChatRequest, *, request_id: str, headers: Sequence[tuple[bytes, bytes]] = ()
+    target: Target,
+    request: ChatRequest,
+    *,
+    request_id: str,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    trace: Sequence[tuple[bytes, bytes]] = (),
 ) -> int | None:
     """What the target's upstream says. None: it does not count tokens, or can't be asked now.
 
-    `headers`: of the client's, as `Endpoint.passed_headers` has them. A failure is no fault of the target:
-    many providers have Messages and no count, so its health is left alone.
+    `headers`: of the client's, as `Endpoint.passed_headers` has them. `trace`: the client's, unchanged, since
+    a count has no span. A failure is no fault of the target: many providers have Messages and no count, so
+    its health is left alone.
     """
     if "messages" not in target.route.speaks or not target.may_be_asked:
         return None
@@ -37,6 +43,7 @@ async def counted_at(
             heartbeat_s=COUNT_TIMEOUT_S,
             total_timeout_s=COUNT_TIMEOUT_S,
             headers=headers,
+            trace=trace,
         )
         block = await exchange.next_block()
     except UpstreamError as error:

@@ -89,6 +89,7 @@ class Request:
             on_slow_body=self._ticket.arriving,
         )
         self._account = Account(gateway, self._client, key, request_id=request_id, api=endpoint.api)
+        self._account.trace = gateway.tracer.begin(fields, scope["path"])
 
     async def run(self) -> None:
         """Serve the request, and settle its account whatever happens."""

@@ -4,8 +4,11 @@ They have words for some; the others here are ours, and docs/operations.md lists
 called as the config calls its upstream.
 """
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
+
+from llmgw.config import UpstreamConfig
 
 PROVIDERS: Final = {
     # In the conventions (gen-ai-spans.md).
@@ -42,6 +45,40 @@ class ProviderModel(NamedTuple):
 
 
 UNKNOWN: Final = ProviderModel("", "")
+
+Server: TypeAlias = tuple[str, int]
+"""Host and port."""
+
+
+class Servers(NamedTuple):
+    """Where an upstream is: it may have a host of its own for each API."""
+
+    base: Server
+    elsewhere: Mapping[str, Server]
+    """By the API, as `PreparedRequest.api` says it."""
+
+    def of(self, api: str) -> Server:
+        """Where requests of an API go."""
+        return self.elsewhere.get(api, self.base)
+
+
+NO_SERVERS: Final = Servers(("", 0), {})
+
+
+def servers_of(upstream: UpstreamConfig) -> Servers:
+    """The hosts and ports of an upstream's URLs."""
+    urls = {"messages": upstream.messages_url, "responses": upstream.responses_url}
+    return Servers(
+        _server(upstream.base_url), {api: _server(url) for api, url in urls.items() if url is not None}
+    )
+
+
+def _server(url: str) -> Server:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
+
+
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 def provider_of(url: str, upstream: str) -> str:

@@ -23,7 +23,7 @@ from llmgw.limits.rules import NO_LIMITS, Limits
 from llmgw.prices.price import Price
 from llmgw.routing.accounts import OpenUpstream, account_name, open_upstream, rates_of
 from llmgw.routing.health import CoolDown, Health, Observe
-from llmgw.routing.providers import ProviderModel, provider_of
+from llmgw.routing.providers import ProviderModel, provider_of, servers_of
 from llmgw.routing.suggest import SHOWN_LENGTH, Suggestions
 from llmgw.routing.targets import Target, Targets
 
@@ -244,6 +244,7 @@ class Router:
             speaks=upstream.table.native_at(target),
         )
         provider = provider_of(upstream.table.base_url, target.upstream)
+        servers = servers_of(upstream.table)
         for number, account in upstream.accounts.items():
             yield Target(
                 upstream=account.client,
@@ -255,6 +256,7 @@ class Router:
                 total_timeout_s=upstream.table.total_timeout_s,
                 price=None if target.price is None else self._price(target.price),
                 provider_model=ProviderModel(provider, target.upstream_model),
+                servers=servers,
             )
 
     def _health_at(self, target: TargetConfig, account: int | None) -> Health:

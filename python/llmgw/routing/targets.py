@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from llmgw.routing.accounts import account_name
-from llmgw.routing.providers import UNKNOWN, ProviderModel
+from llmgw.routing.providers import NO_SERVERS, UNKNOWN, ProviderModel, Servers
 
 if TYPE_CHECKING:
     from llmgw import _core
@@ -34,6 +34,8 @@ class Target:
     """Its own, else its model's. None: it has none."""
     provider_model: ProviderModel = UNKNOWN
     """As metrics and spans say it."""
+    servers: Servers = NO_SERVERS
+    """Where it is, for each API in which it is asked."""
 
     @property
     def name(self) -> str:

@@ -93,9 +93,9 @@ impl Upstream {
     }
 
     #[pyo3(signature = (request, *, request_id, heartbeat_s, heartbeat_line=false, total_timeout_s=None,
-                        headers=Vec::new()),
+                        headers=Vec::new(), trace=Vec::new()),
            text_signature = "($self, request, *, request_id, heartbeat_s, heartbeat_line=False, \
-                             total_timeout_s=None, headers=())")]
+                             total_timeout_s=None, headers=(), trace=())")]
     #[expect(clippy::too_many_arguments, reason = "Python names each")]
     #[expect(clippy::needless_pass_by_value, reason = "PyO3 extracts a sequence only into an owned one")]
     fn start(
@@ -107,6 +107,7 @@ impl Upstream {
         heartbeat_line: bool,
         total_timeout_s: Option<f64>,
         headers: Vec<(PyBackedBytes, PyBackedBytes)>,
+        trace: Vec<(PyBackedBytes, PyBackedBytes)>,
     ) -> PyResult<Exchange> {
         let heartbeat = seconds("heartbeat_s", heartbeat_s)?;
         let total = total_timeout_s.map(|left_s| seconds("total_timeout_s", left_s)).transpose()?;
@@ -115,7 +116,8 @@ impl Upstream {
             return Err(value_error("this upstream has no URL for requests of this API"));
         }
         let is_native = matches!(request.api, Api::Native(_) | Api::CountTokens);
-        let headers = if is_native { passed_on(&headers) } else { Vec::new() };
+        let mut headers = if is_native { passed_on(&headers) } else { Vec::new() };
+        headers.extend(passed_on(&trace));
         guard(|| {
             let bridge = Bridge::of_running_loop(py)?;
             let created_s = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
