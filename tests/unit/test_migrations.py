@@ -198,7 +198,7 @@ def test_the_list_of_revisions_is_complete() -> None:
     config = AlembicConfig()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     script = ScriptDirectory.from_config(config)
-    assert [*REVISIONS, "0006", script.get_current_head()] == sorted(
+    assert [*REVISIONS, "0006", "0007", script.get_current_head()] == sorted(
         each.revision for each in script.walk_revisions()
     )
 

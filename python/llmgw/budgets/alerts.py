@@ -273,7 +273,7 @@ class Alerts:
 _REACHED: Final = and_(
     BudgetWindow.exhausted_at.is_(None),
     (BudgetWindow.spent - BudgetWindow.forgiven) * 1001.0
-    >= (BudgetRow.amount + BudgetWindow.lifted) * func.coalesce(BudgetRow.warn_at_permille, 1000),
+    >= (BudgetRow.amount + BudgetWindow.lifted) * 1.0 * func.coalesce(BudgetRow.warn_at_permille, 1000),
 )
 # Made once: a list in a condition leaves cycles of objects behind whenever it is made.
 _TOUCHED: Final = BudgetRow.id.in_(bindparam("touched", expanding=True))

@@ -14,13 +14,14 @@ from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import Final, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, exists, func, literal, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import ColumnElement, Connection, exists, func, literal, literal_column, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from llmgw.budgets.budget import TOKENS, Period
 from llmgw.budgets.windows import END, Window, window_of
 from llmgw.store import BudgetRow, BudgetWindow, KeyEpoch, Store, UsageDay, UsageHour
+from llmgw.store.sql import greatest, insert_into
+from llmgw.store.wholes import whole_sum
 
 MAX_SPENT: Final = 2**62
 """A window that comes to more stays there: SQLite would go on in floating point."""
@@ -114,6 +115,10 @@ class Rules:
                     yield rule
 
 
+Amounts = dict[tuple[Rule, str, Window], int]
+"""By budget, user and window; at most `MAX_SPENT` each."""
+
+
 class Spending:
     """Adds usage to budgets. For one thread."""
 
@@ -123,22 +128,29 @@ class Spending:
         self._rules = Rules(())
         self._version: tuple[int, int] | None = None
 
-    def add(self, connection: Connection, usages: Iterable[Usage], generation: int) -> list[Spent]:
-        """Add usage that `usage_hours` has already, within the transaction that added it there.
+    def amounts(self, connection: Connection, usages: Iterable[Usage], generation: int) -> Amounts:
+        """What usage comes to for the budgets that count it.
 
-        `generation`: the store's. Returns what the budgets came to that it changed. Raises SQLAlchemyError.
+        `generation`: the store's. Raises SQLAlchemyError.
         """
         self._refresh(connection, generation)
+        amounts: Amounts = {}
         if not self._rules.all:
-            return []
-        amounts: dict[tuple[Rule, str, Window], int] = {}
+            return amounts
         for usage in usages:
             for rule in self._rules.matching(usage):
                 window = window_of(rule.period, usage.hour, self._zone)
                 amount = rule.amount(usage)
                 if amount and rule.counts(window):
                     at = rule, usage.user if rule.per_user else "", window
-                    amounts[at] = amounts.get(at, 0) + amount
+                    amounts[at] = min(amounts.get(at, 0) + amount, MAX_SPENT)
+        return amounts
+
+    def add(self, connection: Connection, amounts: Amounts) -> list[Spent]:
+        """Add what `usage_hours` of SQLite has already, within the transaction that added it there.
+
+        Returns what the budgets came to. Raises SQLAlchemyError.
+        """
         spents: list[Spent] = []
         opened: set[tuple[int, datetime]] = set()
         for (rule, user, window), amount in amounts.items():
@@ -156,6 +168,15 @@ class Spending:
                 opened.update((each.budget_id, each.starts_at) for each in found)
                 spents.extend(found)
         return spents
+
+    def open(self, connection: Connection, windows: Iterable[tuple[Rule, Window]]) -> list[Spent]:
+        """Open these for all budgets of their period, in a transaction of `Store.write` that has summed all.
+
+        Returns what they came to. Raises SQLAlchemyError.
+        """
+        periods = {(rule.period, window) for rule, window in windows}
+        opened = (open_windows(connection, self._rules, period, window) for period, window in sorted(periods))
+        return [spent for spents in opened for spent in spents]
 
     def _refresh(self, connection: Connection, generation: int) -> None:
         """Read the budgets if they have changed since."""
@@ -249,7 +270,7 @@ def _usages(connection: Connection, rules: Sequence[Rule], window: Window) -> It
     query = (
         select(
             *grouped,
-            func.sum(table.prompt_tokens + table.completion_tokens),
+            whole_sum(table.prompt_tokens + table.completion_tokens),
             *exact_sum(table.cost),
         )
         .where(time >= window.starts_at, time < window.ends_at)
@@ -275,7 +296,8 @@ def exact_sum(
 ) -> tuple[ColumnElement[int], ColumnElement[int]]:
     """The sums of the upper and of the lower half of its numbers: SQLite's own fails beyond 64 bits."""
     low = column.bitwise_and((1 << HALF_BITS) - 1)
-    return func.coalesce(func.sum(column.bitwise_rshift(HALF_BITS)), 0), func.coalesce(func.sum(low), 0)
+    high = column.bitwise_rshift(literal_column(str(HALF_BITS)))  # PostgreSQL shifts by no bigint
+    return func.coalesce(whole_sum(high), 0), func.coalesce(whole_sum(low), 0)
 
 
 def _is_open(connection: Connection, rule: Rule, window: Window) -> bool:
@@ -291,9 +313,10 @@ def add_windows(connection: Connection, spents: Sequence[Spent]) -> None:
     """Make rows of windows; those that are there stay, or come to more. Raises SQLAlchemyError."""
     if not spents:
         return
-    statement = insert(BudgetWindow)
-    larger = func.max(BudgetWindow.spent, statement.excluded.spent)
-    statement = statement.on_conflict_do_update(set_={"spent": larger})
+    statement = insert_into(connection, BudgetWindow)
+    larger = greatest(BudgetWindow.spent, statement.excluded.spent)
+    keys = [column.name for column in BudgetWindow.__table__.primary_key]
+    statement = statement.on_conflict_do_update(index_elements=keys, set_={"spent": larger})
     connection.execute(statement, [{**each._asdict(), "lifted": 0, "forgiven": 0} for each in spents])
 
 

@@ -229,13 +229,15 @@ def _is_near_end() -> "ColumnElement[bool]":
     """Nearly exact, as floats: a thousand times an amount may be more than a database's integer."""
     spent = func.coalesce(BudgetWindow.spent, 0) - func.coalesce(BudgetWindow.forgiven, 0)
     amount = BudgetRow.amount + func.coalesce(BudgetWindow.lifted, 0)
-    return spent * float(_PERMILLE) >= amount * func.coalesce(BudgetRow.warn_at_permille, NEAR_END_PERMILLE)
+    share = func.coalesce(BudgetRow.warn_at_permille, NEAR_END_PERMILLE)
+    return spent * float(_PERMILLE) >= amount * 1.0 * share
 
 
 def _query(zone: tzinfo, now: datetime) -> "Select[*tuple[Any, ...]]":
     """The budgets in force with their current windows, as `_state` takes them."""
     starts = {period: window_of(period, now, zone).starts_at for period in PERIODS}
-    start = case(*((BudgetRow.period == period, literal(at)) for period, at in starts.items()))
+    kind = BudgetWindow.starts_at.type
+    start = case(*((BudgetRow.period == period, literal(at, kind)) for period, at in starts.items()))
     is_window = and_(BudgetWindow.budget_id == BudgetRow.id, BudgetWindow.starts_at == start)
     of_key = and_(BudgetRow.scope == "key", ApiKey.id == BudgetRow.scope_id)
     of_project = and_(BudgetRow.scope == "project", Project.id == BudgetRow.scope_id)

@@ -13,10 +13,14 @@ from sqlalchemy.orm import Session
 from llmgw.budgets.spend import HALF_BITS, Rule, Rules, Spent, add_windows, exact_sum, sums_of
 from llmgw.budgets.windows import BEGINNING, Window, hour_of, window_of
 from llmgw.store import BudgetWindow, LedgerRow, Store, UsageDay, UsageHour, record
+from llmgw.store.sql import minute_text
+from llmgw.store.wholes import whole_sum
 
 _MINUTE: Final = "%Y-%m-%d %H:%M"
 _HOUR: Final = timedelta(hours=1)
 _NOTED: Final = 100
+_STATEMENT_TIMEOUT_S: Final = 600.0
+"""All rows are read by one statement: ten million take some ten seconds."""
 
 
 class WindowDifference(NamedTuple):
@@ -82,7 +86,7 @@ def verify(store: Store, zone: tzinfo, now: datetime, *, keep_days: int | None =
     `keep_days`: rows that are older may be gone. Takes as long as reading the whole ledger, and stops no
     writer. Raises SQLAlchemyError.
     """
-    with store.read() as session:
+    with store.read(statement_timeout_s=_STATEMENT_TIMEOUT_S) as session:
         connection = session.connection()
         windows, window_differences, others = _compare_windows(connection, zone)
         hours, hour_differences = _compare_hours(connection, zone, now, keep_days)
@@ -109,7 +113,7 @@ def repair(
 
     Raises SQLAlchemyError.
     """
-    with store.write() as session:
+    with store.write(statement_timeout_s=_STATEMENT_TIMEOUT_S) as session:
         connection = session.connection()
         hours, hour_differences = _compare_hours(connection, zone, now, keep_days)
         for hour in (each.hour for each in hour_differences if each.can_be_repaired):
@@ -250,8 +254,8 @@ def _of_sums(
     query = (
         select(
             time,
-            func.sum(table.requests),
-            func.sum(table.prompt_tokens + table.completion_tokens),
+            whole_sum(table.requests),
+            whole_sum(table.prompt_tokens + table.completion_tokens),
             *exact_sum(table.cost),
         )
         .where(time >= since)
@@ -264,10 +268,10 @@ def _of_sums(
 
 
 def _of_rows(connection: Connection, since: datetime, zone: tzinfo) -> dict[datetime, Counts]:
-    minute = func.substr(LedgerRow.time, 1, len("2026-11-26 00:00"))
+    minute = minute_text(LedgerRow.time)
     tokens = func.coalesce(LedgerRow.prompt_tokens, 0) + func.coalesce(LedgerRow.completion_tokens, 0)
     query = (
-        select(minute, func.count(), func.sum(tokens), *exact_sum(LedgerRow.cost))
+        select(minute, func.count(), whole_sum(tokens), *exact_sum(LedgerRow.cost))
         .where(LedgerRow.time >= since)
         .group_by(minute)
     )

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from llmgw.budgets.windows import Window, window_of
 from llmgw.store import Store, UsageDay, UsageHour
+from llmgw.store.wholes import whole_sum
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def resum_day(connection: Connection, at: datetime, zone: tzinfo) -> None:
 
 def _sum(connection: Connection, day: Window) -> None:
     grouped = [getattr(UsageHour, name) for name in KEYS[1:]]
-    sums = [func.sum(getattr(UsageHour, name)) for name in COUNTERS]
+    sums = [whole_sum(getattr(UsageHour, name)) for name in COUNTERS]
     query = select(*grouped, *sums).where(UsageHour.hour >= day.starts_at, UsageHour.hour < day.ends_at)
     rows = connection.execute(query.group_by(*grouped)).all()
     names = (*KEYS[1:], *COUNTERS)

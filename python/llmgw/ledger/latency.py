@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from llmgw.budgets.windows import hour_of, window_of
 from llmgw.ledger.usage import BUCKETS, Dimension, UsageBy
 from llmgw.store import LATENCY_BOUNDS_S, Store, UsageHour
+from llmgw.store.wholes import whole_sum
 
 _STEPS: Final = ("100ms", "250ms", "500ms", "1s", "2500ms", "5s", "10s", "30s", "60s", "more")
 _COLUMNS: Final = {"key": "key_id", "project": "project_id"}
@@ -41,7 +42,7 @@ def sum_latency(
     columns = [getattr(UsageHour, _COLUMNS.get(each, each)) for each in dimensions]
     hours = [UsageHour.hour] if len(dimensions) < len(by) else []
     names = [f"{kind}_{step}" for kind in ("first_event", "total") for step in _STEPS]
-    counts = [func.sum(getattr(UsageHour, name)) for name in names]
+    counts = [whole_sum(getattr(UsageHour, name)) for name in names]
     query = select(*columns, *hours, *counts)
     if since is not None:
         query = query.where(UsageHour.hour >= hour_of(since, zone))

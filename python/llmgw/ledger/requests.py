@@ -85,7 +85,7 @@ def find_request(store: Store, request_id: str, *, key_id: int) -> LedgerRow | N
     """A key's request; None: not there, or another key's. Raises SQLAlchemyError."""
     query = select(LedgerRow).where(LedgerRow.request_id == request_id, LedgerRow.key_id == key_id)
     with store.read() as session:
-        row = session.scalars(query).one_or_none()
+        row = session.scalars(query.limit(1)).first()
         session.expunge_all()
     return row
 

@@ -3,18 +3,17 @@
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
-from functools import cache
 from operator import add, itemgetter
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Dialect, delete, func, literal_column, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, delete, select
 
+from llmgw.budgets.at_once import WindowsNotOpenError, add_at_once, closed_windows
 from llmgw.budgets.spend import MAX_SPENT, Spending, Spent, Usage
 from llmgw.budgets.windows import BEGINNING, hour_of, window_of
 from llmgw.ledger.days import COUNTERS, resum_day
 from llmgw.ledger.entry import MAX_COST, MAX_TOKENS, LedgerEntry
-from llmgw.ledger.rows import insertion
+from llmgw.ledger.statements import statements_of
 from llmgw.store import LATENCY_BOUNDS_S, LedgerRow, UsageDay, UsageHour
 
 FIRST_ERROR_STATUS: Final = 400
@@ -58,18 +57,36 @@ class Books:
         self._spending = Spending(zone)
         self._hours = Hours(zone)
 
-    def add(self, connection: Connection, batch: Sequence[LedgerEntry], generation: int) -> list[Spent]:
+    def add(
+        self, connection: Connection, batch: Sequence[LedgerEntry], generation: int, *, alone: bool = True
+    ) -> list[Spent]:
         """Write a batch within one transaction; rows that are there already change nothing.
 
-        `generation`: the store's. Returns what the budgets came to that it changed. Raises SQLAlchemyError,
-        or whatever an entry with values of other types leads to.
+        `generation`: the store's. `alone`: False in a transaction of `Store.append`; it then raises
+        WindowsNotOpenError where a window is to be opened, which needs one of `Store.write`. Returns what the
+        budgets came to that it changed. Raises SQLAlchemyError, or whatever an entry with values of other
+        types leads to.
         """
-        groups = self._hours.sums(_insert(connection, batch))
+        statements = statements_of(connection.dialect)
+        groups = self._hours.sums(statements.insert(connection, batch))
         if not groups:
             return []
-        _upsert(connection, UsageHour, groups)
-        _upsert(connection, UsageDay, self._hours.days(groups))
-        return self._spending.add(connection, map(_usage, groups.items()), generation)
+        amounts = self._spending.amounts(connection, map(_usage, groups.items()), generation)
+        days = self._hours.days(groups)
+        if statements.appends_alone:
+            statements.add(connection, UsageHour, groups)
+            statements.add(connection, UsageDay, days)
+            return self._spending.add(connection, amounts)
+        closed = closed_windows(connection, amounts)
+        if closed and not alone:
+            raise WindowsNotOpenError
+        # From here until the commit, other appends wait for this one: their rows add to the same sums.
+        statements.add(connection, UsageHour, groups)
+        statements.add(connection, UsageDay, days)
+        opened = self._spending.open(connection, closed)
+        summed = {(each.budget_id, each.starts_at) for each in opened}
+        rest = {at: amount for at, amount in amounts.items() if (at[0].id, at[2].starts_at) not in summed}
+        return opened + add_at_once(connection, rest)
 
 
 class Hours:
@@ -134,23 +151,6 @@ class Hours:
         return hour
 
 
-def _insert(connection: Connection, batch: Sequence[LedgerEntry]) -> Sequence[LedgerEntry]:
-    """Insert the rows that are not there yet, and return those."""
-    last_id = connection.exec_driver_sql("SELECT coalesce(max(id), 0) FROM ledger").scalar_one()
-    statement = insertion(connection.dialect)
-    inserted = connection.exec_driver_sql(statement.sql, [statement.row(entry) for entry in batch])
-    if inserted.rowcount == len(batch):
-        return batch
-    # A journal is replayed after a crash. Ids only grow, and nobody else writes during this transaction.
-    new = set(connection.exec_driver_sql("SELECT request_id FROM ledger WHERE id > ?", (last_id,)).scalars())
-    fresh = []
-    for entry in batch:
-        if entry.request_id in new:
-            new.remove(entry.request_id)  # if it is twice in the batch, the first one was stored
-            fresh.append(entry)
-    return fresh
-
-
 def resum_hour(connection: Connection, hour: datetime, zone: tzinfo) -> None:
     """Make the sums of an hour again from its rows. Raises SQLAlchemyError."""
     columns = [LedgerRow.time, *(getattr(LedgerRow, name) for name in LedgerEntry._fields[1:])]
@@ -159,35 +159,8 @@ def resum_hour(connection: Connection, hour: datetime, zone: tzinfo) -> None:
     groups = Hours(zone).sums(LedgerEntry(row[0].timestamp(), *row[1:]) for row in rows)
     connection.execute(delete(UsageHour).where(UsageHour.hour == hour))
     if groups:
-        _upsert(connection, UsageHour, groups)
+        statements_of(connection.dialect).add(connection, UsageHour, groups)
     resum_day(connection, hour, zone)
-
-
-def _upsert(
-    connection: Connection,
-    table: type[UsageHour | UsageDay],
-    groups: Mapping[Group, list[int]] | Mapping[tuple[Any, ...], list[int]],
-) -> None:
-    """Add to the sums."""
-    sql, text = _upsertion(connection.dialect, table)
-    connection.exec_driver_sql(sql, [(text(group[0]), *group[1:], *sums) for group, sums in groups.items()])
-
-
-@cache
-def _upsertion(dialect: Dialect, table: type[UsageHour | UsageDay]) -> tuple[str, Callable[[datetime], str]]:
-    """The statement that adds to the sums, and how it takes a time."""
-    columns = table.__table__.columns
-    keys = [column.name for column in columns if column.primary_key]
-    counters = [column.name for column in columns if not column.primary_key]
-    statement = insert(table).values(dict.fromkeys((*keys, *counters)))
-    grown = {name: columns[name] + statement.excluded[name] for name in counters}
-    grown["cost"] = func.min(grown["cost"], literal_column(str(MAX_SPENT)))
-    compiled = statement.on_conflict_do_update(index_elements=keys, set_=grown).compile(dialect=dialect)
-    if compiled.positiontup != [*keys, *counters]:
-        message = "the columns of the sums are bound in another order"
-        raise TypeError(message)
-    processor = columns[keys[0]].type.dialect_impl(dialect).bind_processor(dialect)
-    return str(compiled), processor or str
 
 
 def _count(tokens: int | None) -> int:

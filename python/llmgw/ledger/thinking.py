@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Row, Select, func, select
 
 from llmgw.store import LedgerRow, Store
 
@@ -37,7 +37,7 @@ class Thinking(NamedTuple):
 def sum_thinking(store: Store, rows: int) -> Thinking:
     """Of the last `rows` of the ledger. Raises SQLAlchemyError."""
     with store.read() as session:
-        groups = session.execute(newest_thinking(rows)).all()
+        groups = sorted(session.execute(newest_thinking(rows)).all(), key=_order)
     sums = [
         ThinkingSum(each.model, each.thinking_asked, each.thinking_sent, each.thinking_observed, each.number)
         for each in groups
@@ -48,7 +48,11 @@ def sum_thinking(store: Store, rows: int) -> Thinking:
 
 
 def newest_thinking(rows: int) -> Select[tuple[str, str, str, bool, bool, int, datetime]]:
-    """Walks from the end of the primary key, so it costs the same in a ledger of any size."""
+    """Walks from the end of the primary key, so it costs the same in a ledger of any size.
+
+    On PostgreSQL, rows of several machines get their ids a moment before they can be seen. So the newest are
+    nearly those of the largest ids.
+    """
     newest = select(LedgerRow).order_by(LedgerRow.id.desc()).limit(rows).subquery()
     groups = (
         newest.c.model,
@@ -57,8 +61,11 @@ def newest_thinking(rows: int) -> Select[tuple[str, str, str, bool, bool, int, d
         newest.c.thinking_observed,
         newest.c.finish_reason.is_not(None).label("is_answered"),
     )
-    return (
-        select(*groups, func.count().label("number"), func.min(newest.c.time).label("since"))
-        .group_by(*groups)
-        .order_by(*groups)
-    )
+    counted = func.count().label("number"), func.min(newest.c.time).label("since")
+    return select(*groups, *counted).group_by(*groups)
+
+
+def _order(row: Row[*tuple[Any, ...]]) -> tuple[object, ...]:
+    """As SQLite has it: what is not known comes first."""
+    model, asked, sent, observed, is_answered, *_ = row
+    return (*((text is not None, text or "") for text in (model, asked, sent)), observed, is_answered)

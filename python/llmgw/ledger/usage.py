@@ -10,6 +10,7 @@ from llmgw.budgets.spend import HALF_BITS, exact_sum
 from llmgw.budgets.windows import END, hour_of, window_of
 from llmgw.ledger.days import COUNTERS, days_are_whole
 from llmgw.store import ApiKey, Project, Store, UsageDay, UsageHour
+from llmgw.store.wholes import whole_sum
 
 Dimension = Literal["key", "project", "user", "model", "upstream", "api"]
 Bucket = Literal["hour", "day", "week", "month"]
@@ -150,7 +151,7 @@ def _sums(
     has_bucket = len(dimensions) < len(by)
     grouped = [getattr(table, _COLUMNS.get(each, each)) for each in dimensions]
     keys = [*grouped, table.currency, *([time] if has_bucket else [])]
-    counters = [func.sum(getattr(table, name)) for name in COUNTERS[:-1]]
+    counters = [whole_sum(getattr(table, name)) for name in COUNTERS[:-1]]
     query = select(*keys, *counters, *exact_sum(table.cost)).where(time >= begin, time < end)
     for dimension, values in only.items():
         query = query.where(getattr(table, _COLUMNS.get(dimension, dimension)).in_(values))

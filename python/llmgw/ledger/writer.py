@@ -19,21 +19,17 @@ from contextlib import suppress
 from datetime import UTC, tzinfo
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy.exc import (
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    InterfaceError,
-    ProgrammingError,
-    SQLAlchemyError,
-    StatementError,
-)
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
+from llmgw.budgets.at_once import WindowsNotOpenError
 from llmgw.budgets.spend import Spent
 from llmgw.ledger.entry import LedgerEntry, LedgerState, NotDurableError, is_entry
 from llmgw.ledger.journal import Journal
+from llmgw.ledger.pruned import too_late
 from llmgw.ledger.sums import Books
 from llmgw.store import Store
+from llmgw.store.failures import is_of_the_database
 
 logger = logging.getLogger(__name__)
 
@@ -319,12 +315,15 @@ class Ledger:
         """`_insert`, if the last failure is long enough ago."""
         return time.monotonic() >= self._retry_at_s and self._insert(rows)
 
-    def _insert(self, rows: list[LedgerEntry]) -> bool:
-        """Write rows into the database. False if that fails. Rows that it refuses are dropped and counted."""
+    def _insert(self, rows: list[LedgerEntry], *, replayed: bool = False) -> bool:
+        """Write rows into the database. False if that fails. Rows that it refuses are dropped and counted.
+
+        `replayed`: they are from a journal, so the database may have had them before.
+        """
         try:
-            self._write(rows)
+            self._write(rows, replayed=replayed)
         except Exception as error:  # noqa: BLE001  (whatever a row does: it must not stop the others)
-            if _is_of_the_database(error) or not self._insert_one_by_one(rows):
+            if is_of_the_database(error) or not self._insert_one_by_one(rows, replayed=replayed):
                 self._fail(error)
                 return False
         if not self._healthy:
@@ -332,14 +331,14 @@ class Ledger:
             self._healthy = True
         return True
 
-    def _insert_one_by_one(self, rows: list[LedgerEntry]) -> bool:
+    def _insert_one_by_one(self, rows: list[LedgerEntry], *, replayed: bool) -> bool:
         """Write rows singly, so that one that the database refuses does not block the others."""
         refused: set[str] = set()
         for entry in rows:
             try:
-                self._write([entry])
+                self._write([entry], replayed=replayed)
             except Exception as error:
-                if _is_of_the_database(error):
+                if is_of_the_database(error):
                     return False
                 logger.exception("the ledger entry of request %s can't be stored", entry.request_id)
                 refused.add(entry.request_id)
@@ -356,14 +355,31 @@ class Ledger:
         self._healthy = False
         self._retry_at_s = time.monotonic() + _RETRY_INTERVAL_S
 
-    def _write(self, batch: list[LedgerEntry]) -> None:
+    def _write(self, batch: list[LedgerEntry], *, replayed: bool = False) -> None:
         busy_timeout_s = BUSY_TIMEOUT_S if self._healthy else _RETRY_BUSY_TIMEOUT_S
-        spents: Sequence[Spent] = ()
-        with self._store.write(busy_timeout_s=busy_timeout_s) as session:
-            connection = session.connection()
-            if batch:
-                spents = self._books.add(connection, batch, self._store.generation)
+        try:
+            with self._store.append(busy_timeout_s=busy_timeout_s) as session:
+                late, spents = self._add(session.connection(), batch, alone=False, replayed=replayed)
+        except WindowsNotOpenError:
+            with self._store.write(busy_timeout_s=busy_timeout_s) as session:
+                late, spents = self._add(session.connection(), batch, alone=True, replayed=replayed)
+        if late:
+            logger.error(
+                "%d ledger rows of a journal come too late: older ones than they were deleted already, so it "
+                "can't be known whether they were counted, and they are left out", len(late),
+            )  # fmt: skip
+            self._lost += len(late)
         self._tell([entry.request_id for entry in batch], spents)
+
+    def _add(
+        self, connection: Connection, batch: list[LedgerEntry], *, alone: bool, replayed: bool
+    ) -> tuple[set[str], Sequence[Spent]]:
+        """The ids of rows that come too late, and what budgets came to. Raises WindowsNotOpenError."""
+        late = too_late(connection, batch) if replayed else set()
+        rows = [entry for entry in batch if entry.request_id not in late] if late else batch
+        if not rows:
+            return late, ()
+        return late, self._books.add(connection, rows, self._store.generation, alone=alone)
 
     def _append(self, rows: list[LedgerEntry]) -> bool:
         """Write rows into the journal. False if that fails too."""
@@ -401,20 +417,13 @@ class Ledger:
             batch = self._journal.read(self._batch_rows, is_entry)
             if self._healthy and batch is None:
                 return False
-            if not self._insert([_entry(row) for row in batch.rows] if batch else []):
+            if not self._insert([_entry(row) for row in batch.rows] if batch else [], replayed=True):
                 return False
             self._journal.forget()
         except OSError:
             logger.exception("the ledger's journal can't be read")
             return False
         return batch is not None
-
-
-def _is_of_the_database(error: Exception) -> bool:
-    """True if the database failed; False if it refused these values and would do so again."""
-    if isinstance(error, DBAPIError):
-        return not isinstance(error, (IntegrityError, DataError, InterfaceError, ProgrammingError))
-    return isinstance(error, SQLAlchemyError) and not isinstance(error, StatementError)
 
 
 def _entry(row: dict[str, Any]) -> LedgerEntry:

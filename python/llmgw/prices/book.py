@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from llmgw.prices.price import Price
 from llmgw.store import Price as PriceRow
 from llmgw.store import Store
+from llmgw.store.sql import insert_into
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,8 @@ def remember_prices(store: Store, prices: Iterable[Price]) -> None:
     if not rows:
         return
     with store.write() as session:
-        session.execute(insert(PriceRow).on_conflict_do_nothing(index_elements=["digest"]), rows)
+        statement = insert_into(session.connection(), PriceRow)
+        session.execute(statement.on_conflict_do_nothing(index_elements=["digest"]), rows)
 
 
 class PriceBook:

@@ -12,8 +12,8 @@ from sqlalchemy.exc import (
     StatementError,
 )
 
-_OF_VALUES: Final = frozenset({"22", "23", "54"})
-"""The classes of SQLSTATE that are about values: bad ones, keys that are there, too large for an index."""
+_OF_VALUES: Final = frozenset({"21", "22", "23", "54"})
+"""The classes of SQLSTATE that are about values: a key twice, bad ones, known keys, too large an index."""
 
 
 def is_of_the_database(error: Exception) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
-from sqlalchemy.types import BigInteger
+from sqlalchemy.types import BigInteger, String
 
 CHANNEL: Final = "llmgw_keys"
 """On which PostgreSQL tells that keys have changed, or what goes with them."""
@@ -52,3 +52,20 @@ def _least(element: least, compiler: SQLCompiler, **options: Any) -> str:  # noq
 @compiles(greatest, "sqlite")
 def _greatest(element: greatest, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401  (as SQLAlchemy passes them)
     return f"max({compiler.process(element.clauses, **options)})"
+
+
+class minute_text(GenericFunction[str]):  # noqa: N801  (as the two above)
+    """The minute in which a time lies, in UTC: `2026-11-26 00:00`."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(minute_text, "sqlite")
+def _minute_of_text(element: minute_text, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401  (as above)
+    return f"substr({compiler.process(element.clauses, **options)}, 1, {len('2026-11-26 00:00')})"
+
+
+@compiles(minute_text, "postgresql")
+def _minute_of_time(element: minute_text, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401  (as above)
+    return f"to_char({compiler.process(element.clauses, **options)}, 'YYYY-MM-DD HH24:MI')"

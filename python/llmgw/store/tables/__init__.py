@@ -2,7 +2,7 @@
 
 from llmgw.store.tables.base import Base
 from llmgw.store.tables.keys import ApiKey, KeyEpoch, Project, Secret
-from llmgw.store.tables.ledger import LATENCY_BOUNDS_S, LedgerRow, Price, UsageDay, UsageHour
+from llmgw.store.tables.ledger import LATENCY_BOUNDS_S, LedgerRow, Price, Pruned, UsageDay, UsageHour
 from llmgw.store.tables.limits import BudgetRow, BudgetWindow, LimitRow
 from llmgw.store.tables.records import AuditRow, Capture, CaptureLease
 
@@ -20,6 +20,7 @@ __all__ = [
     "LimitRow",
     "Price",
     "Project",
+    "Pruned",
     "Secret",
     "UsageDay",
     "UsageHour",

@@ -156,6 +156,20 @@ class UsageDay(Base):
     cost: Mapped[int] = mapped_column(BigInteger)
 
 
+class Pruned(Base):
+    """One row: what was deleted of the ledger, and who does it."""
+
+    __tablename__ = "ledger_pruned"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    until: Mapped[datetime | None]
+    """Of the latest row that was deleted; None: none was. No journal brings back a row that is not later."""
+    machine: Mapped[str | None]
+    """Which one deleted last; others leave it to that one for a while."""
+    at: Mapped[datetime | None]
+    """When it did."""
+
+
 class Price(Base):
     """A price that rows of the ledger were made with."""
 
