@@ -1,12 +1,14 @@
-"""Deletes rows of the ledger that are older than `[ledger] keep_days`.
+"""Deletes rows of the ledger that are older than `[ledger] keep_days`, and makes room for those to come.
 
-In small batches with pauses, so that whoever writes meanwhile hardly waits, and in one process of the machine
-at a time. Sums stay. The file does not become smaller, but what is free in it is used again.
+In small batches with pauses, so that whoever writes meanwhile hardly waits, in one process of a machine and
+on one machine at a time. On PostgreSQL whole months are dropped (`ledger.months`). Sums stay. SQLite's file
+does not become smaller, but what is free in it is used again.
 """
 
 import fcntl
 import logging
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,12 +17,14 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from llmgw.budgets.windows import hour_of
 from llmgw.config import Config
 from llmgw.ledger.journal import pending
+from llmgw.ledger.months import drop_months, has_months, make_months
+from llmgw.ledger.pruned import note_pruned, take_turn
 from llmgw.store import LedgerRow, Store
 
 logger = logging.getLogger(__name__)
@@ -40,20 +44,28 @@ _PRIVATE_FOLDER: Final = 0o700
 class Pruner:
     """A thread of each worker."""
 
-    def __init__(self, store: Store, config: Config, *, now: Callable[[], datetime] | None = None) -> None:
-        """Starts nothing yet."""
+    def __init__(
+        self,
+        store: Store,
+        config: Config,
+        *,
+        now: Callable[[], datetime] | None = None,
+        machine: str | None = None,
+    ) -> None:
+        """Starts nothing yet. `machine`: a name that no other one has; None: that of the system."""
         self._store = store
         self._keep_days = config.ledger.keep_days
         self._zone = ZoneInfo(config.prices.timezone)
         self._journal_folder = config.journal_folder
         self._folder = config.limits_folder
         self._now = now or (lambda: datetime.now(UTC))
+        self._machine = machine or socket.gethostname()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start the thread, if rows are to be deleted."""
-        if self._keep_days is None:
+        """Start the thread, if there is something to do."""
+        if self._keep_days is None and not has_months(self._store):
             return
         self._thread = threading.Thread(target=self._run, name="llmgw-prune", daemon=True)
         self._thread.start()
@@ -68,18 +80,28 @@ class Pruner:
         wait_s = _FIRST_S
         while not self._stop.wait(wait_s):
             wait_s = INTERVAL_S
-            try:
-                self.prune()
-            except (SQLAlchemyError, OSError) as error:
-                logger.warning("old rows of the ledger can't be deleted now: %s", error)
-            except Exception:
-                logger.exception("a defect in what deletes old rows of the ledger")
+            for work, failed in (
+                (self.make_months, "the ledger's partitions of the next months can't be made now"),
+                (self.prune, "old rows of the ledger can't be deleted now"),
+            ):
+                try:
+                    work()
+                except (SQLAlchemyError, OSError) as error:
+                    logger.warning("%s: %s", failed, error.orig if isinstance(error, DBAPIError) else error)
+                except Exception:
+                    logger.exception("a defect: %s", failed)
+
+    def make_months(self) -> None:
+        """Make the partitions that will be needed. Raises SQLAlchemyError."""
+        for month in make_months(self._store, self._now(), wait=self._stop.wait):
+            logger.info("made %s for the ledger's rows of that month", month.partition)
 
     def prune(self) -> int:
-        """Delete all rows that are too old. Their number; 0 if another process does it.
+        """Delete all rows that are too old, if no other process does it. The number of those not in a month.
 
-        Nothing while rows wait in journals: one that is stored already would be summed twice if it was
-        deleted before its journal is replayed. Raises SQLAlchemyError, OSError.
+        Nothing while rows wait in journals of this machine: one that is stored already would be left out of
+        the sums if it was deleted before its journal is replayed (`ledger.pruned`). Raises SQLAlchemyError,
+        OSError.
         """
         if self._keep_days is None or pending(self._journal_folder).rows:
             return 0
@@ -87,6 +109,8 @@ class Pruner:
         oldest = hour_of(self._now() - timedelta(days=self._keep_days), self._zone)
         deleted = 0
         with _lock(self._folder) as is_ours:
+            if is_ours:
+                self._drop(oldest)
             while is_ours:
                 number = self._delete(oldest)
                 deleted += number
@@ -96,10 +120,28 @@ class Pruner:
             logger.info("deleted %d rows of the ledger from before %s", deleted, oldest)
         return deleted
 
+    def _drop(self, oldest: datetime) -> None:
+        now = self._now()
+        dropped = drop_months(self._store, oldest, machine=self._machine, now=now, wait=self._stop.wait)
+        for month in dropped:
+            logger.info("dropped %s, the ledger's rows of that month", month.partition)
+
     def _delete(self, oldest: datetime) -> int:
-        old = select(LedgerRow.id).where(LedgerRow.time < oldest).order_by(LedgerRow.time).limit(BATCH_ROWS)
-        with self._store.write(busy_timeout_s=_BUSY_TIMEOUT_S) as session:
-            return session.connection().execute(delete(LedgerRow).where(LedgerRow.id.in_(old))).rowcount
+        """One batch, the oldest first. 0: there are none, or another machine deletes."""
+        times = select(LedgerRow.time).where(LedgerRow.time < oldest).order_by(LedgerRow.time)
+        with self._store.append(busy_timeout_s=_BUSY_TIMEOUT_S) as session:
+            connection = session.connection()
+            last = connection.scalar(times.offset(BATCH_ROWS - 1).limit(1))
+            if last is None:
+                last = connection.scalar(select(func.max(LedgerRow.time)).where(LedgerRow.time < oldest))
+            if last is None or not take_turn(connection, self._machine, self._now()):
+                return 0
+            note_pruned(connection, last)
+            # Bounded above too, so that PostgreSQL looks at no later month.
+            old = select(LedgerRow.id).where(LedgerRow.time <= last).order_by(LedgerRow.time)
+            is_old = LedgerRow.id.in_(old.limit(BATCH_ROWS))
+            deletion = delete(LedgerRow).where(is_old, LedgerRow.time <= last)
+            return connection.execute(deletion).rowcount
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from llmgw.config.address import local_host, url_of
 from llmgw.config.files import make_private
 from llmgw.errors import CommandError
 from llmgw.ledger.days import ensure_days
+from llmgw.ledger.months import make_months
 from llmgw.limits.files import check_file_limit, possible_connections, raise_file_limit
 from llmgw.limits.table import check_table
 from llmgw.observe.logs import log_config
@@ -78,6 +79,7 @@ def run_gateway(
     with ExitStack() as stack:
         address = stack.enter_context(closing(claim(host, port)))
         with opened_store(config.store) as store:  # a bad one stops the start
+            _prepare_months(store)
             _prepare_sums(store, config)
             has_admin = not config.admin.enabled or _has_admin(store)
         # It is closed, because it must not cross a fork.
@@ -135,6 +137,14 @@ def _prepare_sums(store: Store, config: Config) -> None:
         open_current(store, zone, datetime.now(UTC))
     except SQLAlchemyError as error:
         logger.warning("what was used before can't be summed: %s", error)
+
+
+def _prepare_months(store: Store) -> None:
+    """Of PostgreSQL, so that no row has to be moved later. A worker tries again (`ledger.prune`)."""
+    try:
+        make_months(store, datetime.now(UTC), wait=lambda _seconds: True)
+    except SQLAlchemyError as error:
+        logger.warning("the ledger's partitions can't be made, its rows go to the default one: %s", error)
 
 
 def _has_admin(store: Store) -> bool:
