@@ -23,7 +23,8 @@ from llmgw.store import Base, Store
 from llmgw.store.tables.base import UtcDateTime
 
 ROWS: Final = 7
-"""Of each table; only one of `key_epoch`."""
+"""Of each table that has not just one."""
+SINGLE_ROWS: Final = ("key_epoch", "ledger_pruned")
 TEXTS: Final = (
     "plain",
     "",
@@ -64,7 +65,7 @@ def _fill(table: Table, connection: Connection) -> None:
     """By plain SQL: what a type of SQLAlchemy would not let through is in old files all the same."""
     makers = [_maker(table, column) for column in table.columns]
     rows = [
-        tuple(make(number) for make in makers) for number in range(1 if table.name == "key_epoch" else ROWS)
+        tuple(make(number) for make in makers) for number in range(1 if table.name in SINGLE_ROWS else ROWS)
     ]
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     marks = ", ".join("?" for _ in table.columns)
@@ -84,7 +85,7 @@ def _maker(table: Table, column: Column[Any]) -> Callable[[int], Any]:
 def _value(table: Table, column: Column[Any]) -> Callable[[int], Any]:  # noqa: PLR0911  (a table of types)
     kind = column.type
     if column.primary_key and isinstance(kind, Integer) and not column.foreign_keys:
-        return lambda number: 1 if table.name == "key_epoch" else 10 + 3 * number
+        return lambda number: 1 if table.name in SINGLE_ROWS else 10 + 3 * number
     if column.foreign_keys:
         return lambda number: 10 + 3 * (number % 2)
     if isinstance(kind, JSON):

@@ -64,6 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from llmgw.ledger.months import make_months_of
     from llmgw.store.copying import (
         CopyDiffersError,
         RowRefusedError,
@@ -81,7 +82,13 @@ def run(options: argparse.Namespace) -> int:
     progress = _Progress(shown=sys.stderr.isatty())
     with _opened("FROM", source) as reading, _opened("TO", target) as writing, progress:
         try:
-            copied = copy_store(reading, writing, told=progress, keep_changed=options.while_running)
+            copied = copy_store(
+                reading,
+                writing,
+                told=progress,
+                prepare=make_months_of,
+                keep_changed=options.while_running,
+            )
         except TargetNotEmptyError as error:
             remedy = "name a new file, or drop the database and create it again"
             raise CommandError(f"TO is not empty: it has {error}; {remedy}") from error

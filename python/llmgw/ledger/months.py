@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from llmgw.ledger.pruned import note_pruned, take_turn
-from llmgw.store import Store
+from llmgw.store import LedgerRow, Store
 
 AHEAD: Final = 2
 """Months that are made before they begin."""
@@ -108,6 +108,21 @@ def make_month(session: Session, month: Month) -> bool:
     bounds = f"FOR VALUES FROM ({begin}) TO ({end})"
     connection.exec_driver_sql(f"ALTER TABLE ledger ATTACH PARTITION {name} {bounds}")
     return True
+
+
+def make_months_of(source: Session, target: Session) -> None:
+    """Make those of all rows of another database, which are to come here. Within a transaction of `write`.
+
+    Raises SQLAlchemyError.
+    """
+    if target.connection().dialect.name != "postgresql":
+        return
+    first = select(func.min(LedgerRow.time))
+    at = source.scalar(first)
+    while at is not None:
+        month = Month.of(at)
+        make_month(target, month)
+        at = source.scalar(first.where(LedgerRow.time >= month.following.starts_at))
 
 
 def drop_months(

@@ -26,17 +26,18 @@ from sqlalchemy import (
     type_coerce,
 )
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from llmgw.errors import LlmgwError
 from llmgw.store.bulk import PostgresRows, SqliteRows, set_sequences
 from llmgw.store.comparing import Sums, count_rows, sums_of
 from llmgw.store.engine import Store
 from llmgw.store.failures import is_of_the_database
-from llmgw.store.tables import Base, KeyEpoch, Project, Secret
+from llmgw.store.tables import Base, KeyEpoch, Project, Pruned, Secret
 from llmgw.store.tables.base import UtcDateTime
 
 BATCH_ROWS: Final = 2_000
-_FIRST_ROWS: Final = {Project.__tablename__: 1, KeyEpoch.__tablename__: 1, Secret.__tablename__: 1}
+_FIRST_ROWS: Final = {each.__tablename__: 1 for each in (Project, KeyEpoch, Secret, Pruned)}
 """How many rows a new database has; those of the source take their place."""
 _NO_END: Final = float("inf")
 
@@ -112,7 +113,7 @@ def copy_store(
     target: Store,
     *,
     told: Told = lambda _name, _done, _of: None,
-    prepare: Callable[[Connection, Connection], None] = lambda _source, _target: None,
+    prepare: Callable[[Session, Session], None] = lambda _source, _target: None,
     keep_changed: bool = False,
     batch_rows: int = BATCH_ROWS,
 ) -> Copied:
@@ -133,7 +134,7 @@ def copy_store(
             theirs.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         _check_empty(theirs)
         counts = count_rows(ours, tables())
-        prepare(ours, theirs)
+        prepare(reading, writing)
         for name in _FIRST_ROWS:
             theirs.execute(delete(Base.metadata.tables[name]))
         for table in tables():
