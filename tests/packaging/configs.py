@@ -12,6 +12,9 @@ SECRETS: Final = {
     "redis_url": "redis://llmgw:password@valkey:6379/0",
 }
 """What the files hold; any other one has a provider's key."""
+GIB: Final = 1 << 30
+_WORKER_BYTES: Final = GIB // 4
+"""What a worker needs besides the bodies of requests: 100 MB idle, and room for streams."""
 _MOUNTED: Final = "/run/secrets"
 
 
@@ -36,3 +39,9 @@ def parsed(text: str, folder: Path) -> Config:
     here = text.replace(f'"file:{_MOUNTED}/', f'"file:{folder}/')
     environ = dict.fromkeys(variables_of(text), "sk-of-a-provider")
     return parse_config(tomllib.loads(here), Path("/etc/llmgw/llmgw.toml"), environ)
+
+
+def most_bytes(config: Config) -> int:
+    """The memory that a gateway may need: each body is there twice for a moment (docs/operations.md)."""
+    server = config.server
+    return server.workers * (2 * server.max_in_flight_bytes + _WORKER_BYTES)

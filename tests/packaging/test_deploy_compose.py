@@ -17,7 +17,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.packaging.configs import parsed, secrets_of
+from tests.packaging.configs import GIB, most_bytes, parsed, secrets_of
 from tests.packaging.containerfile import Containerfile
 from tests.support.postgres import PostgresServer
 from tests.support.processes import ROOT, Process, free_port, wait_until
@@ -158,6 +158,8 @@ def test_the_gateways_config_is_right(services: dict[str, dict[str, Any]], secre
     config = parsed(text, secrets)
     assert config.server.host == "0.0.0.0"
     assert config.limits.machines == len(GATEWAYS)
+    limit = services["gateway-1"]["mem_limit"]
+    assert most_bytes(config) < int(limit.removesuffix("g")) * GIB
     assert seconds(services["gateway-1"]["stop_grace_period"]) > config.server.drain_timeout_s + 5
     assert f"127.0.0.1:{config.admin.port}:{config.admin.port}" in services["gateway-1"]["ports"]
     assert config.store.url.endswith("@postgres:5432/llmgw")

@@ -16,7 +16,7 @@ import yaml
 from llmgw.cli.main import make_parser
 from llmgw.endpoints.operations import OPERATIONS
 from tests.packaging.chart import CHART, NAMESPACE, Rendered, render
-from tests.packaging.configs import parsed, secrets_of, variables_of
+from tests.packaging.configs import GIB, most_bytes, parsed, secrets_of, variables_of
 from tests.packaging.containerfile import Containerfile
 from tests.support.processes import ROOT
 
@@ -164,6 +164,12 @@ def test_a_pod_has_the_time_to_drain(release: Release, tmp_path: Path) -> None:
     )
     taken = int(hook[1]) + parsed(release.config, tmp_path).server.drain_timeout_s + 5
     assert release.pod["terminationGracePeriodSeconds"] > taken
+
+
+def test_a_pod_has_the_memory_that_its_bodies_take(release: Release, tmp_path: Path) -> None:
+    limit = release.container["resources"]["limits"]["memory"]
+    assert limit.endswith("Gi")
+    assert most_bytes(parsed(release.config, tmp_path)) < int(limit[:-2]) * GIB
 
 
 def test_it_starts_what_the_image_is_for(release: Release) -> None:

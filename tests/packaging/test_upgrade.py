@@ -12,11 +12,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
+from sqlalchemy import insert
 
 from llmgw.access.keys import create_key
 from llmgw.store import LedgerRow, open_store
@@ -222,7 +224,7 @@ def test_a_dump_of_postgresql_is_a_whole_database(
     try:
         create_key(store, actor="test", name="before")
         with store.write() as session:
-            session.execute(LedgerRow.__table__.insert(), [ledger_row(number) for number in range(3)])
+            session.execute(insert(LedgerRow), [ledger_row(number) for number in range(3)])
     finally:
         store.close()
     as_superuser = postgres._conninfo("{}")
@@ -241,8 +243,6 @@ def test_a_dump_of_postgresql_is_a_whole_database(
 
 
 def ledger_row(number: int) -> dict[str, object]:
-    from datetime import UTC, datetime  # noqa: PLC0415
-
     return {
         "time": datetime(2026, 11, 26, tzinfo=UTC),
         "request_id": f"req_{number}",

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -171,13 +172,42 @@ def test_wheel_holds_the_console(wheel: Path) -> None:
     assert {"js", "js.gz", "css", "css.gz"} <= kinds
 
 
-def test_source_distribution_holds_the_console(manifest: Path, tmp_path: Path) -> None:
-    """So that whoever builds a wheel from it needs no Node."""
-    maturin("sdist", "--manifest-path", manifest, "--out", tmp_path)
-    (built,) = tmp_path.glob("*.tar.gz")
+@pytest.fixture(scope="module")
+def unpacked(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution's one folder."""
+    out = tmp_path_factory.mktemp("sdist")
+    maturin("sdist", "--manifest-path", manifest, "--out", out)
+    (built,) = out.glob("*.tar.gz")
     with tarfile.open(built) as archive:
-        names = [name.partition("/python/")[2] for name in archive.getnames()]
-    assert built_console() <= set(names)
+        archive.extractall(out, filter="data")
+    (folder,) = (path for path in out.iterdir() if path.is_dir())
+    return folder
+
+
+def test_source_distribution_holds_the_console(unpacked: Path) -> None:
+    """So that whoever builds a wheel from it needs no Node."""
+    assert all((unpacked / "python" / name).is_file() for name in built_console())
+
+
+def test_source_distribution_has_all_that_cargo_wants(unpacked: Path) -> None:
+    """Every crate of ours, and for the others the versions that are locked here."""
+    command = ["cargo", "metadata", "--offline", "--format-version", "1"]
+    told = subprocess.run(command, cwd=unpacked / "rust" / "python", check=True, capture_output=True).stdout
+    packages = json.loads(told)["packages"]
+    ours = {package["name"] for package in packages if package["source"] is None}
+    assert {"llmgw-core", "llmgw-limits", "llmgw-python", "llmgw-upstream"} <= ours
+    locked = tomllib.loads((ROOT / "Cargo.lock").read_text("utf-8"))["package"]
+    foreign = {(package["name"], package["version"]) for package in packages if package["source"]}
+    assert foreign
+    assert foreign <= {(package["name"], package["version"]) for package in locked}
+
+
+def test_source_distribution_carries_what_licences_want(unpacked: Path) -> None:
+    for name in ("LICENSE", NOTICES.name, "README.md"):
+        assert (unpacked / name).read_bytes() == (ROOT / name).read_bytes()
+    information = (unpacked / "PKG-INFO").read_text("utf-8")
+    assert "License-Expression: Apache-2.0\n" in information
+    assert {"License-File: LICENSE", f"License-File: {NOTICES.name}"} <= set(information.splitlines())
 
 
 def test_no_wheel_without_the_console(tmp_path: Path) -> None:
