@@ -14,6 +14,7 @@ import pytest
 
 from llmgw.routing.probe import judge
 from tests.support.cli import UPSTREAM_SECRET, Canned, Outcome, Run, serving, write_config
+from tests.support.postgres import PostgresServer
 from tests.support.processes import ROOT, free_port
 from tests.support.simulator import SimulatorProcess
 
@@ -181,6 +182,26 @@ def test_check_of_a_cache_that_is_not_there(
         status, out, err = run("check")
     assert (status, "cache: FAULT: can't be used (Redis: ConnectionError)" in out) == (1, True)
     assert "hunter2" not in out + err
+
+
+def test_check_of_a_store(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: PostgresServer, migrated: str
+) -> None:
+    with serving(lambda _: Canned(200, LISTED)) as upstream:
+        assert "store:" not in check(run, tmp_path, monkeypatch, f"{upstream.url}/v1/").out
+        file = tmp_path / "llmgw.toml"
+        alone = file.read_text("utf-8")
+        for url, expected, said in (
+            (postgres.url(migrated), 0, "store: ok\n"),
+            (postgres.url("postgres"), 0, "store: ok, but its tables are not of this version"),
+            (postgres.url("none"), 1, "store: FAULT: can't be used (connection failed: "),
+            (postgres.url("none", port=free_port()), 1, "Connection refused Is the server running"),
+        ):
+            file.write_text(f'[store]\nurl = "env:STORE_URL"\n{alone}', "utf-8")
+            monkeypatch.setenv("STORE_URL", url)
+            status, out, err = run("check")
+            assert (status, said in out) == (expected, True)
+            assert postgres.password not in out + err
 
 
 def test_check_unpacks_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

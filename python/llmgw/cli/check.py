@@ -11,14 +11,13 @@ import httpx
 from llmgw._core import dialect_for
 from llmgw.cli.common import add_config_option, read_config
 from llmgw.cli.priced import prices_object, show_prices
+from llmgw.cli.servers import probe_cache, probe_store
 from llmgw.cli.table import add_json_option, print_json, print_table
 from llmgw.cli.trial import Trial, number_of_targets, try_all
-from llmgw.config import CacheConfig, Config, ConfigError
+from llmgw.config import Config, ConfigError
 from llmgw.config.address import local_host, url_of
 from llmgw.prices.shown import oddities, targets_of
-from llmgw.reasoning.store import CacheError, Patience
-from llmgw.reasoning.turns import open_cache, sharing_problem
-from llmgw.redis import connect
+from llmgw.reasoning.turns import sharing_problem
 from llmgw.routing.accounts import account_name
 from llmgw.routing.probe import Probe, Verdict, number_of_probes, probe_all
 
@@ -27,7 +26,7 @@ Asks every upstream for GET {base_url}/models, with its key; nothing is generate
 chat model that an upstream does not list is a fault, unless --no-list says that its list is not complete.
 --try also sends a request for one token to each target of each model, as the gateway would; an embedding
 model is asked for one vector, a rerank model about one document. Keys are never printed. If [cache] names a
-Redis, one key is read there.
+Redis, one key is read there; if [store] names a PostgreSQL server, it is asked for its tables' version.
 
 Shows the targets of models that have several, and prices: of a million tokens, of a typical request. If the
 gateway is running at the config's host and port, also shows how one of its workers sees the upstreams.
@@ -39,8 +38,6 @@ examples:
   llmgw check --try
   llmgw check --config /etc/llmgw.toml --timeout-s 5 --json
 """
-_NO_KEY: Final = bytes(32)
-"""A key that is never stored."""
 _HEALTH_TIMEOUT_S: Final = 2.0
 
 
@@ -52,6 +49,7 @@ class Findings(NamedTuple):
     """What a running gateway reports; None: none runs."""
     probes: list[Probe]
     trials: list[Trial]
+    store: Verdict | None
     cache: Verdict | None
 
     @property
@@ -59,8 +57,7 @@ class Findings(NamedTuple):
         """All of them."""
         yield from (probe.verdict for probe in self.probes)
         yield from (trial.verdict for trial in self.trials)
-        if self.cache is not None:
-            yield self.cache
+        yield from (each for each in (self.store, self.cache) if each is not None)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -112,6 +109,7 @@ async def _find_out(config: Config, options: argparse.Namespace) -> Findings:
         health=await asyncio.to_thread(running_health, config, options.timeout_s),
         probes=probes,
         trials=trials,
+        store=await asyncio.to_thread(probe_store, config.store),
         cache=await probe_cache(config.cache),
     )
 
@@ -180,26 +178,13 @@ def _print(config: Config, found: Findings) -> None:
             for each in found.trials
         ]
         print_table(("MODEL", "UPSTREAM", "UPSTREAM MODEL", "MS", "ONE TOKEN"), trials, right=(3,))
-    if found.cache is not None:
-        print(f"\ncache: {found.cache}")
+    for name, verdict in (("store", found.store), ("cache", found.cache)):
+        if verdict is not None:
+            print(f"\n{name}: {verdict}")
 
 
 def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.0f}"
-
-
-async def probe_cache(config: CacheConfig) -> Verdict | None:
-    """Read from Redis, as requests do; None if no Redis is configured."""
-    if config.url is None:
-        return None
-    redis = connect(config.url.get_secret_value())
-    try:
-        await open_cache(config, redis).get(_NO_KEY, [_NO_KEY], Patience())
-    except CacheError as error:
-        return Verdict("fault", f"can't be used ({error})")
-    finally:
-        await redis.close()
-    return Verdict("ok", "ok")
 
 
 def show_targets(config: Config) -> None:
@@ -296,6 +281,7 @@ def _as_object(config: Config, found: Findings, *, is_good: bool) -> dict[str, A
         "prices": prices_object(config),
         "upstreams": [_flat(each) for each in found.probes],
         "targets": [_flat(each) for each in found.trials],
+        "store": None if found.store is None else found.store._asdict(),
         "cache": None if found.cache is None else found.cache._asdict(),
         "running": found.health,
     }

@@ -26,6 +26,11 @@ def is_of_the_database(error: Exception) -> bool:
     return isinstance(error, SQLAlchemyError) and not isinstance(error, StatementError)
 
 
+def cause_of(error: SQLAlchemyError) -> str:
+    """What the driver or the server said, in one line, without the statement and its values."""
+    return " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
+
+
 def sqlstate_of(error: DBAPIError) -> str | None:
     """PostgreSQL's code; None: of SQLite, or no server has said it."""
     sqlstate = getattr(error.orig, "sqlstate", None)

@@ -24,6 +24,7 @@ from sqlalchemy.pool import QueuePool
 from llmgw.config import POSTGRESQL_PREFIX
 from llmgw.store import wire
 from llmgw.store.engine import DialectName, Store, StoreError, Watch
+from llmgw.store.failures import cause_of
 from llmgw.store.listening import PostgresWatch
 from llmgw.store.migrate import is_current, upgrade
 from llmgw.store.wire import STATEMENT_TIMEOUT_S, StatementTimeoutError
@@ -167,8 +168,8 @@ class PostgresStore(Store):
             with self.write(busy_timeout_s=MIGRATION_TIMEOUT_S, statement_timeout_s=float("inf")) as session:
                 upgrade(session.connection(), self._shown)
         except SQLAlchemyError as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            raise StoreError(f"can't open the database {self._shown}: {cause}", _remedy(cause)) from error
+            message = f"can't open the database {self._shown}: {cause_of(error)}"
+            raise StoreError(message, _remedy(error)) from error
 
     def close(self) -> None:
         """Close all connections."""
@@ -245,7 +246,8 @@ def _on_begin(connection: Connection) -> None:
     driver.deadline_s = begin.statement_timeout_s
 
 
-def _remedy(cause: BaseException | None) -> str:
+def _remedy(error: SQLAlchemyError) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, psycopg.errors.InsufficientPrivilege):
         return "let its user own the database or its schema (GRANT CREATE ON SCHEMA), or name another"
     if isinstance(cause, psycopg.errors.ReadOnlySqlTransaction):

@@ -32,8 +32,8 @@ class ConfigFacts(Schema):
 class DatabaseFacts(Schema):
     """Where keys and ledger are."""
 
-    kind: str = Field(description="`sqlite`.")
-    url: str = Field(description="Without a password.")
+    kind: str = Field(description="`sqlite` or `postgresql`.")
+    url: str = Field(description="Without a password, nor what else it may have in its query.")
     reachable: bool
     size_bytes: Count | None = Field(description="Null: it is not known.")
     ledger_rows_estimate: Count | None = Field(
