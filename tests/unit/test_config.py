@@ -11,6 +11,7 @@ from llmgw.config import (
     ConfigError,
     find_config,
     load_config,
+    load_store,
     parse_text,
     restart_faults,
 )
@@ -173,6 +174,54 @@ def test_store_paths_start_at_the_config_file(tmp_path: Path, url: str, expected
 def test_where_the_journal_is(tmp_path: Path, lines: str, expected: str) -> None:
     config = load(tmp_path, f"{lines}\n{with_upstream('')}")
     assert str(config.journal_folder) == expected.format(folder=tmp_path)
+
+
+POSTGRESQL = "postgresql+psycopg://llmgw:geheim@db.internal:5432/llmgw?sslmode=verify-full"
+
+
+@pytest.mark.parametrize("where", ["here", "env", "file"])
+def test_a_store_url_is_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """It may have a password; commands that need no other secret need it too."""
+    monkeypatch.setenv("STORE_URL", POSTGRESQL)
+    (tmp_path / "url").write_text(f"{POSTGRESQL}\n", "utf-8")
+    reference = {"here": POSTGRESQL, "env": "env:STORE_URL", "file": "file:url"}[where]
+    text = f'[store]\nurl = "{reference}"\n{with_upstream("")}'
+    path = tmp_path / "llmgw.toml"
+    path.write_text(text, "utf-8")
+    config = load_config(path)
+    assert config.store.url == POSTGRESQL
+    assert "geheim" not in repr(config)
+    assert load_config(config.source, secrets=False).store == config.store
+    config.source.write_text(f"{text}\n[broken]\n", "utf-8")
+    assert load_store(config.source) == config.store
+
+
+@pytest.mark.parametrize(
+    ("file", "lines", "expected"),
+    [
+        ("llmgw.toml", "", ("llmgw-journal", "llmgw-limits", "llmgw-run")),
+        ("staging.toml", "", ("staging-journal", "staging-limits", "staging-run")),
+        (
+            "llmgw.toml",
+            '[ledger]\njournal = "state/rows"',
+            ("state/rows", "state/llmgw-limits", "state/llmgw-run"),
+        ),
+    ],
+)
+def test_where_a_machine_keeps_its_own_if_the_store_is_a_server(
+    tmp_path: Path, file: str, lines: str, expected: tuple[str, ...]
+) -> None:
+    path = tmp_path / file
+    path.write_text(f'[store]\nurl = "{POSTGRESQL}"\n{lines}\n{with_upstream("")}', "utf-8")
+    config = load_config(path)
+    folders = config.journal_folder, config.limits_folder, config.run_folder
+    assert tuple(str(folder.relative_to(tmp_path)) for folder in folders) == expected
+
+
+def test_a_postgresql_store_needs_its_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    expected = "store.url: the package psycopg is not installed; install llmgw[postgres]"
+    assert faults(tmp_path, f'[store]\nurl = "{POSTGRESQL}"\n{with_upstream("")}') == [expected]
 
 
 def test_models_are_listed_by_number(tmp_path: Path) -> None:
