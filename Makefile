@@ -71,7 +71,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .NOTPARALLEL:
 .PHONY: help demo test test-clients test-agents test-agents-quick agent-table test-llama client-table lock-clients \
   console test-console screenshots lock-console lint format fuzz faults soak cluster bench bench-core bench-gateway \
-  bench-ledger bench-limits wheel lock clean check-toolchain check-cxx check-browser
+  bench-ledger bench-limits bench-scale wheel lock clean check-toolchain check-cxx check-browser
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -182,6 +182,9 @@ bench-ledger: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## reports over 30 days of a 
 bench-limits: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## limits and budgets on a simulated clock: granted against allowed
 	$(say) 'thousands of keys, one machine and four (a minute)'
 	@$(BIN)/python -m benches.limits
+
+bench-scale: $(DEV_PACKAGES) $(RELEASE_EXTENSION) ## rows a second of each store, requests a second of Redis (docs/scale.md)
+	@$(BIN)/python -m benches.scale
 
 wheel: $(DEV_PACKAGES) $(CONSOLE) $(WHEEL_TOOLS) check-toolchain ## a release wheel in dist/, its version with the commit; on Linux for glibc 2.17 and newer
 	$(say) 'notices of the linked crates'
