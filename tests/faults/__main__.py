@@ -16,7 +16,16 @@ from typing import Final
 
 from tests.faults import report, soak
 from tests.faults.case import CASES, Case
-from tests.faults.cases import clients, doors, governance, operations, processes, several_machines, upstream
+from tests.faults.cases import (
+    clients,
+    databases,
+    doors,
+    governance,
+    operations,
+    processes,
+    several_machines,
+    upstream,
+)
 from tests.faults.mix import USERS
 from tests.faults.rig import Rig
 from tests.faults.runner import run_cases
@@ -31,6 +40,7 @@ _MODULES: Final = (
     doors,
     governance,
     several_machines,
+    databases,
 )  # importing them has registered their cases
 
 

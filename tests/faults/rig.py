@@ -20,13 +20,14 @@ from tests.faults.client import Client, Seen
 from tests.faults.reconcile import PER_INPUT, PER_OUTPUT, Account, reconcile
 from tests.faults.script import KEY_PREFIX, Act, Exchange
 from tests.faults.upstream import EARLY_REFUSAL, EARLY_STREAM
-from tests.support.gateway import Gateway
+from tests.support.failover import Pair
+from tests.support.gateway import SQLITE_URL, Gateway
 from tests.support.processes import free_port
 from tests.support.redis import RedisServer
 
 UPSTREAMS = ("a", "b", EARLY_STREAM, EARLY_REFUSAL)
 _NAMES = (*UPSTREAMS, "refused", "blackhole", "nowhere")
-CASES = (*range(41), 52)
+CASES = (*range(41), 48, 52)
 """Those that have models of their own in the common config."""
 SETTLE_TIMEOUT_S = 15.0
 LEDGER_TIMEOUT_S = 10.0
@@ -61,6 +62,8 @@ class Setup:
     """Its wall clock can be made to jump."""
     governed: bool = False
     """The key has limits and budgets, so large that nothing is refused."""
+    postgres: bool = False
+    """Its store is a PostgreSQL with a standby."""
     own: bool = False
     """The case may stop or break it, so nobody else gets it."""
 
@@ -84,6 +87,7 @@ class Rig:
     gateway: Gateway
     client: Client
     redis: RedisServer | None
+    postgres: Pair | None
     _last_row: int = 0
     _exchanges_before: int = 0
 
@@ -100,15 +104,21 @@ class Rig:
             redis = stack.enter_context(RedisServer(folder)) if REDIS in config else None
             if redis:
                 config = config.replace(REDIS, str(redis.port))
+            postgres = stack.enter_context(Pair()) if setup.postgres else None
+            if postgres:
+                config = config.replace(SQLITE_URL, postgres.url)
             env = PYTHONPATH | key_environment()
             env |= _fake_clock(folder) if setup.fake_clock else {}
-            gateway = stack.enter_context(Gateway(folder, config, program=setup.program, env=env))
+            store_url = postgres.direct_url if postgres else None
+            gateway = stack.enter_context(
+                Gateway(folder, config, program=setup.program, env=env, store_url=store_url)
+            )
             if setup.governed:
                 gateway.set_limits(LIMITS, BUDGETS)
             host, port = gateway.client.base_url.host, gateway.client.base_url.port
             assert port is not None
             client = Client(host, port, gateway.key)
-            yield cls(folder, setup, chaos, gateway, client, redis)
+            yield cls(folder, setup, chaos, gateway, client, redis, postgres)
 
     def jump_clock(self, seconds: int) -> None:
         """Set the gateway's wall clock forward, or back. Needs `Setup.fake_clock`."""
@@ -299,7 +309,7 @@ def config_text(setup: Setup, ports: Mapping[str, int], blackhole: int) -> str:
     urls["nowhere"] = "http://llmgw-no-such-host.invalid/v1"
     parts = [
         f"[server]\nworkers = {setup.workers}\n{setup.server}",
-        '[store]\nurl = "sqlite:///gateway.db"',
+        f'[store]\nurl = "{SQLITE_URL}"',
         setup.more,
     ]
     parts += [

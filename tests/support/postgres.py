@@ -158,10 +158,10 @@ class PostgresServer:
         """A connection of a superuser, such as one that holds locks."""
         return psycopg.connect(self._conninfo(database), connect_timeout=CONNECT_TIMEOUT_S)
 
-    def new_database(self, *, template: str = "template1") -> str:
-        """The name of a new database; ROLE owns it."""
+    def new_database(self, *, template: str = "template1", more: str = "") -> str:
+        """The name of a new database; ROLE owns it. `more`: further words of CREATE DATABASE."""
         name = f"test_{next(_DATABASE_NUMBERS)}"
-        self.ask(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {template}")
+        self.ask(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {template} {more}")
         return name
 
     def url(self, database: str, *, port: int | None = None, more: str = "") -> str:
@@ -169,11 +169,10 @@ class PostgresServer:
         query = f"?{more}" if more else ""
         return f"postgresql+psycopg://{ROLE}:{_PASSWORD}@127.0.0.1:{port or self.port}/{database}{query}"
 
-    def failover_url(self, database: str, *others: "PostgresServer") -> str:
-        """Of this server and others: whichever takes writes is used."""
-        places = ",".join(f"127.0.0.1:{server.port}" for server in (self, *others))
-        user = f"{ROLE}:{_PASSWORD}"
-        return f"postgresql+psycopg://{user}@{places}/{database}?target_session_attrs=read-write"
+    def failover_url(self, database: str, ports: Sequence[int]) -> str:
+        """Of this server and of its standbys: whichever takes writes is used."""
+        places = ",".join(f"127.0.0.1:{port}" for port in ports)
+        return f"postgresql+psycopg://{ROLE}:{_PASSWORD}@{places}/{database}?target_session_attrs=read-write"
 
     def standby(self, *, settings: Mapping[str, str] | None = None) -> "PostgresServer":
         """Another server, which follows this one by streaming replication and takes reads only.
