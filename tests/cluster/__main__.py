@@ -24,6 +24,7 @@ from tests.support.processes import ROOT
 
 OUTPUT: Final = ROOT / "bench-results"
 DEFAULT_MINUTES: Final = 4.0
+_ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _FIXED_S: Final = 11.0
 """What an event takes beside its calm: to happen, to be over, and to be judged."""
 _SHOWN_FAULTS: Final = 5
@@ -32,8 +33,8 @@ _SHOWN_FAULTS: Final = 5
 def main() -> int:
     """Play what the options ask for."""
     options = _options()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(130))  # so that all processes are ended
+    for number in _ENDS:
+        signal.signal(number, _end)
     pace = _pace(options)
     shown: dict[str, Any] = {
         "durability": options.durability,
@@ -65,6 +66,13 @@ def main() -> int:
     took_s = time.monotonic() - begun_s
     _say(f"{'all as it should be' if ok else 'FAILED'}: {took_s:.0f} s; see {options.output / 'cluster.md'}")
     return 0 if ok else 1
+
+
+def _end(*_: object) -> None:
+    """Leave every block, so that all processes are ended; a second signal must not interrupt that."""
+    for number in _ENDS:
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(130)
 
 
 def _say(line: str) -> None:
@@ -118,7 +126,4 @@ def _events(text: str) -> Sequence[Event]:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main())

@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tests.support.nginx import nginx_program
 from tests.support.processes import ROOT, Process, free_port, wait_until, worker_pids
@@ -38,6 +38,7 @@ class Balancer:
         self._folder = folder
         self._gateways = gateways
         self._log = folder / "access.log"
+        self._read_bytes = 0
         (folder / "nginx.conf").write_text(_MAIN, "utf-8")
         self._write(())
         self.process = Process(
@@ -64,9 +65,20 @@ class Balancer:
             lambda: len(self._workers() - before) >= _WORKERS, "nginx's new workers", timeout_s=_SOON_S
         )
 
-    def requests(self) -> list[dict[str, Any]]:
-        """Its access log."""
-        return [json.loads(line) for line in self._log.read_text("utf-8").splitlines()]
+    def gateway_of(self) -> dict[str, int]:
+        """Which gateway answered a request, by the request's id: the port. Of all since the last call."""
+        with self._log.open("rb") as log:
+            log.seek(self._read_bytes)
+            new = log.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read_bytes += len(whole)
+        entries = [json.loads(line) for line in whole.splitlines()]
+        # Several, with commas between, if the first could not be connected to.
+        return {
+            entry["request"]: int(entry["gateway"].rpartition(":")[2])
+            for entry in entries
+            if entry["request"]
+        }
 
     def kill(self) -> None:
         """End it at once."""

@@ -62,8 +62,6 @@ class Cluster:
     balancer: Balancer
     kills: list[tuple[float, int]] = field(default_factory=list)
     """When a process of a gateway was killed, and the gateway's port."""
-    redis_gone: list[tuple[float, float]] = field(default_factory=list)
-    """From when to when some gateway decided without Redis, at the most."""
     _last_row: int = 0
     _exchanges_before: int = 0
 
@@ -137,6 +135,10 @@ class Cluster:
         return sum(machine.metrics().get("llmgw_requests_in_flight", 0) for machine in self.machines)
 
     # What it has written.
+
+    def logs(self) -> list[str]:
+        """Of each process of a gateway."""
+        return [output for machine in self.machines for output in machine.outputs()]
 
     def rows(self) -> list[dict[str, Any]]:
         """The ledger since the last time."""

@@ -110,22 +110,20 @@ async def gateway_stopped(cluster: Cluster, away_s: float) -> str:
 
 @event("Redis is killed and started empty", "each machine its share, then exact again")
 async def redis_killed(cluster: Cluster, away_s: float) -> str:
-    begun_s = time.monotonic()
     await asyncio.to_thread(cluster.redis.kill)
     await asyncio.sleep(away_s)
     await asyncio.to_thread(cluster.redis.start)
-    return await _redis_back(cluster, begun_s)
+    return await _redis_back(cluster)
 
 
 @event("Redis is stopped (SIGSTOP) for a while", "the same, and no request waits for it")
 async def redis_stopped(cluster: Cluster, away_s: float) -> str:
-    begun_s = time.monotonic()
     cluster.redis.pause()
     try:
         await asyncio.sleep(away_s)
     finally:
         cluster.redis.resume()
-    return await _redis_back(cluster, begun_s)
+    return await _redis_back(cluster)
 
 
 @event("PostgreSQL is killed and started again", "rows wait in the journal, each is stored once")
@@ -204,17 +202,13 @@ async def _start(machine: Machine) -> float:
     return time.monotonic() - begun_s
 
 
-async def _redis_back(cluster: Cluster, begun_s: float) -> str:
-    back_s = time.monotonic()
-
+async def _redis_back(cluster: Cluster) -> str:
     async def asked_again() -> bool:
         metrics = [await asyncio.to_thread(machine.metrics) for machine in cluster.machines]
         return all(each.get("llmgw_limits_redis_up") == 1 for each in metrics)
 
-    await wait_for(asked_again, "both gateways ask Redis again", timeout_s=RESTART_TIMEOUT_S)
-    now_s = time.monotonic()
-    cluster.redis_gone.append((begun_s, now_s))
-    return f"asked again {now_s - back_s:.1f} s after it was back"
+    took_s = await wait_for(asked_again, "both gateways ask Redis again", timeout_s=RESTART_TIMEOUT_S)
+    return f"asked again {took_s:.1f} s after it was back"
 
 
 async def _waiting_rows(cluster: Cluster) -> int:

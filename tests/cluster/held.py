@@ -96,7 +96,7 @@ def rate(
     per_s = limit / MINUTE_S
     share = limit * (machines - 1) / machines
     by_asked = sorted(grants, key=lambda grant: grant.asked_s)
-    worst = Verdict(name, limit, 0, limit)
+    worst: Verdict | None = None
     for first in grants:
         begun_s, used = first.sent_s, 0
         for grant in by_asked:
@@ -105,9 +105,9 @@ def rate(
             used += unit.of(grant)
             outages = sum(was_s <= grant.asked_s and until_s >= begun_s - MINUTE_S for was_s, until_s in gone)
             allowed = limit + per_s * (grant.asked_s - begun_s) + unit.slack + share * outages
-            if used - allowed > worst.most - worst.allowed:
+            if worst is None or used - allowed > worst.most - worst.allowed:
                 worst = Verdict(name, limit, used, allowed)
-    return worst
+    return worst or Verdict(name, limit, 0, limit)
 
 
 def at_once(

@@ -25,12 +25,17 @@ class Machine:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._env = env
-        self.process: Process
+        self._processes: list[Process] = []
 
     def start(self) -> None:
         """Begin to start it."""
         arguments = ("serve", "--config", str(self.config), "--port", str(self.port))
-        self.process = Process("llmgw", *arguments, folder=self.folder, env=self._env)
+        self._processes.append(Process("llmgw", *arguments, folder=self.folder, env=self._env))
+
+    @property
+    def process(self) -> Process:
+        """The last one that was started."""
+        return self._processes[-1]
 
     def wait_ready(self) -> None:
         """Until it can serve. Raises RuntimeError, with what it printed."""
@@ -67,6 +72,10 @@ class Machine:
         lines = [line for line in text.splitlines() if line and not line.startswith("#")]
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
+    def outputs(self) -> list[str]:
+        """What it printed, one start after the other."""
+        return [process.output for process in self._processes]
+
     def troubles(self) -> list[str]:
         """Why it is not calm: of `/readyz`, and of metrics. Empty: it is."""
         try:
@@ -80,8 +89,8 @@ class Machine:
             "llmgw_limits_redis_up": 1,
             'llmgw_store_healthy{purpose="ledger"}': 1,
             'llmgw_store_healthy{purpose="keys"}': 1,
-            "llmgw_ledger_queue_rows": 0,
             "llmgw_ledger_journal_rows": 0,
+            "llmgw_ledger_dropped_rows_total": 0,
         }
         troubles += [
             f"{sample} {metrics.get(sample)}"

@@ -13,7 +13,7 @@ _SHOWN_FAULTS: Final = 20
 def as_line(outcome: Outcome) -> str:
     """For the terminal, one event."""
     state = "ok    " if outcome.ok else "FAILED"
-    facts = f"{outcome.requests} requests, {outcome.cut} broken off"
+    facts = f"{outcome.requests} requests, {outcome.cut} broken off, the slowest {outcome.slowest_s:.1f} s"
     figure = f"; {outcome.figure}" if outcome.figure else ""
     return f"{state} {outcome.took_s:5.1f} s  {outcome.event.what}: {facts}{figure}"
 
@@ -26,11 +26,12 @@ def as_markdown(options: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
         f"{name} {value}" for name, value in options.items()
     )]  # fmt: skip
     parts += ["", f"## Events under load: {passed} of {len(outcomes)} as they should be", ""]
-    parts += ["| event | right | | requests | completed | broken off | rows lost | figure |"]
-    parts += ["| --- | --- | --- | --: | --: | --: | --: | --- |"]
+    parts += ["| event | right | | requests | completed | slowest | broken off | rows lost | figure |"]
+    parts += ["| --- | --- | --- | --: | --: | --: | --: | --: | --- |"]
     parts += [
         f"| {o.event.what} | {o.event.right} | {'ok' if o.ok else '**failed**'} | {o.requests} "
-        f"| {o.account.fates['completed']} | {o.cut} | {o.account.lost_rows} | {o.figure} |"
+        f"| {o.account.fates['completed']} | {o.slowest_s:.1f} s | {o.cut} | {o.account.lost_rows} "
+        f"| {o.figure} |"
         for o in outcomes
     ]
     requests, rows = sum(o.requests for o in outcomes), sum(o.account.requests for o in outcomes)
@@ -78,6 +79,7 @@ def as_json(options: dict[str, Any], outcomes: Sequence[Outcome]) -> dict[str, A
                 "took_s": round(outcome.took_s, 3),
                 "figure": outcome.figure,
                 "requests": outcome.requests,
+                "slowest_s": round(outcome.slowest_s, 3),
                 "fates": dict(outcome.account.fates),
                 "rows": outcome.account.requests,
                 "lost_rows": outcome.account.lost_rows,

@@ -1,8 +1,13 @@
-"""The judges of limits and budgets can say no."""
+"""The judges of limits and budgets can say no, and what the logs say of Redis is understood."""
+
+import math
+import time
+from datetime import datetime, timedelta
 
 import pytest
 
 from tests.cluster.held import LEARN_S, NANO, REQUESTS, TOKENS, Grant, at_once, budget, rate
+from tests.cluster.said import defects, outages
 from tests.faults.reconcile import PER_INPUT, PER_OUTPUT
 from tests.faults.script import PROMPT_TOKENS
 
@@ -72,3 +77,26 @@ def test_budgets(name: str, grants: list[Grant], gone: list[tuple[float, float]]
     for unit, amount in ((NANO, 10 * COST), (TOKENS, 10 * (PROMPT_TOKENS + 20))):
         verdict = budget(name, amount, grants, unit, gone=gone)
         assert verdict.held is held, str(verdict)
+
+
+def test_when_redis_was_gone() -> None:
+    now = datetime.now()  # noqa: DTZ005  (as logs are written)
+    begun = now.replace(microsecond=0) - timedelta(seconds=100)
+    begun_s = time.monotonic() - (now - begun).total_seconds()
+
+    def log(*told: tuple[float, str]) -> str:
+        """Seconds, and what a worker says then."""
+        lines = [
+            f"{begun + timedelta(seconds=at_s):%Y-%m-%d %H:%M:%S},000 INFO llmgw.limits.redis.limits: {said}"
+            for at_s, said in told
+        ]
+        return "\n".join(["a line", *lines, "another"])
+
+    gone, there = "the limits' Redis is gone (Error): x", "the limits' Redis is there: y"
+    left = log((10, gone), (11, gone), (14, there), (15, there), (50, gone), (51, there))
+    right = log((12, gone), (20, there), (90, gone))
+    found = [
+        (round(was_s - begun_s), math.ceil(until_s - begun_s)) for was_s, until_s in outages([left, right])
+    ]
+    assert found == [(9, 21), (49, 52), (89, 101)]
+    assert defects([left, f"{right}\nreq_1: a defect in the gateway"]) == ["req_1: a defect in the gateway"]
