@@ -40,11 +40,13 @@ class Pace:
 
     users: int = 8
     """Without limits; each limited key has a few more."""
+    pause_s: float = 0.0
+    """Of each user after a request, on the average."""
     lead_s: float = 3.0
     """Of calm load before an event and after it."""
     away_s: float = 5.0
     """For how long something is away."""
-    paid_requests: int = 120
+    paid_requests: int = 60
     """That each budget has room for."""
     requests_per_minute: int = 120
     tokens_per_minute: int = 2400
@@ -79,7 +81,7 @@ class Campaign:
         """Makes the keys that stay."""
         self.cluster = cluster
         self.pace = pace
-        self.load = Load("127.0.0.1", cluster.balancer.port, cluster.chaos, seed)
+        self.load = Load("127.0.0.1", cluster.balancer.port, cluster.chaos, seed, pace.pause_s)
         self.outcomes: list[Outcome] = []
         self._gone: list[Span] = []
         self._tokens: list[str] = []

@@ -112,7 +112,7 @@ class Cluster:
             return not troubles
 
         try:
-            return await wait_for(none, "all is well", timeout_s=CALM_TIMEOUT_S, interval_s=0.1)
+            return await wait_for(none, "all is well", timeout_s=CALM_TIMEOUT_S, interval_s=0.25)
         except TimeoutError as error:
             raise AssertionError(f"{error}: {'; '.join(troubles)}") from None
 

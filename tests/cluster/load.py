@@ -20,7 +20,7 @@ PROMPT: Final = "Speak, and be brief with it!"
 PAID_EVENTS: Final = 20
 """Of each answer of a limited or paying key, whose `max_tokens` says so too: nothing is estimated wrong."""
 PAID_TOKENS: Final = PROMPT_TOKENS + PAID_EVENTS
-PAUSE_S: Final = 0.15
+PAUSE_S: Final = 0.3
 """Of who was refused, and of who pays."""
 LATE_S: Final = 45.0
 """Nothing may take longer, whatever happens."""
@@ -35,6 +35,8 @@ class Load:
     port: int
     chaos: Chaos
     seed: int = 1
+    pause_s: float = 0.0
+    """Between two requests of a user, on the average."""
     seen: list[Seen] = field(default_factory=list)
     whose: dict[str, str] = field(default_factory=dict)
     """The key's name, by mark."""
@@ -100,6 +102,8 @@ class User:
                 self.drop()
             if time.monotonic() - begun_s > LATE_S:
                 self.load.faults.append(f"{name}: took {time.monotonic() - begun_s:.1f} s")
+            if self.load.pause_s:
+                await asyncio.sleep(self.rng.uniform(0, 2 * self.load.pause_s))
         self.drop()
 
     def drop(self) -> None:

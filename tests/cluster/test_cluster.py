@@ -11,14 +11,22 @@ from tests.cluster.cluster import Cluster, Setup
 from tests.cluster.events import EVENTS
 from tests.cluster.report import as_line
 
-QUICK = ("gateway-killed", "redis-killed", "rolling-restart")
-PACE = Pace(users=4, lead_s=0.7, away_s=1.5, paid_requests=20, requests_per_minute=40, tokens_per_minute=800)
+QUICK = ("gateway-killed", "redis-killed", "postgres-killed", "rolling-restart")
+PACE = Pace(
+    users=4,
+    pause_s=0.1,
+    lead_s=0.5,
+    away_s=1.5,
+    paid_requests=10,
+    requests_per_minute=20,
+    tokens_per_minute=400,
+)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_events_under_load(tmp_path: Path) -> None:
     outcomes: list[Outcome] = []
-    with Cluster.running(tmp_path / "cluster", Setup(database="sqlite")) as cluster:
+    with Cluster.running(tmp_path / "cluster", Setup()) as cluster:
         run(play_all(cluster, PACE, [EVENTS[name] for name in QUICK], outcomes.append))
     failed = [line for outcome in outcomes for line in (as_line(outcome), *outcome.faults) if not outcome.ok]
     assert not failed, "\n".join(failed)
