@@ -21,6 +21,7 @@ import pytest
 
 from llmgw.cli.main import EXIT_CONFIG
 from llmgw.config.tables import ServerConfig
+from tests.packaging import seccomp
 from tests.packaging.deployed import (
     START_TIMEOUT_S,
     STOP_TIMEOUT_S,
@@ -136,6 +137,18 @@ os.execv(sys.argv[3], sys.argv[3:])
 """
 
 
+def filtered() -> list[str]:
+    """What puts SystemCallFilter= on a program, where systemd and headers are there to tell how."""
+    known = seccomp.numbers()
+    if ANALYZE is None or not known:
+        return []
+    names = seccomp.allowed(settings()["SystemCallFilter"])
+    assert {"read", "fchown", "sched_setscheduler"} <= names
+    assert not {"mount", "setuid", "init_module", "reboot"} & names
+    calls = ",".join(str(known[name]) for name in sorted(names & set(known)))
+    return [sys.executable, seccomp.__file__, calls]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="systemd is of Linux")
 def test_its_commands_serve_reload_and_drain(tmp_path: Path) -> None:
     program = str(Path(sys.executable).with_name("llmgw"))
@@ -160,14 +173,16 @@ def test_its_commands_serve_reload_and_drain(tmp_path: Path) -> None:
         make = [program, "keys", "create", "--name", "test", "--json", "--config", str(config)]
         key = json.loads(subprocess.run(make, check=True, capture_output=True, cwd=state).stdout)["key"]
         limits = ("-c", LIMITED, one("UMask"), one("LimitNOFILE"))
-        started = (*limits, *command("ExecStart"))
+        started = (*limits, *filtered(), *command("ExecStart"))
         process = Process(Path(sys.executable), *started, folder=state, env={"NOTIFY_SOCKET": str(notices)})
         try:
             try:
                 assert supervisor.recv(100) == b"READY=1"
             except TimeoutError:
                 pytest.fail(process.output)
-            done = subprocess.run(command("ExecReload"), capture_output=True, text=True, check=False)
+            reload = [sys.executable, "-c", LIMITED, one("UMask"), one("LimitNOFILE")]
+            reload += [*filtered(), *command("ExecReload")]
+            done = subprocess.run(reload, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr
             assert_whole(drains(f"http://127.0.0.1:{port}", key, terminate(process.process.pid)))
             assert process.process.wait(STOP_TIMEOUT_S) == 0, process.output
