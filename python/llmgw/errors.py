@@ -34,6 +34,7 @@ into bytes with `render_headers` and an `ErrorShape`: `OPENAI`, or `ANTHROPIC` f
      │    ├── SourceChangedError       store: it was written to while it was copied
      │    ├── CopyDiffersError         store: what was copied does not sum up to what it was copied from
      │    ├── RowRefusedError          store: the other database does not take a row
+     │    ├── WindowsNotOpenError      budgets: a window is to be opened, by a transaction that is alone
      │    ├── NotDurableError          ledger: a row is neither in the database nor in the journal
      │    ├── JournalFullError         ledger: also OSError; the journal has reached its limit
      │    └── CacheError               reasoning: the cache can't be used right now

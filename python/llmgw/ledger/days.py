@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, func, insert, select
 
 from llmgw.budgets.windows import Window, window_of
-from llmgw.store import Store, UsageDay, UsageHour
+from llmgw.store import REPORT_TIMEOUT_S, Store, UsageDay, UsageHour
 from llmgw.store.wholes import whole_sum
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def ensure_days(store: Store, zone: tzinfo) -> None:
 
     Raises SQLAlchemyError.
     """
-    with store.read() as session:
+    with store.read(statement_timeout_s=REPORT_TIMEOUT_S) as session:
         if days_are_whole(session.connection(), zone):
             return
     logger.info("summing the ledger's hours to days")

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from llmgw.budgets.windows import hour_of, window_of
 from llmgw.ledger.usage import BUCKETS, Dimension, UsageBy
-from llmgw.store import LATENCY_BOUNDS_S, Store, UsageHour
+from llmgw.store import LATENCY_BOUNDS_S, REPORT_TIMEOUT_S, Store, UsageHour
 from llmgw.store.wholes import whole_sum
 
 _STEPS: Final = ("100ms", "250ms", "500ms", "1s", "2500ms", "5s", "10s", "30s", "60s", "more")
@@ -51,7 +51,7 @@ def sum_latency(
     for dimension, values in (only or {}).items():
         query = query.where(getattr(UsageHour, _COLUMNS.get(dimension, dimension)).in_(values))
     sums: dict[tuple[Any, ...], list[int]] = {}
-    with store.read() as session:
+    with store.read(statement_timeout_s=REPORT_TIMEOUT_S) as session:
         for row in session.execute(query.group_by(*columns, *hours)):
             if row[-1] is None:  # the sum of no rows, grouped by nothing
                 continue

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
-from llmgw.store import ApiKey, LedgerRow, Project, Store
+from llmgw.store import REPORT_TIMEOUT_S, ApiKey, LedgerRow, Project, Store
 
 SCANNED_ROWS: Final = 100_000
 FIRST_ERROR_STATUS: Final = 400
@@ -63,7 +63,7 @@ def list_requests(
     store: Store, wanted: RequestFilter, *, limit: int, after: Position | None = None
 ) -> RequestPage:
     """At most `limit` rows behind a position. Raises SQLAlchemyError."""
-    with store.read() as session:
+    with store.read(statement_timeout_s=REPORT_TIMEOUT_S) as session:
         places = select(LedgerRow.time, LedgerRow.id).where(*_span(wanted, after, None))
         places = places.order_by(*_NEWEST_FIRST)
         last = session.execute(places.offset(SCANNED_ROWS - 1).limit(1)).first()

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Row, Select, func, select
 
-from llmgw.store import LedgerRow, Store
+from llmgw.store import REPORT_TIMEOUT_S, LedgerRow, Store
 
 MAX_ROWS: Final = 10_000
 
@@ -36,7 +36,7 @@ class Thinking(NamedTuple):
 
 def sum_thinking(store: Store, rows: int) -> Thinking:
     """Of the last `rows` of the ledger. Raises SQLAlchemyError."""
-    with store.read() as session:
+    with store.read(statement_timeout_s=REPORT_TIMEOUT_S) as session:
         groups = sorted(session.execute(newest_thinking(rows)).all(), key=_order)
     sums = [
         ThinkingSum(each.model, each.thinking_asked, each.thinking_sent, each.thinking_observed, each.number)

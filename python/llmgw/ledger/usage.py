@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from llmgw.budgets.spend import HALF_BITS, exact_sum
 from llmgw.budgets.windows import END, hour_of, window_of
 from llmgw.ledger.days import COUNTERS, days_are_whole
-from llmgw.store import ApiKey, Project, Store, UsageDay, UsageHour
+from llmgw.store import REPORT_TIMEOUT_S, ApiKey, Project, Store, UsageDay, UsageHour
 from llmgw.store.wholes import whole_sum
 
 Dimension = Literal["key", "project", "user", "model", "upstream", "api"]
@@ -77,7 +77,7 @@ def sum_usage(
     on. Hours, days, weeks and months are those of the zone. Raises SQLAlchemyError.
     """
     groups: dict[tuple[Any, ...], tuple[list[int], dict[str, int]]] = {}
-    with store.read() as session:
+    with store.read(statement_timeout_s=REPORT_TIMEOUT_S) as session:
         connection = session.connection()
         for table, begin, end in _parts(connection, by, zone, since, until, only or {}):
             for group, currency, counted, cost in _sums(connection, table, by, zone, begin, end, only or {}):

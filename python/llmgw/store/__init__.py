@@ -10,7 +10,7 @@ By SQLAlchemy, migrated by Alembic at the open.
 """
 
 from llmgw.store.audit import raise_epoch, record
-from llmgw.store.engine import Store, StoreError, StoreGoneError, Watch
+from llmgw.store.engine import REPORT_TIMEOUT_S, Store, StoreError, StoreGoneError, Watch
 from llmgw.store.opening import open_store, store_at
 from llmgw.store.tables import (
     LATENCY_BOUNDS_S,
@@ -34,6 +34,7 @@ from llmgw.store.tables import (
 
 __all__ = [
     "LATENCY_BOUNDS_S",
+    "REPORT_TIMEOUT_S",
     "ApiKey",
     "AuditRow",
     "Base",

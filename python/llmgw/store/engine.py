@@ -4,13 +4,15 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Literal
+from typing import Final, Literal
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from llmgw.errors import LlmgwError
 
+REPORT_TIMEOUT_S: Final = 30.0
+"""For a statement that reads much, and for which somebody waits. See `Store.read`."""
 DialectName = Literal["sqlite", "postgresql"]
 
 

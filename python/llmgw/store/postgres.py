@@ -69,10 +69,9 @@ class _Begin(NamedTuple):
 
     @property
     def deadline_s(self) -> float:
-        """For the first statement, which waits for the lock."""
-        if self.lock is None:
-            return self.statement_timeout_s
-        return max(self.statement_timeout_s, self.busy_timeout_s + 2 * _MARGIN_S)
+        """For the first statement, which only waits for the lock, however long the others may take."""
+        answer_s = min(self.statement_timeout_s, STATEMENT_TIMEOUT_S)
+        return answer_s if self.lock is None else max(answer_s, self.busy_timeout_s + 2 * _MARGIN_S)
 
     @property
     def sql(self) -> str:
