@@ -24,6 +24,7 @@ from tests.support.failover import Pair
 from tests.support.gateway import SQLITE_URL, Gateway
 from tests.support.processes import free_port
 from tests.support.redis import RedisServer
+from tests.support.redis_topologies import Sentinels
 
 UPSTREAMS = ("a", "b", EARLY_STREAM, EARLY_REFUSAL)
 _NAMES = (*UPSTREAMS, "refused", "blackhole", "nowhere")
@@ -37,6 +38,8 @@ RETRY_CREDIT = 40
 """Good requests before a case: worth eight retries."""
 REDIS = "REDIS-PORT"
 """In `Setup.more`, stands for the port of a Redis, which is then started too."""
+SENTINELS = "SENTINELS-URL"
+"""The same for the URL of a Redis that sentinels watch."""
 LIMITS = (
     LimitChange({"requests_per_minute": 10**9, "tokens_per_minute": 10**12, "concurrent_requests": 10**6}),
     LimitChange({"requests_per_minute": 10**9}, model="solo-0"),
@@ -88,6 +91,7 @@ class Rig:
     client: Client
     redis: RedisServer | None
     postgres: Pair | None
+    sentinels: Sentinels | None
     _last_row: int = 0
     _exchanges_before: int = 0
 
@@ -102,11 +106,14 @@ class Rig:
             chaos = stack.enter_context(Chaos.running(folder, UPSTREAMS))
             config = config_text(setup, chaos.ports, hole)
             redis = stack.enter_context(RedisServer(folder)) if REDIS in config else None
+            sentinels = Sentinels(stack, folder) if SENTINELS in config else None
             if redis:
                 config = config.replace(REDIS, str(redis.port))
             postgres = stack.enter_context(Pair()) if setup.postgres else None
             if postgres:
                 config = config.replace(SQLITE_URL, postgres.url)
+            if sentinels:
+                config = config.replace(SENTINELS, sentinels.url)
             env = PYTHONPATH | key_environment()
             env |= _fake_clock(folder) if setup.fake_clock else {}
             store_url = postgres.direct_url if postgres else None
@@ -118,7 +125,7 @@ class Rig:
             host, port = gateway.client.base_url.host, gateway.client.base_url.port
             assert port is not None
             client = Client(host, port, gateway.key)
-            yield cls(folder, setup, chaos, gateway, client, redis, postgres)
+            yield cls(folder, setup, chaos, gateway, client, redis, postgres, sentinels)
 
     def jump_clock(self, seconds: int) -> None:
         """Set the gateway's wall clock forward, or back. Needs `Setup.fake_clock`."""

@@ -1,5 +1,6 @@
 """What is left of limits where it can't be known, and of keys for which no model is left."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,9 @@ from llmgw.admin.standing import Standings
 from llmgw.config import Config
 from llmgw.limits.rules import LimitRule, Limits
 from tests.support.configs import load, with_model
+from tests.support.limits_redis import granted, workers
+from tests.support.processes import free_port
+from tests.support.redis import RedisServer
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 RULES = (
@@ -27,13 +31,39 @@ def config(folder: Path, more: str = "") -> Config:
     return load(folder, with_model("concurrent_requests = 4") + more)
 
 
-def test_what_redis_has_is_not_known_here(tmp_path: Path) -> None:
-    shared = config(tmp_path, MACHINES)
+def test_what_redis_has_is_read_there(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as redis:
+        shared = config(tmp_path, MACHINES.replace("redis://127.0.0.1:6379/0", redis.url))
+        standings = Standings(lambda: shared, LimitTable.in_memory())
+
+        async def use() -> None:
+            async with workers(redis.url) as [limits]:
+                plan = limits.plan(
+                    [("rpm:key:7", "requests", 60), ("tpm:project:3", "tokens", 9000)],
+                    [("concurrent:model:m", "requests", 4, None)],
+                )
+                await granted(plan, tokens=3000)
+                left = [(await asyncio.to_thread(standings.of_key, KEY)).limits or () for _ in range(2)]
+                for each in left:
+                    assert [(one.here.subject.label, one.here.kind) for one in each] == [
+                        ("project", "tokens_per_minute"),
+                        ("key", "requests_per_minute"),
+                        ("model", "concurrent_requests"),
+                    ]
+                    # Some drains meanwhile.
+                    assert 6000 <= each[0].remaining < 6900
+                    assert [one.remaining for one in each[1:]] == [59, 3]
+
+        asyncio.run(use())
+
+
+def test_what_a_redis_has_that_is_gone_is_not_known(tmp_path: Path) -> None:
+    shared = config(tmp_path, MACHINES.replace("6379", str(free_port())))
     standings = Standings(lambda: shared, LimitTable.in_memory())
     for left in (standings.of_key(KEY), standings.of_project(Project(1, "default", NOW, None))):
         shown = StandingSchema.of(left)
         assert shown.limits is None
-        assert "Redis" in (shown.unknown or "")
+        assert "can't be asked now (ConnectionError)" in (shown.unknown or "")
 
 
 def test_a_table_that_cant_be_opened_is_told_and_tried_again(tmp_path: Path) -> None:

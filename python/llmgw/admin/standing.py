@@ -1,4 +1,4 @@
-"""What is left of the limits of a key or a project, as the workers of this machine count them."""
+"""What is left of the limits of a key or a project, as workers count them or, of several machines, Redis."""
 
 import logging
 import threading
@@ -9,13 +9,14 @@ from llmgw._core import LimitTable
 from llmgw.access.key import Key
 from llmgw.access.project import Project
 from llmgw.config import Config, LimitsConfig, ModelConfig
+from llmgw.limits.redis.server import ServerGone
 from llmgw.limits.rules import NO_LIMITS, Limits
-from llmgw.limits.standing import LimitLeft, limits_left
+from llmgw.limits.standing import LimitLeft, limits_left, limits_left_in_redis, limits_of
 from llmgw.limits.table import open_table
 
 logger = logging.getLogger(__name__)
 
-_IN_REDIS: Final = "Several machines share the limits in Redis, which has what is left of them."
+_NO_REDIS: Final = "Several machines share the limits in Redis, which can't be asked now ({})."
 _NO_TABLE: Final = "The memory in which the workers share the limits can't be opened: {}."
 
 
@@ -53,14 +54,18 @@ class Standings:
     def _left(
         self, config: Config, key: Key | Project, models: Sequence[tuple[str, Limits]], defaults: Limits
     ) -> LimitsLeft:
-        if config.limits.machines > 1:
-            return LimitsLeft(None, _IN_REDIS)
+        limits = limits_of(key, models, defaults)
+        if config.limits.machines > 1 and config.cache.url is not None:
+            try:
+                return LimitsLeft(limits_left_in_redis(config.cache.url.get_secret_value(), limits))
+            except ServerGone as error:
+                return LimitsLeft(None, _NO_REDIS.format(error))
         try:
             table = self._opened(config)
         except OSError as error:
             logger.warning("what is left of limits can't be told: %s", error)
             return LimitsLeft(None, _NO_TABLE.format(error.strerror or error))
-        return LimitsLeft(limits_left(table, key, models, defaults))
+        return LimitsLeft(limits_left(table, limits))
 
     def _opened(self, config: Config) -> LimitTable:
         with self._lock:

@@ -1,11 +1,13 @@
 """What is left of limits right now. Nothing is reserved by looking."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from llmgw.limits.plans import rules_for
+from llmgw.limits.redis.look import look
+from llmgw.limits.redis.script import PERIOD_PS, PS_PER_S
 from llmgw.limits.rules import NO_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -14,8 +16,7 @@ if TYPE_CHECKING:
     from llmgw.limits.governor import Governor
     from llmgw.limits.plans import BudgetHere, LimitedKey, LimitHere, Rules
 
-_MINUTE_NS: Final = 60 * 10**9
-_SECOND_NS: Final = 10**9
+_PS_PER_NS: Final = 1000
 
 
 class LimitLeft(NamedTuple):
@@ -65,12 +66,10 @@ def standing_of(governor: "Governor", key: "LimitedKey", models: Iterable["Limit
     return Standing([LimitStanding(*_left(governor.table, limit, now_ns)) for limit in limits], reserved)
 
 
-def limits_left(
-    table: "LimitTable", key: "LimitedKey", models: Iterable[tuple[str, Limits]], defaults: Limits
-) -> list[LimitLeft]:
+def limits_of(key: "LimitedKey", models: Iterable[tuple[str, Limits]], defaults: Limits) -> "list[LimitHere]":
     """Every limit that binds a key at any of these models, and those that bind it at all models.
 
-    `table`: which the workers of this machine use. A project is a key without defaults. From any thread.
+    A project is a key without defaults. From any thread.
     """
     at_s = time.time()
     all_rules = [
@@ -78,8 +77,21 @@ def limits_left(
         rules_for(key, model, limits, None, defaults=defaults, zone=UTC, at_s=at_s)
         for model, limits in (("", NO_LIMITS), *models)
     ]
+    return _limits(all_rules)
+
+
+def limits_left(table: "LimitTable", limits: "Iterable[LimitHere]") -> list[LimitLeft]:
+    """What is left of them. `table`: which the workers of this machine use. From any thread."""
     now_ns = time.monotonic_ns()
-    return [_left(table, limit, now_ns) for limit in _limits(all_rules)]
+    return [_left(table, limit, now_ns) for limit in limits]
+
+
+def limits_left_in_redis(url: str, limits: "Sequence[LimitHere]") -> list[LimitLeft]:
+    """The same of those that machines share. Blocking, for any thread without a loop. Raises ServerGone."""
+    rates = [limit.descriptor for limit in limits if limit.kind != "concurrent_requests"]
+    concurrent = [limit.descriptor for limit in limits if limit.kind == "concurrent_requests"]
+    seen = look(url, rates, concurrent)
+    return [_left_of(limit, *seen[limit.descriptor]) for limit in limits]
 
 
 def _limits(all_rules: "Iterable[Rules]") -> list["LimitHere"]:
@@ -93,8 +105,12 @@ def _left(table: "LimitTable", limit: "LimitHere", now_ns: int) -> LimitLeft:
     if usage is None:
         return LimitLeft(limit, limit.limit, 0.0)
     _, held, tat_ns = usage
+    return _left_of(limit, max(tat_ns - now_ns, 0) * _PS_PER_NS, held)
+
+
+def _left_of(limit: "LimitHere", ahead_ps: int, held: int) -> LimitLeft:
+    """`ahead_ps`: of a rate. `held`: of those at once."""
     if limit.kind == "concurrent_requests":
         return LimitLeft(limit, max(limit.limit - held, 0), 0.0)
-    ahead_ns = max(tat_ns - now_ns, 0)
-    remaining = max(_MINUTE_NS - ahead_ns, 0) * limit.limit // _MINUTE_NS
-    return LimitLeft(limit, remaining, ahead_ns / _SECOND_NS)
+    remaining = max(PERIOD_PS - ahead_ps, 0) * limit.limit // PERIOD_PS
+    return LimitLeft(limit, remaining, ahead_ps / PS_PER_S)

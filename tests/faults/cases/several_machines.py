@@ -1,4 +1,4 @@
-"""Fault 47: machines share their limits in a Redis that goes and comes back in mid-minute.
+"""Faults 47, 55: machines share limits in a Redis that goes and comes back in mid-minute, or fails over.
 
 The gateway is one machine. The other one is in this process: it asks the same Redis for the same limits, by
 the same code, and has a table of its own.
@@ -31,7 +31,7 @@ from tests.faults.cases.governance import (
 )
 from tests.faults.cases.upstream import ms
 from tests.faults.client import Client
-from tests.faults.rig import REDIS, Rig, Setup, wait_for
+from tests.faults.rig import REDIS, SENTINELS, Rig, Setup, wait_for
 
 _RPM: Final = 20
 _MACHINES: Final = f"""
@@ -42,6 +42,7 @@ machines = 2
 url = "redis://127.0.0.1:{REDIS}/0"
 """
 SHARED = Setup(workers=2, own=True, more=YUAN + _MACHINES)
+WATCHED = Setup(workers=2, own=True, more=YUAN + _MACHINES.replace(f"redis://127.0.0.1:{REDIS}/0", SENTINELS))
 
 
 @case(47, "Redis gone and back in mid-minute", "each machine its share, then exact again", SHARED)
@@ -81,6 +82,41 @@ async def redis_gone(rig: Rig) -> str:
         f"{_RPM} a minute over two machines: {sum(served)} with Redis, {alone[0]} and {alone[1]} without, "
         f"{sum(again)} after ({drained:.1f} had drained, {max(over, 0):.1f} too many); "
         f"of 10 yuan {3 + spent} before it was back, 10 in all; asked again {ms(took_s)} after its start"
+    )
+
+
+@case(55, "Redis fails over to a replica", "each machine its share, then exact again", WATCHED)
+async def redis_fails_over(rig: Rig) -> str:
+    assert rig.sentinels is not None
+    client, key_id = _limited(rig)
+    payer = client_with(rig, budgets=[yuan(10)])
+    async with _another_machine(rig.sentinels.url) as other:
+        plan = other.plan([(f"rpm:key:{key_id}", "requests", _RPM)], [])
+        await _ready(rig, other, up=True)
+        begun_s = time.monotonic()
+        served = [*await asyncio.gather(_here(client, 5), _there(plan, 5))]
+        assert served == [5, 5], served
+        assert await outcomes(payer, "yuan", 3) == {SERVED: 3}
+        rig.sentinels.master.kill()
+        killed_s = time.monotonic()
+        # As above: 5, and as much more as somebody has not seen of what the other took.
+        alone = [*await asyncio.gather(_here(client, _RPM), _there(plan, _RPM))]
+        assert all(5 <= number <= 8 for number in alone), alone
+        spent = (await outcomes(payer, "yuan", 8))[SERVED]
+        assert 2 <= spent <= 6, spent
+        await _ready(rig, other, up=True)
+        took_s = time.monotonic() - killed_s
+        again = [*await asyncio.gather(_here(client, _RPM), _there(plan, _RPM))]
+        drained = (time.monotonic() - begun_s) * _RPM / 60
+        over = sum(served) + sum(alone) + sum(again) - _RPM - drained
+        assert over <= sum(alone) - 10, (served, alone, again, drained)
+        rest = await outcomes(payer, "yuan", 10)
+        assert rest == {SERVED: 7 - spent, REFUSED_FOR_MONEY: 3 + spent}, dict(rest)
+    await verified(rig)
+    return (
+        f"{_RPM} a minute over two machines: {sum(served)} before, {alone[0]} and {alone[1]} without a "
+        f"master, {sum(again)} after ({drained:.1f} had drained, {max(over, 0):.1f} too many); of 10 yuan "
+        f"{3 + spent} before, 10 in all; exact again {ms(took_s)} after the master was killed"
     )
 
 

@@ -42,7 +42,7 @@ class StandingSchema(Schema):
     """What is left right now of all limits that bind it, but those for each user. Nothing is reserved."""
 
     limits: list[LimitLeftSchema] | None = Field(
-        description="Null: it can't be known, as where several machines share them."
+        description="Null: it can't be known, as while the Redis is gone by which machines share them."
     )
     unknown: str | None = Field(description="Why there are no limits here, in a sentence.")
 

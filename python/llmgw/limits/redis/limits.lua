@@ -245,4 +245,17 @@ local function renew()
   return reply
 end
 
-return ({reserve = reserve, put = put, store = store, renew = renew})[op]()
+-- KEYS[3…] rates, then holds. ARGV: the number of rates. → {of each rate AHEAD, of each hold held}. Changes nothing.
+local function look()
+  local rates, reply = tonumber(ARGV[2]), {}
+  for at = 3, #KEYS do
+    if at - 2 <= rates then
+      reply[at - 2] = read_rate(KEYS[at]).ahead
+    else
+      reply[at - 2] = tonumber(redis.call('HGET', KEYS[at], 'held') or 0)
+    end
+  end
+  return reply
+end
+
+return ({reserve = reserve, put = put, store = store, renew = renew, look = look})[op]()

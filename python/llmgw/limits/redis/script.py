@@ -175,6 +175,11 @@ def renew(grants: Sequence[str], *, lease_us: int) -> Call:
     return Call([*CONTROL_KEYS, SERVER_KEY, *grants], ["renew", lease_us])
 
 
+def look(rates: Sequence[str], holds: Sequence[str]) -> Call:
+    """How these rates and holds are."""
+    return Call([*CONTROL_KEYS, *rates, *holds], ["look", len(rates)])
+
+
 def trial(name: str) -> list[Call]:
     """Calls that do all that requests do, and leave nothing."""
     grant, rate, hold = (f"{KEY_PREFIX}{kind}:trial:{name}" for kind in ("grant", "rate", "hold"))
@@ -207,6 +212,14 @@ def read_renewed(reply: object) -> Renewed:
     if len(numbers) < 2:  # noqa: PLR2004
         raise ReplyError
     return Renewed(numbers[0], numbers[1], [place - 1 for place in numbers[2:]])
+
+
+def read_looked(reply: object, keys: int) -> list[int]:
+    """One number of each key of `look`. Raises ReplyError."""
+    numbers = _numbers(reply)
+    if len(numbers) != keys - len(CONTROL_KEYS):
+        raise ReplyError
+    return numbers
 
 
 def _numbers(reply: object) -> list[int]:
