@@ -1,5 +1,6 @@
 """From a URL to a client."""
 
+import contextlib
 import ssl
 from functools import lru_cache
 from inspect import signature
@@ -22,6 +23,13 @@ SOCKET_TIMEOUT_S: Final = 2.0
 def connect(url: str) -> RedisClient:
     """Connects at the first use. `load_config` has checked the package and the URL. Raises RedisUrlError."""
     to = RedisUrl.parse(url)
+    # What takes long is done before any request waits for it. What is wrong with a file, requests are told.
+    import redis.asyncio.connection  # noqa: PLC0415  (an optional dependency)
+    import redis.crc  # noqa: F401, PLC0415
+
+    if to.tls is not None:
+        with contextlib.suppress(OSError):
+            _context(to.tls)
     match to.kind:
         case "single":
             return Single(_pool(to, to.addresses[0]))
