@@ -46,10 +46,10 @@ class Pace:
     """Of calm load before an event and after it."""
     away_s: float = 5.0
     """For how long something is away."""
-    paid_requests: int = 60
+    paid_requests: int = 40
     """That each budget has room for."""
-    requests_per_minute: int = 120
-    tokens_per_minute: int = 2400
+    requests_per_minute: int = 40
+    tokens_per_minute: int = 800
 
 
 @dataclass
@@ -87,17 +87,10 @@ class Campaign:
         self._tokens: list[str] = []
         self._grants: dict[str, list[Grant]] = defaultdict(list)
         self._refused: dict[str, int] = defaultdict(int)
-        limits: dict[str, list[LimitChange]] = {
-            "rpm": [LimitChange({"requests_per_minute": pace.requests_per_minute})],
-            "tpm": [LimitChange({"tokens_per_minute": pace.tokens_per_minute})],
-            "places": [LimitChange({"concurrent_requests": PLACES})],
-        }
-        keys = {name: self._key(name, limits=changes) for name, changes in limits.items()}
+        places = [LimitChange({"concurrent_requests": PLACES})]
         self._standing = [
             Group("free", self._key("free"), pace.users, FREE),
-            Group("requests a minute", keys["rpm"], 2, METERED),
-            Group("tokens a minute", keys["tpm"], 2, METERED),
-            Group("at once", keys["places"], 6, METERED),
+            Group("at once", self._key("places", limits=places), 6, METERED),
         ]
 
     def _key(self, name: str, **fields: Any) -> str:  # noqa: ANN401 - as create_key takes them
@@ -105,23 +98,28 @@ class Campaign:
         self._tokens.append(token)
         return token
 
-    def _payers(self) -> list[Group]:
-        """Keys with budgets that this event uses up."""
-        number, room = len(self.outcomes) + 1, self.pace.paid_requests
-        money = BudgetSetting(room * PAID_NANO, "CNY", "month")
-        tokens = BudgetSetting(room * PAID_TOKENS, "tokens", "day")
+    def _fresh(self) -> list[Group]:
+        """Keys with limits and budgets that this event uses up."""
+        number, pace = len(self.outcomes) + 1, self.pace
+        room = pace.paid_requests
+        fields: dict[str, dict[str, Any]] = {
+            "requests a minute": {"limits": [LimitChange({"requests_per_minute": pace.requests_per_minute})]},
+            "tokens a minute": {"limits": [LimitChange({"tokens_per_minute": pace.tokens_per_minute})]},
+            "budget of money": {"budgets": [BudgetSetting(room * PAID_NANO, "CNY", "month")]},
+            "budget of tokens": {"budgets": [BudgetSetting(room * PAID_TOKENS, "tokens", "day")]},
+        }
         return [
-            Group(f"budget of money {number}", self._key(f"money-{number}", budgets=[money]), 2, METERED),
-            Group(f"budget of tokens {number}", self._key(f"tokens-{number}", budgets=[tokens]), 2, METERED),
+            Group(f"{name} {number}", self._key(f"{name} {number}", **values), 2, METERED)
+            for name, values in fields.items()
         ]
 
     async def play(self, event: Event) -> Outcome:
         """Let it happen under load, wait until all is well again, and judge."""
         begun_s = time.monotonic()
         faults: list[str] = []
-        payers = await asyncio.to_thread(self._payers)
+        fresh = await asyncio.to_thread(self._fresh)
         figure = ""
-        async with self.load.running([*self._standing, *payers]):
+        async with self.load.running([*self._standing, *fresh]):
             await asyncio.sleep(self.pace.lead_s)
             try:
                 figure = await event.run(self.cluster, self.pace.away_s)
@@ -129,12 +127,12 @@ class Campaign:
             except (AssertionError, OSError, RuntimeError, subprocess.TimeoutExpired) as error:
                 faults.append(f"{type(error).__name__}: {error}"[:3000])
             await asyncio.sleep(self.pace.lead_s)
-        outcome = await self._judge(event, payers, figure, faults)
+        outcome = await self._judge(event, fresh, figure, faults)
         outcome.took_s = time.monotonic() - begun_s
         self.outcomes.append(outcome)
         return outcome
 
-    async def _judge(self, event: Event, payers: Sequence[Group], figure: str, faults: list[str]) -> Outcome:
+    async def _judge(self, event: Event, fresh: Sequence[Group], figure: str, faults: list[str]) -> Outcome:
         await self.cluster.quiet()
         seen = self.load.take()
         faults += self.load.faults
@@ -152,7 +150,7 @@ class Campaign:
         self._grant(seen, exchanges, {row["request_id"] for row in rows})
         logs = await asyncio.to_thread(self.cluster.logs)
         self._gone = outages(logs)
-        verdicts = self._verdicts(payers)
+        verdicts = self._verdicts(fresh)
         faults += account.faults
         faults += [f"not held: {verdict}" for verdict in verdicts if not verdict.held]
         faults += defects(logs)
@@ -201,18 +199,17 @@ class Campaign:
                 grant = grant_of(one.sent_s, found, is_lost=found[-1].request_id not in rows)
                 self._grants[name].append(grant)
 
-    def _verdicts(self, payers: Sequence[Group]) -> list[Verdict]:
+    def _verdicts(self, fresh: Sequence[Group]) -> list[Verdict]:
         pace, machines, gone = self.pace, len(MACHINES), self._gone
-        rpm, tpm, places = (self._grants[group.name] for group in self._standing[1:])
-        money, tokens = payers
+        places = self._standing[1].name
+        rpm, tpm, money, tokens = (group.name for group in fresh)
+        got = self._grants
         found = [
-            rate("requests a minute", pace.requests_per_minute, rpm, REQUESTS, machines=machines, gone=gone),
-            rate("tokens a minute", pace.tokens_per_minute, tpm, TOKENS, machines=machines, gone=gone),
-            at_once("at once", PLACES, places, machines=machines, gone=gone),
-            budget(money.name, pace.paid_requests * PAID_NANO, self._grants[money.name], NANO, gone=gone),
-            budget(
-                tokens.name, pace.paid_requests * PAID_TOKENS, self._grants[tokens.name], TOKENS, gone=gone
-            ),
+            at_once(places, PLACES, got[places], machines=machines, gone=gone),
+            rate(rpm, pace.requests_per_minute, got[rpm], REQUESTS, machines=machines, gone=gone),
+            rate(tpm, pace.tokens_per_minute, got[tpm], TOKENS, machines=machines, gone=gone),
+            budget(money, pace.paid_requests * PAID_NANO, got[money], NANO, gone=gone),
+            budget(tokens, pace.paid_requests * PAID_TOKENS, got[tokens], TOKENS, gone=gone),
         ]
         return [verdict.having_refused(self._refused[verdict.name]) for verdict in found]
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,6 +14,7 @@ from typing import Any, Final, Literal, Self
 from sqlalchemy import inspect, select
 
 from llmgw.store import LedgerRow, Store, open_store
+from tests.cluster import guard
 from tests.cluster.balancer import Balancer
 from tests.cluster.machine import Machine
 from tests.faults.chaos import PYTHONPATH, Chaos
@@ -71,6 +74,7 @@ class Cluster:
         """Start everything, and end everything whatever happens."""
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
+            stack.enter_context(_guarded(folder.resolve()))
             chaos = stack.enter_context(Chaos.running(folder, UPSTREAMS))
             redis = stack.enter_context(RedisServer(folder))
             postgres = None
@@ -158,6 +162,19 @@ class Cluster:
         found = await self.chaos.exchanges(since=self._exchanges_before)
         self._exchanges_before += len(found)
         return found
+
+
+@contextlib.contextmanager
+def _guarded(folder: Path) -> Iterator[None]:
+    """Whatever ends this process, those that work in the folder end too."""
+    command = [sys.executable, guard.__file__, str(folder)]
+    started = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    assert started.stdin is not None
+    try:
+        yield
+    finally:
+        started.stdin.close()
+        started.wait()
 
 
 def config_text(setup: Setup, store_url: str, redis_url: str, chaos: Chaos) -> str:

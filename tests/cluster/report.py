@@ -44,14 +44,17 @@ def as_markdown(options: dict[str, Any], outcomes: Sequence[Outcome]) -> str:
     ]
     parts += [f"In all {requests} requests, {rows} rows, {billed} tokens billed of {emitted} emitted."]
     parts += ["", "## Limits and budgets over both machines", ""]
-    parts += ["By the upstream's stamps; the tightest moment of all until that event.", ""]
+    parts += [
+        "By the upstream's stamps, at the tightest moment. Each event has keys of its own.",
+        "",
+    ]
     parts += [
         "| limit | amount | got at the most | allowed then | refused | |",
         "| --- | --: | --: | --: | --: | --- |",
     ]
     verdicts = [
-        *(outcomes[-1].verdicts[:3] if outcomes else ()),
-        *(v for o in outcomes for v in o.verdicts[3:]),
+        *(outcomes[-1].verdicts[:1] if outcomes else ()),
+        *(v for o in outcomes for v in o.verdicts[1:]),
     ]
     parts += [
         f"| {v.name} | {v.limit:,} | {v.most:,.0f} | {v.allowed:,.1f} | {v.refused} "
