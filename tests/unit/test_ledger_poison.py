@@ -1,21 +1,23 @@
-"""Rows that can't be stored are set aside and counted, wherever they come from, and the others arrive."""
+"""Rows that can't be stored are set aside and counted, wherever they come from, and the others arrive.
+
+On both databases.
+"""
 
 import asyncio
 import json
 import zlib
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-from sqlite3 import connect
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from llmgw.ledger import writer
 from llmgw.ledger.entry import LedgerEntry, NotDurableError, is_entry
 from llmgw.ledger.journal import Journal
 from llmgw.ledger.writer import Ledger
-from llmgw.store import Store, open_store
+from llmgw.store import LedgerRow, Store, open_store
 from tests.support.processes import wait_until
 
 TIMEOUT_S = 20.0
@@ -23,13 +25,8 @@ GOOD = LedgerEntry(1.8e9, "req_good", 200, 1.5)._asdict()
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "llmgw.db"
-
-
-@pytest.fixture
-def store(file: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{file}")
+def store(store_url: str) -> Iterator[Store]:
+    opened = open_store(store_url)
     yield opened
     opened.close()
 
@@ -45,9 +42,9 @@ def ledger_of(store: Store, folder: Path) -> Ledger:
     return Ledger(store, journal=Journal(folder, max_bytes=10_000_000), flush_interval_s=0.01)
 
 
-def stored(file: Path) -> list[str]:
-    with closing(connect(file, timeout=TIMEOUT_S)) as connection:
-        return [row[0] for row in connection.execute("SELECT request_id FROM ledger ORDER BY request_id")]
+def stored(store: Store) -> list[str]:
+    with store.read() as session:
+        return list(session.scalars(select(LedgerRow.request_id).order_by(LedgerRow.request_id)))
 
 
 def line(value: object) -> bytes:
@@ -74,15 +71,13 @@ ODD_ROWS: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("row", [row for _, row in ODD_ROWS], ids=[name for name, _ in ODD_ROWS])
-def test_an_odd_row_of_a_journal_stops_no_other(
-    store: Store, file: Path, folder: Path, row: dict[str, Any]
-) -> None:
+def test_an_odd_row_of_a_journal_stops_no_other(store: Store, folder: Path, row: dict[str, Any]) -> None:
     assert not is_entry(row)
     (folder / "0-a.journal").write_bytes(line(row) + line(GOOD | {"request_id": "req_beside"}))
     (folder / "1-b.journal").write_bytes(line(GOOD))
     ledger = ledger_of(store, folder)
     ledger.start()
-    wait_until(lambda: stored(file) == ["req_beside", "req_good"], "the others", timeout_s=TIMEOUT_S)
+    wait_until(lambda: stored(store) == ["req_beside", "req_good"], "the others", timeout_s=TIMEOUT_S)
     ledger.close_blocking()
     assert ledger.dropped == 1
     assert [path.name for path in folder.iterdir()] == ["0-a.damaged"]
@@ -105,32 +100,28 @@ def test_an_odd_row_of_a_journal_stops_no_other(
         GOOD | {"finish_reason": "with\nline breaks\x00", "model": "名字"},
     ],
 )
-def test_rows_of_other_versions_are_replayed(
-    store: Store, file: Path, folder: Path, row: dict[str, Any]
-) -> None:
+def test_rows_of_other_versions_are_replayed(store: Store, folder: Path, row: dict[str, Any]) -> None:
     (folder / "0-a.journal").write_bytes(line(row))
     ledger = ledger_of(store, folder)
     ledger.start()
-    wait_until(lambda: stored(file) == ["req_good"], "it", timeout_s=TIMEOUT_S)
+    wait_until(lambda: stored(store) == ["req_good"], "it", timeout_s=TIMEOUT_S)
     ledger.close_blocking()
     assert (ledger.dropped, list(folder.iterdir())) == (0, [])
 
 
-def test_a_row_that_raises_whatever_is_counted_and_the_others_arrive(
-    store: Store, file: Path, folder: Path
-) -> None:
+def test_a_row_that_raises_whatever_is_counted_and_the_others_arrive(store: Store, folder: Path) -> None:
     ledger = ledger_of(store, folder)
     ledger.record(LedgerEntry(1.8e9, "req_1", 200, 1.0))
     ledger.record(LedgerEntry("never", "req_2", 200, 1.0))  # type: ignore[arg-type]  # a defect of ours
     ledger.record(LedgerEntry(1.8e9, "req_3", 200, 1.0))
     ledger.start()
-    wait_until(lambda: stored(file) == ["req_1", "req_3"], "the others", timeout_s=TIMEOUT_S)
+    wait_until(lambda: stored(store) == ["req_1", "req_3"], "the others", timeout_s=TIMEOUT_S)
     ledger.close_blocking()
     assert ledger.dropped == 1
 
 
 def test_a_round_that_raises_answers_those_that_it_took(
-    store: Store, file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Those who come later get their own answer, and a batch that always raises is given up."""
     ledger = ledger_of(store, folder)
@@ -155,6 +146,6 @@ def test_a_round_that_raises_answers_those_that_it_took(
     ledger.record(LedgerEntry(1.8e9, refused, 200, 1.0))
     wait_until(lambda: ledger.dropped == 1, "given up", timeout_s=TIMEOUT_S)
     ledger.record(LedgerEntry(1.8e9, "req_last", 200, 1.0))
-    wait_until(lambda: stored(file) == ["req_last", "req_later"], "the others", timeout_s=TIMEOUT_S)
+    wait_until(lambda: stored(store) == ["req_last", "req_later"], "the others", timeout_s=TIMEOUT_S)
     ledger.close_blocking()
     assert "1 ledger entries can't be stored, they are lost" in caplog.text
