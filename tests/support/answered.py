@@ -18,6 +18,7 @@ TIMEOUT_S = 30.0
 STREAM = streamed("glm-5", include_usage=True)
 SLOW_STREAM = streamed("glm-5", include_usage=True, simulate={"delay_ms": 15})
 """One that comes in several blocks."""
+SHOWN_CHARS = 4000
 LIFE_S = 6.0
 """granian ends itself where a worker lives for less than 5.5 s (a crash loop)."""
 
@@ -31,7 +32,11 @@ def ready(gateway: Gateway) -> tuple[int, dict[str, Any]]:
 
 def wait_healthy(gateway: Gateway) -> float:
     """Until there is nothing to warn of; seconds that took."""
-    return wait_until(lambda: ready(gateway) == (200, {"status": "ok"}), "healthy", timeout_s=TIMEOUT_S)
+    try:
+        return wait_until(lambda: ready(gateway) == (200, {"status": "ok"}), "healthy", timeout_s=TIMEOUT_S)
+    except TimeoutError as error:
+        message = f"{error}: {ready(gateway)}\n{gateway.process.output[-SHOWN_CHARS:]}"
+        raise TimeoutError(message) from error
 
 
 def metric(gateway: Gateway, name: str) -> float:

@@ -84,6 +84,11 @@ class PostgresServer:
         """Of the postmaster, whose children serve the connections."""
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """False after `kill`, until `start`."""
+        return self._process.poll() is None
+
     def start(self, *, ready: bool = True) -> None:
         """Start it; after `kill` too, when it first recovers. `ready`: wait until it answers."""
         with self._log.open("ab") as log:

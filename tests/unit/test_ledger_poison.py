@@ -6,7 +6,6 @@ On both databases.
 import asyncio
 import json
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +16,11 @@ from llmgw.ledger import writer
 from llmgw.ledger.entry import LedgerEntry, NotDurableError, is_entry
 from llmgw.ledger.journal import Journal
 from llmgw.ledger.writer import Ledger
-from llmgw.store import LedgerRow, Store, open_store
+from llmgw.store import LedgerRow, Store
 from tests.support.processes import wait_until
 
 TIMEOUT_S = 20.0
 GOOD = LedgerEntry(1.8e9, "req_good", 200, 1.5)._asdict()
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    opened = open_store(store_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -33,14 +33,14 @@ Opened = Callable[[str], Store]
 
 
 @pytest.fixture
-def opened(tmp_path: Path, postgres: PostgresServer) -> Iterator[Opened]:
+def opened(tmp_path: Path, postgres: PostgresServer, migrated: str) -> Iterator[Opened]:
     """Makes empty stores: `sqlite` or `postgresql`."""
     stores: list[Store] = []
 
     def make(kind: str) -> Store:
         url = f"sqlite:///{tmp_path / f'{len(stores)}.db'}"
         if kind == "postgresql":
-            url = postgres.url(postgres.new_database())
+            url = postgres.url(postgres.new_database(template=migrated))
         stores.append(open_store(url))
         return stores[-1]
 
