@@ -284,6 +284,19 @@ class ChatRequest:
         """How long the body is."""
     @property
     def facts(self) -> RequestFacts: ...
+    @property
+    def prompt_cache_key(self) -> str | None:
+        """The member of this name, if it is a text of 1 to 256 bytes."""
+    @property
+    def client_session(self) -> str | None:
+        """The session that Claude Code names along with the user, of at most 256 bytes."""
+    def opening_digest(self) -> int | None:
+        """64 bits that are the same for every turn of a conversation, and in every spelling of its JSON.
+
+        Of the system messages before the first user message, and of that message: the first 4 KiB of the
+        text of each, and its media. Not of what follows, of names, marks and unknown members, nor of the
+        billing line of Claude Code. None: no user has spoken.
+        """
     def lost_turns(self, route: Route) -> int:
         """How many assistant messages have no `reasoning_content` (absent, null or empty).
 

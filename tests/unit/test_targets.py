@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmgw.limits.places import Places
+from llmgw.routing.affinity import identity_of
 from llmgw.routing.health import CoolDown, Health
 from llmgw.routing.targets import Target, Targets
 from llmgw.routing.verdict import Blame
@@ -35,7 +36,10 @@ def targets(
     for name, weight, priority in rows:
         health = Health(name, "m", cool_down=CoolDown(failures=1), clock=clock or Clock(), rng=lambda: 0.5)
         health.may_cool = len(rows) > 1
-        made.append(Target(NOTHING, NOTHING, health, Places(), 900.0, weight=weight, priority=priority))
+        identity = identity_of(name, None, "m")
+        made.append(
+            Target(NOTHING, NOTHING, health, Places(), 900.0, identity, weight=weight, priority=priority)
+        )
     return Targets(made, max_cooling_share=share, rng=random.Random(1)), {t.name: t for t in made}
 
 

@@ -30,6 +30,8 @@ _READ_FIELDS: Final = frozenset(
         b"access-control-request-method", b"access-control-request-headers", b"anthropic-version",
         b"anthropic-beta", b"traceparent", b"tracestate", b"x-llmgw-user", b"x-openwebui-user-id",
         b"x-openwebui-user-email",
+        b"x-llmgw-session", b"x-claude-code-session-id", b"session-id", b"session_id", b"x-session-id",
+        b"x-session-affinity",
     }
 )  # fmt: skip
 

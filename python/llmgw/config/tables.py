@@ -233,6 +233,8 @@ class RoutingConfig(Table):
     """Also the longest `retry-after` of an upstream that is followed."""
     max_cooling_share: float = Field(default=0.5, ge=0, le=1, allow_inf_nan=False)
     """The share of a model's targets of one priority that may be out of use while another is up."""
+    affinity: bool = True
+    """Whether a conversation stays with one target, as long as that is healthy and has a place."""
 
 
 class TargetConfig(Table):

@@ -36,14 +36,14 @@ class ChatBody:
         model.check_thinking(request)
         if model.wants_reasoning:
             return self._with_reasoning(gateway, model, key)
-        return Plan(request.rewrite, request.facts)
+        return Plan(request.rewrite, request.facts, request)
 
     async def _with_reasoning(self, gateway: Gateway, model: Model, key: Key) -> Plan:
         is_large = self._request.size_bytes >= LARGE_BYTES
         reasoning = gateway.reasoning.of(
             self._request, model.routes, key, off_loop=off_loop if is_large else None
         )
-        return Plan(await reasoning.rewriter(), self._request.facts, reasoning.keep)
+        return Plan(await reasoning.rewriter(), self._request.facts, self._request, reasoning.keep)
 
 
 CHAT: Final = Endpoint("chat", ChatBody.read)

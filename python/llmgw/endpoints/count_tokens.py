@@ -27,6 +27,7 @@ from llmgw.pipeline.body import scan
 from llmgw.pipeline.counting import counted_at
 from llmgw.pipeline.offload import LARGE_BYTES, off_loop
 from llmgw.pipeline.upload import uploaded
+from llmgw.routing.affinity import session_of
 
 COUNT_TOKENS_PATH: Final = "/v1/messages/count_tokens"
 
@@ -63,8 +64,9 @@ async def count_tokens(
                 family=MESSAGES.limit_headers,
             )
             try:
+                wanted = model.targets.want_session
                 tokens = await counted_at(
-                    model.targets.first(),
+                    model.targets.first(session_of(key.id, fields, request) if wanted else None),
                     request,
                     request_id=responder.request_id,
                     headers=MESSAGES.headers_of(fields),

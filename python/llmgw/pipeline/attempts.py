@@ -54,6 +54,8 @@ class Terms(NamedTuple):
     """What the request will probably use."""
     owner: Hashable = None
     """Who takes turns with others where requests wait for a place."""
+    session: int | None = None
+    """Whose requests are to stay with one target (see `routing.affinity`)."""
 
 
 class Answer(NamedTuple):
@@ -121,7 +123,9 @@ class Attempts:
         self._plan: Plan | None = plan
         self._ticket = ticket
         self._terms = terms
-        self._placing = Placing(gateway, model, ticket, need=terms.need, owner=terms.owner)
+        self._placing = Placing(
+            gateway, model, ticket, need=terms.need, owner=terms.owner, session=terms.session
+        )
         self._is_large = is_large
         self._started_s = 0.0
         self._asked: list[Target] = []
@@ -133,7 +137,7 @@ class Attempts:
         Raises UpstreamError if an attempt failed and no other follows; ApiError (`overloaded`,
         `upstream_rate_limited`) if no upstream has a place; ClientGone.
         """
-        target = self._model.targets.first()
+        target = self._model.targets.first(self._terms.session)
         while True:
             placed = self._placing.take(target, self._asked)
             target = placed or await self._placing.wait(target, self._asked, client)
@@ -306,7 +310,7 @@ class Attempts:
         if retry is Retry.NEVER or len(self._asked) >= self._gateway.config.routing.max_attempts:
             return None
         spent_s = time.monotonic() - self._started_s
-        other = self._model.targets.other(self._asked)
+        other = self._model.targets.other(self._asked, self._terms.session)
         if other is not None:
             return (other, 0.0) if spent_s < other.total_timeout_s else None
         if retry is not Retry.SAME or self._asked.count(target) > 1 or self._gateway.draining:

@@ -17,6 +17,7 @@ from llmgw.config import ModelKind
 from llmgw.errors import ApiError, render_frame
 from llmgw.gateway import Gateway
 from llmgw.limits.grant import HeaderFamily
+from llmgw.routing.affinity import Conversation
 from llmgw.routing.router import Model
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ class Plan(NamedTuple):
     """The body for a target's upstream. Called once per target that is asked."""
     facts: RequestFacts
     """What the scan tells of its size."""
+    conversation: Conversation | None = None
+    """What tells which conversation it belongs to; None: its API has none."""
     keep_reasoning: KeepReasoning | None = None
     """Keeps the reasoning of an answer for later turns. Only for prepared requests that say so."""
     keep_answer: KeepAnswer | None = None

@@ -17,17 +17,28 @@ from llmgw.routing.targets import Target
 class Placing:
     """Finds the places of one request, one after the other. Its ticket holds the one that it has."""
 
-    __slots__ = ("_gateway", "_model", "_need", "_no_place", "_owner", "_ticket", "_waiter")
+    __slots__ = ("_gateway", "_model", "_need", "_no_place", "_owner", "_session", "_ticket", "_waiter")
 
     def __init__(
-        self, gateway: Gateway, model: Model, ticket: Ticket, *, need: Need, owner: Hashable
+        self,
+        gateway: Gateway,
+        model: Model,
+        ticket: Ticket,
+        *,
+        need: Need,
+        owner: Hashable,
+        session: int | None = None,
     ) -> None:
-        """`need`: what the request will probably use. `owner`: takes turns with others that wait."""
+        """`need`: what the request will probably use. `owner`: takes turns with others that wait.
+
+        `session`: see `routing.affinity`.
+        """
         self._gateway = gateway
         self._model = model
         self._ticket = ticket
         self._need = need
         self._owner = owner
+        self._session = session
         self._no_place: NoPlace | None = None
         self._waiter: Waiter | None = None
 
@@ -46,7 +57,7 @@ class Placing:
             if not passed:
                 self._no_place = got
             passed.append(target)
-            other = self._model.targets.other([*asked, *passed])
+            other = self._model.targets.other([*asked, *passed], self._session)
             if other is None:
                 return None
             target = other

@@ -28,6 +28,7 @@ from llmgw.pipeline.attempts import Answer, Attempts, Terms
 from llmgw.pipeline.body import Body, Endpoint, Plan
 from llmgw.pipeline.offload import LARGE_BYTES, off_loop
 from llmgw.pipeline.upload import uploaded
+from llmgw.routing.affinity import session_of
 from llmgw.routing.verdict import upstream_error
 
 if TYPE_CHECKING:
@@ -161,9 +162,16 @@ class Request:
                 self._endpoint.headers_of(self._fields),
                 need,
                 self._key.id,
+                self._session(model, plan),
             ),
             is_large=self._is_large,
         )
+
+    def _session(self, model: "Model", plan: Plan) -> int | None:
+        """Which target it belongs to; None where that does not matter."""
+        if not model.targets.want_session:
+            return None
+        return session_of(self._key.id, self._fields, plan.conversation)
 
     def _need(self, facts: "RequestFacts", model: "Model") -> "Need":
         """What the request will probably use."""

@@ -22,6 +22,7 @@ from llmgw.errors import ApiError
 from llmgw.limits.rules import NO_LIMITS, Limits
 from llmgw.prices.price import Price
 from llmgw.routing.accounts import OpenUpstream, account_name, open_upstream, rates_of
+from llmgw.routing.affinity import identity_of
 from llmgw.routing.health import CoolDown, Health, Observe
 from llmgw.routing.providers import ProviderModel, provider_of, servers_of
 from llmgw.routing.suggest import SHOWN_LENGTH, Suggestions
@@ -214,10 +215,10 @@ class Router:
         targets = [target for _, target in pairs]
         if len(targets) > 1:
             self._with_alternative += [target.health for target in targets]
-        share = self._config.routing.max_cooling_share
+        routing = self._config.routing
         return Model(
             id=model.id,
-            targets=Targets(targets, max_cooling_share=share),
+            targets=Targets(targets, affinity=routing.affinity, max_cooling_share=routing.max_cooling_share),
             modalities=frozenset(model.input_modalities),
             kind=model.kind,
             thinking_modes=_modes_to_ask_for(model, pairs),
@@ -251,6 +252,7 @@ class Router:
                 route=route,
                 health=self._health_at(target, number),
                 places=account.places,
+                identity=identity_of(target.upstream, number, target.upstream_model),
                 weight=target.weight,
                 priority=target.priority,
                 total_timeout_s=upstream.table.total_timeout_s,
@@ -262,13 +264,11 @@ class Router:
     def _health_at(self, target: TargetConfig, account: int | None) -> Health:
         at = (target.upstream, account, target.upstream_model)
         if at not in self._health:
-            table = self._config.routing
-            cool_down = CoolDown(table.cool_down_failures, table.cool_down_s, table.max_cool_down_s)
             new = Health(
                 target.upstream,
                 target.upstream_model,
                 account=account,
-                cool_down=cool_down,
+                cool_down=_cool_down(self._config),
                 observe=self._observe,
             )
             self._health[at] = self._known_health(target, account) or new
@@ -281,9 +281,9 @@ class Router:
         return self._prices[table]
 
     def _known_health(self, target: TargetConfig, account: int | None) -> Health | None:
-        """The previous router's health of a target, if account, upstream and routing did not change."""
+        """The previous router's health of a target, if account, upstream and cool-downs did not change."""
         previous, name = self._previous, target.upstream
-        if previous is None or previous._config.routing != self._config.routing:  # noqa: SLF001
+        if previous is None or _cool_down(previous._config) != _cool_down(self._config):  # noqa: SLF001
             return None
         new, old = self.upstreams[name], previous.upstreams.get(name)
         if old is None or not old.is_like(new.table):
@@ -293,3 +293,8 @@ class Router:
         except KeyError:
             return None
         return previous._health.get((name, before, target.upstream_model))  # noqa: SLF001  (of the same class)
+
+
+def _cool_down(config: Config) -> CoolDown:
+    table = config.routing
+    return CoolDown(table.cool_down_failures, table.cool_down_s, table.max_cool_down_s)

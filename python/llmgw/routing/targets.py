@@ -1,4 +1,7 @@
-"""Which of a model's targets serves a request: healthy ones of the best priority, by weight and load."""
+"""Which of a model's targets serves a request: healthy ones of the best priority.
+
+A request of a session goes to the session's own (see `affinity`), any other by weight and load.
+"""
 
 import random
 from collections.abc import Collection, Sequence
@@ -7,6 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from llmgw.routing.accounts import account_name
+from llmgw.routing.affinity import nearest
 from llmgw.routing.providers import NO_SERVERS, UNKNOWN, ProviderModel, Servers
 
 if TYPE_CHECKING:
@@ -27,6 +31,8 @@ class Target:
     places: "Places"
     """Shared by all models at the account."""
     total_timeout_s: float
+    identity: int
+    """See `affinity.identity_of`."""
     weight: int = 1
     priority: int = 1
     """Lower is better."""
@@ -62,33 +68,43 @@ class Targets:
     """A model's targets."""
 
     def __init__(
-        self, targets: Sequence[Target], *, max_cooling_share: float = 0.5, rng: random.Random | None = None
+        self,
+        targets: Sequence[Target],
+        *,
+        affinity: bool = True,
+        max_cooling_share: float = 0.5,
+        rng: random.Random | None = None,
     ) -> None:
-        """`targets` must not be empty. `max_cooling_share`: see `RoutingConfig`."""
+        """`targets` must not be empty. `affinity`, `max_cooling_share`: see `RoutingConfig`."""
         self.all = tuple(targets)
         """In the order of the config."""
         self._only = self.all[0] if len(self.all) == 1 else None
+        self.want_session = affinity and len(self.all) > 1
+        """Whether it matters which session a request belongs to."""
         by_priority = sorted(self.all, key=lambda target: target.priority)
         self._groups = [tuple(group) for _, group in groupby(by_priority, lambda target: target.priority)]
         self._max_cooling_share = max_cooling_share
         self._rng = rng or random.Random()  # noqa: S311  (a draw, not a secret)
 
-    def first(self) -> Target:
-        """The target for a new request. Never None."""
+    def first(self, session: int | None = None) -> Target:
+        """The target for a new request: its session's own, or one that is drawn. Never None."""
         if self._only is not None:
             return self._only
         for group in self._groups:
             if in_play := self._in_play(group):
-                return self._draw(in_play)
+                return self._draw(in_play) if session is None else nearest(session, in_play)
         # All are cooling or full. Of those with a place, take the one whose cool-down ends first.
         return min(self.all, key=lambda t: (t.places.full, t.health.is_probed, t.health.cooling_s))
 
-    def other(self, asked: Collection[Target]) -> Target | None:
-        """The target to try after those in `asked` have failed; None if no other is healthy."""
+    def other(self, asked: Collection[Target], session: int | None = None) -> Target | None:
+        """The target to try after those in `asked` have failed; None if no other is healthy.
+
+        Of a session the next nearest, so that its retries all find what the one before has put in the cache.
+        """
         for group in self._groups:
             healthy = [target for target in group if target not in asked and target.may_be_asked]
             if healthy:
-                return self._draw(healthy)
+                return self._draw(healthy) if session is None else nearest(session, healthy)
         return None
 
     def _in_play(self, group: tuple[Target, ...]) -> list[Target]:

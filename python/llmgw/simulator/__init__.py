@@ -13,7 +13,8 @@ in them: every answer says that it is simulated.
 | `/kimi/v1`     | `kimi-k2.6` (images; on), `kimi-k2-thinking` (always)                           |
 | `/minimax/v1`  | `minimax-m3` (images; on), `minimax-m2` (always)                                |
 
-The key of each is `sim-` and its name: `sim-qwen`. Each module describes its provider's switch.
+The key of each is `sim-` and its name: `sim-qwen`. Each key that goes on behind it (`sim-qwen-2`) is an
+account of its own, with a prompt cache (see `cache`). Each module describes its provider's switch.
 
 Each has `GET models` and `POST chat/completions`. DeepSeek and Qwen have `POST completions` too: DeepSeek
 also at `/deepseek/beta`, Qwen as vLLM serves it (see `completion`). Where the real ones speak Anthropic's

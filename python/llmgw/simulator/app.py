@@ -3,9 +3,11 @@
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from urllib.parse import parse_qs
 
+from llmgw.simulator.cache import PromptCache
 from llmgw.simulator.completion import TextCompletions
 from llmgw.simulator.model import JsonObject, Refusal, RefusalError
 from llmgw.simulator.native.api import NativeApi
@@ -33,6 +35,7 @@ from llmgw.simulator.wire import (
 DELAY_VARIABLE = "LLMGW_SIMULATOR_DELAY_MS"
 """Passes `--delay-ms` to the server's worker process."""
 STALL_S = 3600.0
+MAX_ACCOUNT_CHARS = 128
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 NOT_FOUND: JsonObject = {"error": {"message": "no such path", "type": "invalid_request_error"}}
 
@@ -43,6 +46,7 @@ class Simulator:
     def __init__(self, *, delay_ms: float = 0) -> None:
         """`delay_ms`: the pause between chunks, unless a request asks for another."""
         self.recorder = Recorder()
+        self._cache = PromptCache()
         self._delay_ms = delay_ms
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -108,7 +112,7 @@ class Simulator:
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
         received = self.recorder.add(scope["path"], headers, body)
         try:
-            _check_key(provider, headers, native)
+            received.account = _account(provider, headers, native)
             await handler(provider, exchange, received)
         except RefusalError as refusal:
             extra = []
@@ -134,7 +138,7 @@ class Simulator:
     async def _chat(self, provider: Provider, exchange: Exchange, received: Received) -> None:
         request = ChatRequest.parse(received.body, delay_ms=self._delay_ms)
         await self._wait(provider, request, exchange)
-        turn = provider.answer(request)
+        turn = self._cached(received, provider.answer(request))
         if request.stream:
             await self._stream(provider, turn, _framed(provider.chunks(turn)), exchange, received)
         else:
@@ -172,7 +176,7 @@ class Simulator:
     ) -> None:
         request = api.parse(received.body, delay_ms=self._delay_ms)
         await self._wait(provider, request, exchange)
-        turn = provider.answer_natively(api, request)
+        turn = self._cached(received, provider.answer_natively(api, request))
         if request.stream:
             await self._stream(provider, turn, api.events(turn), exchange, received, api)
         else:
@@ -184,6 +188,12 @@ class Simulator:
         request = api.parse(received.body, delay_ms=self._delay_ms, count=True)
         provider.model(request)
         await exchange.json(200, {"input_tokens": request.prompt_tokens})
+
+    def _cached(self, received: Received, turn: Turn) -> Turn:
+        """The turn with what the account's prompt cache had, if it has one."""
+        if received.account is None:
+            return turn
+        return replace(turn, cached=self._cache.cached_tokens(received.account, turn.request))
 
     async def _wait(self, provider: Provider, request: ChatRequest, exchange: Exchange) -> None:
         if not (provider.waits_with_comments and request.stream):
@@ -246,16 +256,22 @@ def _framed(chunks: Iterator[JsonObject]) -> Iterator[bytes]:
     return map(frame, chunks)
 
 
-def _check_key(provider: Provider, headers: list[tuple[str, str]], native: NativeApi | None) -> None:
-    """Raises RefusalError. Where both headers are there, `authorization` counts."""
+def _account(provider: Provider, headers: list[tuple[str, str]], native: NativeApi | None) -> str | None:
+    """The key, if its account has a prompt cache. Raises RefusalError for a wrong one.
+
+    Where both headers are there, `authorization` counts.
+    """
     given = dict(headers)
     key = given.get("authorization", "").removeprefix("Bearer ")
     if not key and isinstance(native, Messages):
         key = given.get("x-api-key", "")
-    if key != provider.api_key:
+    if key == provider.api_key:
+        return None
+    if not key.startswith(f"{provider.api_key}-"):
         raise RefusalError(
             Refusal.INVALID_KEY, "The API key is wrong: see llmgw.simulator for the right one."
         )
+    return key[:MAX_ACCOUNT_CHARS]
 
 
 async def _fail_after(

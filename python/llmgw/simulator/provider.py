@@ -33,7 +33,7 @@ class Provider(ABC):
 
     @property
     def api_key(self) -> str:
-        """The one key that is accepted."""
+        """The key that is accepted; `sim-NAME-…` are too, and each is an account of its own (see `cache`)."""
         return f"sim-{self.name}"
 
     def model(self, request: ChatRequest) -> Model:

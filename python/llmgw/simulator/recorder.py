@@ -28,6 +28,8 @@ class Received:
     body: bytes
     state: Literal["open", "answered", "broken", "client_left"] = "open"
     chunks: int = 0
+    account: str | None = None
+    """The key, of an account that has a prompt cache."""
 
     def as_json(self) -> JsonObject:
         """For `GET /_requests`."""

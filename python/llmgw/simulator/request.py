@@ -91,12 +91,12 @@ class ChatRequest:
     @property
     def prompt_tokens(self) -> int:
         """By the rule of `tokens`."""
-        return sum(map(_tokens_of, self.messages))
+        return sum(map(tokens_of, self.messages))
 
     @property
     def cached_tokens(self) -> int:
         """By the rule of `tokens`."""
-        earlier = sum(map(_tokens_of, self.messages[:-1]))
+        earlier = sum(map(tokens_of, self.messages[:-1]))
         return earlier - earlier % tokens.CACHE_BLOCK
 
     @property
@@ -162,7 +162,8 @@ def _images_of(message: JsonObject) -> list[str]:
     return urls
 
 
-def _tokens_of(message: JsonObject) -> int:
+def tokens_of(message: JsonObject) -> int:
+    """Of one message, by the rule of `tokens`."""
     return (
         tokens.TOKENS_PER_MESSAGE
         + tokens.count(text_of(message))

@@ -4,7 +4,7 @@ A token is up to four consecutive Latin letters or digits, or any other characte
 Chinese character is one token). An image is 256 tokens, and every message costs 3 more.
 
 Cached tokens are those of all messages except the last (what an earlier turn would have left in the
-provider's cache), rounded down to a multiple of 16.
+provider's cache), rounded down to a multiple of 16. For accounts with a cache of their own see `cache`.
 """
 
 import re

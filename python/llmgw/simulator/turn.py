@@ -62,6 +62,8 @@ class Turn:
     created_s: int = field(default_factory=lambda: int(time.time()))
     token: str = field(default_factory=lambda: secrets.token_hex(16))
     """32 hexadecimal digits. The provider derives the ids of the answer and of its calls from them."""
+    cached: int | None = None
+    """What the account's prompt cache had; None: it has none."""
 
     @property
     def prompt_tokens(self) -> int:
@@ -70,7 +72,7 @@ class Turn:
     @property
     def cached_tokens(self) -> int:
         """The part of the prompt that counts as cached."""
-        return self.request.cached_tokens
+        return self.request.cached_tokens if self.cached is None else self.cached
 
     @property
     def completion_tokens(self) -> int:

@@ -349,6 +349,20 @@ impl ChatRequest {
         (&self.request.facts).into()
     }
 
+    #[getter]
+    fn prompt_cache_key(&self) -> Option<&str> {
+        self.request.session.cache_key.as_deref()
+    }
+
+    #[getter]
+    fn client_session(&self) -> Option<&str> {
+        self.request.session.client.as_deref()
+    }
+
+    fn opening_digest(&self) -> Option<u64> {
+        self.request.opening_digest(&self.body)
+    }
+
     fn lost_turns(&self, route: &Route) -> usize {
         self.request.lost_turns(&self.body, &route.core)
     }

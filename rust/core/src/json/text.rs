@@ -45,6 +45,23 @@ impl<'a> Text<'a> {
         Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
     }
 
+    /// Append the text until `output` is so many bytes long, however long the text is. The last character may be cut.
+    pub(crate) fn append_to(self, output: &mut Vec<u8>, most: usize) {
+        let mut rest = self.raw;
+        while output.len() < most && !rest.is_empty() {
+            let plain = &rest[..rest.len().min(most - output.len())];
+            let length = memchr::memchr(b'\\', plain).unwrap_or(plain.len());
+            output.extend_from_slice(&plain[..length]);
+            rest = &rest[length..];
+            if output.len() < most && rest.first() == Some(&b'\\') {
+                let (character, length) = decode_escape(rest);
+                output.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                rest = &rest[length..];
+            }
+        }
+        output.truncate(most);
+    }
+
     /// How long the text is in UTF-8, its escapes read. Half a surrogate pair counts two, whether or not its other half is
     /// there: so a text has as many bytes as its pieces, wherever it is cut.
     #[must_use]

@@ -101,7 +101,7 @@ impl ChatRequest {
         let place = || format!("messages[{message}].content[{index}]");
         let mut part = Part::default();
         let before = scanner.text_bytes();
-        let (mut text_bytes, mut type_bytes) = (0, 0);
+        let (mut text_bytes, mut type_bytes, mut media_bytes) = (0, 0, 0);
         scanner.object(|scanner, key| {
             let before = scanner.text_bytes();
             let value = scanner.value()?;
@@ -109,7 +109,7 @@ impl ChatRequest {
             match name {
                 "text" => text_bytes = scanner.text_bytes() - before,
                 "type" => type_bytes = scanner.text_bytes() - before,
-                _ => {}
+                _ => media_bytes += scanner.text_bytes() - before,
             }
             match slot.replace(value) {
                 Some(_) => Err(Refusal::duplicate(format!("{}.{name}", place()), key.start)),
@@ -125,9 +125,15 @@ impl ChatRequest {
         } else {
             scanner.count_on_from(scanner.text_bytes() - type_bytes);
         }
+        for media in part.media.into_iter().flatten() {
+            self.session.opening.media(media, media_bytes);
+        }
         let text = part.text(input);
         if text.is_some_and(Span::is_empty) {
             self.refusable.add(Refused::EmptyText);
+        }
+        if let Some(text) = text {
+            self.session.opening.text(text);
         }
         Ok(text)
     }

@@ -40,6 +40,7 @@ pub mod refused;
 mod respell;
 pub(crate) mod rewrite;
 pub(crate) mod scan;
+pub mod session;
 pub(crate) mod user;
 
 use crate::answer::context::AnswerMode;
@@ -56,6 +57,7 @@ use self::lost::Answers;
 use self::media::Modality;
 use self::refused::Refuses;
 use self::scan::{FIELDS, Field};
+use self::session::Session;
 
 /// What one scan finds in a request body.
 #[derive(Clone, Debug)]
@@ -77,6 +79,8 @@ pub struct ChatRequest {
     pub media: Vec<(Modality, String)>,
     /// What limits and prices need to know of it.
     pub facts: Facts,
+    /// What tells its conversation from others.
+    pub session: Session,
     /// Whether the client wants the usage chunk at the end of the stream.
     pub(crate) include_usage: bool,
     /// Its fields.
@@ -107,6 +111,13 @@ impl ChatRequest {
         let own = self.llmgw_thinking.map(|_| Field::LlmgwThinking);
         let qwen = self.enable_thinking.map(|_| Field::EnableThinking);
         own.or(qwen).or_else(|| self.off_fields().next()).map(Field::name)
+    }
+
+    /// 64 bits that are the same for every turn of its conversation: see [`session`]. None: nothing tells it from others.
+    /// `body` is what was scanned.
+    #[must_use]
+    pub fn opening_digest(&self, body: &[u8]) -> Option<u64> {
+        self.session.opening.digest(body)
     }
 
     /// The boolean switch.

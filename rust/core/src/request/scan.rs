@@ -9,6 +9,7 @@ use super::error::{RequestError, RequestErrorCode};
 use super::facts::{Facts, is_read};
 use super::foreign::Foreign;
 use super::refused::{Refused, Refuses};
+use super::session::Session;
 use super::{Answers, ChatRequest, Object, TopLevel};
 
 /// A top-level field that the gateway reads: the contract's table, and the two objects that a dialect writes to.
@@ -245,6 +246,7 @@ impl ChatRequest {
             refusable: Refuses::NOTHING,
             media: Vec::new(),
             facts: Facts::NOTHING,
+            session: Session::NONE,
             foreign: None,
             include_usage: false,
             top: TopLevel {
@@ -309,7 +311,9 @@ impl ChatRequest {
     fn read_unknown(&mut self, scanner: &mut Scanner<'_>, key: &Key<'_>) -> Result<(), Refusal> {
         let name = key.text.key();
         let foreign = Foreign::named(&name);
-        if self.facts.read_other(&name, scanner)?.kind != Kind::Null
+        let value = self.facts.read_other(&name, scanner)?;
+        self.session.field(&name, value, scanner.input());
+        if value.kind != Kind::Null
             && let Some(foreign) = foreign
             && self.foreign.is_none_or(|(known, _)| foreign.is_certain && !known.is_certain)
         {
@@ -479,7 +483,9 @@ impl ChatRequest {
         {
             self.refusable.add(Refused::Nulls);
         }
-        let Some(role) = role.and_then(|value| value.as_text(input)) else { return Ok(()) };
+        let role = role.and_then(|value| value.as_text(input));
+        self.session.opening.end(role);
+        let Some(role) = role else { return Ok(()) };
         if role.is("developer") {
             self.refusable.add(Refused::DeveloperRole);
         }
@@ -499,7 +505,11 @@ impl ChatRequest {
     /// Consume a message's content; where a directive would go, if there is text or a list.
     fn read_content(&mut self, scanner: &mut Scanner<'_>, message: usize) -> Result<Option<Place>, Refusal> {
         match scanner.peek()? {
-            Kind::String => Ok(Some(Place::Text(inside(scanner.value()?)))),
+            Kind::String => {
+                let text = inside(scanner.value()?);
+                self.session.opening.text(text);
+                Ok(Some(Place::Text(text)))
+            }
             Kind::Array => {
                 let mut place = Place::Parts { offset: scanner.position() + 1, empty: true };
                 scanner.array(|scanner, index| {

@@ -15,6 +15,9 @@ use crate::json::{JsonError, Scanner, Text, check_utf8};
 /// A longer name of a user is replaced by its digest.
 const MAX_USER_BYTES: usize = 128;
 
+/// What Claude Code writes is much shorter.
+const MAX_CLIENT_BYTES: usize = 4096;
+
 /// So much of the digest: no two users of a team have the same.
 const DIGEST_BYTES: usize = 16;
 
@@ -40,27 +43,57 @@ pub(crate) fn user_name(given: Text<'_>) -> Option<String> {
     Some(shown.collect()).filter(|shown: &String| !shown.is_empty())
 }
 
-/// Claude Code's `{"device_id": …, "account_uuid": …, "session_id": …}`: the account, else the device.
-fn account_or_device(given: &str) -> Option<String> {
-    let (mut account, mut device) = (None, None);
-    let input = given.as_bytes();
-    if !given.starts_with('{') || check_utf8(input).is_err() {
+/// The session that Claude Code names along with the user; none where anyone else is named.
+pub(super) fn client_session(given: Text<'_>) -> Option<String> {
+    if given.raw().len() > MAX_CLIENT_BYTES {
         return None;
     }
-    let mut scanner = Scanner::new(input);
-    let read = scanner.object(|scanner, key| {
-        let value = scanner.value()?;
-        let text = value.as_text(input).map(|text| text.decode().trim().to_owned());
-        let text = text.filter(|text| !text.is_empty());
-        if key.text.is("account_uuid") {
-            account = text;
-        } else if key.text.is("device_id") {
-            device = text;
+    let given = given.decode();
+    let given = given.trim();
+    if given.starts_with('{') {
+        return Named::read(given)?.session;
+    }
+    let cut = given.strip_prefix("user_").and_then(|_| given.rfind(BEFORE_SESSION))?;
+    Some(given[cut + BEFORE_SESSION.len()..].to_owned())
+}
+
+/// Claude Code's `{"device_id": …, "account_uuid": …, "session_id": …}`: the account, else the device.
+fn account_or_device(given: &str) -> Option<String> {
+    let named = Named::read(given)?;
+    named.account.or(named.device)
+}
+
+/// What Claude Code names in one object.
+#[derive(Default)]
+struct Named {
+    account: Option<String>,
+    device: Option<String>,
+    session: Option<String>,
+}
+
+impl Named {
+    fn read(given: &str) -> Option<Self> {
+        let input = given.as_bytes();
+        if !given.starts_with('{') || check_utf8(input).is_err() {
+            return None;
         }
-        Ok::<_, JsonError>(())
-    });
-    read.and_then(|_| scanner.end()).ok()?;
-    account.or(device)
+        let mut named = Self::default();
+        let mut scanner = Scanner::new(input);
+        let read = scanner.object(|scanner, key| {
+            let value = scanner.value()?;
+            let text = value.as_text(input).map(|text| text.decode().trim().to_owned());
+            let text = text.filter(|text| !text.is_empty());
+            match &*key.text.key() {
+                b"account_uuid" => named.account = text,
+                b"device_id" => named.device = text,
+                b"session_id" => named.session = text,
+                _ => {}
+            }
+            Ok::<_, JsonError>(())
+        });
+        read.and_then(|_| scanner.end()).ok()?;
+        Some(named)
+    }
 }
 
 fn without_session(given: &str) -> &str {
@@ -120,6 +153,27 @@ mod tests {
         ] {
             assert_eq!(named(given).as_deref(), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_session_is_named_along_with_the_user() {
+        let session = |given: &str| {
+            let written = string(given);
+            client_session(Text::new(&written[1..written.len() - 1]))
+        };
+        for (name, given, expected) in [
+            ("now", r#"{"device_id":"d","account_uuid":"a","session_id":"s-1"}"#, Some("s-1")),
+            ("older", "user_12_account__session_34-ab", Some("34-ab")),
+            ("a user", "anna", None),
+            ("a session of another's", "my_session_34", None),
+            ("no session", r#"{"device_id":"d"}"#, None),
+            ("an empty one", r#"{"session_id":" "}"#, None),
+            ("no JSON after all", r#"{"session_id":"s"} x"#, None),
+        ] {
+            assert_eq!(session(given).as_deref(), expected, "{name}");
+        }
+        let long = format!("user_{}_session_1", "x".repeat(MAX_CLIENT_BYTES));
+        assert_eq!(session(&long), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod properties;
 mod respell;
 mod rewrite;
 mod scan;
+mod session;
 mod thinking;
 
 use super::*;
