@@ -4,6 +4,7 @@ What the image would do is really done, without the image: its entrypoint runs a
 without capabilities, with everything but its volume mounted read-only (root on Linux only).
 """
 
+import json
 import os
 import re
 import shlex
@@ -13,7 +14,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
-import httpx
 import pytest
 
 from llmgw.cli.main import make_parser
@@ -27,7 +27,7 @@ from tests.packaging.deployed import (
     terminate,
     wait_ready,
 )
-from tests.support.processes import ROOT, Process, free_port
+from tests.support.processes import ROOT, Process, free_port, wait_until
 from tests.support.simulator import SimulatorProcess
 
 STATE: Final = "/var/lib/llmgw"
@@ -178,11 +178,14 @@ def test_its_entrypoint_serves_and_drains_as_process_1_with_one_writable_folder(
         serve = (str(program), *entry[:-1], "127.0.0.1")
         process = Process(Path("/usr/bin/unshare"), *box, STATE, str(config), *serve, folder=tmp_path)
         try:
-            wait_ready(process, url)
             main = only_child(process.process.pid)
-            seen = Path(f"/proc/{main}/root{STATE}")
-            key = httpx.Response(200, content=(seen / "key.json").read_bytes()).json()["key"]
-            assert sorted(path.name for path in seen.glob("llmgw-metrics-*")), "the two workers' metrics"
+            made = Path(f"/proc/{main}/root{STATE}/key.json")
+            wait_until(lambda: made.exists() and made.read_bytes().endswith(b"}\n"), "a key", timeout_s=60)
+            wait_ready(process, url)
+            key = json.loads(made.read_bytes())["key"]
+            assert sorted(path.name for path in made.parent.glob("llmgw-metrics-*")), (
+                "the two workers' metrics"
+            )
             assert_whole(drains(url, key, terminate(main)))
             assert process.process.wait(STOP_TIMEOUT_S) == 0, process.output
         finally:
