@@ -19,6 +19,7 @@ into bytes with `render_headers` and an `ErrorShape`: `OPENAI`, or `ANTHROPIC` f
      │    │    └── BadValueError       values that can't be; it has all of them
      │    ├── BudgetInputError         budgets: an amount or a window that can't be
      │    ├── UnknownBudgetError       budgets: nothing is known by that id
+     │    ├── WindowsNotOpenError      budgets: windows must be opened first, by a transaction that is alone
      │    ├── PriceDataError           prices: the installed price list can't be read
      │    ├── NoMasterError            redis: the sentinels know no master of that name
      │    ├── NoNodeError              redis: the cluster has no node for a key

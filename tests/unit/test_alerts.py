@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -22,7 +22,7 @@ from llmgw.budgets.webhook import Webhook, signature
 from llmgw.config.tables import AlertsConfig
 from llmgw.ledger.entry import LedgerEntry
 from llmgw.ledger.writer import Ledger
-from llmgw.store import BudgetWindow, Store, open_store
+from llmgw.store import BudgetWindow, Store, StoreGoneError, open_store
 from tests.support.budgets import add_budget
 from tests.support.processes import wait_until
 from tests.support.webhook import OK, Answer, Receiver
@@ -53,8 +53,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path}/llmgw.db")
+def store(store_url: str) -> Iterator[Store]:
+    opened = open_store(store_url)
     yield opened
     opened.close()
 
@@ -304,14 +304,23 @@ def test_more_than_can_be_delivered_at_once_wait_in_the_database(
     assert len({body["id"] for body in receiver.bodies}) == 10
 
 
-def test_alerts_stop_nobody_while_the_database_fails(store: Store, started: Start, tmp_path: Path) -> None:
+def test_alerts_stop_nobody_while_the_database_fails(
+    store: Store, started: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     add_budget(store, ZONE, amount=YUAN)
     spend(store, None, YUAN)
-    (tmp_path / "llmgw.db").rename(tmp_path / "away.db")
-    told, seen = started(None)
-    told.spent([Spent(1, "", datetime.now(UTC), YUAN)])
+    looks: list[str] = []
+
+    def fail() -> NoReturn:
+        looks.append("in vain")
+        raise StoreGoneError
+
+    with monkeypatch.context() as failing:
+        failing.setattr(store, "read", fail)
+        told, seen = started(None)
+        told.spent([Spent(1, "", datetime.now(UTC), YUAN)])
+        wait_until(lambda: bool(looks), "a look", timeout_s=TIMEOUT_S)
     assert seen.events == []
-    (tmp_path / "away.db").rename(tmp_path / "llmgw.db")
     told.spent([Spent(1, "", datetime.now(UTC), YUAN)])
     wait_until(lambda: seen.events == ["exhausted"], "told", timeout_s=TIMEOUT_S)
 

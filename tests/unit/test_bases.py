@@ -1,6 +1,7 @@
 """What the budgets' windows have come to, as the database has it."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,8 +15,8 @@ BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path}/a.db")
+def store(store_url: str) -> Iterator[Store]:
+    opened = open_store(store_url)
     yield opened
     opened.close()
 
@@ -68,9 +69,9 @@ def test_windows_that_may_be_current(store: Store) -> None:
     assert bases.periods == {daily: "day", weekly: "week", monthly: "month", total: "total"}
 
 
-def test_the_windows_are_found_by_their_key(store: Store) -> None:
+def test_the_windows_are_found_by_their_key(tmp_path: Path) -> None:
     """Years of days of thousands of users are not looked through."""
-    with store.read() as session:
+    with closing(open_store(f"sqlite:///{tmp_path}/a.db")) as store, store.read() as session:
         plan = session.connection().exec_driver_sql(
             "EXPLAIN QUERY PLAN SELECT spent FROM budget_windows WHERE budget_id = 1 AND starts_at >= '2026'"
         )

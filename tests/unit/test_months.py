@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,10 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from llmgw.budgets.verify import verify
 from llmgw.ledger import months
 from llmgw.ledger.entry import LedgerEntry
-from llmgw.ledger.months import Month, drop_months, make_months, months_between
+from llmgw.ledger.months import Month, drop_months, make_months, make_months_of, months_between
 from llmgw.ledger.usage import sum_usage
 from llmgw.ledger.writer import Ledger
 from llmgw.store import LedgerRow, Pruned, Store, open_store
+from llmgw.store.copying import copy_store
 from tests.support.postgres import PostgresServer, store_urls
 
 ZONE = ZoneInfo("Asia/Kolkata")
@@ -150,6 +152,22 @@ def test_one_machine_drops(store: Store) -> None:
     oldest = datetime(2026, 10, 1, tzinfo=UTC)
     assert drop_months(store, oldest, machine="b", now=NOW) == []
     assert drop_months(store, oldest, machine="b", now=NOW + timedelta(minutes=1)) == [Month(2026, 9)]
+
+
+def test_a_copy_has_a_partition_for_each_month_that_has_rows(store: Store, tmp_path: Path) -> None:
+    source = open_store(f"sqlite:///{tmp_path}/llmgw.db")
+    times = [datetime(year, month, 3, tzinfo=UTC) for year, month in ((1970, 1), (2026, 9), (2026, 11))]
+    fill(source, *times, times[-1] + timedelta(days=1))
+    copy_store(source, store, prepare=make_months_of)
+    source.close()
+    assert rows(store) == {"ledger_1970_01": 1, "ledger_2026_09": 1, "ledger_2026_11": 2}
+    assert verify(store, ZONE, NOW).is_right
+    fill(store, *times)  # they are known
+    assert sum(rows(store).values()) == 4
+    fill(store, NOW)
+    with store.read() as session:  # a new row's id follows those that were copied
+        newest = session.scalars(select(LedgerRow.id).order_by(LedgerRow.time.desc()).limit(1)).one()
+    assert newest > 4
 
 
 def test_a_month_made_by_hand_is_left_alone(store: Store) -> None:
