@@ -576,6 +576,12 @@ class ExchangeReport:
     def finish_reason(self) -> str | None:
         """None for embeddings and rerank: nothing is generated."""
     @property
+    def answer_id(self) -> str | None:
+        """The upstream's own id of the answer, 128 bytes of it; None for embeddings and rerank."""
+    @property
+    def answer_model(self) -> str | None:
+        """The model that the upstream says has answered, likewise."""
+    @property
     def prompt_tokens(self) -> int | None:
         """With what came from a cache and what was written to one, whether or not the upstream adds those."""
     @property

@@ -290,6 +290,7 @@ def hide_secrets(config: Config) -> None:
     named += [config.cache.url]
     named += [config.alerts.url, config.alerts.secret]
     secrets = [secret.get_secret_value() for secret in named if secret is not None]
+    secrets += (config.otel.parsed_headers or {}).values()
     passwords = (urlsplit(secret).password for secret in secrets if "://" in secret)
     if config.cache.url is not None:
         secrets += RedisUrl.parse(config.cache.url.get_secret_value()).secrets

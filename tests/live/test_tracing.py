@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.live.native.support import config as native_config
 from tests.support.chat import HELLO, body, mark, streamed
 from tests.support.gateway import CHAT_COMPLETIONS, Gateway, config_text
-from tests.support.otlp import Collector, Span
+from tests.support.otlp import CONTENT, Collector, Span
 from tests.support.processes import wait_until
 from tests.support.scripted import EVENT_STREAM_HEAD, Hold, Reset, ScriptedUpstream, json_answer
 from tests.support.simulator import SimulatorProcess
@@ -92,7 +93,8 @@ def duration_s(span: Span) -> float:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_a_chat_completion(traced: Gateway, collector: Collector, stream: bool) -> None:  # noqa: FBT001
-    sent = streamed("deepseek-v4-pro") if stream else body("deepseek-v4-pro")
+    make = streamed if stream else body
+    sent = make("deepseek-v4-pro", max_tokens=77)
     request_id = posted(traced, sent)
     row = traced.ledger(request_id)
     server, [attempt] = collector.of(request_id, 1)
@@ -110,6 +112,10 @@ def test_a_chat_completion(traced: Gateway, collector: Collector, stream: bool) 
     assert attempt["gen_ai.usage.input_tokens"] == row["prompt_tokens"]
     assert attempt["gen_ai.usage.output_tokens"] == row["completion_tokens"]
     assert attempt["gen_ai.response.finish_reasons"] == (row["finish_reason"],)
+    assert attempt["gen_ai.response.model"] == "deepseek-v4-pro"
+    assert attempt["gen_ai.response.id"]
+    assert attempt["gen_ai.request.max_tokens"] == 77
+    assert attempt["gen_ai.request.choice.count"] is None
     assert (attempt["gen_ai.response.time_to_first_chunk"] is not None) is stream
     assert "gen_ai.usage.input_tokens" not in server.attributes
     assert server.resource["service.name"] == "llmgw-test"
@@ -345,3 +351,51 @@ def test_what_waits_is_exported_at_a_stop(
         for request_id in request_ids:
             server, _ = each.of(request_id, 1)
             assert server.resource["service.name"] == "by-the-environment"
+
+
+def test_messages_only_where_they_are_asked_for(
+    tmp_path: Path, simulator: SimulatorProcess, scripted: ScriptedUpstream
+) -> None:
+    with Collector(content=True) as each:
+        env = {
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{each.url}/v1/traces",
+            "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true",
+        }
+        text = mark()
+        chat = streamed("scripted", script=scripted.script(GOOD))
+        chat["messages"] = [{"role": "user", "content": text}]
+        message = body("qwen3-max", max_tokens=50, system=text, stream=True)
+        response = {"model": "qwen3-max", "input": text, "stream": True}
+        with Gateway(tmp_path, config_text(simulator.url, scripted.base_url), env=env) as gateway:
+            for path, sent in (
+                ("/v1/chat/completions", chat),
+                ("/v1/messages", message),
+                ("/v1/responses", response),
+            ):
+                request_id = posted(gateway, sent, path)
+                server, [attempt] = each.of(request_id, 1)
+                assert not [name for name in server.attributes if name in CONTENT]
+                name = "gen_ai.system_instructions" if path == "/v1/messages" else "gen_ai.input.messages"
+                assert text in attempt[name]
+                [said] = json.loads(attempt["gen_ai.output.messages"])
+                assert said["role"] == "assistant"
+                assert [part for part in said["parts"] if part["type"] == "text" and part["content"]]
+
+
+def test_native_upstreams_and_counts_get_the_trace(
+    tmp_path: Path, simulator: SimulatorProcess, scripted: ScriptedUpstream, collector: Collector
+) -> None:
+    text = native_config(simulator.url, scripted.base_url) + f'\n[otel]\nendpoint = "{collector.url}"\n'
+    with Gateway(tmp_path, text) as gateway:
+        script = mark()
+        scripted.plays(script, [REFUSED])
+        sent = body("scripted", max_tokens=9, metadata={"user_id": "u"}, script=script)
+        request_id = posted(gateway, sent, "/v1/messages", traceparent=PARENT)
+        _, [attempt] = collector.of(request_id, 1)
+        [head] = heads(scripted, script)
+        assert f"traceparent: 00-{TRACE_ID}-{attempt.span_id}-01\r\n" in head
+        counted = mark()
+        scripted.plays(counted, [REFUSED])
+        posted(gateway, sent | {"script": counted}, "/v1/messages/count_tokens", traceparent=PARENT)
+        [head] = heads(scripted, counted)
+        assert f"traceparent: {PARENT}\r\n" in head

@@ -45,6 +45,7 @@ from llmgw.errors import ERRORS
 from llmgw.observe.metrics import Metrics
 from llmgw.simulator.simulation import Simulation
 from llmgw.store import LedgerRow
+from tests.support.otlp import CONTENT, KNOWN
 from tests.support.pages import blocks, headings, names, prose, read, rows, section, sections
 from tests.support.processes import ROOT
 
@@ -216,6 +217,17 @@ def test_operations_has_every_metric_with_its_labels(page: str, title: str) -> N
             actual[family.name + total] = (family.type, sorted(metric._labelnames))
     assert actual
     assert stated == actual
+
+
+@pytest.mark.parametrize(
+    ("page", "title"), [("docs/operations.md", "Traces"), ("docs/operations.zh-CN.md", "链路追踪")]
+)
+def test_operations_has_every_attribute_of_spans(page: str, title: str) -> None:
+    """Those that the collector of the tests knows."""
+    text = section(page, title)
+    stated = {name for _, attributes in rows(text) for name in names(attributes)}
+    assert stated == set(KNOWN)
+    assert set(names(text)) >= set(CONTENT)
 
 
 @pytest.mark.parametrize(

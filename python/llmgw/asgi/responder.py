@@ -42,7 +42,7 @@ class Responder:
         """Grows by one when a write begins and when it ends: odd while the client has to take something."""
         return self._writes if self._forward is None else self._writes + self._forward.writes
 
-    def tee(self, copy: Callable[[bytes], None], header: tuple[bytes, bytes]) -> None:
+    def tee(self, copy: Callable[[bytes], None], header: tuple[bytes, bytes] | None = None) -> None:
         """Let `copy` have each piece of the body that is sent. `header`: one more of the answer."""
         send = self._send
 
@@ -52,7 +52,8 @@ class Responder:
             return send(message)
 
         self._send = copying
-        self._headers.append(header)
+        if header is not None:
+            self._headers.append(header)
 
     def start(self, status: int, headers: Headers) -> Awaitable[None]:
         """Send the head. granian flushes that of an event stream at once, so it must be certain by then."""

@@ -22,6 +22,14 @@ class OtelConfig(Table):
     sample_ratio: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
     """Of the traces that begin at the gateway; a client's own is exported if the client says so."""
 
+    @property
+    def parsed_headers(self) -> dict[str, str] | None:
+        """`headers` by their names in lower case. None: there are none."""
+        if self.headers is None:
+            return None
+        parts = (part.partition("=") for part in self.headers.get_secret_value().split(",") if part.strip())
+        return {name.strip().lower(): value.strip() for name, _, value in parts}
+
 
 def has_opentelemetry() -> bool:
     """Whether `llmgw[otel]` is installed."""

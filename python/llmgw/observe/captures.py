@@ -22,6 +22,7 @@ from llmgw.asgi.request import Fields
 from llmgw.asgi.responder import Responder
 from llmgw.asgi.types import Message, Receive
 from llmgw.errors import ApiError
+from llmgw.observe.copies import Copy, Held
 from llmgw.store import Store
 
 logger = logging.getLogger(__name__)
@@ -40,8 +41,8 @@ class _Entry(NamedTuple):
     request_id: str
     time: datetime
     coding: bytes | None
-    request: "_Copy"
-    response: "_Copy"
+    request: Copy
+    response: Copy
 
 
 class Captures:
@@ -51,7 +52,7 @@ class Captures:
         """Starts nothing yet."""
         self._store = store
         self._queue: queue.Queue[_Entry | None] = queue.Queue(MAX_QUEUE)
-        self._held = _Held()
+        self._held = Held(MAX_HELD_BYTES)
         self._begun: dict[int, int] = {}
         self._thread = threading.Thread(target=self._run, name="llmgw-captures", daemon=True)
 
@@ -123,15 +124,15 @@ class Capturing:
     """One request that is captured."""
 
     def __init__(
-        self, captures: Captures, held: "_Held", lease: Lease, responder: Responder, fields: Fields
+        self, captures: Captures, held: Held, lease: Lease, responder: Responder, fields: Fields
     ) -> None:
         """Its answer has the header `CAPTURED` from now on."""
         self._captures = captures
         self._lease = lease
         self._request_id = responder.request_id
         self._time = datetime.now(UTC)
-        self._request = _Copy(held, lease.max_body_bytes)
-        self._response = _Copy(held, lease.max_body_bytes)
+        self._request = Copy(held, lease.max_body_bytes)
+        self._response = Copy(held, lease.max_body_bytes)
         self._fields = fields
         responder.tee(self._response.add, CAPTURED)
 
@@ -155,50 +156,6 @@ class Capturing:
         self._captures.put(
             _Entry(self._lease, self._request_id, self._time, coding, self._request, self._response)
         )
-
-
-class _Held:
-    """Bytes that captures hold in memory. For several threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._bytes = 0
-
-    def take(self, size: int) -> bool:
-        """False: there is no room for so many."""
-        with self._lock:
-            if self._bytes + size > MAX_HELD_BYTES:
-                return False
-            self._bytes += size
-            return True
-
-    def give_back(self, size: int) -> None:
-        """They are not held any more."""
-        with self._lock:
-            self._bytes -= size
-
-
-class _Copy:
-    """The beginning of a body."""
-
-    def __init__(self, held: _Held, limit_bytes: int) -> None:
-        self._held = held
-        self._limit_bytes = limit_bytes
-        self.pieces: list[bytes] = []
-        self.size = 0
-        self.is_cut = False
-
-    def add(self, piece: bytes) -> None:
-        """Copy what fits."""
-        if not piece or self.is_cut:
-            return
-        kept = bytes(piece[: self._limit_bytes - self.size])
-        if not self._held.take(len(kept)):
-            self.is_cut = True
-            return
-        self.pieces.append(kept)
-        self.size += len(kept)
-        self.is_cut = len(kept) < len(piece)
 
 
 def _plain(entry: _Entry) -> tuple[bytes, bool]:

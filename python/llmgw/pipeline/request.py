@@ -52,8 +52,8 @@ class Request:
     """One request. Made for it, and run once."""
 
     __slots__ = (
-        "_account", "_attempts", "_client", "_early", "_endpoint", "_fields", "_gateway", "_is_large",
-        "_key", "_request_id", "_responder", "_ticket",
+        "_account", "_attempts", "_client", "_content", "_early", "_endpoint", "_fields", "_gateway",
+        "_is_large", "_key", "_request_id", "_responder", "_ticket",
     )  # fmt: skip
 
     def __init__(
@@ -90,7 +90,10 @@ class Request:
             on_slow_body=self._ticket.arriving,
         )
         self._account = Account(gateway, self._client, key, request_id=request_id, api=endpoint.api)
-        self._account.trace = gateway.tracer.begin(fields, scope["path"])
+        trace = self._account.trace = gateway.tracer.begin(fields, scope["path"])
+        self._content = None if trace is None else trace.content
+        if self._content is not None:
+            responder.tee(self._content.answered)
 
     async def run(self) -> None:
         """Serve the request, and settle its account whatever happens."""
@@ -179,6 +182,8 @@ class Request:
         account.user = user_of(self._key, self._fields, facts.user)
         estimates = account.estimates = self._gateway.governor.estimates(model)
         account.text_bytes, account.images, account.choices = facts.text_bytes, facts.images, facts.choices
+        if account.trace is not None:
+            account.trace.asks(facts.max_output_tokens, facts.choices)
         need = estimates.need(facts, answers=model.writes)
         account.input_estimate = need.input_tokens
         return need
@@ -216,6 +221,8 @@ class Request:
         """The request's body after its scan."""
         limit_bytes = self._gateway.config.server.max_body_bytes
         pieces = await uploaded(self._client, self._fields, ticket, limit_bytes=limit_bytes)
+        if self._content is not None:
+            self._content.asked(pieces)
         self._is_large = sum(map(len, pieces)) >= LARGE_BYTES
         if not self._is_large:
             return self._endpoint.read(pieces, self._gateway, self._key)

@@ -57,23 +57,14 @@ def decide(config: OtelConfig, environ: Mapping[str, str]) -> Decision:
         return Decision(None, tuple(f"{fault}. No traces are exported." for fault in faults))
     warnings: list[str] = []
     sampler = _sampler(config, environ, warnings)
-    headers = None
-    if config.headers is not None:
-        headers = parse_headers(config.headers.get_secret_value())
     settings = Settings(
         endpoint=endpoint,
-        headers=headers,
+        headers=config.parsed_headers,
         service_name=config.service_name,
         sampler=sampler,
         content=_is_true(environ.get(_CAPTURE)),
     )
     return Decision(settings, tuple(warnings))
-
-
-def parse_headers(text: str) -> dict[str, str]:
-    """`name=value,other=value`, as in OTEL_EXPORTER_OTLP_HEADERS, without its percent-encoding."""
-    parts = (part.partition("=") for part in text.split(",") if part.strip())
-    return {name.strip().lower(): value.strip() for name, _, value in parts}
 
 
 def _is_off(config: OtelConfig, environ: Mapping[str, str]) -> bool:

@@ -67,14 +67,18 @@ def spans_of(trace: Trace, resource: Resource) -> Iterator[ReadableSpan]:
         end_time=_at(trace, trace.ended_s),
         instrumentation_scope=_SCOPE,
     )
+    content = {} if trace.content is None else trace.content.attributes(entry.api or "")
+    if trace.content is not None:
+        trace.content.release()
     for number, tried in enumerate(trace.attempts, 1):
+        said = content if number == len(trace.attempts) else {}
         model = tried.target.provider_model.upstream_model
         yield ReadableSpan(
             f"{operation} {model}",
             context=_context(trace, tried.span_id),
             parent=context,
             resource=resource,
-            attributes=_attempt(trace, tried, operation, number),
+            attributes=_attempt(trace, tried, operation, number) | said,
             kind=SpanKind.CLIENT,
             status=Status(StatusCode.UNSET if tried.outcome in NO_FAILURE else StatusCode.ERROR),
             start_time=_at(trace, tried.began_s),
@@ -127,6 +131,8 @@ def _attempt(trace: Trace, tried: Tried, operation: str, number: int) -> Attribu
             "gen_ai.provider.name": target.provider_model.provider,
             "gen_ai.request.model": target.provider_model.upstream_model,
             "gen_ai.request.stream": True if entry is not None and entry.stream else None,
+            "gen_ai.request.max_tokens": trace.max_tokens,
+            "gen_ai.request.choice.count": trace.choices if trace.choices != 1 else None,
             "gen_ai.conversation.id": trace.session,
             "server.address": address,
             "server.port": port,
@@ -144,6 +150,8 @@ def _answer(answered: Answered) -> Mapping[str, Value | None]:
     reason = answered.finish_reason
     return {
         "gen_ai.response.finish_reasons": None if reason is None else (reason,),
+        "gen_ai.response.id": answered.id,
+        "gen_ai.response.model": answered.model,
         "gen_ai.response.time_to_first_chunk": answered.first_event_s,
         "gen_ai.usage.input_tokens": answered.prompt_tokens,
         "gen_ai.usage.output_tokens": answered.completion_tokens,

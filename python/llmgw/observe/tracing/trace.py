@@ -22,6 +22,7 @@ from llmgw.observe.tracing.context import (
 
 if TYPE_CHECKING:
     from llmgw.ledger.entry import LedgerEntry
+    from llmgw.observe.tracing.content import Content
     from llmgw.routing.targets import Target
 
 
@@ -30,6 +31,10 @@ class Report(Protocol):
 
     @property
     def finish_reason(self) -> str | None: ...  # noqa: D102
+    @property
+    def answer_id(self) -> str | None: ...  # noqa: D102
+    @property
+    def answer_model(self) -> str | None: ...  # noqa: D102
     @property
     def prompt_tokens(self) -> int | None: ...  # noqa: D102
     @property
@@ -48,6 +53,8 @@ class Answered(NamedTuple):
     """What an upstream's answer says. A report would keep more of it in memory."""
 
     finish_reason: str | None
+    id: str | None
+    model: str | None
     prompt_tokens: int | None
     completion_tokens: int | None
     reasoning_tokens: int | None
@@ -79,8 +86,8 @@ class Trace:
     """One request's part of a trace."""
 
     __slots__ = (
-        "attempts", "began_ns", "began_s", "ended_s", "entry", "flags", "parent", "path", "session",
-        "span_id", "state", "trace_id",
+        "attempts", "began_ns", "began_s", "choices", "content", "ended_s", "entry", "flags",
+        "max_tokens", "parent", "path", "session", "span_id", "state", "trace_id",
     )  # fmt: skip
 
     def __init__(self, trace_id: str, parent: Parent | None, flags: int, state: bytes, path: str) -> None:
@@ -98,11 +105,20 @@ class Trace:
         self.entry: LedgerEntry | None = None
         """Once it is over."""
         self.state = state
+        self.max_tokens: int | None = None
+        """What the answer may have, if the client says so."""
+        self.choices = 1
+        self.content: Content | None = None
+        """Its messages and those of the answer; None: they are not wanted."""
 
     @property
     def is_sampled(self) -> bool:
         """Whether its spans are exported."""
         return bool(self.flags & SAMPLED)
+
+    def asks(self, max_tokens: int | None, choices: int) -> None:
+        """What the request asks for."""
+        self.max_tokens, self.choices = max_tokens, choices
 
     def end(self, entry: "LedgerEntry") -> None:
         """The request is over, and this is its row."""
@@ -126,6 +142,8 @@ class Trace:
         tried.outcome, tried.status = outcome, status
         tried.answered = Answered(
             report.finish_reason,
+            report.answer_id,
+            report.answer_model,
             report.prompt_tokens,
             report.completion_tokens,
             report.reasoning_tokens,
@@ -139,11 +157,15 @@ class PassedOn:
     """A client's trace in which the gateway has no part: its upstreams get it unchanged."""
 
     __slots__ = ("headers", "trace_id")
+    content = None
 
     def __init__(self, parent: Parent, headers: Headers) -> None:
         """`headers`: those of the client, which are valid."""
         self.trace_id = parent.trace_id
         self.headers = headers
+
+    def asks(self, max_tokens: int | None, choices: int) -> None:
+        """As `Trace.asks`: there is nothing to be written down."""
 
     def attempt(self, _target: "Target", _api: str) -> Headers:
         """As `Trace.attempt`."""

@@ -37,6 +37,9 @@ pub const MAX_HELD_REASON_BYTES: usize = 1024;
 /// A finish reason, as ledger and metrics get it. The longest known one has 28 bytes.
 pub const MAX_FINISH_REASON_BYTES: usize = 64;
 
+/// An answer's id and the model that it names, as traces get them.
+pub const MAX_ANSWER_NAME_BYTES: usize = 128;
+
 /// Lists within lists of content parts, where text is looked for. Mistral's reasoning is a list within a list.
 pub const MAX_PART_DEPTH: usize = 4;
 

@@ -97,6 +97,7 @@ pub(crate) fn clean_with(
     }
     let mut summary = Summary { frames: 1, complete: true, ..Summary::default() };
     summary.usage = chunk.usage_value(body).map(|usage| read_usage(body, usage));
+    summary.named(text_of(chunk.id.as_ref(), body), text_of(chunk.model.as_ref(), body));
     let mut edits = Edits::new();
     for choice in chunk.choices.iter().enumerate() {
         let reason = clean_choice(&chunk, choice, &mut edits, &mut summary)?;

@@ -1,9 +1,10 @@
 //! What the ledger and the metrics want to know of one answer, gathered while it passes through.
 
 use crate::cut;
+use crate::json::Text;
 use crate::turn::key::Turn;
 
-use super::bounds::MAX_FINISH_REASON_BYTES;
+use super::bounds::{MAX_ANSWER_NAME_BYTES, MAX_FINISH_REASON_BYTES};
 use super::error::StreamErrorKind;
 use super::usage::{Usage, UsageSource};
 
@@ -12,6 +13,10 @@ use super::usage::{Usage, UsageSource};
 pub struct Summary {
     /// The first choice's finish reason, at most [`MAX_FINISH_REASON_BYTES`] of it.
     pub finish_reason: Option<String>,
+    /// The upstream's own id of the answer, at most [`MAX_ANSWER_NAME_BYTES`] of it; none where it gave none.
+    pub id: Option<String>,
+    /// The model that answered, as the upstream says it; likewise.
+    pub model: Option<String>,
     /// The last usage seen (cumulative ones replace each other).
     pub usage: Option<Usage>,
     /// How much text came, in bytes of UTF-8 with the escapes read: content, reasoning, refusals, names and arguments of tool
@@ -34,6 +39,17 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// The answer says its id and model: at its beginning, and often again.
+    pub(crate) fn named(&mut self, id: Option<Text<'_>>, model: Option<Text<'_>>) {
+        for (slot, said) in [(&mut self.id, id), (&mut self.model, model)] {
+            if let (None, Some(text)) = (&slot, said) {
+                let mut name = text.decode().into_owned();
+                cut(&mut name, MAX_ANSWER_NAME_BYTES);
+                *slot = Some(name);
+            }
+        }
+    }
+
     /// A choice has ended; the first one's reason stays.
     pub(crate) fn finish(&mut self, mut reason: String) {
         if self.finish_reason.is_none() {
@@ -65,5 +81,21 @@ impl Summary {
             (Some(_), true) => UsageSource::Upstream,
             (Some(_), false) => UsageSource::Partial,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_named_once_and_not_at_length() {
+        let mut summary = Summary::default();
+        let long = "模".repeat(MAX_ANSWER_NAME_BYTES);
+        summary.named(None, Some(Text::new(long.as_bytes())));
+        summary.named(Some(Text::new(br"a\u0062")), Some(Text::new(b"other")));
+        summary.named(Some(Text::new(b"later")), None);
+        assert_eq!(summary.id.as_deref(), Some("ab"));
+        assert_eq!(summary.model, Some("模".repeat(MAX_ANSWER_NAME_BYTES / "模".len())));
     }
 }

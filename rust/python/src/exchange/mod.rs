@@ -317,6 +317,16 @@ impl ExchangeReport {
     }
 
     #[getter]
+    fn answer_id(&self) -> Option<&str> {
+        self.0.summary.id.as_deref()
+    }
+
+    #[getter]
+    fn answer_model(&self) -> Option<&str> {
+        self.0.summary.model.as_deref()
+    }
+
+    #[getter]
     fn prompt_tokens(&self) -> Option<u64> {
         self.0.summary.usage?.in_parts().prompt_tokens
     }

@@ -294,6 +294,8 @@ fn the_summary_says_what_was_seen() {
     let usage = Usage { prompt_tokens: Some(1), completion_tokens: Some(2), ..Usage::default() };
     let expected = Summary {
         finish_reason: Some("stop".into()),
+        id: Some("c".into()),
+        model: Some("real".into()),
         usage: Some(usage),
         output_bytes: 3,
         metered_bytes: 0,

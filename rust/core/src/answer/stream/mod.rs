@@ -20,7 +20,7 @@ mod shape;
 use self::ending::{Content, Ending, Endings, write_head};
 use crate::answer::bounds::{Calls, Excess, MAX_HELD_REASON_BYTES, MAX_REPLACED_BYTES, MAX_USAGE_BYTES};
 use crate::answer::choices::Choices;
-use crate::answer::chunk::{Choice, Chunk, Holder, text_bytes};
+use crate::answer::chunk::{Choice, Chunk, Holder, text_bytes, text_of};
 use crate::answer::context::AnswerContext;
 use crate::answer::error::{StreamError, StreamErrorKind};
 use crate::answer::keeper::Keeper;
@@ -272,6 +272,9 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
     }
 
     fn chunk_read(&mut self, chunk: &Chunk, payload: &[u8], canonical: Option<&[u8]>, output: &mut Vec<u8>) {
+        if self.summary.id.is_none() || self.summary.model.is_none() {
+            self.summary.named(text_of(chunk.id.as_ref(), payload), text_of(chunk.model.as_ref(), payload));
+        }
         let usage = chunk.usage_value(payload);
         if let Some(usage) = usage {
             self.summary.usage = Some(read_usage(payload, usage));

@@ -27,8 +27,9 @@ impl Reader {
             "message_start" => {
                 let [message] = members(data, event, ["message"])?;
                 if let Some(message) = message {
-                    let [usage] = members(data, message, ["usage"])?;
+                    let [usage, id, model] = members(data, message, ["usage", "id", "model"])?;
                     account.usage(data, usage);
+                    account.summary.named(text(data, id), text(data, model));
                 }
                 return Ok(Some(Step::Opening));
             }
@@ -119,8 +120,8 @@ fn block(data: &[u8], block: Value, account: &mut Account) -> Result<bool, JsonE
 /// The account of a whole message; none where it is none.
 pub(super) fn whole(body: &[u8], keeps: bool) -> Option<Summary> {
     let message = document(body).ok()?;
-    let names = ["type", "content", "stop_reason", "usage"];
-    let [kind, content, reason, usage] = members(body, message, names).ok()?;
+    let names = ["type", "content", "stop_reason", "usage", "id", "model"];
+    let [kind, content, reason, usage, id, model] = members(body, message, names).ok()?;
     let mut account = Account::new(keeps);
     if !text(body, kind)?.is("message") || content?.kind != Kind::Array {
         return None;
@@ -141,6 +142,7 @@ pub(super) fn whole(body: &[u8], keeps: bool) -> Option<Summary> {
         Ok(())
     });
     read.ok()?;
+    account.summary.named(text(body, id), text(body, model));
     account.usage(body, usage);
     if let Some(reason) = text(body, reason) {
         account.finish(&reason.decode());

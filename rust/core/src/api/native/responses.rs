@@ -42,7 +42,7 @@ impl Reader {
         match kind {
             "response.created" | "response.in_progress" | "response.queued" => {
                 if let Some(response) = response {
-                    self.name(data, response)?;
+                    self.name(data, response, account)?;
                 }
                 return Ok(Some(Step::Opening));
             }
@@ -96,8 +96,9 @@ impl Reader {
         account.summary.output_bytes = self.delta_bytes.max(self.item_bytes);
     }
 
-    fn name(&mut self, data: &[u8], response: Value) -> Result<(), JsonError> {
+    fn name(&mut self, data: &[u8], response: Value, account: &mut Account) -> Result<(), JsonError> {
         let [id, model] = members(data, response, ["id", "model"])?;
+        account.summary.named(text(data, id), text(data, model));
         let name = |value| {
             let raw = text(data, value).map(Text::raw).unwrap_or_default();
             if raw.len() <= MAX_REPEATED_NAME_BYTES { raw.to_vec() } else { Vec::new() }
@@ -197,8 +198,8 @@ pub(super) enum Whole {
 /// The account of a whole response; none where it is none.
 pub(super) fn whole(body: &[u8], keeps: bool) -> Option<Whole> {
     let response = document(body).ok()?;
-    let names = ["object", "status", "output", "error"];
-    let [object, status, output, error] = members(body, response, names).ok()?;
+    let names = ["object", "status", "output", "error", "id", "model"];
+    let [object, status, output, error, id, model] = members(body, response, names).ok()?;
     let status = text(body, status).map(Text::decode).unwrap_or_default();
     if !text(body, object)?.is("response") {
         return None;
@@ -217,6 +218,7 @@ pub(super) fn whole(body: &[u8], keeps: bool) -> Option<Whole> {
     });
     read.ok()?;
     account.summary.output_bytes = bytes;
+    account.summary.named(text(body, id), text(body, model));
     end(body, response, &mut account).ok()?;
     account.summary.frames = 1;
     account.complete();

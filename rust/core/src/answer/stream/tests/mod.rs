@@ -365,6 +365,8 @@ fn the_summary_says_what_was_seen() {
     let (_, transformer) = run_every_way(&input.concat(), false);
     let expected = Summary {
         finish_reason: Some("stop".into()),
+        id: Some("c".into()),
+        model: Some("m".into()),
         usage: Some(crate::answer::usage::Usage {
             prompt_tokens: Some(10),
             completion_tokens: Some(20),

@@ -116,6 +116,8 @@ fn what_is_read_on_the_side() {
     let turn = Turn { said: call("t:0", "t", "{\"a\":1}"), reasoning: Some("h\\u006d 嗯".into()) };
     let expected = Summary {
         finish_reason: Some("tool_calls".to_owned()),
+        id: Some("m".to_owned()),
+        model: None,
         usage: Some(usage),
         output_bytes: "hm 嗯".len() as u64 + r#"t{"a":1}"#.len() as u64,
         metered_bytes: "hm 嗯".len() as u64 + r#"t{"a":1}"#.len() as u64,
@@ -137,6 +139,8 @@ fn what_is_read_on_the_side() {
     let turn = Turn { said: call("call_0123456789", "f", ""), reasoning: Some("hm".into()) };
     let output_bytes = "hm".len() as u64 + "f{}".len() as u64;
     let expected = Summary {
+        id: Some("resp_1".to_owned()),
+        model: Some("m".to_owned()),
         usage: Some(usage),
         output_bytes,
         metered_bytes: output_bytes,
