@@ -229,6 +229,17 @@ def test_a_refused_request_has_a_span_alone(
     assert "gen_ai.request.model" not in server.attributes or sent["model"] == "glm-5"
 
 
+def test_requests_of_one_conversation_have_its_id(traced: Gateway, collector: Collector) -> None:
+    ids = [posted(traced, body("glm-5"), x_llmgw_session=name) for name in ("one", "one", "other")]
+    ids.append(posted(traced, body("glm-5")))
+    spans = [collector.of(request_id, 1) for request_id in ids]
+    names = [server["gen_ai.conversation.id"] for server, _ in spans]
+    assert names == [attempt["gen_ai.conversation.id"] for _, [attempt] in spans]
+    assert names[0] == names[1] != names[2]
+    assert names[3] is None
+    assert len(names[0]) == 16
+
+
 def test_a_request_without_a_valid_key_has_none(traced: Gateway, collector: Collector) -> None:
     refused = traced.post(body("glm-5"), key="sk-gtw-" + "x" * 32)
     collector.of(posted(traced, body("glm-5")))

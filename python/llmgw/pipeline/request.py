@@ -28,7 +28,7 @@ from llmgw.pipeline.attempts import Answer, Attempts, Terms
 from llmgw.pipeline.body import Body, Endpoint, Plan
 from llmgw.pipeline.offload import LARGE_BYTES, off_loop
 from llmgw.pipeline.upload import uploaded
-from llmgw.routing.affinity import session_of
+from llmgw.routing.affinity import named_session, session_of
 from llmgw.routing.verdict import upstream_error
 
 if TYPE_CHECKING:
@@ -172,6 +172,9 @@ class Request:
 
     def _session(self, model: "Model", plan: Plan) -> int | None:
         """Which target it belongs to; None where that does not matter."""
+        trace = self._account.trace
+        if trace is not None and trace.is_sampled:
+            trace.session = named_session(self._key.id, self._fields, plan.conversation)
         if not model.targets.want_session:
             return None
         return session_of(self._key.id, self._fields, plan.conversation)

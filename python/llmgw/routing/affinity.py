@@ -47,6 +47,12 @@ def session_of(key_id: int, fields: Fields, body: Conversation | None) -> int | 
     another's; else by how the conversation begins, whoever has it: the same beginning is in the same cache.
     `body`: None for APIs without conversations.
     """
+    session = named_session(key_id, fields, body)
+    return session if session is not None or body is None else body.opening_digest()
+
+
+def named_session(key_id: int, fields: Fields, body: Conversation | None) -> int | None:
+    """The session that headers or body name. None: they name none."""
     named = _header(fields, SESSION_HEADER)
     if named is None and body is not None and (cache_key := body.prompt_cache_key) is not None:
         named = cache_key.encode("utf-8", "replace")
@@ -54,9 +60,7 @@ def session_of(key_id: int, fields: Fields, body: Conversation | None) -> int | 
         named = next(filter(None, (_header(fields, name) for name in CLIENT_HEADERS)), None)
     if named is None and body is not None and (client := body.client_session) is not None:
         named = client.encode("utf-8", "replace")
-    if named is not None:
-        return _hash(b"%d %b" % (key_id, named))
-    return None if body is None else body.opening_digest()
+    return None if named is None else _hash(b"%d %b" % (key_id, named))
 
 
 def identity_of(upstream: str, account: int | None, upstream_model: str) -> int:

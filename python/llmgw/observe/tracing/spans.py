@@ -97,7 +97,7 @@ def _request(trace: Trace, entry: LedgerEntry, operation: str) -> Attributes:
             "error.type": entry.error_kind,
             "gen_ai.operation.name": operation,
             "gen_ai.request.model": entry.model,
-            "gen_ai.conversation.id": trace.session,
+            "gen_ai.conversation.id": _conversation(trace),
             "llmgw.request.id": entry.request_id,
             "llmgw.api": entry.api,
             "llmgw.key.id": entry.key_id,
@@ -112,6 +112,11 @@ def _request(trace: Trace, entry: LedgerEntry, operation: str) -> Attributes:
             "llmgw.cost.currency": entry.currency,
         }
     )
+
+
+def _conversation(trace: Trace) -> str | None:
+    """Not the client's own name for it, which may be anything."""
+    return None if trace.session is None else f"{trace.session:016x}"
 
 
 def _request_status(entry: LedgerEntry) -> Status:
@@ -133,7 +138,7 @@ def _attempt(trace: Trace, tried: Tried, operation: str, number: int) -> Attribu
             "gen_ai.request.stream": True if entry is not None and entry.stream else None,
             "gen_ai.request.max_tokens": trace.max_tokens,
             "gen_ai.request.choice.count": trace.choices if trace.choices != 1 else None,
-            "gen_ai.conversation.id": trace.session,
+            "gen_ai.conversation.id": _conversation(trace),
             "server.address": address,
             "server.port": port,
             "error.type": None if tried.outcome == "ok" else tried.outcome or OTHER,

@@ -100,8 +100,8 @@ class Trace:
         self.began_ns = time.time_ns()
         self.began_s = self.ended_s = time.monotonic()
         self.attempts: list[Tried] = []
-        self.session: str | None = None
-        """What its conversation is known by."""
+        self.session: int | None = None
+        """The conversation that the client names, if it does: 64 bits, as `routing.affinity` makes them."""
         self.entry: LedgerEntry | None = None
         """Once it is over."""
         self.state = state
@@ -156,8 +156,11 @@ class Trace:
 class PassedOn:
     """A client's trace in which the gateway has no part: its upstreams get it unchanged."""
 
-    __slots__ = ("headers", "trace_id")
+    __slots__ = ("headers", "session", "trace_id")
     content = None
+    is_sampled = False
+    session: int | None
+    """As of `Trace`; nobody sets it here."""
 
     def __init__(self, parent: Parent, headers: Headers) -> None:
         """`headers`: those of the client, which are valid."""
