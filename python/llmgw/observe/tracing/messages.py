@@ -21,7 +21,7 @@ class Asked(NamedTuple):
     """What a request says."""
 
     messages: list[Message]
-    instructions: list[Message]
+    instructions: list[Part]
     """The system's, where an API has a place of its own for them: parts without a role."""
     tools: list[Json]
 

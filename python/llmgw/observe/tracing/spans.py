@@ -78,7 +78,7 @@ def spans_of(trace: Trace, resource: Resource) -> Iterator[ReadableSpan]:
             context=_context(trace, tried.span_id),
             parent=context,
             resource=resource,
-            attributes=_attempt(trace, tried, operation, number) | said,
+            attributes={**_attempt(trace, tried, operation, number), **said},
             kind=SpanKind.CLIENT,
             status=Status(StatusCode.UNSET if tried.outcome in NO_FAILURE else StatusCode.ERROR),
             start_time=_at(trace, tried.began_s),
