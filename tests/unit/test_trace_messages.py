@@ -298,3 +298,14 @@ def test_all_copies_together_are_bounded_and_given_back() -> None:
     first.release()
     first.release()
     assert asked(Content(held), "c" * 800)
+
+
+def test_half_a_character_is_exported_as_one_that_is_not_known() -> None:
+    content = Content(Held(1 << 22))
+    content.asked([rb'{"messages": [{"role": "user", "content": "a\ud800b \ud83d\ude00"}]}'])
+    content.answered(rb'{"choices": [{"message": {"role": "assistant", "content": "\udc00"}}]}')
+    said = content.attributes("chat")
+    assert json.loads(said["gen_ai.input.messages"])[0]["parts"][0]["content"] == "a\ufffdb 😀"
+    assert json.loads(said["gen_ai.output.messages"])[0]["parts"][0]["content"] == "\ufffd"
+    for value in said.values():
+        value.encode()

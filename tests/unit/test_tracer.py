@@ -13,7 +13,7 @@ from llmgw.ledger.entry import LedgerEntry
 from llmgw.observe.tracing import tracer as tracer_module
 from llmgw.observe.tracing.settings import Settings
 from llmgw.observe.tracing.trace import Sampler, Trace
-from llmgw.observe.tracing.tracer import MAX_QUEUED_TRACES, Exporter, Tracer
+from llmgw.observe.tracing.tracer import BATCH_TRACES, MAX_QUEUED_TRACES, Exporter, Tracer
 from tests.support.otlp import Collector
 from tests.support.processes import wait_until
 
@@ -180,3 +180,26 @@ def test_a_defect_in_the_export_is_told_and_ends_it(counts: Counts, caplog: pyte
     assert "a defect in the export of traces" in caplog.text
     tracer.close()
     assert counts.dropped["stopped"] == 1
+
+
+def test_a_pause_is_not_cut_short_by_requests(counts: Counts, monkeypatch: pytest.MonkeyPatch) -> None:
+    pause_s = 0.3
+    for name in ("INTERVAL_S", "FIRST_PAUSE_S", "MAX_PAUSE_S"):
+        monkeypatch.setattr(tracer_module, name, pause_s)
+    exported_s: list[float] = []
+
+    class Failing:
+        def export(self, _spans: Sequence[ReadableSpan], /) -> SpanExportResult:
+            exported_s.append(time.monotonic())
+            return SpanExportResult.FAILURE
+
+        def shutdown(self) -> None:
+            pass
+
+    tracer = Tracer(settings("http://127.0.0.1:1"), counts, lambda _: Failing())
+    tracer.start()
+    for number in (1, 2):
+        finish(tracer, BATCH_TRACES)
+        wait_until(lambda number=number: len(exported_s) == number, "an export", timeout_s=10)  # type: ignore[misc]
+    assert exported_s[1] - exported_s[0] >= pause_s
+    tracer.close()

@@ -5,6 +5,7 @@ collector. The event loop only copies bytes, up to limits; what they say is read
 """
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ MAX_HELD_BYTES: Final = 32 << 20
 MAX_ATTRIBUTE_CHARS: Final = 65_536
 """Of an attribute. A history loses its oldest messages; a message that is longer by itself is cut."""
 _CUT: Final = "…"
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+"""Half of a pair, which JSON can say (`\\ud800`) and UTF-8 can't: the exporter would lose the attribute."""
 
 
 class Content:
@@ -59,7 +62,11 @@ class Content:
                 said["gen_ai.tool.definitions"] = tools
         if not self._response.is_cut:
             said["gen_ai.output.messages"] = _history(output_of(api, b"".join(self._response.pieces)))
-        return {name: value for name, value in said.items() if value != "[]"}
+        return {
+            name: _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", value)
+            for name, value in said.items()
+            if value != "[]"
+        }
 
 
 def _history(messages: Sequence[Message]) -> str:

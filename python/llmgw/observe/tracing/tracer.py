@@ -35,6 +35,7 @@ BATCH_TRACES: Final = 32
 INTERVAL_S: Final = 1.0
 """The thread looks at the queue so often, and when there is a batch in it."""
 FIRST_PAUSE_S: Final = 1.0
+"""After a batch that was lost. Only a stop ends a pause, however many requests wait."""
 MAX_PAUSE_S: Final = 30.0
 CLOSE_TIMEOUT_S: Final = 3.0
 """At a stop, the time for what is in the queue."""
@@ -153,8 +154,11 @@ class Tracer:
         program = resource(settings.service_name)
         pause_s = 0.0
         while True:
-            if len(self._queue) < BATCH_TRACES or pause_s:
-                self._wait(pause_s or INTERVAL_S)
+            if pause_s:
+                self._stop.wait(pause_s)
+            elif len(self._queue) < BATCH_TRACES:
+                self._wake.wait(INTERVAL_S)
+                self._wake.clear()
             is_last = self._stop.is_set()
             self._tell()
             while self._queue:
@@ -168,14 +172,6 @@ class Tracer:
                     break
             if is_last:
                 return
-
-    def _wait(self, timeout_s: float) -> None:
-        """Until there is a batch, or the stop; of a pause, only until the stop."""
-        if timeout_s == INTERVAL_S:
-            self._wake.wait(timeout_s)
-            self._wake.clear()
-        else:
-            self._stop.wait(timeout_s)
 
     def _exported(self, number: int, pause_s: float, *, ok: bool) -> float:
         """A batch was exported, or is lost. Returns the pause before the next one."""
