@@ -19,7 +19,7 @@ into bytes with `render_headers` and an `ErrorShape`: `OPENAI`, or `ANTHROPIC` f
      │    │    └── BadValueError       values that can't be; it has all of them
      │    ├── BudgetInputError         budgets: an amount or a window that can't be
      │    ├── UnknownBudgetError       budgets: nothing is known by that id
-     │    ├── WindowsNotOpenError      budgets: windows must be opened first, by a transaction that is alone
+     │    ├── WindowsNotOpenError      budgets: a window is to be opened, by a transaction that is alone
      │    ├── PriceDataError           prices: the installed price list can't be read
      │    ├── NoMasterError            redis: the sentinels know no master of that name
      │    ├── NoNodeError              redis: the cluster has no node for a key
@@ -35,7 +35,6 @@ into bytes with `render_headers` and an `ErrorShape`: `OPENAI`, or `ANTHROPIC` f
      │    ├── SourceChangedError       store: it was written to while it was copied
      │    ├── CopyDiffersError         store: what was copied does not sum up to what it was copied from
      │    ├── RowRefusedError          store: the other database does not take a row
-     │    ├── WindowsNotOpenError      budgets: a window is to be opened, by a transaction that is alone
      │    ├── NotDurableError          ledger: a row is neither in the database nor in the journal
      │    ├── JournalFullError         ledger: also OSError; the journal has reached its limit
      │    └── CacheError               reasoning: the cache can't be used right now

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from llmgw.cli.table import add_json_option, print_json, print_table
-from llmgw.config import MINIMAL_EXAMPLE, SQLITE_PREFIX, Config, ConfigError, parse_config
+from llmgw.config import MINIMAL_EXAMPLE, NANO, SQLITE_PREFIX, Config, ConfigError, parse_config
 from llmgw.errors import CommandError
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ examples:
 """
 _COUNTED: Final = ("prompt_tokens", "completion_tokens", "cost", "spent")
 """Sums that people are told of."""
-_NANO: Final = 1_000_000_000
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -204,7 +203,7 @@ def _say(copied: "Copied", urls: dict[str, str], took_s: float) -> None:
             line.get("currency", ""),
             f"{line['rows']:,}",
             *("" if line.get(name) is None else f"{line[name]:,}" for name in _COUNTED[:2]),
-            "" if line.get("cost") is None or "currency" not in line else f"{line['cost'] / _NANO:,.4f}",
+            "" if line.get("cost") is None or "currency" not in line else f"{line['cost'] / NANO:,.4f}",
         )
         for line in lines
     ]

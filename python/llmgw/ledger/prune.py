@@ -1,6 +1,6 @@
 """Deletes rows of the ledger that are older than `[ledger] keep_days`, and makes room for those to come.
 
-In small batches with pauses, so that whoever writes meanwhile hardly waits, in one process of a machine and
+In small batches with pauses, so that those who write meanwhile hardly wait, in one process of a machine and
 on one machine at a time. On PostgreSQL whole months are dropped (`ledger.months`). Sums stay. SQLite's file
 does not become smaller, but what is free in it is used again.
 """

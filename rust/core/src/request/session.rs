@@ -15,8 +15,8 @@
 //! * whatever comes behind the first [`MAX_READ_BYTES`] of a message: there some clients put what changes each time. The first
 //!   line of a text is passed over where it is [`BILLING`], which Claude Code begins with.
 //!
-//! Of more than [`MAX_SYSTEM_MESSAGES`] system messages the first count. Media count by how long they are, and those of up to [`MAX_MEDIA_BYTES`] by what they say. A conversation that no user has
-//! spoken in has no opening.
+//! Of more than [`MAX_SYSTEM_MESSAGES`] system messages the first count. Media count by how long they are, and those of up to
+//! [`MAX_MEDIA_BYTES`] by what they say. A conversation that no user has spoken in has no opening.
 
 use crate::json::{JsonError, Kind, Scanner, Span, Text, Value};
 
@@ -205,8 +205,8 @@ fn add_strings(scanner: &mut Scanner<'_>, sum: &mut u64) -> Result<(), JsonError
     }
 }
 
-/// 64 bits of what it is given, the same on every machine: folded multiplication, word by word. It need not be hard to find
-/// two openings with the same: whoever did would share a target with himself.
+/// 64 bits of what it is given, the same on every machine: folded multiplication, word by word. It may be easy to
+/// find two openings with the same: a client that does so only sends both to one target.
 struct Digest(u64);
 
 impl Default for Digest {
