@@ -125,7 +125,7 @@ def test_writers_hardly_wait(store: Store, tmp_path: Path, monkeypatch: pytest.M
         finally:
             done.set()
 
-    longest_s, number = 0.0, 0
+    longest_s, number, began_s = 0.0, 0, time.perf_counter()
     deleting = threading.Thread(target=run)
     deleting.start()
     ledger = Ledger(store, zone=ZONE)
@@ -135,7 +135,7 @@ def test_writers_hardly_wait(store: Store, tmp_path: Path, monkeypatch: pytest.M
         longest_s, number = max(longest_s, time.perf_counter() - begun_s), number + 1
     deleting.join()
     assert number > 10
-    assert longest_s < 1.0
+    assert longest_s < (time.perf_counter() - began_s) / 2, "a writer waited for more than a batch"
     assert rows(store) == 49 + number
 
 
