@@ -78,6 +78,9 @@ class RedisProxy:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # Sockets are closed in the loop's next rounds.
+        for _ in range(3):
+            await asyncio.sleep(0)
 
     def _cut(self) -> None:
         for writer in self._open:
@@ -99,7 +102,7 @@ class RedisProxy:
                     await self._answer(there_reader, writer)
                 finally:
                     asking.cancel()
-                    there_writer.close()
+                    there_writer.transport.abort()
         finally:
             writer.close()
             self._open.discard(writer)

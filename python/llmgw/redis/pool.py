@@ -67,6 +67,9 @@ class Pool:
             self._sweeper.cancel()
         if self._closing:
             await asyncio.wait(self._closing)
+        # Sockets are closed in the loop's next round, of which TLS needs two.
+        for _ in range(2):
+            await asyncio.sleep(0)
 
     async def _kept(self) -> "Connection | None":
         """One that nobody uses, and that the server has not closed meanwhile."""
