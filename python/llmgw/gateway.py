@@ -40,6 +40,7 @@ from llmgw.routing.health import Health
 from llmgw.routing.retries import RetryBudget
 from llmgw.routing.router import Router
 from llmgw.store import Store, StoreError, store_at
+from llmgw.store.facts import secrets_of
 
 if TYPE_CHECKING:
     from llmgw._core import Exchange
@@ -291,10 +292,12 @@ def hide_secrets(config: Config) -> None:
     named += [config.alerts.url, config.alerts.secret]
     secrets = [secret.get_secret_value() for secret in named if secret is not None]
     secrets += (config.otel.parsed_headers or {}).values()
-    passwords = (urlsplit(secret).password for secret in secrets if "://" in secret)
+    secrets += secrets_of(config.store.url)
     if config.cache.url is not None:
         secrets += RedisUrl.parse(config.cache.url.get_secret_value()).secrets
-    hide([*secrets, *(unquote(password) for password in passwords if password)])
+    if config.alerts.url is not None:
+        secrets.append(unquote(urlsplit(config.alerts.url.get_secret_value()).password or ""))
+    hide(secrets)
 
 
 def _catalog(config: Config, router: Router) -> Catalog:

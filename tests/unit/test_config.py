@@ -12,9 +12,11 @@ from llmgw.config import (
     find_config,
     load_config,
     load_store,
+    parse_config,
     parse_text,
     restart_faults,
 )
+from llmgw.config.shown import shown
 from tests.support.configs import SECRET, faults, load, with_model, with_targets, with_upstream
 
 CONTRACT = """
@@ -360,3 +362,15 @@ def test_the_url_of_the_cache_is_a_secret(tmp_path: Path) -> None:
     config = load(tmp_path, f'[cache]\nurl = "file:url.txt"\n{with_upstream("")}')
     assert config.cache.url is not None
     assert config.cache.url.get_secret_value() == "rediss://host"
+
+
+def test_the_url_of_a_database_server_is_shown_to_nobody(tmp_path: Path) -> None:
+    url = "postgresql+psycopg://llmgw@host/db?password=geheim"
+    tables = {"upstreams": {"a": {"base_url": "http://a"}}, "models": [{"id": "m", "upstream": "a"}]}
+    config = parse_config(tables | {"store": {"url": url}}, tmp_path / "llmgw.toml")
+    assert config.store.url == url
+    for said in (str(shown(config)), repr(config), str(config)):
+        assert "geheim" not in said
+    assert shown(config)["store"]["url"] == "**********"
+    file = parse_config(tables, tmp_path / "llmgw.toml")
+    assert shown(file)["store"]["url"] == file.store.url

@@ -62,7 +62,7 @@ def test_secrets_add_up(lines: io.StringIO) -> None:
 
 
 def test_all_secrets_of_the_config_are_hidden(lines: io.StringIO) -> None:
-    """Keys of upstreams, the webhook's, and the cache's URL and password: clients of Redis tell either."""
+    """Keys of upstreams, the webhook's, passwords, and URLs that have some: clients of Redis tell either."""
     config = Config.model_validate(
         {
             "upstreams": {
@@ -71,16 +71,23 @@ def test_all_secrets_of_the_config_are_hidden(lines: io.StringIO) -> None:
             },
             "models": [{"id": "m", "upstream": "a"}],
             "cache": {"url": SecretStr("redis://user:pass%2Fword1@host/0")},
-            "alerts": {"url": SecretStr("https://hook/?token=12345"), "secret": SecretStr("signing-1")},
+            "alerts": {
+                "url": SecretStr("https://me:hook-pass@hook/?token=1"),
+                "secret": SecretStr("signing-1"),
+            },
+            "store": {"url": "postgresql+psycopg://me:data%40base@h1,h2/db?sslpassword=of-the-key"},
+            "otel": {
+                "endpoint": "http://c",
+                "headers": SecretStr("authorization=Basic http://[abc,x=team-1"),
+            },
         }
     )
     hide_secrets(config)
     logger = logging.getLogger("test-logs")
     logger.warning("%s | %s | %s", "first-key-1", "redis://user:pass%2Fword1@host/0", "pass/word1")
-    logger.warning("%s | %s", "https://hook/?token=12345", "signing-1")
-    assert lines.getvalue() == (
-        "WARNING [redacted] | [redacted] | [redacted]\nWARNING [redacted] | [redacted]\n"
-    )
+    logger.warning("%s | %s | %s", "https://me:hook-pass@hook/?token=1", "signing-1", "hook-pass")
+    logger.warning("%s | %s | %s", "data@base", "of-the-key", "Basic http://[abc")
+    assert lines.getvalue() == 3 * "WARNING [redacted] | [redacted] | [redacted]\n"
 
 
 LIBRARIES = """

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pydantic import SecretStr
+
 from llmgw.config.money import NANO, Hours
-from llmgw.config.tables import Config
+from llmgw.config.tables import SQLITE_PREFIX, Config
 
 _AMOUNTS: Final = frozenset(
     {
@@ -18,9 +20,12 @@ _AMOUNTS: Final = frozenset(
 def shown(config: Config) -> dict[str, Any]:
     """All tables as JSON values. A secret that is set is `**********`, one that is not is None.
 
+    The URL of a database server is one: its password may be anywhere in it.
     Amounts of money are decimal numbers as text, as the file has them.
     """
     tables: dict[str, Any] = config.model_dump(mode="json")
+    if not config.store.url.startswith(SQLITE_PREFIX):
+        tables["store"]["url"] = str(SecretStr(config.store.url))
     exchange = tables["prices"]["exchange"]
     tables["prices"]["exchange"] = {name: _decimal(rate) for name, rate in exchange.items()}
     for model in tables["models"]:

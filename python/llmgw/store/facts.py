@@ -1,5 +1,6 @@
 """How large is the database? Told without counting, so it costs the same, however many rows there are."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import make_url, select, text
@@ -9,6 +10,8 @@ from llmgw.store.engine import Store
 from llmgw.store.tables import LedgerRow
 
 _SQLITE = "sqlite"
+_SECRETS = ("password", "sslpassword")
+"""Of libpq's parameters."""
 
 
 class StoreFacts(NamedTuple):
@@ -47,3 +50,13 @@ def shown_url(url: str) -> str:
     from llmgw.store.wire import shown  # noqa: PLC0415  (the driver is an extra)
 
     return shown(url)
+
+
+def secrets_of(url: str) -> Sequence[str]:
+    """What of a database's URL must be shown nowhere."""
+    if not url.startswith(POSTGRESQL_PREFIX):
+        return ()
+    from llmgw.store.wire import parameters_of  # noqa: PLC0415  (as above)
+
+    parameters = parameters_of(url)
+    return [str(parameters[name]) for name in _SECRETS if parameters.get(name)]
