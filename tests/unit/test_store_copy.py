@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from llmgw.access.keys import create_key, list_keys
 from llmgw.ledger.journal import Journal
@@ -23,6 +24,7 @@ from llmgw.store.copying import (
     copy_store,
     tables,
 )
+from llmgw.store.failures import cause_of
 from tests.support.cli import Run
 from tests.support.full_store import ROWS, SINGLE_ROWS, fill
 from tests.support.postgres import PostgresServer
@@ -150,6 +152,18 @@ def test_a_row_that_is_refused_leaves_nothing(opened: Opened) -> None:
         copy_store(here, there)
     assert rows_of(there) == empty
     assert key.id == 1
+
+
+def test_a_row_that_is_refused_is_quoted_nowhere(opened: Opened) -> None:
+    """PostgreSQL's details have all its values, and some rows have the digest of a key, or a secret."""
+    there = opened("postgresql")
+    insertion = text("INSERT INTO projects (id, name, created_at) VALUES (1, 'confidential', now())")
+    with pytest.raises(IntegrityError, match="already exists") as refused, there.write() as session:
+        session.execute(insertion)
+    said = cause_of(refused.value)
+    assert "duplicate key" in said
+    assert "(id)=(1)" in str(refused.value.orig)
+    assert "(id)=(1)" not in said
 
 
 @pytest.mark.parametrize("target", ["sqlite", "postgresql"])

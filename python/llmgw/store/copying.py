@@ -32,7 +32,7 @@ from llmgw.errors import LlmgwError
 from llmgw.store.bulk import PostgresRows, SqliteRows, set_sequences
 from llmgw.store.comparing import Sums, count_rows, sums_of
 from llmgw.store.engine import Store
-from llmgw.store.failures import is_of_the_database
+from llmgw.store.failures import cause_of, is_of_the_database
 from llmgw.store.tables import Base, KeyEpoch, Project, Pruned, Secret
 from llmgw.store.tables.base import UtcDateTime
 
@@ -74,7 +74,7 @@ class CopyDiffersError(LlmgwError):
 class RowRefusedError(LlmgwError):
     """The target does not take a row; the copy was not kept."""
 
-    def __init__(self, table: str, cause: BaseException | None) -> None:
+    def __init__(self, table: str, cause: str) -> None:
         super().__init__(f"a row of {table}: {cause}")
 
 
@@ -172,7 +172,7 @@ def _copy_table(
     except DBAPIError as error:
         if is_of_the_database(error):
             raise
-        raise RowRefusedError(table.name, error.orig) from error
+        raise RowRefusedError(table.name, cause_of(error)) from error
     return writer.replaced_texts
 
 

@@ -27,8 +27,13 @@ def is_of_the_database(error: Exception) -> bool:
 
 
 def cause_of(error: SQLAlchemyError) -> str:
-    """What the driver or the server said, in one line, without the statement and its values."""
-    return " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
+    """What the driver or the server said, in one line, without the statement and its values.
+
+    PostgreSQL's details are left out too: they may quote a whole row, and keys are in some.
+    """
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    said = getattr(getattr(cause, "diag", None), "message_primary", None)
+    return " ".join(str(said or cause).split())
 
 
 def sqlstate_of(error: DBAPIError) -> str | None:

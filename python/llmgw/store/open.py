@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from llmgw.config import StoreConfig
 from llmgw.errors import CommandError
 from llmgw.store.engine import Store, StoreError
-from llmgw.store.failures import sqlstate_of
+from llmgw.store.failures import cause_of, sqlstate_of
 from llmgw.store.opening import open_store
 
 _PRIMARY_CODE: Final = 0xFF
@@ -41,7 +41,7 @@ def opened_store(config: StoreConfig) -> Iterator[Store]:
     try:
         yield store
     except DBAPIError as error:
-        raise CommandError(f"the database failed: {error.orig}{_remedy(error)}") from error
+        raise CommandError(f"the database failed: {cause_of(error)}{_remedy(error)}") from error
     finally:
         store.close()
 
