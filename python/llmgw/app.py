@@ -20,7 +20,7 @@ from llmgw.admin.guard import MAX_IN_A_WORKER, Guard
 from llmgw.asgi.client import AnswerWatch
 from llmgw.asgi.request import Fields, check_host, check_size, read_fields
 from llmgw.asgi.request_id import RequestIds
-from llmgw.asgi.responder import JSON, Responder
+from llmgw.asgi.responder import JSON, Ending, Responder
 from llmgw.asgi.types import Receive, Scope, Send
 from llmgw.config import Config, find_config, load_config
 from llmgw.endpoints import models
@@ -89,9 +89,17 @@ class App:
         self._own_requests: OwnRequests | None = None
         self._gateway: Gateway | None = None
         self._request_ids = RequestIds()
+        self._ending = Ending()
+
+    def leave(self) -> None:
+        """Be unready, and let each connection end with its next answer; new requests are served."""
+        self._ending.begun = True
+        if self._gateway is not None:
+            self._gateway.stopping = True
 
     def drain(self) -> None:
         """Begin an orderly stop (`Gateway.drain`). Call it on the loop; before the start it does nothing."""
+        self._ending.begun = True
         if self._gateway is not None:
             self._gateway.drain()
 
@@ -171,7 +179,11 @@ class App:
     async def _answer(self, gateway: Gateway, scope: Scope, receive: Receive, send: Send) -> None:
         fields = read_fields(scope)
         errors = error_shape(scope["path"], fields)
-        responder = Responder(send, self._request_ids.next(), gateway.cors.headers(fields), errors)
+        cors = gateway.cors.headers(fields)
+        if scope["http_version"] == "2":
+            responder = Responder(send, self._request_ids.next(), cors, errors)
+        else:
+            responder = Responder(send, self._request_ids.next(), cors, errors, self._ending)
         try:
             await self._route(gateway, scope, fields, receive, responder)
         except ApiError as error:

@@ -120,6 +120,8 @@ class Gateway:
         """The exchanges that are running."""
         self.waiters: set[Waiter] = set()
         """The requests that wait for a place at an upstream."""
+        self.stopping = False
+        """True during `stop_delay_s`, before `draining`: requests are served, `/readyz` answers 503."""
         self.draining = False
         """True after the start of an orderly stop; `/readyz` reports it."""
         self.notices: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ from tests.support.redis import RedisServer
 MACHINES: Final = ("left", "right")
 WORKERS: Final = 2
 UPSTREAMS: Final = ("a", "b")
+STOP_DELAY_S: Final = 2
 DRAIN_TIMEOUT_S: Final = 10
 QUIET_TIMEOUT_S: Final = 30.0
 CALM_TIMEOUT_S: Final = 30.0
@@ -180,7 +181,7 @@ def _guarded(folder: Path) -> Iterator[None]:
 def config_text(setup: Setup, store_url: str, redis_url: str, chaos: Chaos) -> str:
     """The config of every machine."""
     parts = [
-        f"[server]\nworkers = {WORKERS}\ndrain_timeout_s = {DRAIN_TIMEOUT_S}",
+        f"[server]\nworkers = {WORKERS}\nstop_delay_s = {STOP_DELAY_S}\ndrain_timeout_s = {DRAIN_TIMEOUT_S}",
         f'[store]\nurl = "{store_url}"',
         f'[ledger]\ndurability = "{setup.durability}"\njournal = "journal"',
         f"[limits]\nmachines = {len(MACHINES)}",

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from tests.cluster.cluster import WORKERS, Cluster
+from tests.cluster.cluster import STOP_DELAY_S, WORKERS, Cluster
 from tests.cluster.machine import Machine
 from tests.faults.rig import wait_for
 
@@ -101,8 +101,7 @@ async def rolling_restart(cluster: Cluster, _away_s: float) -> str:
 async def gateway_stopped(cluster: Cluster, away_s: float) -> str:
     """Without the `down` of `rolling_restart`."""
     machine = cluster.machines[0]
-    begun_s = time.monotonic()
-    cluster.kills.append((begun_s, machine.port))
+    cluster.kills.append((time.monotonic() + STOP_DELAY_S, machine.port))
     drained_s = await _stop(machine)
     await asyncio.sleep(away_s)
     return f"drained in {drained_s:.1f} s, back after {await _start(machine):.1f} s"

@@ -11,9 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support import http2
 from tests.support.chat import body, streamed
 from tests.support.frames import check_stream
 from tests.support.gateway import Gateway, config_text
+from tests.support.http2 import Kind, Reader
 from tests.support.processes import Process, free_port, wait_until
 from tests.support.scripted import EVENT_STREAM_HEAD, Hold, ScriptedUpstream, Wait, partial_event_stream
 from tests.support.simulator import SimulatorProcess
@@ -24,6 +26,7 @@ FIRST = (
 )
 BEGIN = b"data: " + FIRST % b'{"role":"assistant","content":"a"},"finish_reason":null' + b"\n\n"
 END = b"data: " + FIRST % b'{"content":"b"},"finish_reason":"stop"' + b"\n\ndata: [DONE]\n\n"
+READYZ = "GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n"
 
 # A gateway whose workers take a second to load the application.
 SLOW_START = """\
@@ -223,6 +226,111 @@ def test_a_stop_in_the_middle_of_a_stop(start: Start, scripted: ScriptedUpstream
     assert stop_by(gateway) == 0
     assert [row["error_kind"] for row in gateway.ledger_rows()] == ["draining"]
     assert gateway.process.output.count("the ledger is written") == 2
+
+
+def unready(gateway: Gateway) -> bool:
+    with gateway.connect(READYZ) as connection:
+        return connection.recv(65_536).startswith(b"HTTP/1.1 503")
+
+
+@pytest.mark.parametrize("to_group", [False, True])
+def test_before_a_stop_balancers_find_out(
+    start: Start, scripted: ScriptedUpstream, *, to_group: bool
+) -> None:
+    """`stop_delay_s`: unready at once, and each connection ends with its answer, but all are served."""
+    gateway = start("workers = 2\nstop_delay_s = 3\ndrain_timeout_s = 60")
+    go_on = threading.Event()
+    script = scripted.script(
+        Wait(go_on), *partial_event_stream(BEGIN), b"%x\r\n%b\r\n0\r\n\r\n" % (len(END), END)
+    )
+    with (
+        gateway.ask(streamed("scripted", script=script)) as before,
+        gateway.connect(READYZ) as kept,
+    ):
+        assert b"connection: close" not in kept.recv(65_536)
+        wait_until(lambda: scripted.number(script) == 1, "under way", timeout_s=SOON_S)
+        since = time.monotonic()
+        if to_group:  # each worker has it twice then, which is no second signal
+            os.killpg(gateway.process.process.pid, signal.SIGTERM)
+        else:
+            gateway.process.terminate()
+        wait_until(lambda: all(unready(gateway) for _ in range(4)), "unready", timeout_s=SOON_S)
+        assert time.monotonic() - since < 3
+        kept.sendall(READYZ.encode())
+        assert b'"problems": ["stopping"]' in (answer := kept.recv(65_536))
+        assert b"connection: close" in answer
+        assert kept.recv(1) == b""
+        with gateway.ask(body("glm-5")) as new:
+            answer = new.recv(65_536)
+            assert answer.startswith(b"HTTP/1.1 200")
+            assert b"connection: close" in answer
+            while new.recv(65_536):
+                pass
+        assert not refused(gateway)
+        go_on.set()
+        answer = b""
+        while data := before.recv(65_536):  # its head came after the signal
+            answer += data
+        assert b"connection: close" in answer
+        assert b"[DONE]" in answer
+    assert stop_by(gateway) == 0
+    assert time.monotonic() - since >= 3
+    assert [row["status"] for row in gateway.ledger_rows()] == [200, 200]
+
+
+def test_http2_is_served_before_a_stop(start: Start) -> None:
+    """It has no `connection` header: the connection is there until the stop, which says so."""
+    gateway = start("http2 = true\nstop_delay_s = 3")
+    with gateway.connect(body=http2.PREFACE + http2.settings() + http2.request(1, "/readyz")) as connection:
+        reader = Reader(connection)
+        answer = reader.until(Kind.HEADERS, 1)
+        assert answer is not None
+        assert answer.status == 200
+        gateway.process.terminate()
+        wait_until(lambda: unready(gateway), "unready", timeout_s=SOON_S)
+        for stream in (3, 5):
+            connection.sendall(http2.request(stream, "/readyz"))
+            answer = reader.until(Kind.HEADERS, stream)
+            assert answer is not None
+            assert answer.status != 200
+        assert reader.until(Kind.GOAWAY) is not None
+    assert stop_by(gateway) == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (signal.SIGTERM, signal.SIGTERM),
+        (signal.SIGTERM, signal.SIGINT),
+        (signal.SIGINT, None),
+    ],
+)
+def test_nobody_has_to_wait_for_the_delay(
+    start: Start, first: signal.Signals, second: signal.Signals | None
+) -> None:
+    """A second signal ends it, and with Ctrl-C there is none."""
+    gateway = start("workers = 2\nstop_delay_s = 600")
+    gateway.process.process.send_signal(first)
+    if second is not None:
+        wait_until(lambda: unready(gateway), "unready", timeout_s=SOON_S)
+        assert not refused(gateway)
+        gateway.process.process.send_signal(second)
+    assert stop_by(gateway) == 0
+
+
+def test_after_the_delay_the_deadline_holds(start: Start, scripted: ScriptedUpstream) -> None:
+    gateway = start("stop_delay_s = 1\ndrain_timeout_s = 1")
+    script = scripted.script(*partial_event_stream(BEGIN), Hold())
+    with gateway.ask(streamed("scripted", script=script)) as stream:
+        received = stream.recv(65_536)
+        since = time.monotonic()
+        gateway.process.terminate()
+        while data := stream.recv(65_536):
+            received += data
+        assert time.monotonic() - since > 1.5
+    assert b'"code":"overloaded"' in received
+    assert stop_by(gateway) == 0
+    assert [row["error_kind"] for row in gateway.ledger_rows()] == ["draining"]
 
 
 @pytest.mark.parametrize("to_group", [False, True])

@@ -160,7 +160,8 @@ def test_the_gateways_config_is_right(services: dict[str, dict[str, Any]], secre
     assert config.limits.machines == len(GATEWAYS)
     limit = services["gateway-1"]["mem_limit"]
     assert most_bytes(config) < int(limit.removesuffix("g")) * GIB
-    assert seconds(services["gateway-1"]["stop_grace_period"]) > config.server.drain_timeout_s + 5
+    taken_s = config.server.stop_delay_s + config.server.drain_timeout_s + 5
+    assert seconds(services["gateway-1"]["stop_grace_period"]) > taken_s
     assert f"127.0.0.1:{config.admin.port}:{config.admin.port}" in services["gateway-1"]["ports"]
     assert config.store.url.endswith("@postgres:5432/llmgw")
     assert config.store.url.split(":")[2].startswith((secrets / "postgres_password").read_text().strip())

@@ -50,10 +50,10 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "cut-off-as-configured": (
         {
             "terminationGracePeriodSeconds": 65,
-            "config": f"[server]\ndrain_timeout_s = 59.5\n{ONE_TABLE}",
+            "config": f"[server]\nstop_delay_s = 2.5\ndrain_timeout_s = 59.5\n{ONE_TABLE}",
             "replicas": 1,
         },
-        "must be more than 70",
+        "must be more than 73",
     ),
     "any-image": ({"image": {"tag": "latest"}}, "/image/tag"),
     "a-typing-error": ({"replica": 3}, "replica"),
@@ -162,7 +162,8 @@ def test_a_pod_has_the_time_to_drain(release: Release, tmp_path: Path) -> None:
     hook = (
         release.container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", ["sleep", 0])
     )
-    taken = int(hook[1]) + parsed(release.config, tmp_path).server.drain_timeout_s + 5
+    server = parsed(release.config, tmp_path).server
+    taken = int(hook[1]) + server.stop_delay_s + server.drain_timeout_s + 5
     assert release.pod["terminationGracePeriodSeconds"] > taken
 
 

@@ -85,7 +85,7 @@ def test_systemd_finds_it_hardened(runnable: Path) -> None:
 
 
 def test_it_has_more_time_to_stop_than_the_gateway_takes() -> None:
-    assert int(one("TimeoutStopSec")) > ServerConfig().drain_timeout_s + 5
+    assert int(one("TimeoutStopSec")) > ServerConfig().stop_delay_s + ServerConfig().drain_timeout_s + 5
     assert one("KillMode") == "mixed", "workers are stopped by the gateway"
 
 

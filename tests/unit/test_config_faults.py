@@ -51,8 +51,17 @@ UNPRINTABLE = (
                 "server.zzz: is not a known key; it must be one of 'host', 'port', 'workers', "
                 "'max_body_bytes', 'max_in_flight_requests', 'max_in_flight_bytes', "
                 "'http2', 'head_timeout_s', 'body_timeout_s', 'client_write_timeout_s', "
-                "'heartbeat_s', 'drain_timeout_s', 'cors_origins', 'log_level'"
+                "'heartbeat_s', 'stop_delay_s', 'drain_timeout_s', 'cors_origins', 'log_level'"
             ),
+        ),
+        # Durations
+        (
+            f"{with_upstream('')}[server]\nstop_delay_s = -1",
+            "server.stop_delay_s: is out of range; it must be greater than or equal to 0",
+        ),
+        (
+            f"{with_upstream('')}[server]\nstop_delay_s = 86401",
+            "server.stop_delay_s: is out of range; it must be less than or equal to 86400",
         ),
         # Origins
         *(

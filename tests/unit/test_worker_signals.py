@@ -48,3 +48,25 @@ def test_further_signals_change_nothing() -> None:
     loop.run_until_complete(signalled())
     loop.close()
     assert stops == [None]
+
+
+def test_a_repeated_sigterm_does_not_end_the_delay_and_sigint_does() -> None:
+    """The parent's SIGTERM comes besides that of the whole group."""
+    loop = uvloop.new_event_loop()
+    heard: list[str] = []
+
+    async def signalled() -> None:
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+            await asyncio.sleep(0.01)
+            heard.append(number.name)
+
+    set_loop_signals(
+        loop,
+        on_stop=lambda: heard.append("stop"),
+        on_leave=lambda: heard.append("leave"),
+        delay_s=lambda: 600.0,
+    )
+    loop.run_until_complete(signalled())
+    loop.close()
+    assert heard == ["leave", "SIGTERM", "SIGTERM", "stop", "SIGINT", "SIGTERM"]

@@ -17,16 +17,36 @@ PIECE_BYTES: Final = 262_144
 """A longer body is sent in pieces, so that a client which takes none of it is noticed like any other."""
 
 JSON: Final = (b"content-type", b"application/json")
+_CLOSE: Final = (b"connection", b"close")
+
+
+class Ending:
+    """Of the process, which all its answers look at."""
+
+    begun = False
+    """True: each HTTP/1.1 connection ends with its answer, so that none is idle, or asked, at the end."""
+
+
+_NEVER: Final = Ending()
 
 
 class Responder:
     """One request's answer."""
 
     def __init__(
-        self, send: Send, request_id: str, headers: Headers | None = None, errors: ErrorShape = OPENAI
+        self,
+        send: Send,
+        request_id: str,
+        headers: Headers | None = None,
+        errors: ErrorShape = OPENAI,
+        ending: Ending = _NEVER,
     ) -> None:
-        """`request_id` and `headers` go into the headers of whatever is answered."""
+        """`request_id` and `headers` go into the headers of whatever is answered.
+
+        `ending`: not for HTTP/2, which has no `connection` header.
+        """
         self._send = send
+        self._ending = ending
         self.request_id = request_id
         self._errors = errors
         self._headers = [*(headers or ()), (b"x-request-id", request_id.encode("ascii"))]
@@ -59,6 +79,8 @@ class Responder:
         """Send the head. granian flushes that of an event stream at once, so it must be certain by then."""
         self.status = status
         headers += self._headers
+        if self._ending.begun:
+            headers.append(_CLOSE)
         return self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     def pass_on(self, status: int, headers: Headers) -> Awaitable[None]:

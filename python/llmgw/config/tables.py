@@ -78,6 +78,8 @@ class ServerConfig(Table):
     """A client that reads nothing of its answer for this long is disconnected."""
     heartbeat_s: Seconds = 15.0
     """After this long without data, the client gets a comment."""
+    stop_delay_s: float = Field(default=0.0, ge=0, le=MAX_DURATION_S, allow_inf_nan=False)
+    """After SIGTERM, go on serving for this long with `/readyz` at 503, so that balancers find out."""
     drain_timeout_s: Seconds = 30.0
     """At a stop, streams get this long to finish."""
     cors_origins: Strings = ()

@@ -24,11 +24,13 @@ async def healthz(gateway: Gateway, scope: Scope, responder: Responder) -> None:
 
 
 async def readyz(gateway: Gateway, scope: Scope, responder: Responder) -> None:
-    """503 while this worker drains or has no keys, so that it gets no traffic. `?verbose` adds upstreams."""
+    """503 while this worker stops or has no keys, so that it gets no traffic. `?verbose` adds upstreams."""
     problems: list[str] = []
     warnings: list[str] = []
     if gateway.draining:
         problems.append("draining")
+    elif gateway.stopping:
+        problems.append("stopping")
     if gateway.keyring.stale:
         problems.append("no key is in force: the keys can't be read")
     elif not gateway.keyring.healthy:

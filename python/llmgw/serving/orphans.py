@@ -1,7 +1,7 @@
-"""A worker whose parent was killed stops, as at a SIGTERM: nobody would reload, restart or stop it any more.
+"""A worker whose parent was killed stops, as at a SIGINT: nobody would reload, restart or stop it any more.
 
-It also holds the port, which the next start needs. Linux signals the death at once; elsewhere, and in case
-that was missed, a thread looks for it.
+It also holds the port, which the next start needs, so there is no `stop_delay_s`. Linux signals the death at
+once; elsewhere, and in case that was missed, a thread looks for it.
 """
 
 import ctypes
@@ -30,7 +30,7 @@ def end_with_parent(stop_timeout_s: Callable[[], float]) -> None:
     if parent is None or parent.pid is None:
         return
     with suppress(OSError, AttributeError):  # another system than Linux
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
     arguments = (parent.pid, stop_timeout_s)
     threading.Thread(target=_watch, args=arguments, name="llmgw-parent", daemon=True).start()
 
@@ -39,6 +39,6 @@ def _watch(parent: int, stop_timeout_s: Callable[[], float]) -> None:
     while os.getppid() == parent:
         time.sleep(_LOOK_INTERVAL_S)
     logger.error("the parent process is gone; this worker stops")
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
     time.sleep(stop_timeout_s())
     os.kill(os.getpid(), signal.SIGKILL)

@@ -3,8 +3,11 @@
 import functools
 import logging
 import math
+import os
+import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from granian import Granian
@@ -42,10 +45,23 @@ class Server(Granian):  # type: ignore[misc, valid-type]  # which class this is 
         self._dead: dict[int, list[int]] = {}
         # By the worker's index: the process ids whose files wait for a successor.
 
-    def stop_soon(self) -> None:
-        """Begin a stop. Safe on any thread."""
+    interrupt_signal: bool  # granian's
+    _at_once = False
+    """The stop does not wait for `stop_delay_s`."""
+
+    def stop_soon(self, *, at_once: bool) -> None:
+        """Begin a stop; the second call ends `stop_delay_s`, as does `at_once`. Safe on any thread."""
+        if at_once or self.interrupt_signal:
+            self._at_once = True
+            self._end_delay()
         self.interrupt_signal = True
         self.main_loop_interrupt.set()
+
+    def _end_delay(self) -> None:
+        for worker in list(self.wrks):
+            if worker.inner.is_alive():
+                with suppress(ProcessLookupError):
+                    os.kill(worker.inner.pid, signal.SIGINT)
 
     def pids(self) -> list[int]:
         """The process ids of the workers."""
@@ -62,6 +78,8 @@ class Server(Granian):  # type: ignore[misc, valid-type]  # which class this is 
         super()._spawn_workers(spawn_target, target_loader)
 
     def _stop_workers(self) -> None:
+        if self._at_once:  # one that was just being started has not heard of it
+            self._end_delay()
         if self.admin is None:
             super()._stop_workers()
             return
@@ -118,4 +136,4 @@ class Server(Granian):  # type: ignore[misc, valid-type]  # which class this is 
 
 def kill_timeout_s(config: Config) -> int:
     """How long a worker may take to stop."""
-    return math.ceil(config.server.drain_timeout_s) + KILL_GRACE_S
+    return math.ceil(config.server.stop_delay_s + config.server.drain_timeout_s) + KILL_GRACE_S

@@ -41,12 +41,12 @@ class Reloader:
         *,
         workers: Callable[[], Sequence[int]],
         on_config: Callable[[Config], None],
-        on_stop: Callable[[], None],
+        on_stop: Callable[[bool], None],
     ) -> None:
         """`bulletin` has the first config.
 
         `workers` returns their process ids; `on_config` is called with each later config, `on_stop` at SIGINT
-        and SIGTERM.
+        (True: at once) and SIGTERM (False).
         """
         self._folder = folder
         self._bulletin = bulletin
@@ -84,7 +84,7 @@ class Reloader:
             if number == signal.SIGHUP:
                 self._tasks.put(_Task.AGAIN)
             else:
-                self._on_stop()
+                self._on_stop(number == signal.SIGINT)
 
     def _run(self) -> None:
         while True:

@@ -70,6 +70,8 @@ def run_gateway(
 ) -> None:
     """Serve until SIGINT or SIGTERM; then streams get `drain_timeout_s` to finish.
 
+    SIGTERM: only after `stop_delay_s`, unless a second signal comes.
+
     `on_ready` is called from a thread once the gateway answers. Raises CommandError if the address or
     the database can't be used, or if no worker can be started. Later, one that dies is started again.
     """
@@ -106,7 +108,11 @@ def run_gateway(
             console = url_of(local_host(admin_host), admin.port)
             logger.info("the admin API listens on %s", url_of(admin_host, admin.port))
         reloader = Reloader(
-            folder, bulletin, workers=server.pids, on_config=server.take_over, on_stop=server.stop_soon
+            folder,
+            bulletin,
+            workers=server.pids,
+            on_config=server.take_over,
+            on_stop=lambda at_once: server.stop_soon(at_once=at_once),
         )
         server.watch(folder, bulletin, on_restart=reloader.check_secrets)
         reloader.start()

@@ -42,7 +42,12 @@ def load_app(board: Board, predecessors: Sequence[int] = ()) -> Any:  # noqa: AN
     end_with_parent(lambda: config_watch.config.server.drain_timeout_s + KILL_GRACE_S)
     upkeep = (config_watch, memory.TrimWhenIdle(), Door(in_force.config.server))
     app = App(in_force.config, upkeep=upkeep, admin_context=admin_context)
-    _signals.set_loop_signals = functools.partial(set_loop_signals, on_stop=app.drain)
+    _signals.set_loop_signals = functools.partial(
+        set_loop_signals,
+        on_stop=app.drain,
+        on_leave=app.leave,
+        delay_s=lambda: config_watch.config.server.stop_delay_s,
+    )
     return app
 
 
@@ -60,8 +65,18 @@ def _use_batch_scheduling() -> None:
                 os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
-def set_loop_signals(loop: asyncio.AbstractEventLoop, *, on_stop: Callable[[], None]) -> WorkerSignal:
+def set_loop_signals(
+    loop: asyncio.AbstractEventLoop,
+    *,
+    on_stop: Callable[[], None],
+    on_leave: Callable[[], None] = lambda: None,
+    delay_s: Callable[[], float] = lambda: 0.0,
+) -> WorkerSignal:
     """Replaces granian's function of this name, which can lose a signal or hang at a second one (2.8.7).
+
+    SIGTERM calls `on_leave`, and `delay_s()` later the stop begins with `on_stop`. SIGINT begins it at once.
+    A further SIGTERM changes nothing: if the whole group was signalled, the parent's only repeats it. The
+    parent counts, and sends SIGINT to end the delay.
 
     granian runs the loop once for the lifespan's startup and once more to serve. A handler set by uvloop's
     `add_signal_handler` is not called for a signal in between; one set by `signal.signal` is. A second
@@ -69,7 +84,7 @@ def set_loop_signals(loop: asyncio.AbstractEventLoop, *, on_stop: Callable[[], N
     second signal always comes, since Ctrl-C and systemd signal the whole group, and then the parent does.
     """
     stop = WorkerSignal()
-    stopping = False
+    leaving = stopping = False
 
     def stop_once() -> None:
         nonlocal stopping
@@ -78,7 +93,19 @@ def set_loop_signals(loop: asyncio.AbstractEventLoop, *, on_stop: Callable[[], N
             on_stop()
             stop.set()
 
-    for number in STOP_SIGNALS:
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop_once))
+    def leave_once() -> None:
+        nonlocal leaving
+        if leaving or stopping:
+            return
+        leaving = True
+        seconds = delay_s()
+        if seconds > 0:
+            on_leave()
+            loop.call_later(seconds, stop_once)
+        else:
+            stop_once()
+
+    signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(stop_once))
+    signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(leave_once))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # `run_gateway` blocked them
     return stop

@@ -35,14 +35,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- default (include "llmgw.fullname" .) .Values.serviceAccount.name -}}
 {{- end -}}
 
-{{/* Whole seconds that running requests get: drain_timeout_s of the config, rounded up. */}}
+{{/* Whole seconds before running requests are ended: stop_delay_s and drain_timeout_s of the config, each rounded up. */}}
 {{- define "llmgw.drain" -}}
-{{- $line := regexFind "(?m)^[ \\t]*drain_timeout_s[ \\t]*=[ \\t]*[0-9_.]+" .Values.config -}}
-{{- if $line -}}
-{{- regexFind "[0-9_.]+$" $line | replace "_" "" | float64 | ceil | int -}}
-{{- else -}}
-30
+{{- $delay := regexFind "(?m)^[ \\t]*stop_delay_s[ \\t]*=[ \\t]*[0-9_.]+" .Values.config | default "0" -}}
+{{- $drain := regexFind "(?m)^[ \\t]*drain_timeout_s[ \\t]*=[ \\t]*[0-9_.]+" .Values.config | default "30" -}}
+{{- $total := 0 -}}
+{{- range list $delay $drain -}}
+{{- $total = add $total (regexFind "[0-9_.]+$" . | replace "_" "" | float64 | ceil | int) -}}
 {{- end -}}
+{{- $total -}}
 {{- end -}}
 
 {{/* terminationGracePeriodSeconds; a value that would cut requests off is an error. */}}
@@ -52,7 +53,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if eq $given 0 -}}
 {{- add $least 10 -}}
 {{- else if le $given $least -}}
-{{- fail (printf "terminationGracePeriodSeconds must be more than %d: preStopSeconds, drain_timeout_s of the config and 5" $least) -}}
+{{- fail (printf "terminationGracePeriodSeconds must be more than %d: preStopSeconds, stop_delay_s and drain_timeout_s of the config, and 5" $least) -}}
 {{- else -}}
 {{- $given -}}
 {{- end -}}
