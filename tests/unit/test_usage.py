@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
 
 from llmgw.access.keys import create_key
 from llmgw.budgets.windows import hour_of, window_of
@@ -165,6 +167,28 @@ def test_days_follow_the_time_zone(store: Store) -> None:
     with store.read() as session:
         assert days_are_whole(session.connection(), berlin)
     assert sum_usage(store, ["day"], berlin) == before
+
+
+def test_days_that_another_machine_makes_meanwhile_are_not_made_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store, SHANGHAI)
+    with store.write() as session:
+        session.execute(delete(UsageDay))
+    write = store.write
+
+    def write_later(**options: Any) -> AbstractContextManager[Session]:  # noqa: ANN401  (its own)
+        monkeypatch.setattr(store, "write", write)
+        ensure_days(store, SHANGHAI)
+        with write() as session:
+            session.execute(update(UsageDay).values(requests=UsageDay.requests + 1000))
+        return write(**options)
+
+    monkeypatch.setattr(store, "write", write_later)
+    ensure_days(store, SHANGHAI)
+    with store.read() as session:
+        assert session.scalars(select(UsageDay.requests)).all()
+        assert all(requests > 1000 for requests in session.scalars(select(UsageDay.requests)))
 
 
 def test_only_some(store: Store) -> None:

@@ -36,8 +36,10 @@ def ensure_days(store: Store, zone: tzinfo) -> None:
         if days_are_whole(session.connection(), zone):
             return
     logger.info("summing the ledger's hours to days")
-    with store.write() as session:
+    with store.write(statement_timeout_s=REPORT_TIMEOUT_S) as session:
         connection = session.connection()
+        if days_are_whole(connection, zone):  # another machine that starts has just done it
+            return
         connection.execute(delete(UsageDay))
         hours = connection.scalars(select(UsageHour.hour).distinct().order_by(UsageHour.hour))
         for day in sorted({window_of("day", hour, zone) for hour in hours}):
