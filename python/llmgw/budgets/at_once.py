@@ -5,18 +5,17 @@ Only what `budgets.spend` calls an opened window may be added to; one is opened 
 """
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Final
 
 from sqlalchemy import Connection
 
-from llmgw.budgets.spend import MAX_SPENT, Rule, Spent
+from llmgw.budgets.spend import MAX_SPENT, Rule, Spent, time_text
 from llmgw.budgets.windows import Window
 from llmgw.errors import LlmgwError
 from llmgw.store import BudgetWindow
 from llmgw.store.arrays import array_text, insertion_of_arrays
 
-_TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S.%f"
 _CLOSED: Final = """\
 SELECT budget_id, starts_at FROM unnest(%s::BIGINT[], %s::TIMESTAMP[]) AS wanted (budget_id, starts_at)
 WHERE NOT EXISTS (
@@ -43,7 +42,7 @@ def closed_windows(
     if not wanted:
         return set()
     ids, starts = zip(*wanted, strict=True)
-    found = connection.exec_driver_sql(_CLOSED, (array_text(ids), array_text([*map(_text, starts)])))
+    found = connection.exec_driver_sql(_CLOSED, (array_text(ids), array_text([*map(time_text, starts)])))
     return {wanted[budget_id, starts_at.replace(tzinfo=UTC)] for budget_id, starts_at in found}
 
 
@@ -59,10 +58,6 @@ def add_at_once(connection: Connection, amounts: Mapping[tuple[Rule, str, Window
     )
     ids, starts, users, spent = zip(*rows, strict=True)
     nothing = (0,) * len(rows)
-    columns = (ids, [*map(_text, starts)], users, spent, nothing, nothing)
+    columns = (ids, [*map(time_text, starts)], users, spent, nothing, nothing)
     found = connection.exec_driver_sql(_ADD, tuple(map(array_text, columns)))
     return [Spent(budget_id, user, at.replace(tzinfo=UTC), total) for budget_id, user, at, total in found]
-
-
-def _text(time: datetime) -> str:
-    return time.strftime(_TIME_FORMAT)

@@ -156,7 +156,7 @@ class Spending:
         for (rule, user, window), amount in amounts.items():
             if (rule.id, window.starts_at) in opened:
                 continue  # from the sums, which have it
-            where = rule.id, user, _text(window.starts_at)
+            where = rule.id, user, time_text(window.starts_at)
             spent = connection.exec_driver_sql(_ADD, (amount, MAX_SPENT, *where)).scalar()
             if spent is not None:
                 spents.append(Spent(rule.id, user, window.starts_at, spent))
@@ -321,6 +321,6 @@ def add_windows(connection: Connection, spents: Sequence[Spent]) -> None:
 
 
 @lru_cache(1024)
-def _text(time: datetime) -> str:
-    """As its column writes it."""
+def time_text(time: datetime) -> str:
+    """As both databases take it."""
     return time.strftime(_TIME_FORMAT)

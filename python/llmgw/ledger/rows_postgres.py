@@ -1,14 +1,13 @@
 """How ledger entries become rows of PostgreSQL, fast, and add to the sums there, beside other machines."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import cache
 from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from llmgw.budgets.spend import MAX_SPENT
+from llmgw.budgets.spend import MAX_SPENT, time_text
 from llmgw.ledger.entry import LedgerEntry
 from llmgw.ledger.rows import CAPS, Groups, TimeTexts, first_of
 from llmgw.store import LedgerRow, UsageDay, UsageHour
@@ -18,7 +17,6 @@ _TIME: Final = LedgerEntry._fields.index("time_s")
 _REQUEST_ID: Final = LedgerEntry._fields.index("request_id")
 _request_id: Final = itemgetter(_REQUEST_ID)
 _CAPPED: Final = tuple((LedgerEntry._fields.index(name), cap) for name, cap in CAPS.items())
-_TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S.%f"
 
 
 class PostgresStatements:
@@ -57,13 +55,8 @@ class PostgresStatements:
         """
         keys, counters = zip(*sorted(groups.items()), strict=True)
         first, *others = zip(*keys, strict=True)
-        times = [time.strftime(_TIME_FORMAT) for time in _datetimes(first)]
-        columns = (times, *others, *zip(*counters, strict=True))
+        columns = ([*map(time_text, first)], *others, *zip(*counters, strict=True))
         connection.exec_driver_sql(_upsertion(table), tuple(map(array_text, columns)))
-
-
-def _datetimes(values: Sequence[datetime]) -> Sequence[datetime]:
-    return values
 
 
 @cache

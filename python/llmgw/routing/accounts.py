@@ -56,7 +56,7 @@ def open_upstream(table: UpstreamConfig, old: OpenUpstream | None) -> OpenUpstre
     the place of another one, under the same number. Raises ValueError where the Rust core refuses it.
     """
     accounts = table.accounts
-    known = {} if old is None else {number: old.accounts[number] for number in old.accounts}
+    known = {} if old is None else old.accounts
     kept = set(accounts.values())
     opened: dict[int | None, OpenAccount] = {}
     for number, key in accounts.items():

@@ -32,7 +32,7 @@ def array_text(values: Sequence[object]) -> str:
 
 
 def storable(text: str) -> str:
-    """As `array_text` sends it."""
+    """The text with U+FFFD for U+0000, which PostgreSQL has in no text."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 

@@ -16,6 +16,7 @@ from psycopg.waiting import Ready, Wait
 
 from llmgw.config import POSTGRESQL_PREFIX
 from llmgw.errors import LlmgwError
+from llmgw.store.arrays import storable
 
 CONNECT_TIMEOUT_S: Final = 2
 """For each address of each host of the URL. The driver takes whole seconds."""
@@ -90,7 +91,7 @@ class _TextDumper(StrDumperUnknown):
     """PostgreSQL has U+0000 in no text. It is replaced, so that no row is refused for it."""
 
     def dump(self, obj: str) -> Buffer | None:
-        return super().dump(obj.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in obj else obj)
+        return super().dump(storable(obj))
 
 
 def _ready(events: int) -> Ready:
