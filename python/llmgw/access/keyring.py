@@ -9,11 +9,13 @@ from contextlib import AbstractContextManager
 from typing import Final
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from llmgw.access.key import KEY_PREFIX, Key, digest_of
 from llmgw.access.snapshot import NOTHING, next_snapshot
 from llmgw.store import Secret, Store
+from llmgw.store.failures import cause_of
 
 logger = logging.getLogger(__name__)
 
@@ -114,9 +116,11 @@ class KeyRing:
     def _refresh(self, read: Callable[[], AbstractContextManager[Session]]) -> None:
         try:
             self._load(read)
-        except Exception:  # not only SQLAlchemyError: a damaged file may hold any value
+        except Exception as error:  # not only SQLAlchemyError: a damaged file may hold any value
             if self.healthy:
-                logger.exception("the keys can't be read; the ones known so far stay in force for a time")
+                message = "the keys can't be read; the ones known so far stay in force for a time: %s"
+                defect = not isinstance(error, SQLAlchemyError)
+                logger.error(message, cause_of(error), exc_info=defect)  # noqa: TRY400
             self.healthy = False
             self._expire()
         else:

@@ -18,6 +18,7 @@ from llmgw.asgi.request import Fields, RequestBody
 from llmgw.asgi.responder import Responder
 from llmgw.asgi.types import Message, Receive, Scope, Send
 from llmgw.errors import ApiError, ClientGone
+from llmgw.store.failures import cause_of
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class Guard:
         try:
             await self._api(scope, receive, answer.take)
         except SQLAlchemyError as error:
-            logger.error("the admin API can't use the database: %s", getattr(error, "orig", None) or error)  # noqa: TRY400
+            logger.error("the admin API can't use the database: %s", cause_of(error))  # noqa: TRY400
             message = "The gateway can't use its database at the moment. Try again later."
             raise ApiError("overloaded", message, retry_after_s=_DATABASE_RETRY_AFTER_S) from None
         return answer

@@ -18,7 +18,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from llmgw.budgets.windows import hour_of
 from llmgw.config import Config
@@ -26,6 +26,7 @@ from llmgw.ledger.journal import pending
 from llmgw.ledger.months import drop_months, has_months, make_months
 from llmgw.ledger.pruned import note_pruned, take_turn
 from llmgw.store import LedgerRow, Store
+from llmgw.store.failures import cause_of
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class Pruner:
                 try:
                     work()
                 except (SQLAlchemyError, OSError) as error:
-                    logger.warning("%s: %s", failed, error.orig if isinstance(error, DBAPIError) else error)
+                    logger.warning("%s: %s", failed, cause_of(error))
                 except Exception:
                     logger.exception("a defect: %s", failed)
 

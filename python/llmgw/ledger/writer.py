@@ -20,7 +20,6 @@ from datetime import UTC, tzinfo
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
 from llmgw.budgets.at_once import WindowsNotOpenError
 from llmgw.budgets.spend import Spent
@@ -29,7 +28,7 @@ from llmgw.ledger.journal import Journal
 from llmgw.ledger.pruned import too_late
 from llmgw.ledger.sums import Books
 from llmgw.store import Store
-from llmgw.store.failures import is_of_the_database
+from llmgw.store.failures import cause_of, is_of_the_database
 
 logger = logging.getLogger(__name__)
 
@@ -349,7 +348,7 @@ class Ledger:
 
     def _fail(self, error: Exception) -> None:
         if self._healthy:
-            cause = error.orig if isinstance(error, DBAPIError) else error
+            cause = cause_of(error)
             refuge = "in the journal" if self._journal else "in memory"
             logger.error("the ledger can't be written, it is kept %s: %s", refuge, cause)
         self._healthy = False

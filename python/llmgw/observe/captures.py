@@ -24,6 +24,7 @@ from llmgw.asgi.types import Message, Receive
 from llmgw.errors import ApiError
 from llmgw.observe.copies import Copy, Held
 from llmgw.store import Store
+from llmgw.store.failures import cause_of
 
 logger = logging.getLogger(__name__)
 
@@ -99,9 +100,7 @@ class Captures:
                     return
                 self._save(entry)
             except SQLAlchemyError as error:
-                logger.warning(
-                    "captures can't be stored or deleted: %s", getattr(error, "orig", None) or error
-                )
+                logger.warning("captures can't be stored or deleted: %s", cause_of(error))
             except Exception:
                 logger.exception("a capture can't be stored")
 

@@ -26,7 +26,7 @@ def is_of_the_database(error: Exception) -> bool:
     return isinstance(error, SQLAlchemyError) and not isinstance(error, StatementError)
 
 
-def cause_of(error: SQLAlchemyError) -> str:
+def cause_of(error: Exception) -> str:
     """What the driver or the server said, in one line, without the statement and its values.
 
     PostgreSQL's details are left out too: they may quote a whole row, and keys are in some.
