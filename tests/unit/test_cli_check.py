@@ -193,7 +193,10 @@ def test_check_of_a_store(
         alone = file.read_text("utf-8")
         for url, expected, said in (
             (postgres.url(migrated), 0, "store: ok\n"),
-            (postgres.url("postgres"), 0, "store: ok, but its tables are not of this version"),
+            (postgres.url(postgres.new_database()), 0, "store: ok; it is empty, and the first start makes"),
+            (postgres.url("postgres"), 1, "store: FAULT: is empty, and its user may make no tables"),
+            (postgres.url(of_revision(postgres, "0006")), 0, "store: ok; its tables are of an older version"),
+            (postgres.url(of_revision(postgres, "9999")), 1, "FAULT: its tables are of a newer version"),
             (postgres.url("none"), 1, "store: FAULT: can't be used (connection failed: "),
             (postgres.url("none", port=free_port()), 1, "Connection refused Is the server running"),
         ):
@@ -202,6 +205,16 @@ def test_check_of_a_store(
             status, out, err = run("check")
             assert (status, said in out) == (expected, True)
             assert postgres.password not in out + err
+
+
+def of_revision(postgres: PostgresServer, revision: str) -> str:
+    """The name of a new database that says so of itself."""
+    name = postgres.new_database()
+    with postgres.connect(name) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num text)")
+        connection.execute("INSERT INTO alembic_version VALUES (%s)", (revision,))
+        connection.execute("GRANT SELECT ON alembic_version TO PUBLIC")
+    return name
 
 
 def test_check_unpacks_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

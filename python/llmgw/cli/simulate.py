@@ -8,7 +8,8 @@ from llmgw.simulator.serve import DEFAULT_DELAY_MS, DEFAULT_PORT, serve
 
 EPILOG: Final = """\
 Nothing here is a model: the answers are made up by a small program that speaks each provider's dialect and
-obeys its switches. Point an upstream's base_url at one of http://HOST:PORT/{qwen,deepseek,glm,kimi,minimax}/v1.
+obeys its switches. Point an upstream's base_url at one of http://HOST:PORT/{qwen,deepseek,glm,kimi,minimax}/v1;
+its api_key is sim-NAME, such as sim-qwen. sim-qwen-1, sim-qwen-2 and so on are accounts of their own there.
 """
 
 

@@ -1,5 +1,6 @@
 """How a database gets the tables of this version. Each engine sees to it that processes take turns."""
 
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +16,31 @@ from llmgw.store.engine import StoreError
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
 
-def is_current(connection: Connection) -> bool:
-    """True if nothing is to be done. It takes no lock, so that a worker can start while others write."""
+class Tables(Enum):
+    """What a database has, seen from this version of llmgw."""
+
+    CURRENT = "current"
+    MISSING = "missing"
+    OLDER = "older"
+    UNKNOWN = "unknown"
+    """A newer version has migrated it."""
+
+
+def tables(connection: Connection) -> Tables:
+    """Compare revisions. It takes no lock, so that a worker can start while others write."""
     revision = MigrationContext.configure(connection).get_current_revision()
-    return revision == ScriptDirectory.from_config(_config()).get_current_head()
+    if revision is None:
+        return Tables.MISSING
+    script = ScriptDirectory.from_config(_config())
+    if revision == script.get_current_head():
+        return Tables.CURRENT
+    known = {one.revision for one in script.walk_revisions()}
+    return Tables.OLDER if revision in known else Tables.UNKNOWN
+
+
+def is_current(connection: Connection) -> bool:
+    """True if nothing is to be done."""
+    return tables(connection) is Tables.CURRENT
 
 
 def upgrade(connection: Connection, shown: str) -> None:
