@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import pytest
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from llmgw.ledger.entry import LedgerEntry
 from llmgw.observe.tracing import tracer as tracer_module
 from llmgw.observe.tracing.settings import Settings
+from llmgw.observe.tracing.spans import spans_of
 from llmgw.observe.tracing.trace import Sampler, Trace
 from llmgw.observe.tracing.tracer import BATCH_TRACES, MAX_QUEUED_TRACES, Exporter, Tracer
 from tests.support.otlp import Collector
@@ -89,6 +91,22 @@ def test_all_arrive(made: Callable[[str], Tracer], counts: Counts) -> None:
         assert collector.faults == []
         assert len(collector.spans) == 300
         assert counts.dropped.get("not_exported") is None
+
+
+def test_a_defect_in_one_request_costs_its_spans_only(
+    made: Callable[[str], Tracer], counts: Counts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(trace: Trace, resource: Resource) -> Iterator[ReadableSpan]:
+        yield from spans_of(trace, resource)
+        if trace.entry is not None and trace.entry.request_id == "r1":
+            raise ZeroDivisionError
+
+    monkeypatch.setattr("llmgw.observe.tracing.spans.spans_of", broken)
+    with Collector() as collector:
+        finish(made(collector.url), 3)
+        wait_until(lambda: counts.all == 3, "all spans", timeout_s=10)
+        assert counts.exported == 2
+        assert counts.dropped == {"not_exported": 1}
 
 
 @pytest.mark.parametrize("status", [400, 401, 503, 429])

@@ -21,6 +21,7 @@ from llmgw.observe.tracing.trace import PassedOn, Trace, begin, passed_on
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.export import SpanExportResult
 
@@ -146,7 +147,7 @@ class Tracer:
             self._settings = None
 
     def _export_all(self) -> None:
-        from llmgw.observe.tracing.spans import resource, spans_of  # noqa: PLC0415  (an extra)
+        from llmgw.observe.tracing.spans import resource  # noqa: PLC0415  (an extra)
 
         settings, exporter = self._settings, self._exporter
         if settings is None or exporter is None:
@@ -165,13 +166,26 @@ class Tracer:
                 traces = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_TRACES))]
                 self._in_hand = sum(1 + len(trace.attempts) for trace in traces)
                 with polite():
-                    spans = [span for trace in traces for span in spans_of(trace, program)]
-                    ok = exporter.export(spans).name == "SUCCESS"
+                    spans = self._spans(traces, program)
+                    ok = not spans or exporter.export(spans).name == "SUCCESS"
                 pause_s = self._exported(len(spans), pause_s, ok=ok)
                 if pause_s:
                     break
             if is_last:
                 return
+
+    def _spans(self, traces: "Sequence[Trace]", program: "Resource") -> "list[ReadableSpan]":
+        """Those of all traces that spans can be made of: a defect in one costs that one only."""
+        from llmgw.observe.tracing.spans import spans_of  # noqa: PLC0415  (an extra)
+
+        spans: list[ReadableSpan] = []
+        for trace in traces:
+            try:
+                spans += list(spans_of(trace, program))
+            except Exception:
+                logger.exception("a defect in the spans of a request; they are lost")
+                self._counts.spans_dropped("not_exported", 1 + len(trace.attempts))
+        return spans
 
     def _exported(self, number: int, pause_s: float, *, ok: bool) -> float:
         """A batch was exported, or is lost. Returns the pause before the next one."""
