@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 IDLE_S: Final = 30.0
 """So long a connection that nobody needs stays open."""
+CLOSE_TIMEOUT_S: Final = 0.5
+"""So long the server may take to say goodbye, which TLS asks for."""
 
 
 class Pool:
@@ -67,9 +69,6 @@ class Pool:
             self._sweeper.cancel()
         if self._closing:
             await asyncio.wait(self._closing)
-        # Sockets are closed in the loop's next round, of which TLS needs two.
-        for _ in range(2):
-            await asyncio.sleep(0)
 
     async def _kept(self) -> "Connection | None":
         """One that nobody uses, and that the server has not closed meanwhile."""
@@ -131,4 +130,5 @@ def _is_read_only(answers: Sequence[object]) -> bool:
 async def _close(connection: "Connection") -> None:
     # Whatever that runs into, nobody uses it any more.
     with contextlib.suppress(Exception):
-        await connection.disconnect(nowait=True)
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await connection.disconnect()
