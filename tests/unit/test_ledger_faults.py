@@ -20,12 +20,13 @@ from llmgw.ledger.entry import LedgerEntry, LedgerState, NotDurableError
 from llmgw.ledger.journal import Journal, pending
 from llmgw.ledger.usage import Totals, UsageSum, sum_usage
 from llmgw.ledger.writer import Ledger
-from llmgw.store import Store, StoreGoneError, open_store
+from llmgw.store import StoreGoneError, open_store
+from llmgw.store.sqlite import SqliteStore
 from tests.support.processes import wait_until
 
 TIMEOUT_S = 20.0
 COUNT = 300
-Fault = Callable[[Store, Path], Callable[[], None]]
+Fault = Callable[[SqliteStore, Path], Callable[[], None]]
 """Breaks the database; what it returns mends it."""
 
 
@@ -44,8 +45,9 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(file: Path) -> Iterator[Store]:
+def store(file: Path) -> Iterator[SqliteStore]:
     opened = open_store(f"sqlite:///{file}")
+    assert isinstance(opened, SqliteStore)
     yield opened
     opened.close()
 
@@ -57,7 +59,7 @@ def entries(first: int, count: int) -> list[LedgerEntry]:
     ]
 
 
-def ledger_of(store: Store, file: Path) -> Ledger:
+def ledger_of(store: SqliteStore, file: Path) -> Ledger:
     return Ledger(store, journal=Journal(journal_of(file), max_bytes=10_000_000), flush_interval_s=0.01)
 
 
@@ -75,7 +77,7 @@ def expected(count: int) -> list[tuple[str, int]]:
     return [(f"req_{number}", number) for number in range(count)]
 
 
-def locked(_store: Store, file: Path) -> Callable[[], None]:
+def locked(_store: SqliteStore, file: Path) -> Callable[[], None]:
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
 
@@ -86,7 +88,7 @@ def locked(_store: Store, file: Path) -> Callable[[], None]:
     return mend
 
 
-def _with_pragma(store: Store, pragma: str, unset: str) -> Callable[[], None]:
+def _with_pragma(store: SqliteStore, pragma: str, unset: str) -> Callable[[], None]:
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(pragma)
 
@@ -102,17 +104,17 @@ def _with_pragma(store: Store, pragma: str, unset: str) -> Callable[[], None]:
     return mend
 
 
-def full(store: Store, _file: Path) -> Callable[[], None]:
+def full(store: SqliteStore, _file: Path) -> Callable[[], None]:
     """SQLite's own bound on the file: the code is that of a full disk."""
     return _with_pragma(store, "PRAGMA max_page_count=1", "PRAGMA max_page_count=4294967294")
 
 
-def read_only(store: Store, _file: Path) -> Callable[[], None]:
+def read_only(store: SqliteStore, _file: Path) -> Callable[[], None]:
     """The code is that of a file system that was mounted again for reading only."""
     return _with_pragma(store, "PRAGMA query_only=ON", "PRAGMA query_only=OFF")
 
 
-def moved(_store: Store, file: Path) -> Callable[[], None]:
+def moved(_store: SqliteStore, file: Path) -> Callable[[], None]:
     away = file.parent / "away"
     away.mkdir()
 
@@ -125,7 +127,7 @@ def moved(_store: Store, file: Path) -> Callable[[], None]:
     return lambda: move(away, file.parent)
 
 
-def deleted_and_restored(store: Store, file: Path) -> Callable[[], None]:
+def deleted_and_restored(store: SqliteStore, file: Path) -> Callable[[], None]:
     with store.read() as session:
         session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
     backup = file.with_name("backup.db")
@@ -135,7 +137,7 @@ def deleted_and_restored(store: Store, file: Path) -> Callable[[], None]:
     return lambda: os.replace(backup, file)  # noqa: PTH105
 
 
-def corrupt(store: Store, file: Path) -> Callable[[], None]:
+def corrupt(store: SqliteStore, file: Path) -> Callable[[], None]:
     with store.read() as session:
         session.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
     good = file.read_bytes()
@@ -155,7 +157,7 @@ FAULTS: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_rows_wait_in_the_journal_and_arrive_once(store: Store, file: Path, fault: str) -> None:
+def test_rows_wait_in_the_journal_and_arrive_once(store: SqliteStore, file: Path, fault: str) -> None:
     states: list[LedgerState] = []
     ledger = ledger_of(store, file)
     ledger._observe = states.append
@@ -178,7 +180,7 @@ def test_rows_wait_in_the_journal_and_arrive_once(store: Store, file: Path, faul
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_stop_leaves_them_to_the_next_start(store: Store, file: Path, fault: str) -> None:
+def test_a_stop_leaves_them_to_the_next_start(store: SqliteStore, file: Path, fault: str) -> None:
     ledger = ledger_of(store, file)
     ledger.start()
     mend = FAULTS[fault](store, file)
@@ -197,7 +199,7 @@ def test_a_stop_leaves_them_to_the_next_start(store: Store, file: Path, fault: s
     assert pending(journal_of(file)).rows == 0
 
 
-def test_without_its_folder_rows_stay_in_memory(store: Store, file: Path, tmp_path: Path) -> None:
+def test_without_its_folder_rows_stay_in_memory(store: SqliteStore, file: Path, tmp_path: Path) -> None:
     """Database and journal gone together."""
     ledger = ledger_of(store, file)
     ledger.start()
@@ -213,7 +215,7 @@ def test_without_its_folder_rows_stay_in_memory(store: Store, file: Path, tmp_pa
     assert stored(file) == expected(COUNT)
 
 
-def test_a_row_that_was_committed_and_journaled_counts_once(store: Store, file: Path) -> None:
+def test_a_row_that_was_committed_and_journaled_counts_once(store: SqliteStore, file: Path) -> None:
     """The crash between a commit and the removal of the journal."""
     dead = Journal(journal_of(file), max_bytes=10_000_000)
     dead.append(entry._asdict() for entry in entries(0, 10))
@@ -234,7 +236,7 @@ def test_a_row_that_was_committed_and_journaled_counts_once(store: Store, file: 
 
 
 def test_the_rows_of_a_process_that_dies_later_are_taken_over(
-    store: Store, file: Path, monkeypatch: pytest.MonkeyPatch
+    store: SqliteStore, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("llmgw.ledger.writer._ADOPT_INTERVAL_S", 0.02)
     dying = Journal(journal_of(file), max_bytes=10_000_000)
@@ -250,7 +252,7 @@ def test_the_rows_of_a_process_that_dies_later_are_taken_over(
     assert stored(file) == expected(11)
 
 
-def test_rows_of_another_version(store: Store, file: Path) -> None:
+def test_rows_of_another_version(store: SqliteStore, file: Path) -> None:
     dead = Journal(journal_of(file), max_bytes=10_000_000)
     [row] = [entry._asdict() for entry in entries(0, 1)]
     del row["cached_tokens"]
@@ -268,7 +270,7 @@ async def commit_all(ledger: Ledger, rows: list[LedgerEntry]) -> list[BaseExcept
     return list(await asyncio.gather(*map(ledger.commit, rows), return_exceptions=True))
 
 
-def test_a_commit_returns_when_the_row_is_in_the_database(store: Store, file: Path) -> None:
+def test_a_commit_returns_when_the_row_is_in_the_database(store: SqliteStore, file: Path) -> None:
     ledger = Ledger(store, flush_interval_s=60)
     ledger.start()
 
@@ -281,7 +283,7 @@ def test_a_commit_returns_when_the_row_is_in_the_database(store: Store, file: Pa
     ledger.close_blocking()
 
 
-def test_commits_that_wait_together_share_transactions(store: Store, file: Path) -> None:
+def test_commits_that_wait_together_share_transactions(store: SqliteStore, file: Path) -> None:
     transactions = 0
 
     def count(_connection: object) -> None:
@@ -298,7 +300,9 @@ def test_commits_that_wait_together_share_transactions(store: Store, file: Path)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_commit_goes_to_the_journal_while_the_database_fails(store: Store, file: Path, fault: str) -> None:
+def test_a_commit_goes_to_the_journal_while_the_database_fails(
+    store: SqliteStore, file: Path, fault: str
+) -> None:
     ledger = ledger_of(store, file)
     ledger.start()
     mend = FAULTS[fault](store, file)
@@ -310,7 +314,7 @@ def test_a_commit_goes_to_the_journal_while_the_database_fails(store: Store, fil
     assert stored(file) == expected(COUNT)
 
 
-def test_a_commit_fails_where_neither_takes_it(store: Store, file: Path, tmp_path: Path) -> None:
+def test_a_commit_fails_where_neither_takes_it(store: SqliteStore, file: Path, tmp_path: Path) -> None:
     ledger = ledger_of(store, file)
     ledger.start()
     file.parent.rename(tmp_path / "elsewhere")
@@ -324,7 +328,7 @@ def test_a_commit_fails_where_neither_takes_it(store: Store, file: Path, tmp_pat
     assert stored(file) == expected(1)
 
 
-def test_a_commit_of_a_row_that_can_never_be_stored_fails(store: Store, file: Path) -> None:
+def test_a_commit_of_a_row_that_can_never_be_stored_fails(store: SqliteStore, file: Path) -> None:
     ledger = ledger_of(store, file)
     ledger.start()
     good, bad, later = entries(0, 3)
@@ -337,7 +341,7 @@ def test_a_commit_of_a_row_that_can_never_be_stored_fails(store: Store, file: Pa
     assert not ledger.warnings  # the database is not to blame
 
 
-def test_a_commit_that_hangs_is_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_that_hangs_is_given_up(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmgw.ledger.writer.COMMIT_TIMEOUT_S", 0.05)
     ledger = Ledger(store)  # nobody writes
     with pytest.raises(NotDurableError):
@@ -403,7 +407,7 @@ def test_killed_at_any_moment_no_answered_row_is_lost_or_doubled(file: Path, loc
     assert list(journal_of(file).glob("*")) == [] if journal_of(file).exists() else True
 
 
-def test_a_key_is_not_made_in_a_file_that_is_gone(store: Store, file: Path) -> None:
+def test_a_key_is_not_made_in_a_file_that_is_gone(store: SqliteStore, file: Path) -> None:
     file.unlink()
     with pytest.raises(StoreGoneError, match="is gone"):
         create_key(store, actor="test", name="n")

@@ -14,6 +14,7 @@ from sqlalchemy.dialects import sqlite
 from llmgw.ledger.thinking import MAX_ROWS, newest_thinking, sum_thinking
 from llmgw.store import Store, open_store
 from llmgw.store.facts import kind_of, shown_url, store_facts
+from llmgw.store.sqlite import SqliteStore
 
 BEGIN = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -57,6 +58,7 @@ def sql(rows: int) -> str:
 
 def steps(store: Store) -> int:
     """What SQLite's machine does for a sum, in hundreds of instructions."""
+    assert isinstance(store, SqliteStore)
     number = 0
 
     def step() -> None:
