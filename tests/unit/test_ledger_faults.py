@@ -46,10 +46,15 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(file: Path) -> Iterator[SqliteStore]:
-    opened = open_store(f"sqlite:///{file}")
-    assert isinstance(opened, SqliteStore)
+    opened = opened_at(file)
     yield opened
     opened.close()
+
+
+def opened_at(file: Path) -> SqliteStore:
+    opened = open_store(f"sqlite:///{file}")
+    assert isinstance(opened, SqliteStore)
+    return opened
 
 
 def entries(first: int, count: int) -> list[LedgerEntry]:
@@ -377,7 +382,7 @@ asyncio.run(serve())
 @pytest.mark.parametrize("lock", [False, True], ids=["database", "journal"])
 def test_killed_at_any_moment_no_answered_row_is_lost_or_doubled(file: Path, lock: bool) -> None:  # noqa: FBT001
     """SIGKILL, again and again, in the middle of commits, replays and adoptions."""
-    store = open_store(f"sqlite:///{file}")
+    store = opened_at(file)
     answered: set[int] = set()
     for life in range(5):
         with ExitStack() as stack:
