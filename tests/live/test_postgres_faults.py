@@ -339,8 +339,9 @@ def test_it_serves_on_and_the_ledger_is_whole_afterwards(
     assert_complete(gateway, expected | during)
     wait_healthy(gateway)
     wait_until(lambda: metric(gateway, "llmgw_ledger_journal_rows") == 0, "replayed", timeout_s=TIMEOUT_S)
-    assert metric(gateway, 'llmgw_store_healthy{purpose="ledger"}') == 1
-    assert metric(gateway, 'llmgw_store_healthy{purpose="keys"}') == 1
+    for purpose in ("ledger", "keys"):  # in both workers
+        healthy = f'llmgw_store_healthy{{purpose="{purpose}"}}'
+        wait_until(lambda: metric(gateway, healthy) == 1, healthy, timeout_s=TIMEOUT_S)  # noqa: B023
     assert pending(site.journal).rows == 0
     after = site.spent()
     assert (after[0] - before[0], after[1] - before[1]) == (len(during), sum(during.values()))
