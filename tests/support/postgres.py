@@ -123,6 +123,8 @@ class PostgresServer:
 
     def kill(self) -> None:
         """End it at once, with all that it was doing, as a machine's end does."""
+        if not self.is_running:
+            return  # its process id may be somebody else's by now
         processes = [self.pid, *self._children()]
         for pid in processes:
             _signal(pid, signal.SIGKILL)

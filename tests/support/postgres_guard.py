@@ -40,8 +40,8 @@ def _pid(file: Path) -> int:
     """Of a postmaster; 0: there is none."""
     with contextlib.suppress(OSError, ValueError):
         pid = int(file.read_text("ascii").splitlines()[0])
-        if b"postgres" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            return pid
+        if os.fsencode(file.parent) in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return pid  # and not that of another process, which has it now
     return 0
 
 
