@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple, Protocol, Self
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.console.browser import Watch
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, wait_until
 
 Language = Literal["en", "zh"]
 Theme = Literal["light", "dark", "system"]
@@ -21,6 +21,7 @@ PAGES: Final = ("", "playground", "models", "keys", "projects", "requests", "usa
 STATIC: Final = ROOT / "python" / "llmgw" / "admin" / "static"
 AXE: Final = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
 TIMEOUT_MS: Final = 10_000.0
+DRAWN_S: Final = 5.0
 WIDTHS: Final = (390, 1440, 2560)
 """In CSS pixels: a phone, a laptop, a large screen."""
 HEIGHTS: Final = {390: 844, 1440: 900, 2560: 1440}
@@ -234,6 +235,17 @@ _OVERFLOW: Final = """
 
 
 def no_overflow(page: Page) -> None:
-    """AssertionError if the document scrolls sideways, or a button or tab has more text than room."""
-    found = page.evaluate(_OVERFLOW)
-    assert not found, f"{page.url}:\n" + "\n".join(found)
+    """AssertionError if the document scrolls sideways, or a button or tab has more text than room.
+
+    A page whose width has just changed gets the time to draw its charts anew.
+    """
+    found: list[str] = []
+
+    def fits() -> bool:
+        found[:] = page.evaluate(_OVERFLOW)
+        return not found
+
+    try:
+        wait_until(fits, "the page fits", timeout_s=DRAWN_S)
+    except TimeoutError:
+        raise AssertionError(f"{page.url}:\n" + "\n".join(found)) from None
