@@ -8,8 +8,8 @@ PORT ?= 8000
 FUZZ_SECONDS ?= 120
 FUZZ_TARGETS ?=
 MINUTES ?= 5
-# Of `make test`; 2 is twice as fast, but then tests of deadlines may fail on two cores. 0: one after another.
-TEST_PROCESSES ?= 0
+# Of `make test`, for the tests that are not marked `alone`. 0: all one after another.
+TEST_PROCESSES ?= 2
 LOCK_OPTIONS ?= --upgrade
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` chooses another.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
@@ -85,8 +85,11 @@ demo: $(RELEASE_EXTENSION) $(CONSOLE) ## gateway and simulated providers on PORT
 test: $(DEV_PACKAGES) $(DEBUG_EXTENSION) $(CONSOLE) $(NGINX) ## every test, Rust and Python
 	$(say) 'Rust tests'
 	@cargo test --quiet --workspace --exclude llmgw-python
-	$(say) 'Python tests'
-	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
+	$(say) 'Python tests, $(TEST_PROCESSES) at once; then those that want the machine alone (marked so)'
+	@status=0; \
+	 $(BIN)/python -m pytest -m 'not alone' --numprocesses $(TEST_PROCESSES) --dist loadfile || status=$$?; \
+	 $(BIN)/python -m pytest -m alone || status=$$?; \
+	 exit $$status
 
 test-clients: $(DEV_PACKAGES) $(DEBUG_EXTENSION) ## real clients against a live gateway (docs/clients.md)
 	$(say) 'clients (the first time installs them, a few minutes)'

@@ -11,6 +11,8 @@ from tests.cluster.cluster import Cluster, Setup
 from tests.cluster.events import EVENTS
 from tests.cluster.report import as_line
 
+pytestmark = pytest.mark.alone
+
 QUICK = ("gateway-killed", "redis-killed", "postgres-killed", "rolling-restart")
 PACE = Pace(
     users=4,

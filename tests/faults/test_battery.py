@@ -21,6 +21,8 @@ from tests.faults.cases import (
 from tests.faults.rig import Rig
 from tests.faults.runner import Rigs, run_case
 
+pytestmark = pytest.mark.alone
+
 MODULES = (
     upstream,
     clients,

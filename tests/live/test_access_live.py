@@ -17,6 +17,8 @@ from tests.support.processes import wait_until
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
 
+pytestmark = pytest.mark.alone
+
 ACTOR = "test"
 WITHIN_S = 1.0
 MODEL = "glm-5"

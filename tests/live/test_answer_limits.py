@@ -8,6 +8,8 @@ from tests.support.chat import body, streamed
 from tests.support.gateway import Gateway
 from tests.support.scripted import EVENT_STREAM_HEAD, ScriptedUpstream, json_answer
 
+pytestmark = pytest.mark.alone
+
 CONFIG = """
 [store]
 url = "sqlite:///gateway.db"

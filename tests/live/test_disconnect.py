@@ -10,6 +10,8 @@ from tests.support.chat import body, mark, streamed
 from tests.support.gateway import Gateway
 from tests.support.simulator import SimulatorProcess
 
+pytestmark = pytest.mark.alone
+
 CLOSED_WITHIN_S = 1.0
 SEEN_WITHIN_S = 5.0
 FOREVER_MS = 60_000

@@ -20,6 +20,8 @@ from tests.support.processes import Process, free_port, wait_until
 from tests.support.scripted import EVENT_STREAM_HEAD, Hold, ScriptedUpstream, Wait, partial_event_stream
 from tests.support.simulator import SimulatorProcess
 
+pytestmark = pytest.mark.alone
+
 SOON_S = 20.0
 FIRST = (
     b'{"id":"x","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":%b}]}'

@@ -6,11 +6,15 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.support.chat import body, streamed
 from tests.support.frames import check_stream
 from tests.support.gateway import Gateway
 from tests.support.processes import ROOT, wait_until
 from tests.support.scripted import ScriptedUpstream, Wait, partial_event_stream
+
+pytestmark = pytest.mark.alone
 
 CHUNK = (
     b'{"id":"x","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":%b}]}'

@@ -30,6 +30,8 @@ from tests.support.processes import ROOT, wait_until
 from tests.support.scripted import EVENT_STREAM_HEAD, Pause, Reset, ScriptedUpstream, json_answer
 from tests.support.simulator import SimulatorProcess
 
+pytestmark = pytest.mark.alone
+
 LASTS = Pause(GRACE_S * 3)
 REQUESTS = 150
 """Or rather twice as many: two on a connection."""

@@ -29,6 +29,8 @@ from tests.support.processes import ROOT, wait_until
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
 
+pytestmark = pytest.mark.alone
+
 SOON_S = 20.0
 IN_FORCE_WITHIN_S = 1.0
 """A change in the database."""

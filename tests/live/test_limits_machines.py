@@ -20,6 +20,8 @@ from tests.support.redis import RedisServer
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
 
+pytestmark = pytest.mark.alone
+
 SOON_S = 20.0
 MODEL = "glm-5"
 GONE = "the limits' Redis is gone"

@@ -24,6 +24,8 @@ from tests.support.scripted import (
 )
 from tests.support.simulator import SimulatorProcess
 
+pytestmark = pytest.mark.alone
+
 SOON_S = 10.0
 TIMEOUT_S = 60.0
 AT_ONCE_S = 1.0

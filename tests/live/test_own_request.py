@@ -14,6 +14,8 @@ from tests.support.processes import wait_until
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
 
+pytestmark = pytest.mark.alone
+
 ME = "/v1/usage/me"
 WRITTEN_S = 2.0
 """Within which a request is in the ledger and its cost is told."""

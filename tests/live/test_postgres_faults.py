@@ -39,6 +39,8 @@ from tests.support.proxy import Proxy
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
 
+pytestmark = pytest.mark.alone
+
 REQUESTS = 6
 PROMPT_S = 2.5
 """A request does not wait for the database, except for its own row where durability is strict."""

@@ -20,6 +20,8 @@ from tests.support.processes import ROOT, wait_until
 from tests.support.scripted import ScriptedUpstream, Wait, json_answer, partial_event_stream
 from tests.support.simulator import SimulatorProcess
 
+pytestmark = pytest.mark.alone
+
 SOON_S = 20.0
 NEW_MODEL = '\n[[models]]\nid = "new"\nupstream = "qwen"\nupstream_model = "qwen3-max"\n'
 FIRST = (

@@ -12,6 +12,8 @@ from tests.support.frames import Choice, check_stream, split_frames, without_hea
 from tests.support.gateway import CHAT_COMPLETIONS, Gateway
 from tests.support.scripted import EVENT_STREAM_HEAD, Reset, ScriptedUpstream, Step, Wait, json_answer
 
+pytestmark = pytest.mark.alone
+
 DEFAULTS = ("qwen3.6-plus", "qwen3-max", "deepseek-v4-pro", "glm-5", "kimi-k2.6", "minimax-m3", "minimax-m2")
 CHUNK: dict[str, Any] = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": "scripted"}
 SILENCE_S = 0.3

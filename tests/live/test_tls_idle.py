@@ -14,6 +14,8 @@ from tests.support.chat import body
 from tests.support.processes import wait_until
 from tests.support.scripted import json_answer
 
+pytestmark = pytest.mark.alone
+
 SOON_S = 10.0
 ANSWER = json_answer(COMPLETION).replace(b"connection: close\r\n", b"")
 UNASKED = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"

@@ -20,6 +20,8 @@ from tests.support.processes import wait_until
 from tests.support.scripted import EVENT_STREAM_HEAD, ScriptedUpstream, Wait
 from tests.support.simulator import SimulatorProcess
 
+pytestmark = pytest.mark.alone
+
 SOON_S = 20.0
 WAITING = "llmgw_waiting_requests"
 RUNNING = "llmgw_requests_in_flight"

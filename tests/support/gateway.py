@@ -167,11 +167,11 @@ class Gateway:
         self.url = f"http://127.0.0.1:{self.port}"
         arguments = ("serve", "--config", str(self.config), "--port", str(self.port))
         self._process = partial(Process, program, *arguments, folder=folder, env=env, files=files)
+        self.key = self.new_key()  # before the start: each worker knows it from its first request on
         self.start()
         self.client = httpx.Client(
             base_url=self.url, transport=ValidatedTransport(), trust_env=False, timeout=TIMEOUT_S
         )
-        self.key = self.new_key()
 
     def start(self) -> None:
         """Again, after `stop` or the process's end: the same port and database. Waits until it is ready."""

@@ -55,7 +55,9 @@ def test_one_request_fails_and_the_next_is_served(
 ) -> None:
     (tmp_path / "llmgw.toml").write_text(CONFIG, "utf-8")
     config = load_config(tmp_path / "llmgw.toml")
-    open_store(config.store.url).close()  # as `llmgw serve` does before its workers
+    store = open_store(config.store.url)  # as `llmgw serve` does before its workers
+    token = create_key(store, actor="test", name="test").token
+    store.close()
     app = App(config)
 
     async def ask(token: str) -> tuple[int, dict[str, Any]]:
@@ -84,7 +86,6 @@ def test_one_request_fails_and_the_next_is_served(
 
     async def run() -> None:
         app._gateway = await asyncio.to_thread(Gateway.open, config)
-        token = create_key(app._gateway.store, actor="test", name="test").token
         with monkeypatch.context() as patch:
             patch.setattr(chat, "ChatRequest", defect)
             answered, error = await ask(token)

@@ -32,7 +32,7 @@ def caps() -> Iterator[Cap]:
     """All of the program's."""
     for folder, pattern in SOURCES.items():
         for file in sorted((ROOT / folder).rglob("*.rs" if pattern is RUST else "*.py")):
-            if not ELSEWHERE.intersection(file.parts):
+            if not ELSEWHERE.intersection(file.relative_to(ROOT).parts):
                 for name, value in pattern.findall(file.read_text("utf-8")):
                     yield Cap(name, str(file.relative_to(ROOT)), value)
 
