@@ -8,7 +8,7 @@ import platform
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).parents[2]
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
@@ -49,15 +49,30 @@ class Memory:
 
 def memory(session: int) -> Memory:
     """What the processes of a session hold right now; nothing if none is left."""
-    found: list[tuple[int, int]] = []
-    for pid in _members(session):
+    found = held(session)
+    return Memory(max((one.rss for one in found), default=0), sum(one.pss for one in found))
+
+
+class Held(NamedTuple):
+    """What one process holds, in KiB."""
+
+    pss: int
+    """Pages that it shares with others count by its share."""
+    rss: int
+    pid: int
+
+
+def held(session: int) -> list[Held]:
+    """By each process of a session, in the order of their ids: who starts others comes first."""
+    found: list[Held] = []
+    for pid in sorted(_members(session)):
         try:
             rollup = Path("/proc", str(pid), "smaps_rollup").read_text("ascii")
         except OSError:
             continue  # it has just ended
         values = {line.split(":")[0]: line.split()[1] for line in rollup.splitlines()[1:]}
-        found.append((int(values["Rss"]), int(values["Pss"])))
-    return Memory(max((rss for rss, _ in found), default=0), sum(pss for _, pss in found))
+        found.append(Held(int(values["Pss"]), int(values["Rss"]), pid))
+    return found
 
 
 def _members(session: int) -> list[int]:

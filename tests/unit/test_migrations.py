@@ -23,7 +23,7 @@ from llmgw.access.settings import BudgetSetting, LimitChange
 from llmgw.ledger.entry import LedgerEntry
 from llmgw.ledger.sums import Hours
 from llmgw.store import UsageHour, open_store
-from llmgw.store.migrate import MIGRATIONS
+from llmgw.store.revision import MIGRATIONS
 
 TOKEN = "sk-gtw-of-an-earlier-version"
 REVISIONS = ["0001", "0002", "0003", "0004", "0005"]

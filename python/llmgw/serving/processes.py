@@ -1,6 +1,7 @@
 """The parent's main loop: it keeps the workers running until the stop."""
 
 import functools
+import gc
 import logging
 import math
 import os
@@ -73,6 +74,8 @@ class Server(Granian):  # type: ignore[misc, valid-type]  # which class this is 
         logging.getLogger("llmgw").setLevel(config.server.log_level.upper())
 
     def _spawn_workers(self, spawn_target: Any, target_loader: Any) -> None:  # noqa: ANN401  (granian's)
+        # A collection writes into every object that it looks at, and unshares its page from the parent's.
+        gc.freeze()
         if self.admin is not None:
             self.admin.start()
         super()._spawn_workers(spawn_target, target_loader)

@@ -41,7 +41,7 @@ from llmgw.serving.ports import claim
 from llmgw.serving.processes import Server, kill_timeout_s
 from llmgw.serving.reloader import SERVER_SIGNALS, Reloader
 from llmgw.serving.run_folder import RUN_FOLDER_ENV, RunFolder
-from llmgw.serving.worker import load_app
+from llmgw.serving.worker import load_app, preload
 from llmgw.store import Store
 from llmgw.store.open import opened_store
 
@@ -96,6 +96,7 @@ def run_gateway(
         if workers > 1:
             metrics = tempfile.TemporaryDirectory(prefix="llmgw-metrics-")
             os.environ[MULTIPROC_ENV] = stack.enter_context(metrics)
+        preload()
         bulletin = Bulletin(config)
         stack.callback(bulletin.board.close)
         os.environ[GATEWAY_URL_ENV] = url_of(local_host(host), address.port)

@@ -22,6 +22,16 @@ KILL_GRACE_S: Final = 5
 """Time for a worker to write its ledger after `drain_timeout_s`."""
 
 
+def preload() -> None:
+    """Import what `load_app` needs, in the parent before it forks: its workers then share those pages.
+
+    Call it with `MULTIPROC_ENV` as the workers will have it: prometheus_client reads it at the import.
+    """
+    import llmgw.app
+    import llmgw.serving.config_watch
+    import llmgw.serving.door  # noqa: F401
+
+
 def load_app(board: Board, predecessors: Sequence[int] = ()) -> Any:  # noqa: ANN401  (an ASGI application)
     """Make the application. granian calls this in each worker, before it sets the signal handlers.
 

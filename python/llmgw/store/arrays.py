@@ -7,17 +7,15 @@ temporary table 8, but then the server takes nearly twice as long.
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import String
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Dialect, String
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.elements import KeyedColumnElement
 
     from llmgw.store.tables import Base
-
-_DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 def array_text(values: Sequence[object]) -> str:
@@ -51,7 +49,7 @@ def insertion_of_arrays(table: "type[Base]", names: Iterable[str]) -> str:
 
 def quote(name: str) -> str:
     """A name as PostgreSQL's SQL has it; `user` is a word of that."""
-    return _DIALECT.identifier_preparer.quote(name)
+    return _dialect().identifier_preparer.quote(name)
 
 
 def _element(value: object) -> str:
@@ -62,7 +60,15 @@ def _element(value: object) -> str:
 
 
 def _type(column: "KeyedColumnElement[Any]") -> str:
-    kind = column.type.dialect_impl(_DIALECT)
+    kind = column.type.dialect_impl(_dialect())
     if isinstance(kind, String):  # without its collation, which is no part of a cast's type
         return "TEXT" if kind.length is None else f"VARCHAR({kind.length})"
-    return str(kind.compile(dialect=_DIALECT))
+    return str(kind.compile(dialect=_dialect()))
+
+
+@cache
+def _dialect() -> Dialect:
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415  (few have that database)
+
+    dialect: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    return dialect

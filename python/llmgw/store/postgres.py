@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Final, NamedTuple
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
@@ -26,7 +26,8 @@ from llmgw.store import wire
 from llmgw.store.engine import DialectName, Store, StoreError, Watch
 from llmgw.store.failures import cause_of
 from llmgw.store.listening import PostgresWatch
-from llmgw.store.migrate import is_current, upgrade
+from llmgw.store.revision import is_current
+from llmgw.store.tables.limits import HAS_EXTRA, BudgetWindow
 from llmgw.store.wire import STATEMENT_TIMEOUT_S, StatementTimeoutError
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,10 @@ _IDENTITY: Final = (
     "SELECT set_config('TimeZone', 'UTC', false), pg_postmaster_start_time()::text,"
     " (SELECT oid::text FROM pg_database WHERE datname = current_database())"
 )
+
+for _index in BudgetWindow.__table__.indexes:  # type: ignore[attr-defined]  # it is a table
+    if "where" in _index.dialect_options["sqlite"]:
+        _index.dialect_options["postgresql"]["where"] = text(HAS_EXTRA)
 
 
 class _Begin(NamedTuple):
@@ -164,6 +169,8 @@ class PostgresStore(Store):
             with self.read() as session:
                 if is_current(session.connection()):
                     return
+            from llmgw.store.migrate import upgrade  # noqa: PLC0415  (as in `sqlite`)
+
             with self.write(busy_timeout_s=MIGRATION_TIMEOUT_S, statement_timeout_s=float("inf")) as session:
                 upgrade(session.connection(), self._shown)
         except SQLAlchemyError as error:

@@ -1,18 +1,21 @@
 """The words of SQL that SQLite and PostgreSQL say differently."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from sqlalchemy import Connection, TableClause
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 from sqlalchemy.types import BigInteger, String
 
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+
 CHANNEL: Final = "llmgw_keys"
 """On which PostgreSQL tells that keys have changed, or what goes with them."""
-Insert = sqlite.Insert | postgresql.Insert
+Insert: TypeAlias = "sqlite.Insert | postgresql.Insert"
 """Both have `on_conflict_do_nothing`, `on_conflict_do_update` and `excluded`."""
 
 
@@ -20,13 +23,15 @@ def insert_into(connection: Connection, table: TableClause | type[Any]) -> Inser
     """The INSERT of this connection's dialect, which can say what to do about a row that is there."""
     if connection.dialect.name == sqlite.dialect.name:
         return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415  (few have that database)
+
     return postgresql.insert(table)
 
 
 def tell(session: Session) -> None:
     """Let who listens (`Store.watch`) see this transaction once it is committed. SQLite tells nobody."""
     connection = session.connection()
-    if connection.dialect.name == postgresql.dialect.name:
+    if connection.dialect.name != sqlite.dialect.name:
         connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
 
 

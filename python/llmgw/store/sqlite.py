@@ -20,7 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from llmgw.config import SQLITE_PREFIX
 from llmgw.config.files import make_private
 from llmgw.store.engine import DialectName, Store, StoreError, StoreGoneError, Watch
-from llmgw.store.migrate import is_current, upgrade
+from llmgw.store.revision import is_current
 
 BUSY_TIMEOUT_S: Final = 5.0
 """How long a statement waits for another process's lock before it fails."""
@@ -115,6 +115,8 @@ class SqliteStore(Store):
         with self._engine.connect() as connection:
             if is_current(connection):
                 return
+        from llmgw.store.migrate import upgrade  # noqa: PLC0415  (Alembic is a third of a start's imports)
+
         with self._writer.begin() as connection:
             upgrade(connection, str(self._path))
 
