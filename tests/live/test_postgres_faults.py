@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -42,6 +41,9 @@ from tests.support.simulator import SimulatorProcess
 pytestmark = pytest.mark.alone
 
 REQUESTS = 6
+MAX_CONNECTIONS = 24
+OPEN_TO_ALL = MAX_CONNECTIONS - 3
+"""Superusers have the others: PostgreSQL's `superuser_reserved_connections`."""
 PROMPT_S = 2.5
 """A request does not wait for the database, except for its own row where durability is strict."""
 GIVEN_UP_S = 8.0
@@ -79,9 +81,10 @@ class Site:
             answered[answer.headers["x-request-id"]] = tokens
         return answered
 
-    def end_connections(self) -> None:
-        """Those of the gateway: the server tells each that it is over."""
-        self.server.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", ROLE)
+    def end_connections(self) -> int:
+        """Those of the gateway, and how many there were: the server tells each that it is over."""
+        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
+        return len(self.server.ask(query, ROLE))
 
     def spent(self) -> tuple[int, int]:
         """Requests and completion tokens, as the hourly sums have them."""
@@ -148,37 +151,25 @@ def unreachable(site: Site) -> Iterator[None]:
 
 @contextmanager
 def exhausted(site: Site) -> Iterator[None]:
-    """Others have all connections that there are, and take each that comes free."""
-    url = site.server.url(site.database).replace("+psycopg", "")
-    ended = threading.Event()
+    """Others have all connections that there are."""
+    server, others = site.server, "others"
+    server.ask(f"CREATE ROLE {others} LOGIN PASSWORD '{server.password}'")
+    url = server.url(site.database).replace("+psycopg", "").replace(ROLE, others, 1)
+    server.ask(f"ALTER ROLE {ROLE} CONNECTION LIMIT 0")  # else the gateway is faster than they
+    with ExitStack() as taken:
 
-    def take(others: ExitStack) -> bool:
-        with suppress(psycopg.OperationalError):
-            while True:
-                others.enter_context(psycopg.connect(url, application_name="other"))
-        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        return not site.server.ask(f"{query} WHERE usename = %s AND application_name <> 'other'", ROLE)
+        def all_taken() -> bool:
+            site.end_connections()
+            with suppress(psycopg.OperationalError):
+                while True:
+                    taken.enter_context(psycopg.connect(url))
+            [(count,)] = server.ask("SELECT count(*) FROM pg_stat_activity WHERE usename = %s", others)
+            return bool(count == OPEN_TO_ALL)
 
-    def keep(others: ExitStack) -> None:
-        while not ended.wait(0.05):
-            take(others)  # who was just connecting was not listed
-
-    with ExitStack() as others:
-        wait_until(lambda: take(others), "no connection is left", timeout_s=TIMEOUT_S)
-        keeper = threading.Thread(target=keep, args=(others,))
-        keeper.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            keeper.join()
-
-    def free() -> bool:
-        with suppress(psycopg.OperationalError), psycopg.connect(url):
-            return True
-        return False
-
-    wait_until(free, "connections are free again", timeout_s=TIMEOUT_S)
+        wait_until(all_taken, "no connection is left", timeout_s=TIMEOUT_S)
+        server.ask(f"ALTER ROLE {ROLE} CONNECTION LIMIT -1")
+        yield
+    server.ask(f"DROP ROLE {others}")
 
 
 @contextmanager
@@ -255,7 +246,7 @@ KEYS_UNREADABLE = {
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
     """One that these tests may break."""
-    with PostgresServer(durable=True, settings={"max_connections": "24"}) as started:
+    with PostgresServer(durable=True, settings={"max_connections": str(MAX_CONNECTIONS)}) as started:
         yield started
 
 
@@ -324,10 +315,14 @@ def test_it_serves_on_and_the_ledger_is_whole_afterwards(
         assert pending(site.journal).rows == REQUESTS
         ledger_healthy = 'llmgw_store_healthy{purpose="ledger"}'
         wait_until(lambda: metric(gateway, ledger_healthy) == 0, "told", timeout_s=TIMEOUT_S)
-        status, report = ready(gateway)
-        # It can serve, so it stays in rotation; but it says what is wrong.
-        assert (status, report["status"]) == (200, "degraded")
-        assert "the database can't be written; ledger rows wait in the journal" in report["warnings"]
+
+        def said() -> bool:
+            """By a worker that has tried to write: it can serve, so it stays in rotation."""
+            status, report = ready(gateway)
+            assert (status, report["status"]) == (200, "degraded")
+            return "the database can't be written; ledger rows wait in the journal" in report["warnings"]
+
+        wait_until(said, "said by /readyz", timeout_s=TIMEOUT_S)
         during |= site.ask()  # to the journal at once, since it is known now
         if fault in KEYS_UNREADABLE:
             wait_until(

@@ -241,5 +241,5 @@ def test_nobody_is_there_to_reload(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
     outcome = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert outcome.returncode == 1
-    assert "no gateway runs with the database" in outcome.stderr
+    assert "no gateway runs here with the database" in outcome.stderr
     assert str(tmp_path / "gateway.db") in outcome.stderr

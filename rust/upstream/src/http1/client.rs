@@ -56,6 +56,7 @@ impl Client {
     ) -> Result<(Connection, ResponseHead), ExchangeError> {
         while let Some(mut connection) = self.pool.take() {
             match connection.request(request.clone()).await {
+                Ok(answer) if answer.ends_idleness() => {}
                 Ok(answer) => return Ok((connection, answer)),
                 // It had been closed, and no upstream has seen the request: no retry in the sense of the contract.
                 Err(_) if !connection.has_sent() => {}

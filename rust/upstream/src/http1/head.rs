@@ -75,6 +75,12 @@ pub(crate) struct ResponseHead {
 }
 
 impl ResponseHead {
+    /// A 408 that closes a connection which had rested: it told of the rest, and was on its way before the request came.
+    /// The request was not read, and may be sent again (RFC 9110, 15.5.9). HAProxy says this unasked.
+    pub(super) fn ends_idleness(&self) -> bool {
+        self.status == StatusCode::REQUEST_TIMEOUT && !self.keep_alive
+    }
+
     /// Whether to look at what was read, where `before` bytes of it were there before the last read and the first `parsed`
     /// were looked at in vain: a head that comes byte by byte is not parsed anew at each of them. An empty line may end it;
     /// and what is no head shows before its end.

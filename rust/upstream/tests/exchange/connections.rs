@@ -115,6 +115,46 @@ async fn a_pooled_connection_that_was_closed_meanwhile_is_not_used() {
     }
 }
 
+/// HAProxy's word on a connection that rested for too long may cross with the next request.
+#[tokio::test]
+async fn a_rest_that_was_too_long_is_no_answer() {
+    let server = Server::start();
+    let upstream = Upstream::new(server.config()).unwrap();
+    let exchange = start(&upstream, AnswerMode::Plain);
+    let (mut rested, _) = server.request().await;
+    rested.send(response("200 OK", JSON, COMPLETION)).await;
+    assert_eq!(rest(&exchange).await, COMPLETION);
+
+    let exchange = start(&upstream, AnswerMode::Plain);
+    rested.request().await;
+    rested.send(response("408 Request Timeout", "connection: close\r\n", "")).await;
+    let (mut other, again) = server.request().await;
+    assert_eq!(again.body, BODY);
+    other.send(response("200 OK", JSON, COMPLETION)).await;
+    assert_eq!(rest(&exchange).await, COMPLETION);
+}
+
+/// On a new connection, or where the connection goes on, it is about this request.
+#[tokio::test]
+async fn another_408_is_an_answer() {
+    for (rested, headers) in [(false, "connection: close\r\n"), (true, JSON)] {
+        let server = Server::start();
+        let upstream = Upstream::new(server.config()).unwrap();
+        let mut exchange = start(&upstream, AnswerMode::Plain);
+        let (mut peer, _) = server.request().await;
+        if rested {
+            peer.send(response("200 OK", JSON, COMPLETION)).await;
+            assert_eq!(rest(&exchange).await, COMPLETION);
+            exchange = start(&upstream, AnswerMode::Plain);
+            peer.request().await;
+        }
+        peer.send(response("408 Request Timeout", headers, "")).await;
+        let error = failure(&exchange).await;
+        assert_eq!((error.kind, error.status), (ErrorKind::Status, Some(408)), "{rested}");
+        assert!(server.is_untouched());
+    }
+}
+
 /// As llama.cpp's server does: keep-alive is promised, and the connection ends a moment behind the stream.
 #[tokio::test]
 async fn a_connection_that_is_closed_behind_a_stream_is_not_used() {
