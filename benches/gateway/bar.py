@@ -99,5 +99,5 @@ def lines(results: Results) -> Iterator[Line]:
         yield Line(f"{workload}: added time p50", "at most", 1.5, "× nginx", got)
     idle = results.value("idle1000", US, "kib_per_stream")
     yield Line("idle1000: memory per stream", "at most", 40, "KiB", idle)
-    yield Line("worker at rest, resident", "at most", 80, "MiB", scaled(results.rest_rss_kib(US), 1024))
-    yield Line("start to the first /healthz", "at most", 1, "s", results.start_s(US))
+    yield Line("worker at rest, PSS", "at most", 55, "MiB", scaled(results.rest_worker_pss_kib(US), 1024))
+    yield Line("start to the first /healthz", "at most", 0.5, "s", results.start_s(US))

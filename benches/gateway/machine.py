@@ -42,15 +42,20 @@ class Memory:
     """Resident memory of the processes of a session, in KiB."""
 
     worker_rss: int
-    """Of the biggest process: where there are several, that is the worker."""
+    """Of the biggest process that another one has started; of the only one, where there is one."""
     pss: int
     """Of all processes, what they share counted once."""
+    worker_pss: int = 0
+    """As `worker_rss`; what it shares counts by its share."""
 
 
 def memory(session: int) -> Memory:
     """What the processes of a session hold right now; nothing if none is left."""
     found = held(session)
-    return Memory(max((one.rss for one in found), default=0), sum(one.pss for one in found))
+    if not found:
+        return Memory(0, 0)
+    worker = max(found, key=lambda one: (one.pid != session, one.rss))
+    return Memory(worker.rss, sum(one.pss for one in found), worker.pss)
 
 
 class Held(NamedTuple):
@@ -63,7 +68,7 @@ class Held(NamedTuple):
 
 
 def held(session: int) -> list[Held]:
-    """By each process of a session, in the order of their ids: who starts others comes first."""
+    """By each process of a session, the first to be started first."""
     found: list[Held] = []
     for pid in sorted(_members(session)):
         try:

@@ -62,12 +62,14 @@ def _gateways(peers: Sequence[Mapping[str, Any]], results: Results) -> Iterable[
             peer["version"] or f"absent: {peer['absent']}",
             _scaled(results.start_s(peer["name"]), 1),
             _scaled(results.rest_rss_kib(peer["name"]), 1024),
+            _scaled(results.rest_worker_pss_kib(peer["name"]), 1024),
             _scaled(results.rest_pss_kib(peer["name"]), 1024),
             peer["settings"],
         ]
         for peer in peers
     ]
-    columns = ["", "version", "start, s", "at rest: biggest process, MiB", "all processes, MiB", "settings"]
+    rest = ["worker at rest: RSS, MiB", "PSS, MiB", "all processes: PSS, MiB"]
+    columns = ["", "version", "start, s", *rest, "settings"]
     return _table(columns, rows)
 
 

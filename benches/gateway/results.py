@@ -64,8 +64,12 @@ class Results:
         return _median(start.start_s for start in self._starts if start.peer == peer)
 
     def rest_rss_kib(self, peer: str) -> float | None:
-        """Of its biggest process, after its first requests."""
+        """Of its worker, after its first requests."""
         return _median(start.rest.worker_rss for start in self._starts if start.peer == peer and start.rest)
+
+    def rest_worker_pss_kib(self, peer: str) -> float | None:
+        """The same, what it shares with its parent counted half."""
+        return _median(start.rest.worker_pss for start in self._starts if start.peer == peer and start.rest)
 
     def rest_pss_kib(self, peer: str) -> float | None:
         """Of all its processes."""

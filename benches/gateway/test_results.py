@@ -47,7 +47,7 @@ def results(workload: Workload, samples: list[tuple[str, Figures | None]]) -> Re
         seen[name] = seen.get(name, 0) + 1
         fault = None if sample else "chunk 7 where 6 is next"
         rounds.append(Sample(seen[name], workload.name, name, sample, fault))
-    starts = [Start(1, "llmgw", 0.5, Memory(50 * 1024, 60 * 1024))]
+    starts = [Start(1, "llmgw", 0.5, Memory(70 * 1024, 60 * 1024, 50 * 1024))]
     return Results([workload], starts, rounds)
 
 
@@ -101,7 +101,7 @@ def test_the_bar_compares_with_peers_only_where_they_are() -> None:
     assert verdicts["plain32: requests/s", "× nginx"] == "reached"
     assert verdicts["plain32: requests/s (moonshot)", "× nginx"] == "**missed**"
     assert verdicts["plain32: requests/s", "× TensorZero"] == "not measured"
-    assert verdicts["worker at rest, resident", "MiB"] == "reached"
+    assert verdicts["worker at rest, PSS", "MiB"] == "reached"
 
 
 def test_limits_are_measured_beside_the_same_gateway_without_them() -> None:
