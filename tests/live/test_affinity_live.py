@@ -92,11 +92,11 @@ def usage_of(answer: httpx.Response) -> Usage:
 Ask = Callable[[str, str, list[str]], tuple[str, dict[str, Any]]]
 
 
-def talk(gateways: list[Gateway], ask: Ask, model: str) -> tuple[list[Usage], list[dict[str, Any]]]:
-    """One conversation, with another gateway at each turn: its usages, and the rows of the ledgers."""
+def talk(gateways: list[Gateway], ask: Ask, model: str) -> tuple[list[Usage], list[tuple[Gateway, str]]]:
+    """One conversation, with another gateway at each turn: its usages, and who has which request's row."""
     system = f"This is conversation {next(NAMES)} of its kind. {RULES}"
     said: list[str] = []
-    usages, rows = [], []
+    usages, asked = [], []
     for turn in range(TURNS):
         said.append(f"Question {turn}: what follows from the rules?")
         gateway = gateways[turn % 2]
@@ -106,8 +106,8 @@ def talk(gateways: list[Gateway], ask: Ask, model: str) -> tuple[list[Usage], li
         assert answer.status_code == 200, answer.text
         said.append(f"Answer {turn}.")  # what a client makes of it is its own business
         usages.append(usage_of(answer))
-        rows.append(gateway.ledger(answer.headers["x-request-id"]))
-    return usages, rows
+        asked.append((gateway, answer.headers["x-request-id"]))
+    return usages, asked
 
 
 @pytest.mark.parametrize("model", ["glm-5", "deepseek-v4-flash"], ids=["converted", "native"])
@@ -115,8 +115,9 @@ def talk(gateways: list[Gateway], ask: Ask, model: str) -> tuple[list[Usage], li
 def test_conversations_find_their_cache(pair: tuple[bool, list[Gateway]], ask: Ask, model: str) -> None:
     stay, gateways = pair
     found = possible = 0
-    for _ in range(CONVERSATIONS):
-        usages, rows = talk(gateways, ask, model)
+    conversations = [talk(gateways, ask, model) for _ in range(CONVERSATIONS)]
+    for usages, asked in conversations:  # all rows are there when the last of them is: no wait for each
+        rows = [gateway.ledger(request_id) for gateway, request_id in asked]
         assert [(row["prompt_tokens"], row["cached_tokens"]) for row in rows] == usages
         best = [0] + [before.prompt - before.prompt % BLOCK for before in usages[:-1]]
         cached = [usage.cached for usage in usages]

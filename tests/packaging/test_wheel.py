@@ -77,16 +77,19 @@ def scripts_with_admin(wheel: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def installed(requirement: str, home: Path) -> Path:
-    subprocess.run([sys.executable, "-m", "venv", home / "venv"], check=True)
+    """Made without a pip of its own: this one's installs into it."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", home / "venv"], check=True)
     # The versions are those of the lock file, so that some dependency's new release can't break this test.
     here = (package for package in importlib.metadata.distributions() if package.name != "llmgw")
     constraints = home / "constraints.txt"
     constraints.write_text("".join(f"{package.name}=={package.version}\n" for package in here))
     scripts = home / "venv" / "bin"
     pip: list[str | Path] = [
-        scripts / "python",
+        sys.executable,
         "-m",
         "pip",
+        "--python",
+        scripts / "python",
         "install",
         "--quiet",
         "--disable-pip-version-check",
