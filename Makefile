@@ -8,7 +8,8 @@ PORT ?= 8000
 FUZZ_SECONDS ?= 120
 FUZZ_TARGETS ?=
 MINUTES ?= 5
-# Of `make test`, for the tests that are not marked `alone`. 0: all one after another.
+# Of `make test`, for the tests that are not marked `alone`. 0: all one after another. Files go in the folders' order,
+# long ones first: by xdist's own order, of their number of tests, a minute's single test comes last, by itself.
 TEST_PROCESSES ?= 2
 LOCK_OPTIONS ?= --upgrade
 # The first interpreter that is new enough; `make PYTHON=/path/to/python3.12 …` chooses another.
@@ -87,7 +88,8 @@ test: $(DEV_PACKAGES) $(DEBUG_EXTENSION) $(CONSOLE) $(NGINX) ## every test, Rust
 	@cargo test --quiet --workspace --exclude llmgw-python
 	$(say) 'Python tests, $(TEST_PROCESSES) at once; then those that want the machine alone (marked so)'
 	@status=0; \
-	 $(BIN)/python -m pytest -m 'not alone' --numprocesses $(TEST_PROCESSES) --dist loadfile || status=$$?; \
+	 $(BIN)/python -m pytest -m 'not alone' --numprocesses $(TEST_PROCESSES) --dist loadfile \
+	   --no-loadscope-reorder || status=$$?; \
 	 $(BIN)/python -m pytest -m alone || status=$$?; \
 	 exit $$status
 
