@@ -6,7 +6,8 @@
 use crate::json::{Scanner, Value};
 
 use super::ChatRequest;
-use super::scan::{Field, Refusal};
+use super::refusal::Refusal;
+use super::scan::Field;
 
 /// A `reasoning_effort` that not every upstream knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! tells their users nothing.
 
 use super::ChatRequest;
-use super::scan::Refusal;
+use super::refusal::Refusal;
 
 /// A field by which another API's bodies are known.
 #[derive(Debug, PartialEq, Eq)]

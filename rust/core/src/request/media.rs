@@ -4,8 +4,9 @@ use crate::json::{Key, Kind, Scanner, Span, Text, Value};
 use crate::named_enum;
 
 use super::ChatRequest;
+use super::refusal::Refusal;
 use super::refused::Refused;
-use super::scan::{Refusal, inside};
+use super::scan::inside;
 
 named_enum! {
     /// What a content part may hold beside text. Its name is the one in config and catalog.

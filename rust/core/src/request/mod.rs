@@ -36,6 +36,7 @@ mod foreign;
 mod lost;
 pub mod media;
 mod messages;
+pub(crate) mod refusal;
 pub mod refused;
 mod respell;
 pub(crate) mod rewrite;

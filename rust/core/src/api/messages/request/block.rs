@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::api::dropped::Dropped;
 use crate::json::{Key, Kind, Scanner, Span, Text, Value};
 use crate::request::media::Modality;
-use crate::request::scan::Refusal;
+use crate::request::refusal::Refusal;
 
 /// A block, or what is left of it. Texts are the insides of JSON strings, still escaped; an empty span is no text.
 #[derive(Clone, Copy, Debug)]

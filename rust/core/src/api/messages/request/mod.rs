@@ -31,7 +31,7 @@ use crate::api::reply::{Converted, Reply};
 use crate::api::tokens;
 use crate::json::{self, JsonError, JsonErrorKind, Kind, Scanner};
 use crate::request::error::RequestError;
-use crate::request::scan::Refusal;
+use crate::request::refusal::Refusal;
 use crate::seal::Seal;
 
 use super::MessagesReply;

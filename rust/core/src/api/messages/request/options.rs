@@ -6,7 +6,8 @@
 use crate::api::words::{comma, member, name, open, text, text_member};
 use crate::json::{Key, Kind, Scanner, Span, Text, Value};
 use crate::request::ChatRequest;
-use crate::request::scan::{CHAT, Field, Refusal};
+use crate::request::refusal::Refusal;
+use crate::request::scan::{CHAT, Field};
 
 use super::super::ShownThinking;
 use super::block::inside;

@@ -3,7 +3,7 @@
 use crate::api::dropped::Dropped;
 use crate::api::words::{member, name, open, text_member};
 use crate::json::{Kind, Scanner, Span, Text, Value};
-use crate::request::scan::Refusal;
+use crate::request::refusal::Refusal;
 
 use super::block::inside;
 

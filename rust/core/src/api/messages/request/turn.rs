@@ -15,7 +15,7 @@ use crate::api::words::{json_text, name, open, text, text_member};
 use crate::json::text::quoted;
 use crate::json::{Kind, Scanner, Span, Text, Value, check_utf8};
 use crate::request::media::Modality;
-use crate::request::scan::Refusal;
+use crate::request::refusal::Refusal;
 use crate::seal::Seal;
 
 use super::block::{Block, Reader, inside};

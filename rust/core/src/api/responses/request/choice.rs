@@ -7,7 +7,7 @@ use crate::api::dropped::Dropped;
 use crate::api::responses::tools::CallKind;
 use crate::api::words::{self, member};
 use crate::json::{Kind, Scanner, Text, Value, text};
-use crate::request::scan::Refusal;
+use crate::request::refusal::Refusal;
 
 use super::items::string;
 use super::tools::Tools;

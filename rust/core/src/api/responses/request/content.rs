@@ -4,7 +4,7 @@ use crate::api::dropped::Dropped;
 use crate::api::words::{self, comma, member, text_member};
 use crate::json::{Kind, Scanner, Text, Value};
 use crate::request::media::Modality;
-use crate::request::scan::Refusal;
+use crate::request::refusal::Refusal;
 
 use super::items::string;
 

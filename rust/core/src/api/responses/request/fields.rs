@@ -3,7 +3,8 @@
 use crate::api::dropped::Dropped;
 use crate::api::words::{self, comma, member};
 use crate::json::{Kind, Scanner, Text, Value};
-use crate::request::scan::{Field, Refusal};
+use crate::request::refusal::Refusal;
+use crate::request::scan::Field;
 
 use super::items::string;
 use super::top::{Own, SHARED, Top};

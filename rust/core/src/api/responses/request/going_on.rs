@@ -3,7 +3,7 @@
 use crate::api::reply::Converted;
 use crate::json::{JsonError, Kind, Scanner, Value};
 use crate::request::error::RequestError;
-use crate::request::scan::Refusal;
+use crate::request::refusal::Refusal;
 use crate::seal::Seal;
 
 use super::top::{Own, Top};

@@ -4,7 +4,7 @@ use crate::api::dropped::Dropped;
 use crate::api::responses::tools::CallKind;
 use crate::json::{Key, Kind, Scanner, Text, Value};
 use crate::request::error::RequestErrorCode;
-use crate::request::scan::Refusal;
+use crate::request::refusal::Refusal;
 
 use super::refuse;
 

@@ -8,7 +8,7 @@ use crate::api::dropped::Dropped;
 use crate::api::words::{comma, text_member};
 use crate::json::{Kind, Text, Value};
 use crate::request::media::Modality;
-use crate::request::scan::Refusal;
+use crate::request::refusal::Refusal;
 use crate::seal::Seal;
 
 use super::content::{LINE_FEED, Parts, open_list, text_part};

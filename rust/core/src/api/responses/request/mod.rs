@@ -33,7 +33,7 @@ use crate::api::words;
 use crate::json::Value;
 use crate::json::path::path_at;
 use crate::request::error::{RequestError, RequestErrorCode};
-use crate::request::scan::Refusal;
+use crate::request::refusal::Refusal;
 use crate::request::user::user_name;
 use crate::seal::Seal;
 

@@ -2,7 +2,7 @@
 
 use crate::api::responses::SEALED_TEXT;
 use crate::json::{Text, Value};
-use crate::request::scan::Refusal;
+use crate::request::refusal::Refusal;
 use crate::seal::Seal;
 use crate::turn::key::is_escaped_text;
 

@@ -11,7 +11,7 @@ use crate::api::responses::tools::{CUSTOM_PARAMETER, CallKind, OfferedTool, Tool
 use crate::api::words::{self, comma, member};
 use crate::json::{Kind, Scanner, Text, Value, text};
 use crate::request::error::RequestErrorCode;
-use crate::request::scan::Refusal;
+use crate::request::refusal::Refusal;
 
 use super::choice::Allowed;
 use super::content::open_list;

@@ -5,7 +5,8 @@ use crate::api::words;
 use crate::json::{self, Key, Kind, Member, Scanner, Value};
 use crate::request::ChatRequest;
 use crate::request::error::RequestErrorCode;
-use crate::request::scan::{Field, Refusal};
+use crate::request::refusal::Refusal;
+use crate::request::scan::Field;
 
 use super::going_on::Keeping;
 use super::items::{Item, Items};
