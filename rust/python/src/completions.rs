@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 use crate::errors::guard;
 use crate::facts::RequestFacts;
 use crate::gil::without_gil_if_large;
-use crate::request::{Body, PreparedRequest, Route, scanned};
+use crate::request::{Body, PreparedRequest, scanned};
+use crate::route::Route;
 
 /// One scan of a text-completions body: what the gateway reads, and where it stands.
 #[pyclass(frozen, module = "llmgw._core")]

@@ -22,6 +22,7 @@ mod offline;
 mod process;
 mod request;
 mod rerank;
+mod route;
 
 use pyo3::prelude::*;
 
@@ -34,7 +35,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("RequestError", py.get_type::<errors::RequestError>())?;
     module.add("UpstreamError", py.get_type::<errors::UpstreamError>())?;
     module.add("CoreError", py.get_type::<errors::CoreError>())?;
-    module.add_class::<request::Route>()?;
+    module.add_class::<route::Route>()?;
     module.add_class::<request::Seal>()?;
     module.add_class::<request::ChatRequest>()?;
     module.add_class::<completions::CompletionRequest>()?;
@@ -53,8 +54,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(limit_headers::budget_headers, module)?)?;
     module.add_function(wrap_pyfunction!(limit_headers::limit_headers, module)?)?;
     module.add_function(wrap_pyfunction!(exchange::root_certificates, module)?)?;
-    module.add_function(wrap_pyfunction!(request::dialect_for, module)?)?;
-    module.add_function(wrap_pyfunction!(request::is_about_the_request, module)?)?;
+    module.add_function(wrap_pyfunction!(route::dialect_for, module)?)?;
+    module.add_function(wrap_pyfunction!(route::is_about_the_request, module)?)?;
     module.add_function(wrap_pyfunction!(request::responses_head, module)?)?;
     module.add_function(wrap_pyfunction!(offline::transform, module)?)?;
     module.add_function(wrap_pyfunction!(offline::merge, module)?)?;

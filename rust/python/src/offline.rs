@@ -15,7 +15,8 @@ use pyo3::types::PyBytes;
 
 use crate::errors::{guard, upstream_error};
 use crate::gil::without_gil_if_large;
-use crate::request::{ChatRequest, reasoning_tags};
+use crate::request::ChatRequest;
+use crate::route::reasoning_tags;
 
 fn total_size(chunks: &[PyBackedBytes]) -> usize {
     chunks.iter().map(|chunk| chunk.len()).sum()

@@ -76,7 +76,7 @@ pub(crate) struct ResponseHead {
 
 impl ResponseHead {
     /// A 408 that closes a connection which had rested: it told of the rest, and was on its way before the request came.
-    /// The request was not read, and may be sent again (RFC 9110, 15.5.9). HAProxy says this unasked.
+    /// The request was not read, and may be sent again (RFC 9110, 15.5.9). Balancers say this unasked.
     pub(super) fn ends_idleness(&self) -> bool {
         self.status == StatusCode::REQUEST_TIMEOUT && !self.keep_alive
     }

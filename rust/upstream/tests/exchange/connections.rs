@@ -115,7 +115,7 @@ async fn a_pooled_connection_that_was_closed_meanwhile_is_not_used() {
     }
 }
 
-/// HAProxy's word on a connection that rested for too long may cross with the next request.
+/// A balancer's word on a connection that rested for too long may cross with the next request.
 #[tokio::test]
 async fn a_rest_that_was_too_long_is_no_answer() {
     let server = Server::start();
