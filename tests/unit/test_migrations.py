@@ -23,7 +23,7 @@ from llmgw.access.settings import BudgetSetting, LimitChange
 from llmgw.ledger.entry import LedgerEntry
 from llmgw.ledger.sums import Hours
 from llmgw.store import UsageHour, open_store
-from llmgw.store.revision import MIGRATIONS
+from llmgw.store.revision import MIGRATIONS, revisions
 
 TOKEN = "sk-gtw-of-an-earlier-version"
 REVISIONS = ["0001", "0002", "0003", "0004", "0005"]
@@ -215,3 +215,11 @@ def test_two_processes_that_start_together_migrate_once(file: Path) -> None:
     assert (
         sum(row["requests"] for row in found["usage_hours"]) == len(found["ledger"]) == len(list(entries()))
     )
+
+
+def test_the_revisions_are_those_that_alembic_knows() -> None:
+    """A start reads them from the names of the files, without Alembic."""
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    known = ScriptDirectory.from_config(config).walk_revisions()  # the newest first
+    assert [script.revision for script in known][::-1] == list(revisions())
