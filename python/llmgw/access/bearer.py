@@ -27,7 +27,11 @@ def api_key(fields: Fields) -> str:
     A bearer token that looks like one of the gateway's keys comes first, then such a key alone in a header.
     What looks like somebody else's is only taken, and then refused, where there is no other.
     """
-    bare = {value.strip() for name in _BARE for value in fields.get(name, ())} - {b""}
+    bare: set[bytes] = set()
+    for name in _BARE:
+        if name in fields:
+            bare.update(value.strip() for value in fields[name])
+    bare.discard(b"")
     authorization = fields.get(b"authorization", ())
     if not bare:
         return bearer_token(authorization)

@@ -86,10 +86,11 @@ _CODINGS: Final[dict[bytes, Callable[[], _Decoder]]] = {
 
 def content_coding(fields: Fields) -> bytes | None:
     """How a body is encoded; None: not at all. Raises ApiError: `unsupported_encoding`."""
-    values = b",".join(fields.get(b"content-encoding", ()))
-    named = [
-        name for value in values.split(b",") if (name := value.strip().lower()) not in {b"", b"identity"}
-    ]
+    values = fields.get(b"content-encoding")
+    if values is None:
+        return None
+    listed = b",".join(values).split(b",")
+    named = [name for value in listed if (name := value.strip().lower()) not in {b"", b"identity"}]
     if not named:
         return None
     if len(named) > 1 or named[0] not in _CODINGS:

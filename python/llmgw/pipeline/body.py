@@ -83,6 +83,8 @@ class Endpoint:
 
     def headers_of(self, fields: Fields) -> list[tuple[bytes, bytes]]:
         """Those headers of a request."""
+        if not self.passed_headers:
+            return []
         return [(name, value) for name in self.passed_headers for value in fields.get(name, ())]
 
 
