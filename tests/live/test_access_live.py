@@ -13,7 +13,7 @@ from llmgw.access.settings import LimitChange
 from llmgw.store import Store, open_store
 from tests.support.chat import body
 from tests.support.gateway import Gateway, config_text
-from tests.support.processes import wait_until
+from tests.support.processes import NOISE, wait_until
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
 
@@ -63,7 +63,7 @@ def seen_by_all(gateway: Gateway, key: str, expected: Callable[[int, str | None]
                 return False
         return True
 
-    assert wait_until(is_seen, what, timeout_s=10) <= WITHIN_S + 0.5  # and eight answers
+    assert wait_until(is_seen, what, timeout_s=20) <= WITHIN_S * NOISE
 
 
 def is_good(status: int, _code: str | None) -> bool:
@@ -126,9 +126,9 @@ def test_a_limit_is_in_force_within_a_second(two_workers: Gateway, store: Store)
     new = create_key(store, actor=ACTOR, name="k")
     update_key(store, str(new.key.id), actor=ACTOR, limits=[LimitChange({"requests_per_minute": 1})])
     took_s = wait_until(
-        lambda: two_workers.post(body(MODEL), key=new.token).status == 429, "limited", timeout_s=10
+        lambda: two_workers.post(body(MODEL), key=new.token).status == 429, "limited", timeout_s=20
     )
-    assert took_s <= WITHIN_S + 0.5
+    assert took_s <= WITHIN_S * NOISE
     update_key(store, str(new.key.id), actor=ACTOR, limits=[LimitChange({"requests_per_minute": None})])
     wait_until(lambda: two_workers.post(body(MODEL), key=new.token).status == 200, "free", timeout_s=10)
 

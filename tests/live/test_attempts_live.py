@@ -28,7 +28,7 @@ from tests.support.scripted import (
     partial_event_stream,
 )
 
-SEEN_WITHIN_S = 10.0
+SEEN_WITHIN_S = 20.0
 PAIRS = 60
 NAMES = itertools.count()
 SECRETS = ("secret-key-of-a", "secret-key-of-b")

@@ -215,7 +215,7 @@ def test_field_b2_a_user_s_very_first_requests_do_not_overspend(shop: Shop) -> N
     key = shop.key(yuan(2, per_user=True))
 
     def ask(_: int) -> int:
-        more = {"max_tokens": 50, "user": "new", "simulate": {"first_delay_ms": 700}}
+        more = {"max_tokens": 50, "user": "new", "simulate": {"first_delay_ms": 3000}}
         return shop.ask(key, **more).status_code
 
     with ThreadPoolExecutor(40) as threads:

@@ -25,7 +25,7 @@ LONG: list[dict[str, Any]] = [
     {"role": "system", "content": "Be brief. " * 20},
     {"role": "user", "content": "Say hello."},
 ]
-SEEN_WITHIN_S = 5.0
+SEEN_WITHIN_S = 20.0
 
 
 def priced(text: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 from tests.support.chat import body, streamed
 from tests.support.frames import check_stream
 from tests.support.gateway import Gateway
-from tests.support.processes import ROOT, wait_until
+from tests.support.processes import NOISE, ROOT, wait_until
 from tests.support.scripted import ScriptedUpstream, Wait, partial_event_stream
 
 pytestmark = pytest.mark.alone
@@ -22,6 +22,7 @@ CHUNK = (
 BEGIN = b"data: " + CHUNK % b'{"role":"assistant","content":"a"},"finish_reason":null' + b"\n\n"
 END = b"data: " + CHUNK % b'{"content":"b"},"finish_reason":"stop"' + b"\n\ndata: [DONE]\n\n"
 REVOKED_WITHIN_S = 1.0
+SOON_S = 20.0
 
 
 def command(gateway: Gateway, *arguments: str) -> str:
@@ -44,8 +45,8 @@ def test_a_new_key_works_at_once_and_a_revoked_one_ends_within_a_second(gateway:
     assert gateway.post(body("glm-5"), key=key).status == 200
     gateway.revoke(key)
     # Asks for something that does not reload the keys: the revocation must come by itself.
-    took_s = wait_until(lambda: gateway.get("/v1/models", key=key).status == 401, "revoked", timeout_s=5)
-    assert took_s <= REVOKED_WITHIN_S
+    took_s = wait_until(lambda: gateway.get("/v1/models", key=key).status == 401, "revoked", timeout_s=SOON_S)
+    assert took_s <= REVOKED_WITHIN_S * NOISE
     assert gateway.post(body("glm-5"), key=key).error["code"] == "invalid_api_key"
 
 
@@ -58,8 +59,8 @@ def test_the_command_line(gateway: Gateway) -> None:
     assert "by hand" in listed
     assert key not in listed
     command(gateway, "revoke", key)
-    took_s = wait_until(lambda: gateway.get("/v1/models", key=key).status == 401, "revoked", timeout_s=5)
-    assert took_s <= REVOKED_WITHIN_S
+    took_s = wait_until(lambda: gateway.get("/v1/models", key=key).status == 401, "revoked", timeout_s=SOON_S)
+    assert took_s <= REVOKED_WITHIN_S * NOISE
 
 
 def test_keys_lie_hashed_in_the_database(gateway: Gateway) -> None:
@@ -113,7 +114,7 @@ def test_the_stream_of_a_key_that_is_revoked_ends_as_it_began(
         pieces = response.iter_raw()
         received = next(pieces)
         gateway.revoke(key)
-        wait_until(lambda: gateway.get("/v1/models", key=key).status == 401, "revoked", timeout_s=5)
+        wait_until(lambda: gateway.get("/v1/models", key=key).status == 401, "revoked", timeout_s=SOON_S)
         more.set()
         received += b"".join(pieces)
     assert check_stream(received, include_usage=False).only.content == "ab"

@@ -10,7 +10,7 @@ from llmgw.access.keys import create_key
 from tests.support.admin import SOON_S, Admin, admin_gateway
 from tests.support.chat import body, streamed
 from tests.support.gateway import config_text
-from tests.support.processes import wait_until
+from tests.support.processes import NOISE, wait_until
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
 
@@ -60,7 +60,7 @@ def test_what_a_stream_cost_is_told_soon(admin: Admin) -> None:
     request_id = ask(admin, streamed("qwen3-max", enable_thinking=True))
     began_s = time.monotonic()
     answer = admin.gateway.get(f"{ME}/{request_id}")
-    assert time.monotonic() - began_s < WRITTEN_S
+    assert time.monotonic() - began_s < WRITTEN_S * NOISE
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
     told = answer.json()
     assert told.pop("object") == "usage.request"

@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.chat import body, mark, streamed
 from tests.support.gateway import CHAT_COMPLETIONS, Gateway, config_text
+from tests.support.limits import assert_granted
 from tests.support.processes import wait_until
 from tests.support.scripted import EVENT_STREAM_HEAD, ScriptedUpstream, Wait
 from tests.support.simulator import SimulatorProcess
@@ -82,27 +83,33 @@ def at_once(gateway: Gateway, request: dict[str, Any], number: int) -> list[http
 def test_field_b1_a_target_at_its_limit_is_passed_over_by_all_workers(start: Start, workers: int) -> None:
     """LiteLLM#40291: a router's check read the memory of its own process only."""
     gateway = start("requests_per_minute = 7", workers=workers)
+    since_s = time.monotonic()
     answers = at_once(gateway, body("both"), 20)
+    given_back = int((time.monotonic() - since_s) * 7 / 60)
     assert {answer.status_code for answer in answers} == {200}
     rows = [gateway.ledger(answer.headers["x-request-id"]) for answer in answers]
-    assert Counter(row["upstream"] for row in rows) == {"first": 7, "second": 13}
+    first = sum(row["upstream"] == "first" for row in rows)
+    assert 7 <= first <= 7 + given_back
+    assert sum(row["upstream"] == "second" for row in rows) == 20 - first
     assert {row["attempts"] for row in rows} == {1}  # no attempt was spent on it
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_without_another_target_it_is_told(start: Start, workers: int) -> None:
     gateway = start("requests_per_minute = 5", workers=workers)
+    since_s = time.monotonic()
     answers = at_once(gateway, body("only"), 12)
-    assert Counter(answer.status_code for answer in answers) == {200: 5, 429: 7}
+    counts = Counter(answer.status_code for answer in answers)
+    assert_granted(counts, 5, since_s=since_s)
     refused = next(answer for answer in answers if answer.status_code == 429)
     error = refused.json()["error"]
     assert (error["code"], error["type"]) == ("upstream_rate_limited", "rate_limit_error")
-    assert "grants no more requests per minute now. Please try again in 1" in error["message"]
-    assert 10 <= int(refused.headers["retry-after"]) <= 12
+    assert "grants no more requests per minute now. Please try again in " in error["message"]
+    assert 1 <= int(refused.headers["retry-after"]) <= 12
     row = gateway.ledger(refused.headers["x-request-id"])
     assert (row["upstream"], row["attempts"], row["usage_source"]) == (None, 0, "none")
     limited = 'llmgw_limited_total{limit="requests_per_minute",scope="upstream"}'
-    wait_until(lambda: gateway.metric(limited) == 7, "the metric", timeout_s=SOON_S)
+    wait_until(lambda: gateway.metric(limited) == counts[429], "the metric", timeout_s=SOON_S)
 
 
 def test_tokens_are_settled_after_each_attempt(start: Start) -> None:
@@ -110,7 +117,7 @@ def test_tokens_are_settled_after_each_attempt(start: Start) -> None:
     gateway = start("tokens_per_minute = 1000")
     for _ in range(6):
         assert gateway.post(body("only", max_tokens=500, llmgw_thinking=False)).status == 200
-    slow = body("only", max_tokens=500, simulate={"first_delay_ms": 1000})
+    slow = body("only", max_tokens=500, simulate={"first_delay_ms": 3000})
     assert Counter(answer.status_code for answer in at_once(gateway, slow, 4)) == {200: 1, 429: 3}
 
 
@@ -125,11 +132,11 @@ def test_tokens_of_failures_and_lost_clients_come_back(start: Start) -> None:
 
 
 def test_a_request_waits_for_a_place_in_a_rate(start: Start) -> None:
-    gateway = start("requests_per_minute = 60\nwait_s = 10")  # one every second
+    gateway = start("requests_per_minute = 60\nwait_s = 20")  # one every second
     begun_s = time.monotonic()
     answers = at_once(gateway, body("only"), 63)
     assert {answer.status_code for answer in answers} == {200}
-    assert 3 <= time.monotonic() - begun_s < 10
+    assert 3 <= time.monotonic() - begun_s < SOON_S
 
 
 def test_the_wait_ends(start: Start) -> None:

@@ -22,7 +22,7 @@ from tests.support.processes import Process, free_port, wait_until
 from tests.support.validated import ValidatedTransport
 
 TIMEOUT_S = 20.0
-LEDGER_TIMEOUT_S = 5.0
+LEDGER_TIMEOUT_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -174,9 +174,13 @@ class Gateway:
         )
 
     def start(self) -> None:
-        """Again, after `stop` or the process's end: the same port and database. Waits until it is ready."""
+        """Again, after `stop` or the process's end: the same port and database. Waits until it is ready.
+
+        And until its parent has noticed: before that, workers that are killed are a start that fails.
+        """
         self.process = self._process()
         self.process.wait_ready(f"{self.url}/readyz")
+        wait_until(lambda: " listening on " in self.process.output, "ready", timeout_s=TIMEOUT_S)
 
     def stop(self) -> None:
         """An orderly stop, as of `Process.stop`."""

@@ -16,6 +16,8 @@ import httpx
 READY_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 POLL_INTERVAL_S = 0.02
+NOISE = 5
+"""How many times as long as promised a thing may take here: the benchmarks measure it, on a quiet machine."""
 ROOT = Path(__file__).parents[2]
 _RANDOM = random.SystemRandom()
 """Not the module's own generator, which Hypothesis seeds alike in every run."""

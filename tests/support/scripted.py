@@ -17,7 +17,7 @@ EVENT_STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n"
     b"connection: close\r\n\r\n"
 )
-WAIT_TIMEOUT_S = 5.0
+WAIT_TIMEOUT_S = 20.0
 
 
 @dataclass(frozen=True)

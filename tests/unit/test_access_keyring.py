@@ -14,7 +14,7 @@ from llmgw.access.projects import block_project, create_project, update_project
 from llmgw.access.settings import BudgetSetting, LimitChange
 from llmgw.store import ApiKey, BudgetRow, BudgetWindow, LimitRow, Store, raise_epoch
 from tests.support.access import ACTOR, Monotonic, Wall
-from tests.support.processes import wait_until
+from tests.support.processes import NOISE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def test_a_block_is_seen_within_a_second(store: Store) -> None:
         assert key is not None
         return key.blocked_at is not None
 
-    wait_until(is_blocked, "blocked", timeout_s=1.0)
+    wait_until(is_blocked, "blocked", timeout_s=1.0 * NOISE)
     ring.close()
 
 

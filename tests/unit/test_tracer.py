@@ -17,7 +17,7 @@ from llmgw.observe.tracing.spans import spans_of
 from llmgw.observe.tracing.trace import Sampler, Trace
 from llmgw.observe.tracing.tracer import BATCH_TRACES, MAX_QUEUED_TRACES, Exporter, Tracer
 from tests.support.otlp import Collector
-from tests.support.processes import wait_until
+from tests.support.processes import NOISE, wait_until
 
 ENTRY: Final = LedgerEntry(0.0, "r", 200, 0.1, model="m", api="chat")
 PATH: Final = "/v1/chat/completions"
@@ -150,12 +150,12 @@ def test_a_queue_that_is_full_drops_and_counts_and_nobody_waits(
         wait_until(lambda: bool(collector.headers), "the first export", timeout_s=10)
         begin_s = time.monotonic()
         finish(tracer, MAX_QUEUED_TRACES + 1000)
-        assert time.monotonic() - begin_s < 1.0
+        assert time.monotonic() - begin_s < 1.0 * NOISE
         assert len(tracer._queue) <= MAX_QUEUED_TRACES
         wait_until(lambda: counts.dropped.get("queue_full", 0) >= 900, "the loss", timeout_s=10)
         begin_s = time.monotonic()
         tracer.close()
-        assert time.monotonic() - begin_s < 2.0
+        assert time.monotonic() - begin_s < 2.0 * NOISE
         assert counts.all == MAX_QUEUED_TRACES + 1001
         assert counts.exported == 0
 
