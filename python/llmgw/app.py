@@ -105,10 +105,20 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one scope."""
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._lifespan(receive, send)
+            return
+        gateway = self._gateway
+        if gateway is None:
+            message = "a request came before the lifespan's startup"
+            raise RuntimeError(message)
+        clients, address = gateway.clients, scope.get("client")
+        clients.begin(address)
+        try:
+            await self._answer(gateway, scope, receive, send)
+        finally:
+            clients.end(address)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -164,18 +174,6 @@ class App:
                 logger.exception("the upkeep of the gateway failed; it is tried again")
             await asyncio.sleep(TICK_S)
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        gateway = self._gateway
-        if gateway is None:
-            message = "a request came before the lifespan's startup"
-            raise RuntimeError(message)
-        clients, address = gateway.clients, scope.get("client")
-        clients.begin(address)
-        try:
-            await self._answer(gateway, scope, receive, send)
-        finally:
-            clients.end(address)
-
     async def _answer(self, gateway: Gateway, scope: Scope, receive: Receive, send: Send) -> None:
         fields = read_fields(scope)
         errors = error_shape(scope["path"], fields)
@@ -208,7 +206,13 @@ class App:
         endpoint = ENDPOINTS.get(path)
         if endpoint is None and await self._beside(gateway, scope, fields, receive, responder):
             return
-        key = await self._authenticate(gateway, fields)
+        try:
+            found = find_key(fields, gateway.keyring)
+            key = found if isinstance(found, Key) else await found
+            check_calls_models(key)
+        except ApiError as error:
+            gateway.metrics.auth_failed(error.code)
+            raise
         if endpoint is not None:
             if path == RESPONSES_PATH and scope["method"] == "GET":
                 raise ApiError("websocket_unsupported", "Responses come over HTTP: POST /v1/responses.")
@@ -270,16 +274,6 @@ class App:
         with AnswerWatch(gateway.clients, scope, responder):
             await answer
         return True
-
-    async def _authenticate(self, gateway: Gateway, fields: Fields) -> Key:
-        try:
-            found = find_key(fields, gateway.keyring)
-            key = found if isinstance(found, Key) else await found
-            check_calls_models(key)
-        except ApiError as error:
-            gateway.metrics.auth_failed(error.code)
-            raise
-        return key
 
 
 def _allow(scope: Scope, *methods: str) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import Final, TypeAlias
 
 from llmgw.asgi.types import Message, Receive, Scope
@@ -51,7 +50,10 @@ def check_size(scope: Scope) -> None:
     Raises ApiError: `head_too_large`.
     """
     headers = scope["headers"]
-    if len(headers) > MAX_HEADERS or sum(map(len, chain.from_iterable(headers))) > MAX_HEAD_BYTES:
+    size_bytes = 0
+    for name, value in headers:
+        size_bytes += len(name) + len(value)
+    if len(headers) > MAX_HEADERS or size_bytes > MAX_HEAD_BYTES:
         message = (
             f"The request has more than {MAX_HEADERS} headers, or more than {MAX_HEAD_BYTES} bytes of them."
         )
@@ -115,7 +117,7 @@ class RequestBody:
             _check_size(announced, limit_bytes)
             held = min(announced, PROMISED_BYTES)
             hold(held)
-        pieces = _Pieces()
+        pieces: list[bytes] = []
         size = 0
         try:
             while self._refusal is None:
@@ -130,11 +132,12 @@ class RequestBody:
                 if announced is None or size > held:
                     hold(size - held)
                     held = size
-                pieces.append(piece)
                 # granian learns only at the next call that there is no more, and a call takes three threads.
                 if size == announced or not message.get("more_body", False):
                     self._on_end()
-                    return pieces
+                    return [*pieces, piece]
+                pieces = pieces or _Pieces()
+                pieces.append(piece)
         except asyncio.CancelledError:
             if self._refusal is None:
                 raise

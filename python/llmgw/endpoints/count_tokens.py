@@ -51,7 +51,8 @@ async def count_tokens(
     client.begin()
     try:
         with ticket:
-            pieces = await uploaded(client, fields, ticket, limit_bytes=server.max_body_bytes)
+            pieces = await uploaded(client, fields, limit_bytes=server.max_body_bytes, hold=ticket.hold)
+            ticket.arrived()
             is_large = sum(map(len, pieces)) >= LARGE_BYTES
             request = await off_loop(partial(_read, pieces)) if is_large else _read(pieces)
             model = gateway.router.resolve(request.model, key)

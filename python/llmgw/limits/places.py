@@ -63,7 +63,8 @@ class Place:
         places, self._places = self._places, None
         if places is not None:
             places.used -= 1
-            places.serve()
+            if places.waiting:
+                places.serve()
 
 
 class Places:

@@ -70,6 +70,11 @@ class Answer(NamedTuple):
     keep_answer: KeepAnswer | None
     """The same, with the answer's last block, which says whether it is complete."""
 
+    @property
+    def is_kept(self) -> bool:
+        """False: there is nothing for `keep` to do, as of most answers."""
+        return self.keep_reasoning is not None or self.keep_answer is not None
+
     async def keep(self, block: bytes | None) -> None:
         """Keep what is wanted of an answer, whose last block this is, before its end is shown."""
         if self.keep_reasoning is not None:
@@ -208,9 +213,10 @@ class Attempts:
         keep_answer = plan.keep_answer
         # The body may be as large as the model's context, and the answer may take minutes.
         attempt.prepared = self._plan = None
-        if keep_reasoning is None and keep_answer is None:
+        answer = Answer(attempt.exchange, block, mode == "stream", keep_reasoning, keep_answer)
+        if not answer.is_kept:
             self._ticket.release()
-        return Answer(attempt.exchange, block, mode == "stream", keep_reasoning, keep_answer)
+        return answer
 
     def _prepare(self, target: Target) -> PreparedRequest:
         last = self._last

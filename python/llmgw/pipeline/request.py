@@ -25,7 +25,7 @@ from llmgw.gateway import Gateway
 from llmgw.limits.user import user_of
 from llmgw.pipeline.account import Account
 from llmgw.pipeline.attempts import Answer, Attempts, Terms
-from llmgw.pipeline.body import Body, Endpoint, Plan
+from llmgw.pipeline.body import Endpoint, Plan
 from llmgw.pipeline.offload import LARGE_BYTES, off_loop
 from llmgw.pipeline.upload import uploaded
 from llmgw.routing.affinity import named_session, session_of
@@ -140,7 +140,17 @@ class Request:
         gateway, account = self._gateway, self._account
         if gateway.shared_limits is not None and (size := announced_bytes(self._fields)) is not None:
             self._early = gateway.governor.begin(self._key, size, account.time_s)
-        body = await self._body(ticket)
+        pieces = await uploaded(
+            self._client, self._fields, limit_bytes=gateway.config.server.max_body_bytes, hold=ticket.hold
+        )
+        ticket.arrived()
+        if self._content is not None:
+            self._content.asked(pieces)
+        self._is_large = sum(map(len, pieces)) >= LARGE_BYTES
+        if self._is_large:
+            body = await off_loop(partial(self._endpoint.read, pieces, gateway, self._key))
+        else:
+            body = self._endpoint.read(pieces, gateway, self._key)
         account.stream = body.stream
         model = gateway.router.resolve(body.model, self._key)
         account.model_id = model.id
@@ -161,7 +171,7 @@ class Request:
             ticket=ticket,
             terms=Terms(
                 self._request_id,
-                needs_bare_comments(self._fields),
+                body.stream and needs_bare_comments(self._fields),
                 self._endpoint.headers_of(self._fields),
                 need,
                 self._key.id,
@@ -220,17 +230,6 @@ class Request:
             early=self._early,
         )
 
-    async def _body(self, ticket: "Ticket") -> Body:
-        """The request's body after its scan."""
-        limit_bytes = self._gateway.config.server.max_body_bytes
-        pieces = await uploaded(self._client, self._fields, ticket, limit_bytes=limit_bytes)
-        if self._content is not None:
-            self._content.asked(pieces)
-        self._is_large = sum(map(len, pieces)) >= LARGE_BYTES
-        if not self._is_large:
-            return self._endpoint.read(pieces, self._gateway, self._key)
-        return await off_loop(partial(self._endpoint.read, pieces, self._gateway, self._key))
-
     async def _send(self, answer: Answer) -> None:
         responder, exchange, block = self._responder, answer.exchange, answer.first_block
         strict = self._gateway.strict
@@ -239,7 +238,8 @@ class Request:
             # A whole answer, or a short stream: a status can still tell that its row can't be stored.
             await self._account.commit(exchange.report())
         if not answer.is_stream:
-            await answer.keep(block)
+            if answer.is_kept:
+                await answer.keep(block)
             self._settle(exchange)
             headers.append(JSON)
             await responder.whole(200, headers, block or b"")
@@ -259,7 +259,8 @@ class Request:
         # Once the end is out, the client may send its next request at once, also to another worker. Where the
         # answer broke off, some clients send back what they got of it, and ask for the rest.
         if block is not None:
-            await answer.keep(block)
+            if answer.is_kept:
+                await answer.keep(block)
             self._settle(exchange)
         await responder.body(block or b"", more=False)
 

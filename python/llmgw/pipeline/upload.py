@@ -1,23 +1,27 @@
 """A request's body on its way in."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Sequence
 
 from llmgw.asgi.client import ClientWatch
 from llmgw.asgi.encoding import content_coding, decoded
 from llmgw.asgi.request import Fields
 
-if TYPE_CHECKING:
-    from llmgw.limits.admission import Ticket
 
+def uploaded(
+    client: ClientWatch, fields: Fields, *, limit_bytes: int, hold: Callable[[int], None]
+) -> Awaitable[Sequence[bytes]]:
+    """The body as the client meant it, in pieces: unpacked. `hold`: see `RequestBody.read`.
 
-async def uploaded(
-    client: ClientWatch, fields: Fields, ticket: "Ticket", *, limit_bytes: int
-) -> Sequence[bytes]:
-    """The body as the client meant it, in pieces: unpacked, and held by the ticket. Raises ApiError."""
+    Both the call and what it returns raise ApiError.
+    """
     coding = content_coding(fields)
-    pieces = await client.read_body(limit_bytes=limit_bytes, hold=ticket.hold)
-    if coding is not None:
-        pieces = await decoded(pieces, coding, limit_bytes=limit_bytes, hold=ticket.hold)
-    ticket.arrived()
-    return pieces
+    packed = client.read_body(limit_bytes=limit_bytes, hold=hold)
+    if coding is None:
+        return packed
+    return _unpacked(packed, coding, limit_bytes=limit_bytes, hold=hold)
+
+
+async def _unpacked(
+    packed: Awaitable[Sequence[bytes]], coding: bytes, *, limit_bytes: int, hold: Callable[[int], None]
+) -> Sequence[bytes]:
+    return await decoded(await packed, coding, limit_bytes=limit_bytes, hold=hold)

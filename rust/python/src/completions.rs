@@ -21,7 +21,7 @@ pub(crate) struct CompletionRequest {
 #[pymethods]
 impl CompletionRequest {
     #[new]
-    fn new(py: Python<'_>, body: Body<'_>) -> PyResult<Self> {
+    fn new(py: Python<'_>, body: Body) -> PyResult<Self> {
         let (body, request) = scanned(py, body, core::CompletionRequest::scan)?;
         Ok(Self { body, request })
     }

@@ -37,20 +37,18 @@ impl Seal {
     }
 }
 
-/// A body as ASGI brings it.
-#[derive(FromPyObject)]
-pub(crate) enum Body<'py> {
-    Whole(Bound<'py, PyBytes>),
-    Pieces(Vec<Bound<'py, PyBytes>>),
-}
+/// A body as ASGI brings it, whole or in pieces, which can be read while other Python threads run.
+pub(crate) struct Body(Vec<PyBackedBytes>);
 
-impl Body<'_> {
-    /// Its pieces, to be read while other Python threads run.
-    fn pieces(self) -> Vec<PyBackedBytes> {
-        match self {
-            Self::Whole(body) => vec![body.into()],
-            Self::Pieces(pieces) => pieces.into_iter().map(PyBackedBytes::from).collect(),
+impl<'py> FromPyObject<'_, 'py> for Body {
+    type Error = PyErr;
+
+    /// By its type: a derived one tries `bytes` first, and makes an exception of each list before it reads it.
+    fn extract(argument: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if argument.is_instance_of::<PyBytes>() {
+            return Ok(Self(vec![argument.extract()?]));
         }
+        Ok(Self(argument.extract()?))
     }
 }
 
@@ -72,11 +70,10 @@ fn joined_body(pieces: &[PyBackedBytes]) -> Bytes {
 /// A body in one piece, and what its scan found.
 pub(crate) fn scanned<Request: Send>(
     py: Python<'_>,
-    body: Body<'_>,
+    Body(pieces): Body,
     scan: fn(&[u8]) -> Result<Request, RequestError>,
 ) -> PyResult<(Bytes, Request)> {
     guard(|| {
-        let pieces = body.pieces();
         let size = pieces.iter().map(|piece| piece.len()).sum();
         let (body, request) = without_gil_if_large(py, size, || {
             let body = without_mark(joined_body(&pieces));
@@ -90,7 +87,7 @@ pub(crate) fn scanned<Request: Send>(
 
 /// What a Responses body asks for: model, whether it wants a stream, and the answer after which it goes on.
 #[pyfunction]
-pub(crate) fn responses_head(py: Python<'_>, body: Body<'_>) -> PyResult<(String, bool, Option<String>)> {
+pub(crate) fn responses_head(py: Python<'_>, body: Body) -> PyResult<(String, bool, Option<String>)> {
     let (_, head) = scanned(py, body, responses::head)?;
     Ok((head.model, head.stream, head.previous_response_id))
 }
@@ -127,7 +124,7 @@ pub(crate) struct ChatRequest {
 #[pymethods]
 impl ChatRequest {
     #[new]
-    fn new(py: Python<'_>, body: Body<'_>) -> PyResult<Self> {
+    fn new(py: Python<'_>, body: Body) -> PyResult<Self> {
         let (body, request) = scanned(py, body, core::ChatRequest::scan)?;
         let (reply, dropped) = (Reply::default(), Arc::default());
         Ok(Self { body, request, reply, dropped, own: None, kept_items: None })
@@ -139,7 +136,7 @@ impl ChatRequest {
     #[allow(clippy::needless_pass_by_value, reason = "PyO3 extracts a sequence only into an owned one")]
     fn from_messages(
         py: Python<'_>,
-        body: Body<'_>,
+        body: Body,
         seal: Option<&Seal>,
         keep_cache_control_of: Vec<String>,
     ) -> PyResult<Self> {
@@ -155,7 +152,7 @@ impl ChatRequest {
     #[allow(clippy::needless_pass_by_value, reason = "PyO3 extracts bytes only into an owned one")]
     fn from_responses(
         py: Python<'_>,
-        body: Body<'_>,
+        body: Body,
         seal: Option<&Seal>,
         keeps: bool,
         kept_items: Option<PyBackedBytes>,
@@ -323,13 +320,12 @@ impl ChatRequest {
     /// A body of another API.
     fn converted(
         py: Python<'_>,
-        body: Body<'_>,
+        Body(pieces): Body,
         seal: Option<&Seal>,
         api: Native,
         convert: impl Fn(&[u8], Option<&CoreSeal>) -> Result<Converted, RequestError> + Sync,
     ) -> PyResult<Self> {
         guard(|| {
-            let pieces = body.pieces();
             let size = pieces.iter().map(|piece| piece.len()).sum();
             let converted = without_gil_if_large(py, size, || {
                 let own = without_mark(joined_body(&pieces));

@@ -21,7 +21,7 @@ pub(crate) struct RerankRequest {
 #[pymethods]
 impl RerankRequest {
     #[new]
-    fn new(py: Python<'_>, body: Body<'_>) -> PyResult<Self> {
+    fn new(py: Python<'_>, body: Body) -> PyResult<Self> {
         let (body, request) = scanned(py, body, core::RerankRequest::scan)?;
         Ok(Self { body, request })
     }
