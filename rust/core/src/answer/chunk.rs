@@ -6,9 +6,9 @@ mod call;
 
 use crate::json::edit::{Edits, MemberChanges};
 use crate::json::text::{quoted, string};
-use crate::json::{JsonError, Kind, Member, Scanner, Span, Text, Value};
+use crate::json::{JsonError, Key, Kind, Member, Scanner, Span, Text, Value};
 
-use super::bounds::{Excess, MAX_CHOICES, MAX_TEXT_CHOICES, MAX_TOOL_CALLS};
+use super::bounds::{Excess, MAX_CHOICES, MAX_EXTRAS, MAX_TEXT_CHOICES, MAX_TOOL_CALLS};
 use super::context::AnswerContext;
 use super::error::StreamError;
 use super::reasoning;
@@ -44,6 +44,38 @@ pub struct Chunk {
     pub choices: Vec<Choice>,
     /// The tool calls of all choices; [`Choice::tool_calls`] says which are whose.
     pub tool_calls: Vec<ToolCall>,
+    /// Members without a slot of their own, null ones left out; no more than [`MAX_OTHERS`] of them.
+    pub(crate) others: Vec<Other>,
+}
+
+/// A member that has no slot, in a chunk, a choice or a delta.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Other {
+    pub(crate) place: Place,
+    /// The key between its quotes, still escaped.
+    pub(crate) key: Span,
+    pub(crate) value: Value,
+}
+
+/// What such a member is one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Chunk,
+    Choice,
+    Delta,
+}
+
+/// So many are known of one chunk: one more than a merged answer may have of them altogether.
+pub(crate) const MAX_OTHERS: usize = MAX_EXTRAS + 1;
+
+impl Other {
+    /// Note one down, in a place that may be full.
+    fn note(others: &mut Vec<Self>, place: Place, key: &Key<'_>, value: Value) {
+        if value.kind != Kind::Null && others.len() < MAX_OTHERS {
+            let start = key.start + 1;
+            others.push(Self { place, key: Span { start, end: start + key.text.raw().len() }, value });
+        }
+    }
 }
 
 /// One of `choices`.
@@ -75,6 +107,10 @@ pub struct Choice {
     pub tool_calls_start: usize,
     /// One past the last.
     pub tool_calls_end: usize,
+    /// Where in [`Chunk::others`] its own are, with those of its delta among them.
+    pub(crate) others: Span,
+    /// Where those of its delta are.
+    pub(crate) delta_others: Span,
 }
 
 /// A delta or a message.
@@ -178,11 +214,7 @@ impl Chunk {
     /// `content` is neither a string nor a list of parts nor null, or `text` neither a string nor null;
     /// [`ChunkError::Excess`] beyond [`Holder::max_choices`] or [`MAX_TOOL_CALLS`].
     pub fn read(&mut self, input: &[u8], holder: Holder) -> Result<(), ChunkError> {
-        let (mut choices, mut tool_calls) =
-            (std::mem::take(&mut self.choices), std::mem::take(&mut self.tool_calls));
-        choices.clear();
-        tool_calls.clear();
-        *self = Self { choices, tool_calls, ..Self::default() };
+        self.reset();
         let mut scanner = Scanner::new(input);
         self.span = scanner.object(|scanner, key| {
             self.members += 1;
@@ -199,9 +231,12 @@ impl Chunk {
                 Known::Model => &mut self.model,
                 Known::Usage => &mut self.usage,
                 Known::Error => &mut self.error,
-                Known::BaseResp => &mut self.base_resp,
-                _ => {
-                    scanner.value()?;
+                known => {
+                    let member = scanner.member(&key)?;
+                    if known == Known::BaseResp {
+                        self.base_resp = Some(member);
+                    }
+                    Other::note(&mut self.others, Place::Chunk, &key, member.value);
                     return Ok(());
                 }
             };
@@ -212,24 +247,51 @@ impl Chunk {
         Ok(())
     }
 
+    /// Forget what was read, and keep the memory. One by one: a whole new chunk would be copied here.
+    fn reset(&mut self) {
+        let Self {
+            span: _,
+            members,
+            id,
+            object,
+            created,
+            model,
+            choices_member,
+            usage,
+            error,
+            base_resp,
+            choices,
+            tool_calls,
+            others,
+        } = self;
+        *members = 0;
+        for slot in [id, object, created, model, choices_member, usage, error, base_resp] {
+            *slot = None;
+        }
+        choices.clear();
+        tool_calls.clear();
+        others.clear();
+    }
+
     fn read_choices(&mut self, scanner: &mut Scanner<'_>, holder: Holder) -> Result<(), ChunkError> {
         // A second `choices` replaces the first, as it does for any reader of JSON.
         self.choices.clear();
         self.tool_calls.clear();
-        let (choices, tool_calls) = (&mut self.choices, &mut self.tool_calls);
+        let Self { choices, tool_calls, others, .. } = self;
         let limit = holder.max_choices();
-        scanner.array(|scanner, _| {
-            let choice = Choice::read(scanner, holder, tool_calls)?;
-            push_within(choices, choice, (limit, Excess::Choices { limit }))?;
-            Ok::<_, ChunkError>(())
+        scanner.array(|scanner, index| {
+            // Read in its place: it is too large to be moved.
+            push_within(choices, Choice::default(), (limit, Excess::Choices { limit }))?;
+            choices[index].read(scanner, holder, tool_calls, others)
         })?;
         Ok(())
     }
 
-    /// Let go of the memory that a chunk with very many choices or tool calls took.
+    /// Let go of the memory that a chunk with very many choices, tool calls or other members took.
     pub(crate) fn release(&mut self) {
-        if self.choices.capacity().max(self.tool_calls.capacity()) > MAX_SPARE_ITEMS {
-            (self.choices, self.tool_calls) = (Vec::new(), Vec::new());
+        let items = self.choices.capacity().max(self.tool_calls.capacity()).max(self.others.capacity());
+        if items > MAX_SPARE_ITEMS {
+            (self.choices, self.tool_calls, self.others) = (Vec::new(), Vec::new(), Vec::new());
         }
     }
 
@@ -286,20 +348,29 @@ impl Chunk {
 
 impl Choice {
     fn read(
+        &mut self,
         scanner: &mut Scanner<'_>,
         holder: Holder,
         tool_calls: &mut Vec<ToolCall>,
-    ) -> Result<Self, ChunkError> {
+        others: &mut Vec<Other>,
+    ) -> Result<(), ChunkError> {
+        let choice = self;
         let start = tool_calls.len();
-        let mut choice = Self { tool_calls_start: start, tool_calls_end: start, ..Self::default() };
+        (choice.tool_calls_start, choice.tool_calls_end) = (start, start);
+        let others_start = others.len();
         choice.span = scanner.object(|scanner, key| {
             choice.members += 1;
             let slot = match (Known::of(key.text), holder) {
                 (Known::Delta, Holder::Delta) | (Known::Message, Holder::Message) => {
                     let member = scanner.member_with(&key, Kind::Object, |scanner| {
                         tool_calls.truncate(start);
-                        choice.delta = Delta::read(scanner, tool_calls)?;
+                        let others_start = others.len();
+                        if choice.delta_member.is_some() {
+                            choice.delta = Delta::default();
+                        }
+                        choice.delta.read(scanner, tool_calls, others)?;
                         choice.tool_calls_end = tool_calls.len();
+                        choice.delta_others = Span { start: others_start, end: others.len() };
                         Ok::<_, ChunkError>(())
                     })?;
                     choice.delta_member = Some(unless_other(member, Kind::Object)?);
@@ -321,6 +392,7 @@ impl Choice {
                         choice.logprobs = Some(member);
                         return Ok(());
                     }
+                    Other::note(others, Place::Choice, &key, value);
                     choice.more_reasoning |= reasoning::name_of(&key.text.key()).is_some()
                         || reasoning::may_hide(scanner.input(), value);
                     return Ok(());
@@ -329,7 +401,8 @@ impl Choice {
             *slot = Some(scanner.member(&key)?);
             Ok::<_, ChunkError>(())
         })?;
-        Ok(choice)
+        choice.others = Span { start: others_start, end: others.len() };
+        Ok(())
     }
 
     pub(crate) const fn as_value(&self) -> Value {
@@ -344,8 +417,13 @@ impl Choice {
 }
 
 impl Delta {
-    fn read(scanner: &mut Scanner<'_>, tool_calls: &mut Vec<ToolCall>) -> Result<Self, ChunkError> {
-        let mut delta = Self::default();
+    fn read(
+        &mut self,
+        scanner: &mut Scanner<'_>,
+        tool_calls: &mut Vec<ToolCall>,
+        others: &mut Vec<Other>,
+    ) -> Result<(), ChunkError> {
+        let delta = self;
         let start = tool_calls.len();
         scanner.object(|scanner, key| {
             delta.members += 1;
@@ -376,6 +454,7 @@ impl Delta {
                 Known::ReasoningDetails => &mut delta.reasoning_details,
                 _ => {
                     let member = scanner.member(&key)?;
+                    Other::note(others, Place::Delta, &key, member.value);
                     delta.other(&key.text.key(), member, scanner.input());
                     return Ok(());
                 }
@@ -383,7 +462,7 @@ impl Delta {
             *slot = Some(scanner.member(&key)?);
             Ok::<_, ChunkError>(())
         })?;
-        Ok(delta)
+        Ok(())
     }
 
     /// Take a member that is not among the known ones.

@@ -56,27 +56,34 @@ impl Keeper {
     /// One frame's payload.
     pub(crate) fn frame(&mut self, payload: &[u8]) {
         let mut chunk = std::mem::take(&mut self.chunk);
-        self.target = None;
         if chunk.read(payload, Holder::Delta).is_ok() {
-            for choice in &chunk.choices {
-                let index = choice.index.and_then(|index| index.value.as_u64(payload)).unwrap_or(0);
-                // The transformer has no more choices than there is room for here.
-                let Ok(at) = self.choices.place(index) else { break };
-                for (target, member) in [
-                    (Target::Text(at), choice.delta.content),
-                    (Target::Reasoning(at), choice.delta.reasoning_content),
-                ] {
-                    if let Some(text) = text_of(member.as_ref(), payload) {
-                        self.string(target, text.raw());
-                        self.target = Some(target).filter(|_| chunk.choices.len() == 1);
-                    }
-                }
-                self.argument_bytes +=
-                    self.choices[at].calls(choice.tool_calls(&chunk), payload, self.argument_bytes);
-            }
+            self.chunk(&chunk, payload);
+        } else {
+            self.target = None;
         }
         chunk.release();
         self.chunk = chunk;
+    }
+
+    /// The same, where its payload has been read.
+    pub(crate) fn chunk(&mut self, chunk: &Chunk, payload: &[u8]) {
+        self.target = None;
+        for choice in &chunk.choices {
+            let index = choice.index.and_then(|index| index.value.as_u64(payload)).unwrap_or(0);
+            // The transformer has no more choices than there is room for here.
+            let Ok(at) = self.choices.place(index) else { break };
+            for (target, member) in [
+                (Target::Text(at), choice.delta.content),
+                (Target::Reasoning(at), choice.delta.reasoning_content),
+            ] {
+                if let Some(text) = text_of(member.as_ref(), payload) {
+                    self.string(target, text.raw());
+                    self.target = Some(target).filter(|_| chunk.choices.len() == 1);
+                }
+            }
+            self.argument_bytes +=
+                self.choices[at].calls(choice.tool_calls(chunk), payload, self.argument_bytes);
+        }
     }
 
     /// A frame that differs from the last one only in its one string.

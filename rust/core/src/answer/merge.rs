@@ -12,17 +12,17 @@ mod call;
 mod extras;
 mod logprobs;
 
-use super::bounds::MAX_CHOICES;
+use super::bounds::{Excess, MAX_CHOICES};
 use super::choices::{Choices, Indexed};
-use super::chunk::{CallKind, Chunk, ChunkError, Holder};
+use super::chunk::{self, CallKind, Chunk, ChunkError, Holder, MAX_OTHERS, Other, Place, ToolCall};
 use super::context::AnswerContext;
 use super::error::{StreamError, StreamErrorKind};
 use super::reasoning;
-use super::stream::{StreamState, Transformer};
+use super::stream::{Origin, StreamState, Transformer};
 use super::summary::Summary;
 use super::template::Template;
 use crate::json::text::write_string;
-use crate::json::{Kind, Member, Scanner, Value};
+use crate::json::{Kind, Member, Text, Value};
 use crate::spare;
 use crate::sse::SseLimits;
 
@@ -35,17 +35,35 @@ use self::logprobs::Logprobs;
 #[derive(Debug)]
 pub struct Merger {
     transformer: Transformer,
+    /// Where the transformer writes the frames of one event.
     frames: Vec<u8>,
     fed_bytes: usize,
-    completion: Completion,
     context: AnswerContext,
-    /// The last chunk, where all that it said was one piece of text.
+    taker: Taker,
+}
+
+/// Takes in the transformer's frames.
+#[derive(Debug)]
+struct Taker {
+    completion: Completion,
+    /// The last frame that had to be read, where all that it said was one piece of text.
     template: Template,
-    /// Where that text belongs: the choice's place in the completion, or nowhere for reasoning.
-    target: Option<usize>,
+    /// What the last frame said, where all of it was one piece of text.
+    target: Target,
     chunk: Chunk,
     /// There was more than is merged.
     excess: Option<StreamError>,
+}
+
+/// Where the one piece of text of a frame belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    /// The frame says something else.
+    NotKnown,
+    /// Nowhere: it is reasoning.
+    Reasoning,
+    /// To the choice at this place.
+    Content(usize),
 }
 
 impl Merger {
@@ -56,74 +74,37 @@ impl Merger {
             transformer: Transformer::new(context.clone(), true, limits),
             frames: Vec::new(),
             fed_bytes: 0,
-            completion: Completion::new(),
             context,
-            template: Template::default(),
-            target: None,
-            chunk: Chunk::default(),
-            excess: None,
+            taker: Taker {
+                completion: Completion::new(),
+                template: Template::default(),
+                target: Target::NotKnown,
+                chunk: Chunk::default(),
+                excess: None,
+            },
         }
     }
 
     /// Take in what was read.
     pub fn feed(&mut self, input: &[u8]) -> StreamState {
         self.fed_bytes += input.len();
-        let state = self.transformer.feed(input, &mut self.frames);
-        self.take_frames(state)
+        let taker = &mut self.taker;
+        let state =
+            self.transformer.feed_each(input, &mut self.frames, |frames, origin| taker.take(frames, origin));
+        self.state(state)
     }
 
     /// The upstream closed the stream cleanly.
     pub fn finish(&mut self) -> StreamState {
         let state = self.transformer.finish(&mut self.frames);
-        self.take_frames(state)
+        self.taker.take(&self.frames, Origin::Unread);
+        self.state(state)
     }
 
-    fn take_frames(&mut self, state: StreamState) -> StreamState {
-        let taken = std::mem::take(&mut self.frames);
-        for frame in frames(&taken) {
-            if self.excess.is_none() {
-                self.take_frame(frame);
-            }
-        }
-        self.frames = taken;
-        self.chunk.release();
+    fn state(&mut self, state: StreamState) -> StreamState {
+        self.taker.chunk.release();
         spare::clear(&mut self.frames);
-        if self.excess.is_some() { StreamState::Failed } else { state }
-    }
-
-    fn take_frame(&mut self, frame: &[u8]) {
-        if let Some(text) = self.template.string_of(frame) {
-            if let Some(choice) = self.target.and_then(|target| self.completion.choices.get_mut(target)) {
-                choice.content.text.extend_from_slice(text);
-            }
-            return;
-        }
-        self.template.forget();
-        // The transformer puts out well-formed chunks, and after them `[DONE]` or an error, which are none.
-        match self.completion.add(frame) {
-            Ok(()) if self.chunk.read(frame, Holder::Delta).is_ok() => self.remember(frame),
-            Err(ChunkError::Excess(excess)) => self.excess = Some(excess.into()),
-            _ => {}
-        }
-    }
-
-    /// Take a chunk for a template, where it differs from the next one only in its text.
-    fn remember(&mut self, frame: &[u8]) {
-        let [choice] = &self.chunk.choices[..] else { return };
-        let Some(text) = choice.delta.only_text(frame) else { return };
-        let plain = |member: Option<Member>| member.is_none_or(|member| member.value.kind == Kind::Null);
-        if choice.delta.says_more
-            || choice.says_more
-            || !plain(choice.finish_reason)
-            || !plain(self.chunk.usage)
-        {
-            return;
-        }
-        let index = choice.index.and_then(|index| index.value.as_u64(frame)).unwrap_or(0);
-        let is_content = choice.delta.content.is_some_and(|content| content.value == text);
-        self.target =
-            self.completion.choices.iter().position(|known| known.index == index).filter(|_| is_content);
-        self.template.remember(frame, text, frame, text.span.start);
+        if self.taker.excess.is_some() { StreamState::Failed } else { state }
     }
 
     /// How much was fed: the end writes it all out.
@@ -142,7 +123,7 @@ impl Merger {
     #[must_use]
     pub const fn error(&self) -> Option<&StreamError> {
         match self.transformer.error() {
-            None => self.excess.as_ref(),
+            None => self.taker.excess.as_ref(),
             error => error,
         }
     }
@@ -158,12 +139,84 @@ impl Merger {
         if !self.summary().complete {
             return Err(StreamError::new(StreamErrorKind::Truncated));
         }
-        Ok(self.completion.write(&self.context))
+        Ok(self.taker.completion.write(&self.context))
     }
 }
 
+impl Taker {
+    fn take(&mut self, frames: &[u8], origin: Origin<'_>) {
+        match origin {
+            _ if self.excess.is_some() => {}
+            Origin::Same(text) if self.target != Target::NotKnown => self.say(text),
+            Origin::Read(payload, chunk) => {
+                self.template.forget();
+                self.add(chunk, payload);
+            }
+            Origin::Unread | Origin::Same(_) => payloads(frames).for_each(|payload| self.frame(payload)),
+        }
+    }
+
+    /// A frame that is not known yet. Those behind one with too much in it are not looked at.
+    fn frame(&mut self, payload: &[u8]) {
+        if self.excess.is_some() {
+            return;
+        }
+        if let Some(text) = self.template.string_of(payload) {
+            return self.say(text);
+        }
+        self.template.forget();
+        let mut chunk = std::mem::take(&mut self.chunk);
+        // The transformer puts out well-formed chunks, and after them `[DONE]` or an error, which are none.
+        if chunk.read(payload, Holder::Delta).is_ok()
+            && let Some(text) = self.add(&chunk, payload)
+        {
+            self.template.remember(payload, text, payload, text.span.start);
+        }
+        self.chunk = chunk;
+    }
+
+    /// The last frame, with this text.
+    fn say(&mut self, text: &[u8]) {
+        if let Target::Content(place) = self.target
+            && let Some(choice) = self.completion.choices.get_mut(place)
+        {
+            choice.content.text.extend_from_slice(text);
+        }
+    }
+
+    /// Take in a chunk. Returns its text, where the next one may differ in that only.
+    fn add(&mut self, chunk: &Chunk, payload: &[u8]) -> Option<Value> {
+        self.target = Target::NotKnown;
+        if let Err(error) = self.completion.add(chunk, payload) {
+            self.excess = match error {
+                ChunkError::Excess(excess) => Some(excess.into()),
+                ChunkError::NotAChunk => None,
+            };
+            return None;
+        }
+        let [choice] = &chunk.choices[..] else { return None };
+        let text = choice.delta.only_text(payload)?;
+        let plain = |member: Option<Member>| member.is_none_or(|member| member.value.kind == Kind::Null);
+        if choice.delta.says_more || choice.says_more || !plain(choice.finish_reason) || !plain(chunk.usage) {
+            return None;
+        }
+        let is_content = choice.delta.content.is_some_and(|content| content.value == text);
+        self.target = if is_content {
+            Target::Content(self.completion.choices.place(index_of(choice, payload)).ok()?)
+        } else {
+            Target::Reasoning
+        };
+        Some(text)
+    }
+}
+
+/// A choice's index; 0 where it has none.
+fn index_of(choice: &chunk::Choice, input: &[u8]) -> u64 {
+    choice.index.and_then(|index| index.value.as_u64(input)).unwrap_or(0)
+}
+
 /// The payloads of frames that the transformer has written.
-fn frames(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn payloads(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         let payload = rest.strip_prefix(b"data: ")?;
@@ -248,47 +301,31 @@ impl Completion {
         }
     }
 
-    fn add(&mut self, chunk: &[u8]) -> Read {
-        let mut scanner = Scanner::new(chunk);
-        scanner.object(|scanner, key| {
-            match &*key.text.key() {
-                b"choices" => {
-                    scanner.array(|scanner, _| self.add_choice(scanner))?;
-                }
-                name => {
-                    let value = scanner.value()?;
-                    match name {
-                        b"id" => keep_first(&mut self.id, chunk, value),
-                        b"created" => keep_first(&mut self.created, chunk, value),
-                        b"model" => keep_first(&mut self.model, chunk, value),
-                        b"usage" if value.kind == Kind::Object => {
-                            value.span.of(chunk).clone_into(&mut self.usage);
-                        }
-                        b"usage" | b"object" | b"error" | b"obfuscation" => {}
-                        _ => self.extras.set(key.text.raw(), chunk, value, &mut self.room)?,
-                    }
-                }
+    fn add(&mut self, chunk: &Chunk, input: &[u8]) -> Read {
+        for (slot, member) in
+            [(&mut self.id, chunk.id), (&mut self.created, chunk.created), (&mut self.model, chunk.model)]
+        {
+            if let Some(member) = member {
+                keep_first(slot, input, member.value);
             }
-            Ok::<_, ChunkError>(())
-        })?;
+        }
+        if let Some(usage) = chunk.usage.filter(|usage| usage.value.kind == Kind::Object) {
+            usage.value.span.of(input).clone_into(&mut self.usage);
+        }
+        if chunk.others.len() == MAX_OTHERS {
+            return Err(Excess::Extras.into());
+        }
+        for other in chunk.others.iter().filter(|other| other.place == Place::Chunk) {
+            let key = Text::new(other.key.of(input));
+            if !key.is("obfuscation") {
+                self.extras.set(key.raw(), input, other.value, &mut self.room)?;
+            }
+        }
+        for choice in &chunk.choices {
+            let place = self.choices.place(index_of(choice, input))?;
+            self.choices[place].add(chunk, choice, input, &mut self.room)?;
+        }
         Ok(())
-    }
-
-    fn add_choice(&mut self, scanner: &mut Scanner<'_>) -> Read {
-        let input = scanner.input();
-        let start = scanner.value()?;
-        // The index may come after the delta, so it is looked for first.
-        let mut index = 0;
-        let mut scanner = Scanner::of(input, start);
-        scanner.object(|scanner, key| {
-            let value = scanner.value()?;
-            if key.text.is("index") {
-                index = value.as_u64(input).unwrap_or(0);
-            }
-            Ok::<_, ChunkError>(())
-        })?;
-        let place = self.choices.place(index)?;
-        self.choices[place].add(&mut Scanner::of(input, start), &mut self.room)
     }
 
     fn write(mut self, context: &AnswerContext) -> Vec<u8> {
@@ -337,52 +374,54 @@ impl Indexed for Choice {
 }
 
 impl Choice {
-    fn add(&mut self, scanner: &mut Scanner<'_>, room: &mut Room) -> Read {
-        let input = scanner.input();
-        let (mut about, mut logprobs) = (About::Content, None);
-        scanner.object(|scanner, key| {
-            match &*key.text.key() {
-                b"delta" => about = self.add_delta(scanner, room)?,
-                name => {
-                    let value = scanner.value()?;
-                    match name {
-                        b"finish_reason" if value.kind == Kind::String => {
-                            value.span.of(input).clone_into(&mut self.finish_reason);
-                        }
-                        b"logprobs" if value.kind == Kind::Object => logprobs = Some(value),
-                        // Perplexity and text-completion servers repeat the text beside the delta.
-                        b"index" | b"finish_reason" | b"logprobs" | b"message" | b"text" => {}
-                        name if reasoning::name_of(name).is_some() => {}
-                        _ => self.extras.set_shown(key.text.raw(), input, value, room)?,
-                    }
-                }
+    fn add(&mut self, chunk: &Chunk, choice: &chunk::Choice, input: &[u8], room: &mut Room) -> Read {
+        let about = self.add_delta(chunk, choice, input, room)?;
+        if let Some(reason) = choice.finish_reason.filter(|reason| reason.value.kind == Kind::String) {
+            reason.value.span.of(input).clone_into(&mut self.finish_reason);
+        }
+        let others = &chunk.others[choice.others.start..choice.others.end];
+        for other in others.iter().filter(|other| other.place == Place::Choice) {
+            let key = Text::new(other.key.of(input));
+            let name = key.key();
+            // Perplexity and text-completion servers repeat the text beside the delta.
+            if !matches!(&*name, b"message" | b"text") && reasoning::name_of(&name).is_none() {
+                self.extras.set_shown(key.raw(), input, other.value, room)?;
             }
-            Ok::<_, ChunkError>(())
-        })?;
-        if let Some(logprobs) = logprobs {
+        }
+        if let Some(logprobs) = choice.logprobs.filter(|logprobs| logprobs.value.kind == Kind::Object) {
             let merged = self.logprobs.get_or_insert_default();
-            merged.add(input, logprobs, about, room)?;
+            merged.add(input, logprobs.value, about, room)?;
         }
         Ok(())
     }
 
-    fn add_delta(&mut self, scanner: &mut Scanner<'_>, room: &mut Room) -> Read<About> {
-        let input = scanner.input();
-        let (mut reasons, mut speaks) = (false, false);
-        scanner.object(|scanner, key| {
-            let value = scanner.value()?;
+    fn add_delta(
+        &mut self,
+        chunk: &Chunk,
+        choice: &chunk::Choice,
+        input: &[u8],
+        room: &mut Room,
+    ) -> Read<About> {
+        let delta = &choice.delta;
+        let says = |member: &Member| !member.value.is_blank(input);
+        let mut reasons = [delta.reasoning_content, delta.reasoning_details].iter().flatten().any(says);
+        let mut speaks = [delta.content, delta.tool_calls].iter().flatten().any(says);
+        if let Some(content) = delta.content {
+            self.content.append(input, content.value);
+        }
+        for call in choice.tool_calls(chunk) {
+            self.add_call(call, input, room)?;
+        }
+        for other in &chunk.others[choice.delta_others.start..choice.delta_others.end] {
+            let Other { key, value, .. } = *other;
+            let key = Text::new(key.of(input));
             let says = !value.is_blank(input);
-            match &*key.text.key() {
-                b"role" => return Ok(()),
+            match &*key.key() {
                 name if reasoning::name_of(name).is_some() => {
                     reasons |= says;
-                    return Ok(());
+                    continue;
                 }
-                b"content" => self.content.append(input, value),
                 b"refusal" => self.refusal.append(input, value),
-                b"tool_calls" if value.kind == Kind::Array => {
-                    Scanner::of(input, value).array(|scanner, _| self.add_call(scanner, room))?;
-                }
                 // The API before tools: one call, without an id.
                 b"function_call" if value.kind == Kind::Object => {
                     let call = self.function_call.get_or_insert_default();
@@ -391,33 +430,24 @@ impl Choice {
                 b"audio" if value.kind == Kind::Object => {
                     self.audio.get_or_insert_default().add(input, value, room)?;
                 }
-                b"tool_calls" | b"function_call" => {}
-                _ => self.message_extras.extend_shown(key.text.raw(), input, value, room)?,
+                b"function_call" => {}
+                _ => self.message_extras.extend_shown(key.raw(), input, value, room)?,
             }
             speaks |= says;
-            Ok::<_, ChunkError>(())
-        })?;
+        }
         Ok(if reasons && !speaks { About::Reasoning } else { About::Content })
     }
 
-    fn add_call(&mut self, scanner: &mut Scanner<'_>, room: &mut Room) -> Read {
-        let input = scanner.input();
-        let entry = scanner.value()?;
-        let mut index = 0;
-        Scanner::of(input, entry).object(|scanner, key| {
-            let value = scanner.value()?;
-            if key.text.is("index") {
-                index = value.as_u64(input).and_then(|index| usize::try_from(index).ok()).unwrap_or(0);
-            }
-            Ok::<_, ChunkError>(())
-        })?;
+    fn add_call(&mut self, call: &ToolCall, input: &[u8], room: &mut Room) -> Read {
+        let index = call.index.and_then(|index| index.value.as_u64(input)).unwrap_or(0);
+        let mut index = usize::try_from(index).unwrap_or(0);
         // The transformer numbers calls from 0 without gaps.
         if index >= self.tool_calls.len() {
             room.take_call()?;
             self.tool_calls.push(Call::default());
             index = self.tool_calls.len() - 1;
         }
-        self.tool_calls[index].add(input, entry, room)
+        self.tool_calls[index].add(input, call.as_item(0).value, room)
     }
 
     fn write(&self, output: &mut Vec<u8>) {

@@ -17,15 +17,22 @@ pub(crate) struct Template {
     tail: Vec<u8>,
     output_head: Vec<u8>,
     output_tail: Vec<u8>,
+    /// Chunks in a row that were unlike the one before.
+    unlike: u32,
 }
+
+/// After so many in a row, only one of [`RARELY`] is remembered: the next one will hardly be like it.
+const MANY_UNLIKE: u32 = 4;
+const RARELY: u32 = 16;
 
 /// A chunk with more than this around its string is no template: four copies of it would be kept.
 const MAX_AROUND_BYTES: usize = 16 * 1024;
 
 impl Template {
-    /// Forget the template.
+    /// Forget the template: a chunk was not like it.
     pub(crate) fn forget(&mut self) {
         self.head.clear();
+        self.unlike = self.unlike.wrapping_add(1);
     }
 
     /// Remember `chunk` around `string`, one of its strings that says something, and the `output` made of it, in which
@@ -33,6 +40,9 @@ impl Template {
     pub(crate) fn remember(&mut self, chunk: &[u8], string: Value, output: &[u8], output_start: usize) {
         let (start, end) = (string.span.start + 1, string.span.end - 1);
         debug_assert!(string.kind == Kind::String && end > start);
+        if self.unlike > MANY_UNLIKE && !self.unlike.is_multiple_of(RARELY) {
+            return;
+        }
         let output_start = output_start + 1;
         let output_end = output_start + (end - start);
         if (chunk.len() + output.len()).saturating_sub(2 * (end - start)) > MAX_AROUND_BYTES {
@@ -46,7 +56,7 @@ impl Template {
 
     /// The string, still escaped, where `chunk` is the remembered one but for it.
     #[inline]
-    pub(crate) fn string_of<'a>(&self, chunk: &'a [u8]) -> Option<&'a [u8]> {
+    pub(crate) fn string_of<'a>(&mut self, chunk: &'a [u8]) -> Option<&'a [u8]> {
         let end = chunk.len().checked_sub(self.tail.len())?;
         if self.head.is_empty() || end <= self.head.len() {
             return None;
@@ -60,29 +70,37 @@ impl Template {
             return None;
         }
         let text = &chunk[self.head.len()..end];
-        simdutf8::basic::from_utf8(text).is_ok().then_some(text)
+        simdutf8::basic::from_utf8(text).ok()?;
+        self.unlike = 0;
+        Some(text)
     }
 
     /// The string, and what is behind the remembered part, where `chunk` begins with that but for the string. Of chunks that
     /// are known to be JSON.
     #[inline]
-    pub(crate) fn string_and_rest<'a>(&self, chunk: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    pub(crate) fn string_and_rest<'a>(&mut self, chunk: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
         let start = self.head.len();
         if self.head.is_empty() || !chunk.starts_with(&self.head) {
             return None;
         }
         let end = Scanner::at_offset(chunk, start - 1).value().ok()?.span.end - 1;
         let rest = chunk[end..].strip_prefix(&self.tail[..])?;
-        (end > start).then(|| (&chunk[start..end], rest))
+        if end == start {
+            return None;
+        }
+        self.unlike = 0;
+        Some((&chunk[start..end], rest))
     }
 
-    /// Append what is made of a chunk with this string.
+    /// Append what is made of a chunk with this string; returns where in the output the string ends.
     #[inline]
-    pub(crate) fn write(&self, string: &[u8], output: &mut Vec<u8>) {
+    pub(crate) fn write(&self, string: &[u8], output: &mut Vec<u8>) -> usize {
         output.reserve(self.output_head.len() + string.len() + self.output_tail.len());
         output.extend_from_slice(&self.output_head);
         output.extend_from_slice(string);
+        let end = output.len();
         output.extend_from_slice(&self.output_tail);
+        end
     }
 }
 

@@ -90,6 +90,9 @@ pub(crate) struct Names {
     /// In the details of the prompt.
     cache_written_inside: Count,
     total: Count,
+    /// Whether one of OpenAI's two names is there, whatever it says.
+    has_openai: bool,
+    has_total: bool,
 }
 
 /// Token counts from a `usage` object.
@@ -107,28 +110,7 @@ pub fn read_usage(input: &[u8], usage: Value) -> Usage {
 ///
 /// OpenAI's SDKs take these three for granted. What the upstream sent stays beside them.
 pub(crate) fn with_openai_names(input: &[u8], usage: Value) -> Option<Vec<u8>> {
-    let mut names = Names::default();
-    let (mut has_names, mut has_total) = (false, false);
-    let _ = Scanner::of(input, usage).object(|scanner, key| {
-        let value = scanner.member(&key)?.value;
-        let name = &*key.text.key();
-        has_names |= matches!(name, b"prompt_tokens" | b"completion_tokens");
-        has_total |= name == b"total_tokens";
-        names.read(name, input, value);
-        Ok::<_, JsonError>(())
-    });
-    if has_names {
-        return None;
-    }
-    let Usage { prompt_tokens, completion_tokens, .. } = names.usage();
-    let (prompt, completion) = (prompt_tokens?, completion_tokens?);
-    let mut text = format!("{{\"prompt_tokens\":{prompt},\"completion_tokens\":{completion},");
-    if !has_total {
-        let _ = write!(text, "\"total_tokens\":{},", prompt.saturating_add(completion));
-    }
-    let mut text = text.into_bytes();
-    text.extend_from_slice(&usage.span.of(input)[1..]);
-    Some(text)
+    Names::of(input, usage).with_openai(input, usage)
 }
 
 impl Names {
@@ -142,6 +124,22 @@ impl Names {
             Ok::<_, JsonError>(())
         });
         names
+    }
+
+    /// See [`with_openai_names`]. Of the same usage.
+    pub(crate) fn with_openai(&self, input: &[u8], usage: Value) -> Option<Vec<u8>> {
+        if self.has_openai {
+            return None;
+        }
+        let Usage { prompt_tokens, completion_tokens, .. } = self.usage();
+        let (prompt, completion) = (prompt_tokens?, completion_tokens?);
+        let mut text = format!("{{\"prompt_tokens\":{prompt},\"completion_tokens\":{completion},");
+        if !self.has_total {
+            let _ = write!(text, "\"total_tokens\":{},", prompt.saturating_add(completion));
+        }
+        let mut text = text.into_bytes();
+        text.extend_from_slice(&usage.span.of(input)[1..]);
+        Some(text)
     }
 
     /// Usage that comes in several objects (Anthropic's streams): under each name the later count wins, unless it is 0, for
@@ -196,6 +194,8 @@ impl Names {
             _ => return,
         };
         *slot = Count(value.as_whole(input));
+        self.has_openai |= matches!(name, b"prompt_tokens" | b"completion_tokens");
+        self.has_total |= name == b"total_tokens";
     }
 
     pub(crate) fn usage(&self) -> Usage {

@@ -20,17 +20,17 @@ mod shape;
 use self::ending::{Content, Ending, Endings, write_head};
 use crate::answer::bounds::{Calls, Excess, MAX_HELD_REASON_BYTES, MAX_REPLACED_BYTES, MAX_USAGE_BYTES};
 use crate::answer::choices::Choices;
-use crate::answer::chunk::{Choice, Chunk, Holder, text_bytes, text_of};
+use crate::answer::chunk::{Choice, Chunk, Holder, text_of};
 use crate::answer::context::AnswerContext;
 use crate::answer::error::{StreamError, StreamErrorKind};
 use crate::answer::keeper::Keeper;
 use crate::answer::summary::Summary;
 use crate::answer::template::Template;
 use crate::answer::think::may_hold_tag;
-use crate::answer::usage::{read_usage, with_openai_names};
+use crate::answer::usage::{Names, with_openai_names};
 use crate::json::edit::Edits;
 use crate::json::text::write_string;
-use crate::json::{Kind, Scanner, Text, Value};
+use crate::json::{Kind, Scanner, Span, Text, Value};
 use crate::refusal::{ERROR_STATUSES, Refusal};
 use crate::spare;
 use crate::sse::{Event, Item, Parser, SseLimits};
@@ -40,6 +40,7 @@ pub(crate) use held::{Arguments as ArgumentsRead, Progress};
 pub use shape::{ChatChoice, ChoiceRules, Course, Finish};
 
 const FRAME_HEAD: &[u8] = b"data: ";
+const FRAME_END: &[u8] = b"\n\n";
 
 /// How far a stream has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,25 @@ pub enum StreamState {
     Done,
     /// An error frame has gone out.
     Failed,
+}
+
+/// What is known of the frames that an event has put out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Origin<'a> {
+    /// Nothing: they have to be read.
+    Unread,
+    /// It is one frame, with this payload, which was read as this chunk.
+    Read(&'a [u8], &'a Chunk),
+    /// It is one frame, the last one with this string, still escaped, in the place of its string.
+    Same(&'a [u8]),
+}
+
+/// The same, as it is kept.
+#[derive(Clone, Copy, Debug)]
+enum Kept {
+    Nothing,
+    Chunk,
+    String(Span),
 }
 
 /// Turns one upstream stream into frames, by the rules of one API: chat completions, unless said otherwise.
@@ -85,6 +105,30 @@ impl<Rules: ChoiceRules> Transformer<Rules> {
                 Ok(Some(item)) => self.shaper.item(&item, true, output),
                 Ok(None) => break,
                 Err(_) => self.shaper.fail(StreamError::new(StreamErrorKind::EventTooLarge), output),
+            }
+        }
+        self.shaper.state
+    }
+
+    /// The same, for a reader of the frames: `take` is given what each event has put out, and how it came to be. `buffer`
+    /// is where that is written; it is empty afterwards.
+    pub(crate) fn feed_each(
+        &mut self,
+        input: &[u8],
+        buffer: &mut Vec<u8>,
+        mut take: impl FnMut(&[u8], Origin<'_>),
+    ) -> StreamState {
+        let mut reader = self.parser.read(input);
+        while self.shaper.state == StreamState::Open {
+            self.shaper.origin = Kept::Nothing;
+            match reader.next() {
+                Ok(Some(item)) => self.shaper.item(&item, true, buffer),
+                Ok(None) => break,
+                Err(_) => self.shaper.fail(StreamError::new(StreamErrorKind::EventTooLarge), buffer),
+            }
+            if !buffer.is_empty() {
+                take(buffer, self.shaper.origin(buffer));
+                buffer.clear();
             }
         }
         self.shaper.state
@@ -162,6 +206,8 @@ struct Shaper<Rules> {
     usage_chunk: Vec<u8>,
     /// Reused for payloads that must be changed before they can be read.
     scratch: Vec<u8>,
+    /// What is known of the last event's frames.
+    origin: Kept,
 }
 
 /// What one choice of a chunk came to.
@@ -197,6 +243,18 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
             template: Template::default(),
             usage_chunk: Vec::new(),
             scratch: Vec::new(),
+            origin: Kept::Nothing,
+        }
+    }
+
+    /// How the last event's frames came to be, which are alone in a buffer.
+    fn origin<'a>(&'a self, frames: &'a [u8]) -> Origin<'a> {
+        match self.origin {
+            Kept::Nothing => Origin::Unread,
+            Kept::Chunk => {
+                Origin::Read(&frames[FRAME_HEAD.len()..frames.len() - FRAME_END.len()], &self.chunk)
+            }
+            Kept::String(span) => Origin::Same(span.of(frames)),
         }
     }
 
@@ -233,7 +291,8 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         if let Some(string) = self.template.string_of(event.data)
             && !(self.has_inline && may_hold_tag(string))
         {
-            self.template.write(string, output);
+            let end = self.template.write(string, output);
+            self.origin = Kept::String(Span { start: end - string.len(), end });
             self.summary.frames += 1;
             self.summary.output_bytes += Text::new(string).decoded_bytes() as u64;
             if let Some(keeper) = &mut self.keeper {
@@ -243,7 +302,8 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         }
         self.template.forget();
         let utf8 = simdutf8::basic::from_utf8(event.data).is_ok();
-        if utf8 && memchr::memchr(b'\n', event.data).is_none() {
+        // In a canonical frame, data is one line.
+        if utf8 && (event.canonical.is_some() || memchr::memchr(b'\n', event.data).is_none()) {
             return self.payload(event.data, event.canonical, output);
         }
         let mut payload = std::mem::take(&mut self.scratch);
@@ -275,9 +335,9 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         if self.summary.id.is_none() || self.summary.model.is_none() {
             self.summary.named(text_of(chunk.id.as_ref(), payload), text_of(chunk.model.as_ref(), payload));
         }
-        let usage = chunk.usage_value(payload);
-        if let Some(usage) = usage {
-            self.summary.usage = Some(read_usage(payload, usage));
+        let usage = chunk.usage_value(payload).map(|value| (value, Names::of(payload, value)));
+        if let Some((_, usage)) = &usage {
+            self.summary.usage = Some(usage.usage());
             self.summary.metered();
         }
         if let Some(refusal) = chunk.refusal(payload) {
@@ -285,8 +345,8 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
         }
         let listed = chunk.choices_member.is_some_and(|member| member.value.kind == Kind::Array);
         if chunk.choices.is_empty() && (usage.is_some() || !listed) {
-            if usage.is_some() {
-                self.keep_usage_chunk(chunk, payload);
+            if let Some(usage) = &usage {
+                self.keep_usage_chunk(chunk, payload, usage);
                 self.check_usage_chunk(output);
             }
             return;
@@ -311,7 +371,7 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
                 Err(error) => return self.fail(error, output),
             }
         }
-        if usage.is_some() {
+        if let Some(usage) = &usage {
             self.summary.metered();
             self.keep_usage_of(chunk, payload, usage);
             self.check_usage_chunk(output);
@@ -329,10 +389,13 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
                 true => Content::Theirs,
                 false => Content::Nothing,
             };
-            return self.emit_ending((payload, canonical), ended, content, output);
+            return self.emit_ending(chunk, (payload, canonical), ended, content, output);
         }
         let start = output.len();
-        self.emit(payload, canonical, output);
+        self.emit(chunk, (payload, canonical), output);
+        if start == 0 && self.edits.is_empty() {
+            self.origin = Kept::Chunk;
+        }
         // A first chunk of a choice is unlike the others, and one with usage or a finish too.
         if let [choice] = &chunk.choices[..]
             && self.choices.len() == before
@@ -340,7 +403,8 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
             && !holds_back
             && choice.finish_reason.is_none_or(|reason| reason.value.kind == Kind::Null)
             && let Some(string) = Rules::only_text(choice, payload)
-            && text_bytes(payload, string) as u64 == self.summary.output_bytes - bytes_before
+            && string.as_text(payload).map_or(0, Text::decoded_bytes) as u64
+                == self.summary.output_bytes - bytes_before
             && let Some(moved) = self.edits.moved(string.span)
         {
             self.template.remember(payload, string, &output[start..], FRAME_HEAD.len() + moved);
@@ -396,18 +460,19 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
     /// Hold the frame that ends choices until the stream ends.
     fn emit_ending(
         &mut self,
-        (payload, canonical): (&[u8], Option<&[u8]>),
+        chunk: &Chunk,
+        event: (&[u8], Option<&[u8]>),
         places: Vec<usize>,
         content: Content,
         output: &mut Vec<u8>,
     ) {
         let mut frame = Vec::new();
-        self.emit(payload, canonical, &mut frame);
+        self.emit(chunk, event, &mut frame);
         self.endings.hold(Ending { frame, places, content }, &self.choices, &self.context, output);
     }
 
     /// Append the payload with the collected edits as a frame.
-    fn emit(&mut self, payload: &[u8], canonical: Option<&[u8]>, output: &mut Vec<u8>) {
+    fn emit(&mut self, chunk: &Chunk, (payload, canonical): (&[u8], Option<&[u8]>), output: &mut Vec<u8>) {
         self.summary.frames += 1;
         let start = output.len() + FRAME_HEAD.len();
         match canonical {
@@ -415,18 +480,20 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
             _ => {
                 output.extend_from_slice(FRAME_HEAD);
                 self.edits.apply(payload, output);
-                output.extend_from_slice(b"\n\n");
+                output.extend_from_slice(FRAME_END);
             }
         }
-        if let Some(keeper) = &mut self.keeper {
-            keeper.frame(&output[start..]);
+        match &mut self.keeper {
+            Some(keeper) if self.edits.is_empty() => keeper.chunk(chunk, payload),
+            Some(keeper) => keeper.frame(&output[start..]),
+            None => {}
         }
     }
 
     /// Keep a chunk that holds nothing but usage, for the end.
-    fn keep_usage_chunk(&mut self, chunk: &Chunk, payload: &[u8]) {
+    fn keep_usage_chunk(&mut self, chunk: &Chunk, payload: &[u8], usage: &(Value, Names)) {
         if chunk.choices_member.is_none_or(|member| member.value.kind == Kind::Null) {
-            return self.keep_usage_of(chunk, payload, chunk.usage_value(payload));
+            return self.keep_usage_of(chunk, payload, usage);
         }
         self.edits.clear();
         shape::usage_chunk(chunk, Rules::OBJECT, payload, &self.context, &mut self.edits);
@@ -440,13 +507,12 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
     }
 
     /// Keep the usage that rides on a chunk, as the usage chunk that the end asks for.
-    fn keep_usage_of(&mut self, chunk: &Chunk, payload: &[u8], usage: Option<Value>) {
-        let Some(usage) = usage else { return };
+    fn keep_usage_of(&mut self, chunk: &Chunk, payload: &[u8], (usage, names): &(Value, Names)) {
         self.usage_chunk.clear();
         let output = &mut self.usage_chunk;
         write_head(chunk, Rules::OBJECT, payload, &self.context, output);
         output.extend_from_slice(b"[],\"usage\":");
-        match with_openai_names(payload, usage) {
+        match names.with_openai(payload, *usage) {
             Some(usage) => output.extend_from_slice(&usage),
             None => output.extend_from_slice(usage.span.of(payload)),
         }
