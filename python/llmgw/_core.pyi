@@ -19,6 +19,7 @@ __all__ = [
     "Forward",
     "LimitPlan",
     "LimitTable",
+    "Observations",
     "PreparedRequest",
     "Refusal",
     "RequestError",
@@ -825,6 +826,20 @@ class Refusal:
         """As `Reservation.strictest`, at the moment of the refusal."""
     def headers(self, family: _HeaderFamily, now_unix_s: float) -> list[tuple[bytes, bytes]]:
         """See `Reservation.headers`."""
+
+@final
+class Observations:
+    """What several histograms have counted since the last `take`. To be used from any thread."""
+
+    def __new__(cls, *bounds: Sequence[float]) -> Observations:
+        """`bounds`: of the buckets of each histogram, ascending, without the infinite one."""
+    def observe(self, *values: float | None) -> None:
+        """Count a value of each histogram, in their order; None, or none at the end: it has none.
+
+        A value that is a bound is in the bucket below it. Raises ValueError for more values than histograms.
+        """
+    def take(self) -> list[tuple[list[int], float]]:
+        """Of each histogram how many values are in each bucket, and the sum of the values."""
 
 def limit_headers(
     strictest: tuple[_Family, _Family], family: _HeaderFamily, now_unix_s: float

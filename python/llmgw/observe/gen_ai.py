@@ -83,27 +83,10 @@ class _Labels(NamedTuple):
 _REST: Final = _Labels(OTHER, OTHER, OTHER, OTHER)
 
 
-class _Series:
-    """The tallies of one set of labels."""
-
-    __slots__ = ("first_token", "input", "labels", "operation", "output", "output_token", "request")
-
-    def __init__(self, parts: "GenAiMetrics", labels: _Labels) -> None:
-        self.labels = labels
-        self.input = Tally(parts.token_usage, TOKEN_BUCKETS, (*labels, "input"))
-        self.output = Tally(parts.token_usage, TOKEN_BUCKETS, (*labels, "output"))
-        self.operation = Tally(parts.operation_duration, DURATION_BUCKETS_S, (*labels, ""))
-        self.request = Tally(parts.request_duration, DURATION_BUCKETS_S, (*labels, ""))
-        self.first_token = Tally(parts.first_token, FIRST_TOKEN_BUCKETS_S, labels)
-        self.output_token = Tally(parts.output_token, OUTPUT_TOKEN_BUCKETS_S, labels)
-
-    def fold(self) -> None:
-        self.input.fold()
-        self.output.fold()
-        self.operation.fold()
-        self.request.fold()
-        self.first_token.fold()
-        self.output_token.fold()
+class _Series(NamedTuple):
+    labels: _Labels
+    tally: Tally
+    """Of their six series, in the order of `GenAiMetrics._tally`."""
 
 
 class GenAiMetrics:
@@ -123,8 +106,7 @@ class GenAiMetrics:
         self._series: dict[tuple[str, str, ProviderModel], _Series] = {}
         self._label_sets: dict[_Labels, _Series] = {}
         self._errors: dict[tuple[Histogram, _Labels, str], Tally] = {}
-        self._touched: set[_Series] = set()
-        self._failed: set[Tally] = set()
+        self._touched: set[Tally] = set()
 
     def attempted(
         self, api: str, model: str, asked: ProviderModel, *, duration_s: float, error: str | None
@@ -132,8 +114,8 @@ class GenAiMetrics:
         """An attempt is over. `error`: the outcome of one that gave no whole answer."""
         series = self._series.get((api, model, asked)) or self._new(api, model, asked)
         if error is None:
-            series.operation.observe(duration_s)
-            self._touched.add(series)
+            series.tally.observe(None, None, duration_s)
+            self._touched.add(series.tally)
         else:
             self._fail(self.operation_duration, series.labels, error, duration_s)
 
@@ -141,31 +123,37 @@ class GenAiMetrics:
         """A request is over that an upstream was asked for. `model`: the configured one that it named."""
         api = entry.api or ""
         series = self._series.get((api, model, asked)) or self._new(api, model, asked)
-        self._touched.add(series)
-        output = entry.completion_tokens
+        self._touched.add(series.tally)
+        output, total_s, first_s, each_s = entry.completion_tokens, entry.total_s, entry.first_event_s, None
+        seen_input = seen_output = None
         if entry.usage_source in _COUNTED:
             if entry.prompt_tokens is not None:
-                series.input.observe(min(entry.prompt_tokens, MAX_TOKENS))
+                seen_input = min(entry.prompt_tokens, MAX_TOKENS)
             if output is not None:
-                series.output.observe(min(output, MAX_TOKENS))
+                seen_output = min(output, MAX_TOKENS)
         if entry.error_kind is not None:
-            self._fail(self.request_duration, series.labels, entry.error_kind, entry.total_s)
+            series.tally.observe(seen_input, seen_output)
+            self._fail(self.request_duration, series.labels, entry.error_kind, total_s)
             return
-        series.request.observe(entry.total_s)
-        first_s = entry.first_event_s
-        if first_s is not None:
-            series.first_token.observe(first_s)
-            if output is not None and output > 1:
-                series.output_token.observe((entry.total_s - first_s) / (output - 1))
+        if first_s is not None and output is not None and output > 1:
+            each_s = (total_s - first_s) / (output - 1)
+        series.tally.observe(seen_input, seen_output, None, total_s, first_s, each_s)
 
     def fold(self) -> None:
         """Move what was gathered into the registry."""
         touched, self._touched = self._touched, set()
-        for series in touched:
-            series.fold()
-        failed, self._failed = self._failed, set()
-        for tally in failed:
+        for tally in touched:
             tally.fold()
+
+    def _tally(self, labels: _Labels) -> Tally:
+        return Tally(
+            (self.token_usage, TOKEN_BUCKETS, (*labels, "input")),
+            (self.token_usage, TOKEN_BUCKETS, (*labels, "output")),
+            (self.operation_duration, DURATION_BUCKETS_S, (*labels, "")),
+            (self.request_duration, DURATION_BUCKETS_S, (*labels, "")),
+            (self.first_token, FIRST_TOKEN_BUCKETS_S, labels),
+            (self.output_token, OUTPUT_TOKEN_BUCKETS_S, labels),
+        )
 
     def _new(self, api: str, model: str, asked: ProviderModel) -> _Series:
         labels = _Labels(OPERATIONS.get(api, OTHER), asked.provider, model, asked.upstream_model)
@@ -173,7 +161,7 @@ class GenAiMetrics:
             labels = _REST
         series = self._label_sets.get(labels)
         if series is None:
-            series = self._label_sets[labels] = _Series(self, labels)
+            series = self._label_sets[labels] = _Series(labels, self._tally(labels))
         if labels is not _REST:
             self._series[api, model, asked] = series
         return series
@@ -186,6 +174,6 @@ class GenAiMetrics:
                 at = (histogram, _REST, OTHER)
             tally = self._errors.get(at)
             if tally is None:
-                tally = self._errors[at] = Tally(histogram, DURATION_BUCKETS_S, (*at[1], at[2]))
+                tally = self._errors[at] = Tally((histogram, DURATION_BUCKETS_S, (*at[1], at[2])))
         tally.observe(duration_s)
-        self._failed.add(tally)
+        self._touched.add(tally)

@@ -8,7 +8,6 @@ counts in files of that folder, and any worker answers for all.
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -113,7 +112,7 @@ class Metrics:
         self._spans_exported = self._counter(specs.SPANS_EXPORTED)
         self._spans_dropped = self._counter(specs.SPANS_DROPPED)
         self._dropped_seen = 0
-        self._timers: dict[tuple[str, str], tuple[Tally, Tally]] = {}
+        self._timers: dict[tuple[str, str], Tally] = {}
         self.gen_ai = GenAiMetrics(self.registry)
         """Those that other gateways have too."""
         self.in_flight = 0
@@ -169,13 +168,11 @@ class Metrics:
             sums.unpriced += 1
         timers = self._timers.get((api, model))
         if timers is None:
-            timers = self._timers[api, model] = (
-                Tally(self._first_event, specs.FIRST_EVENT_BUCKETS_S, (api, model)).show(),
-                Tally(self._total, specs.TOTAL_BUCKETS_S, (api, model)).show(),
-            )
-        timers[1].observe(entry.total_s)
-        if entry.first_event_s is not None:
-            timers[0].observe(entry.first_event_s)
+            timers = self._timers[api, model] = Tally(
+                (self._first_event, specs.FIRST_EVENT_BUCKETS_S, (api, model)),
+                (self._total, specs.TOTAL_BUCKETS_S, (api, model)),
+            ).show()
+        timers.observe(entry.first_event_s, entry.total_s)
         if asked is not None:
             self.gen_ai.finished(entry, model, asked)
 
@@ -192,8 +189,8 @@ class Metrics:
         counts, self._counts = self._counts, {}
         for (metric, labels), amount in counts.items():
             metric.labels(*labels).inc(amount)
-        for timer in chain.from_iterable(self._timers.values()):
-            timer.fold()
+        for timers in self._timers.values():
+            timers.fold()
         self.gen_ai.fold()
         self._fold_finished()
 

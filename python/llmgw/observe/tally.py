@@ -1,52 +1,53 @@
-"""Observations of a histogram, gathered before they go into the registry.
+"""Observations of histograms, gathered before they go into the registry.
 
-The library's own `observe` takes 1 µs, and 2 µs where workers count in files; this takes 0.2 µs.
+The library's own `observe` takes 1 µs, and 2 µs where workers count in files; this takes 0.3 µs for all
+histograms of a request together.
 """
 
-from bisect import bisect_left
 from collections.abc import Sequence
 
 from prometheus_client import Histogram
 
+from llmgw._core import Observations
+
 
 class Tally:
-    """What was observed under one set of labels since the last `fold`. For one thread."""
+    """What was observed of some histograms since the last `fold`. For one thread."""
 
-    __slots__ = ("_bounds", "_counts", "_histogram", "_labels", "_series", "_sum")
+    __slots__ = ("_observations", "_of", "_series", "observe")
 
-    def __init__(self, histogram: Histogram, bounds: Sequence[float], labels: Sequence[str]) -> None:
-        """`bounds`: the histogram's, without the infinite one. `show` or a `fold` makes the series."""
-        self._histogram = histogram
-        self._bounds = bounds
-        self._labels = labels
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
-        self._series: Histogram | None = None
+    def __init__(self, *of: tuple[Histogram, Sequence[float], Sequence[str]]) -> None:
+        """`of`: each histogram with its bounds, without the infinite one, and with the labels of its series.
+
+        `show` makes all of the series; a `fold` makes those of which something was observed.
+        """
+        self._of = of
+        self._series: list[Histogram | None] = [None] * len(of)
+        self._observations = Observations(*(bounds for _, bounds, _ in of))
+        self.observe = self._observations.observe
+        """Count a value of each histogram, in their order; None, or none at the end: it has none."""
 
     def show(self) -> "Tally":
         """Have the series in the registry, at 0 if nothing was observed."""
-        self._made()
+        for at in range(len(self._of)):
+            self._made(at)
         return self
-
-    def observe(self, value: float) -> None:
-        """Count a value."""
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._sum += value
 
     def fold(self) -> None:
         """Move what was gathered into the registry."""
-        if not any(self._counts):
-            return
-        series = self._made()
-        # The library has no call for several at once; tests/unit/test_tally.py compares this with `observe`.
-        for at, count in enumerate(self._counts):
-            if count:
-                series._buckets[at].inc(count)  # noqa: SLF001
-                self._counts[at] = 0
-        series._sum.inc(self._sum)  # noqa: SLF001
-        self._sum = 0.0
+        for at, (counts, total) in enumerate(self._observations.take()):
+            if not any(counts):
+                continue
+            series = self._made(at)
+            # The library has no call for several at once; test_tally.py compares this with its `observe`.
+            for bucket, count in enumerate(counts):
+                if count:
+                    series._buckets[bucket].inc(count)  # noqa: SLF001
+            series._sum.inc(total)  # noqa: SLF001
 
-    def _made(self) -> Histogram:
-        if self._series is None:
-            self._series = self._histogram.labels(*self._labels)
-        return self._series
+    def _made(self, at: int) -> Histogram:
+        series = self._series[at]
+        if series is None:
+            histogram, _, labels = self._of[at]
+            series = self._series[at] = histogram.labels(*labels)
+        return series

@@ -6,7 +6,7 @@
 //!   and answers without a socket.
 //! * `exchange`: an upstream, an exchange with it, and the awaitable for its next block. In it `forward`: all its
 //!   blocks, from there into the server's `send`; `bridge`: how a tokio task wakes an asyncio loop.
-//! * `limits`: who may use how much.
+//! * `limits`: who may use how much. `observations`: what histograms count of a request.
 //! * `gil`: when to let other Python threads run. `process`: what must not outlive a fork.
 //! * `errors`: every Python exception is made there, and panics become one.
 
@@ -18,6 +18,7 @@ mod facts;
 mod gil;
 mod limit_headers;
 mod limits;
+mod observations;
 mod offline;
 mod process;
 mod request;
@@ -51,6 +52,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<limits::LimitPlan>()?;
     module.add_class::<limits::Reservation>()?;
     module.add_class::<limits::Refusal>()?;
+    module.add_class::<observations::Observations>()?;
     module.add_function(wrap_pyfunction!(limit_headers::budget_headers, module)?)?;
     module.add_function(wrap_pyfunction!(limit_headers::limit_headers, module)?)?;
     module.add_function(wrap_pyfunction!(exchange::root_certificates, module)?)?;
