@@ -246,6 +246,7 @@ class Request:
             return
         headers += EVENT_STREAM
         await responder.start(200, headers)
+        del headers  # a stream may be open for hours
         if block is not None and not exchange.finished:
             await responder.body(block, more=True)
             block = await responder.forward(exchange)
