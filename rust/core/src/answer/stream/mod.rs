@@ -13,12 +13,14 @@
 
 mod calls;
 mod ending;
+mod frame;
 mod held;
 mod reasoning;
 mod shape;
 
 use self::ending::{Content, Ending, Endings, write_head};
-use crate::answer::bounds::{Calls, Excess, MAX_HELD_REASON_BYTES, MAX_REPLACED_BYTES, MAX_USAGE_BYTES};
+use self::frame::{decode_into, is_done, is_error, is_error_status, is_json, write_error_frame};
+use crate::answer::bounds::{Calls, Excess, MAX_HELD_REASON_BYTES, MAX_USAGE_BYTES};
 use crate::answer::choices::Choices;
 use crate::answer::chunk::{Choice, Chunk, Holder, text_of};
 use crate::answer::context::AnswerContext;
@@ -29,9 +31,8 @@ use crate::answer::template::Template;
 use crate::answer::think::may_hold_tag;
 use crate::answer::usage::{Names, with_openai_names};
 use crate::json::edit::Edits;
-use crate::json::text::write_string;
-use crate::json::{Kind, Scanner, Span, Text, Value};
-use crate::refusal::{ERROR_STATUSES, Refusal};
+use crate::json::{Kind, Span, Text, Value};
+use crate::refusal::Refusal;
 use crate::spare;
 use crate::sse::{Event, Item, Parser, SseLimits};
 
@@ -567,55 +568,10 @@ impl<Rules: ChoiceRules> Shaper<Rules> {
     }
 }
 
-/// Append the frame that tells a client, in the midst of a stream, that it broke. `message` is always a string: that
-/// is what makes the SDKs raise.
-fn write_error_frame(error: &StreamError, output: &mut Vec<u8>) {
-    output.extend_from_slice(b"data: {\"error\":{\"message\":");
-    write_string(&error.message, output);
-    output.extend_from_slice(b",\"type\":\"upstream_error\",\"param\":null,\"code\":\"");
-    output.extend_from_slice(error.kind.code().as_bytes());
-    output.extend_from_slice(b"\"}}\n\n");
-}
-
-/// Its type says so, or the status that a comment gives it.
-fn is_error(event: &Event<'_>) -> bool {
-    event.event_type == b"error" || event.http_status.is_some_and(is_error_status)
-}
-
-fn is_error_status(status: u16) -> bool {
-    ERROR_STATUSES.contains(&status)
-}
-
 fn is_any_twice(places: &[usize]) -> bool {
     let mut sorted = places.to_vec();
     sorted.sort_unstable();
     sorted.windows(2).any(|pair| pair[0] == pair[1])
-}
-
-/// The data of an event as text in one line: the specification decodes a stream as UTF-8 with replacement, and a line feed
-/// can only be white space here. False where there is too much to replace: each bad byte becomes three.
-fn decode_into(payload: &mut Vec<u8>, data: &[u8]) -> bool {
-    payload.reserve(data.len());
-    for piece in data.utf8_chunks() {
-        payload.extend_from_slice(piece.valid().as_bytes());
-        if !piece.invalid().is_empty() {
-            payload.extend_from_slice("\u{fffd}".as_bytes());
-        }
-        if payload.len() > data.len() + MAX_REPLACED_BYTES {
-            return false;
-        }
-    }
-    payload.iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
-    true
-}
-
-fn is_done(data: &[u8]) -> bool {
-    data.trim_ascii() == b"[DONE]"
-}
-
-fn is_json(data: &[u8]) -> bool {
-    let mut scanner = Scanner::new(data);
-    scanner.value().and_then(|_| scanner.end()).is_ok()
 }
 
 #[cfg(test)]
