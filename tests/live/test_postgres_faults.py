@@ -41,7 +41,8 @@ from tests.support.simulator import SimulatorProcess
 pytestmark = pytest.mark.alone
 
 REQUESTS = 6
-MAX_CONNECTIONS = 24
+MAX_CONNECTIONS = 64
+"""More than the gateways of these tests want together, of which each keeps some for a while."""
 OPEN_TO_ALL = MAX_CONNECTIONS - 3
 """Superusers have the others: PostgreSQL's `superuser_reserved_connections`."""
 PROMPT_S = 2.5
