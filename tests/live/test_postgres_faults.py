@@ -17,13 +17,13 @@ import pytest
 
 from llmgw.ledger.journal import pending
 from tests.support.answered import (
+    IN_A_ROW,
     SLOW_STREAM,
     STREAM,
     TIMEOUT_S,
     Clients,
     assert_complete,
     completion_tokens,
-    is_alive,
     kill_worker,
     metric,
     ready,
@@ -33,7 +33,7 @@ from tests.support.chat import body
 from tests.support.frames import check_stream
 from tests.support.gateway import Gateway, config_text
 from tests.support.postgres import ROLE, PostgresServer, SmallDisk
-from tests.support.processes import free_port, wait_until
+from tests.support.processes import NOISE, free_port, wait_until
 from tests.support.proxy import Proxy
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
@@ -472,7 +472,11 @@ def test_the_last_known_keys_are_good_for_so_long(forgetful: Site) -> None:
     expected = forgetful.ask()
     with killed(forgetful):
         expected |= forgetful.ask(2)
-        wait_until(lambda: ready(gateway)[0] == 503, "forgotten", timeout_s=TIMEOUT_S)
+
+        def forgotten() -> bool:
+            return all(ready(gateway)[0] == 503 for _ in range(IN_A_ROW))
+
+        wait_until(forgotten, "forgotten by both workers", timeout_s=TIMEOUT_S)
         refused = gateway.post(body("glm-5"))
         assert (refused.status, refused.error["code"]) == (503, "overloaded")
     wait_healthy(gateway)
@@ -488,7 +492,9 @@ def test_a_worker_that_starts_without_a_database_waits_for_it(forgetful: Site) -
         kill_worker(gateway)
 
         def unavailable() -> bool:
-            return is_alive(gateway) and ready(gateway)[1]["status"] == "unavailable"
+            with suppress(httpx.TransportError):
+                return all(ready(gateway)[1]["status"] == "unavailable" for _ in range(IN_A_ROW))
+            return False
 
         wait_until(unavailable, "workers that answer", timeout_s=TIMEOUT_S)
         assert ready(gateway)[1]["problems"] == ["no key is in force: the keys can't be read"]
@@ -529,6 +535,6 @@ def test_a_key_ends_within_a_second_in_both_workers(site: Site) -> None:
                 answer = client.get("/v1/models", headers=site.gateway.headers(key))
             refused = refused + 1 if answer.status_code == 401 else 0
             last_s = last_s if refused else asked_s
-        assert last_s - revoked_s <= REVOKED_WITHIN_S
+        assert last_s - revoked_s <= REVOKED_WITHIN_S * NOISE
         site.end_connections()
         wait_healthy(site.gateway)
