@@ -7,10 +7,10 @@ Redis and its failures, `share` what this machine takes meanwhile, `keeper` how 
 * While Redis is there, nothing: all machines together never get more than the limit, but for a picosecond a
   charge. What a request uses beyond its reservation is owed by a rate, and spent of a budget, as on one
   machine.
-* Redis goes: a machine's rates begin as full as its workers last saw them. What other machines have taken
-  since is unknown, so that a minute may have up to the machine's share too much. Who holds more than its
-  share of places or money at that moment keeps it until its requests end; the others take theirs all the
-  same.
+* Redis goes: a machine's rates begin as full as its workers last saw them, each of which knows only what it
+  was told itself. What others have taken since is unknown, so that a minute may have up to the machine's
+  share too much. Who holds more than its share of places or money at that moment keeps it until its requests
+  end; the others take theirs all the same.
 * Redis is gone: of a budget, what other machines have stored in the last `LEARN_BASES_S`.
 * Redis is back: nothing that this worker had or let through in the last minute is forgotten. If its data are
   lost, rates are as full as the workers last saw them. A reservation that nobody waited for is not made,
