@@ -9,7 +9,7 @@ use super::error::StreamErrorKind;
 use super::usage::{Usage, UsageSource};
 
 /// A running account of one answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// The first choice's finish reason, at most [`MAX_FINISH_REASON_BYTES`] of it.
     pub finish_reason: Option<String>,
@@ -36,6 +36,39 @@ pub struct Summary {
     pub error: Option<StreamErrorKind>,
     /// The choices that reasoned, where that is kept and the answer is complete.
     pub turns: Vec<Turn>,
+}
+
+impl Clone for Summary {
+    fn clone(&self) -> Self {
+        let mut clone = Self::default();
+        clone.clone_from(self);
+        clone
+    }
+
+    /// Made for each read of a stream: names that are there already are written over, not allocated anew.
+    fn clone_from(&mut self, source: &Self) {
+        let Self {
+            finish_reason,
+            id,
+            model,
+            usage,
+            output_bytes,
+            metered_bytes,
+            reasoning_seen,
+            frames,
+            complete,
+            error,
+            turns,
+        } = source;
+        self.finish_reason.clone_from(finish_reason);
+        self.id.clone_from(id);
+        self.model.clone_from(model);
+        self.usage = *usage;
+        (self.output_bytes, self.metered_bytes) = (*output_bytes, *metered_bytes);
+        (self.reasoning_seen, self.frames, self.complete) = (*reasoning_seen, *frames, *complete);
+        self.error = *error;
+        self.turns.clone_from(turns);
+    }
 }
 
 impl Summary {

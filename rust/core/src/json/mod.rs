@@ -8,6 +8,7 @@
 //! deliberate exceptions where less is checked: numbers for their grammar and not for their range (`1e999` is an
 //! upstream's business), `\u` escapes for four digits and not for paired surrogates.
 
+mod block;
 pub mod edit;
 mod error;
 pub mod path;

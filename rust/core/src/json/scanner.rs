@@ -1,5 +1,6 @@
 //! One walk over a document, which checks it and yields its values.
 
+use super::block::{self, Escapes};
 use super::error::{JsonError, JsonErrorKind};
 use super::text::{self, Text};
 use super::value::{Key, Kind, Member, Span, Value};
@@ -327,30 +328,37 @@ impl<'a> Scanner<'a> {
 
     /// Go on in a string, a block at a time; up to its closing quote, or to less than a block before the input's end.
     ///
-    /// Prompts have an escape every line or two: a search that begins anew after each is slower than the text is long.
+    /// Prompts have an escape every line or two, so a block's escapes are found and counted together. Only rare ones are
+    /// looked at by themselves.
     fn skip_text(&mut self) -> Result<(), JsonError> {
+        let mut run = Escapes::default();
         while let Some(block) = self.input[self.position..].first_chunk() {
             let begin = self.position;
-            self.position += block.len();
-            let mut special = text::special_bits(block);
-            let mut read = begin;
-            while special != 0 {
-                let at = begin + special.trailing_zeros() as usize;
-                special &= special - 1;
-                if at < read {
-                    continue; // what a backslash has escaped
+            if run.open || block::special_bits(block) != 0 {
+                let quotes = block::bits_of(block, b'"');
+                let backslashes = block::bits_of(block, b'\\');
+                let escaped = run.escaped(backslashes);
+                let ends = (quotes | block::control_bits(block)) & !escaped;
+                let before_end = ends.wrapping_sub(1) & !ends;
+                let frequent =
+                    quotes | backslashes | block::bits_of(block, b'n') | block::bits_of(block, b't');
+                self.escape_bytes += (escaped & frequent & before_end).count_ones() as usize;
+                let mut others = escaped & !frequent & before_end;
+                while others != 0 {
+                    self.position = begin + others.trailing_zeros() as usize - 1;
+                    self.escape()?;
+                    others &= others - 1;
                 }
-                self.position = at;
-                match self.input[at] {
-                    b'"' => return Ok(()),
-                    b'\\' => self.escape()?,
-                    _ => return self.error(JsonErrorKind::ControlCharacter),
+                if ends != 0 {
+                    self.position = begin + ends.trailing_zeros() as usize;
+                    let is_quote = self.input[self.position] == b'"';
+                    return if is_quote { Ok(()) } else { self.error(JsonErrorKind::ControlCharacter) };
                 }
-                read = self.position;
-                // An escape may reach into the next block.
-                self.position = self.position.max(begin + block.len());
             }
+            self.position = begin + block.len();
         }
+        // What follows is read from its backslash on.
+        self.position -= usize::from(run.open);
         Ok(())
     }
 
@@ -365,6 +373,12 @@ impl<'a> Scanner<'a> {
             Some(b'u') => {
                 self.position += 1;
                 let digits = self.position;
+                if let Some(unit) = text::unit(&self.input[digits..]) {
+                    self.position += text::UNIT_ESCAPE_BYTES - r"\u".len();
+                    self.escape_bytes += text::UNIT_ESCAPE_BYTES - text::unit_bytes(unit);
+                    return Ok(());
+                }
+                // Which of them is none?
                 for _ in 0..4 {
                     match self.input.get(self.position) {
                         Some(byte) if byte.is_ascii_hexdigit() => self.position += 1,
@@ -372,8 +386,7 @@ impl<'a> Scanner<'a> {
                         None => return self.error(JsonErrorKind::UnexpectedEnd),
                     }
                 }
-                self.escape_bytes += text::UNIT_ESCAPE_BYTES - text::unit_bytes(&self.input[digits..]);
-                Ok(())
+                self.error(JsonErrorKind::InvalidEscape)
             }
             Some(_) => self.error(JsonErrorKind::InvalidEscape),
             None => self.error(JsonErrorKind::UnexpectedEnd),

@@ -161,19 +161,6 @@ proptest! {
     }
 }
 
-#[test]
-fn each_byte_of_a_block_has_its_bit() {
-    for byte in 0..=u8::MAX {
-        let is_special = byte < b' ' || byte == b'"' || byte == b'\\';
-        for at in 0..64 {
-            let mut block = [b'a'; 64];
-            block[at] = byte;
-            assert_eq!(text::special_bits(&block), u64::from(is_special) << at, "{byte:#x} at {at}");
-        }
-        assert_eq!(text::special_bits(&[byte; 64]), if is_special { u64::MAX } else { 0 });
-    }
-}
-
 proptest! {
     /// Longer than any block, with escapes across their borders.
     #[test]
@@ -192,6 +179,58 @@ proptest! {
             let mut scanner = Scanner::new(input.as_bytes());
             let value = scanner.value().unwrap();
             prop_assert_eq!(value.span, Span { start: 0, end: input.len() });
+        }
+    }
+
+    /// The same, also where something is wrong, and how long the text is.
+    #[test]
+    fn long_strings_byte_by_byte(parts in prop::collection::vec(
+        prop_oneof![
+            4 => (0_usize..70).prop_map(|length| "x".repeat(length)),
+            4 => (1_usize..7).prop_map(|length| "\\".repeat(length)),
+            8 => prop::sample::select(vec!["\\n", "\\t", "\\r", "\\/", "\\b", "\\f", "\\u4f60", "\\u0041", "\\u07fF", "n", "u", "你"])
+                .prop_map(str::to_owned),
+            1 => prop::sample::select(vec!["\\\"", "\\\\", "\\ud83d", "\\u12", "\\u12g4", "\n", "\u{1f}"]).prop_map(str::to_owned),
+        ],
+        0..16,
+    )) {
+        let input = format!("\"{}\"", parts.concat());
+        let mut scanner = Scanner::new(input.as_bytes());
+        let found = scanner.value().map(|value| (value.span.end, scanner.text_bytes()));
+        prop_assert_eq!(found, byte_by_byte(input.as_bytes()), "{}", input);
+    }
+}
+
+/// Where a string ends and how long its text is, the slow way.
+fn byte_by_byte(input: &[u8]) -> Result<(usize, usize), JsonError> {
+    use JsonErrorKind as K;
+    let error = |kind, offset| Err(JsonError { kind, offset });
+    let (mut at, mut text_bytes) = (1, 0);
+    loop {
+        match input.get(at..).unwrap_or_default() {
+            [] => return error(K::UnexpectedEnd, input.len()),
+            [b'"', ..] => return Ok((at + 1, text_bytes)),
+            [b'\\', b'u', digits @ ..] => {
+                let valid = digits.iter().take(4).take_while(|digit| digit.is_ascii_hexdigit()).count();
+                if valid < 4 {
+                    let kind = if digits.len() == valid { K::UnexpectedEnd } else { K::InvalidEscape };
+                    return error(kind, at + 2 + valid);
+                }
+                let unit = u32::from_str_radix(str::from_utf8(&digits[..4]).unwrap(), 16).unwrap();
+                text_bytes += char::from_u32(unit).map_or(2, char::len_utf8);
+                at += 6;
+            }
+            [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => {
+                text_bytes += 1;
+                at += 2;
+            }
+            [b'\\'] => return error(K::UnexpectedEnd, at + 1),
+            [b'\\', ..] => return error(K::InvalidEscape, at + 1),
+            [..0x20, ..] => return error(K::ControlCharacter, at),
+            _ => {
+                text_bytes += 1;
+                at += 1;
+            }
         }
     }
 }

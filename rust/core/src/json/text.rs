@@ -70,9 +70,9 @@ impl<'a> Text<'a> {
         let mut bytes = self.raw.len();
         let mut rest = self.raw;
         while let Some(at) = memchr::memchr(b'\\', rest) {
-            let unit = rest.get(at + 2..at + UNIT_ESCAPE_BYTES).filter(|_| rest[at + 1] == b'u');
+            let unit = rest[at + 1..].strip_prefix(b"u").and_then(unit);
             let (length, saved) =
-                unit.map_or((2, 1), |digits| (UNIT_ESCAPE_BYTES, UNIT_ESCAPE_BYTES - unit_bytes(digits)));
+                unit.map_or((2, 1), |unit| (UNIT_ESCAPE_BYTES, UNIT_ESCAPE_BYTES - unit_bytes(unit)));
             bytes = bytes.saturating_sub(saved);
             rest = &rest[rest.len().min(at + length)..];
         }
@@ -129,11 +129,11 @@ fn decode_escape(escape: &[u8]) -> (char, usize) {
         Some(b'r') => ('\r', 2),
         Some(b't') => ('\t', 2),
         Some(b'u') => {
-            let Some(high) = hex_unit(escape, 2) else { return (REPLACEMENT, escape.len().min(6)) };
+            let Some(high) = unit_at(escape, 2) else { return (REPLACEMENT, escape.len().min(6)) };
             if !(0xd800..0xdc00).contains(&high) {
                 return (char::from_u32(high).unwrap_or(REPLACEMENT), 6);
             }
-            let low = if escape.get(6..8) == Some(b"\\u") { hex_unit(escape, 8) } else { None };
+            let low = if escape.get(6..8) == Some(b"\\u") { unit_at(escape, 8) } else { None };
             match low {
                 Some(low @ 0xdc00..=0xdfff) => {
                     let scalar = 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00);
@@ -150,19 +150,36 @@ fn decode_escape(escape: &[u8]) -> (char, usize) {
 /// The length of an escape such as `\u4f60`.
 pub(super) const UNIT_ESCAPE_BYTES: usize = 6;
 
-/// How many bytes of UTF-8 a UTF-16 unit stands for, by its hexadecimal digits. Half a surrogate pair has half of the
-/// pair's.
-pub(super) const fn unit_bytes(digits: &[u8]) -> usize {
-    match digits {
-        [b'0', b'0', b'0'..=b'7', ..] => 1,
-        [b'0', b'0'..=b'7', ..] | [b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..] => 2,
+/// How many bytes of UTF-8 a UTF-16 unit stands for. Half a surrogate pair has half of the pair's.
+#[inline]
+pub(super) const fn unit_bytes(unit: u16) -> usize {
+    match unit {
+        ..0x80 => 1,
+        0x80..0x800 | 0xd800..0xe000 => 2,
         _ => 3,
     }
 }
 
-fn hex_unit(escape: &[u8], at: usize) -> Option<u32> {
-    let digits = std::str::from_utf8(escape.get(at..at + 4)?).ok()?;
-    u32::from_str_radix(digits, 16).ok()
+fn unit_at(escape: &[u8], at: usize) -> Option<u32> {
+    unit(escape.get(at..)?).map(u32::from)
+}
+
+/// The UTF-16 unit of the four hexadecimal digits that come first.
+#[inline]
+pub(super) fn unit(digits: &[u8]) -> Option<u16> {
+    const NONE: u8 = 0xff;
+    const VALUES: [u8; 256] = {
+        let mut values = [NONE; 256];
+        let mut value = 0;
+        while value < 16 {
+            values[b"0123456789abcdef"[value as usize] as usize] = value;
+            values[b"0123456789ABCDEF"[value as usize] as usize] = value;
+            value += 1;
+        }
+        values
+    };
+    let [a, b, c, d] = digits.first_chunk::<4>()?.map(|digit| VALUES[usize::from(digit)]);
+    (a | b | c | d != NONE).then(|| u16::from_be_bytes([a << 4 | b, c << 4 | d]))
 }
 
 /// The offset of the first byte at or after `from` that ends a run of plain string bytes: a quote, a backslash or a
@@ -229,20 +246,6 @@ const fn special_bytes(word: u64) -> u64 {
     let quotes = quote.wrapping_sub(ONES) & !quote;
     let backslashes = backslash.wrapping_sub(ONES) & !backslash;
     (control | quotes | backslashes) & HIGHS
-}
-
-/// A bit for each byte of a block, the lowest for the first: whether it is special.
-#[inline]
-pub(super) fn special_bits(block: &[u8; 64]) -> u64 {
-    // Multiplied with a word of zeros and ones, it gathers them in the highest byte.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    // The compiler turns this line into vector instructions.
-    let special = block.map(|byte| u8::from(is_special(byte)));
-    let mut bits = 0;
-    for (index, word) in special.as_chunks().0.iter().enumerate() {
-        bits |= (u64::from_le_bytes(*word).wrapping_mul(GATHER) >> 56) << (WORD * index);
-    }
-    bits
 }
 
 /// Append `text` as a JSON string, quotes and all.
