@@ -11,7 +11,13 @@ const FIRST_PLAIN: u8 = 0x20;
 /// Which bytes can't stand in a string by themselves: quotes, backslashes, control characters.
 #[inline]
 pub(super) fn special_bits(block: &Block) -> u64 {
-    bits(block, |lane| equal(lane, b'"') | equal(lane, b'\\') | control(lane))
+    bits(block, special)
+}
+
+/// The same of a quarter of a block.
+#[inline]
+pub(super) fn special_bits_of_lane(lane: &[u8; LANE]) -> u32 {
+    special(u8x16::new(*lane)).to_bitmask()
 }
 
 /// Where the block has this byte.
@@ -59,6 +65,11 @@ fn bits(block: &Block, matches: impl Fn(u8x16) -> u8x16) -> u64 {
         bits |= u64::from(matches(u8x16::new(*lane)).to_bitmask()) << (LANE * index);
     }
     bits
+}
+
+#[inline]
+fn special(lane: u8x16) -> u8x16 {
+    equal(lane, b'"') | equal(lane, b'\\') | control(lane)
 }
 
 #[inline]

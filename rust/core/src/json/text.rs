@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::block;
+
 /// The inside of a JSON string, still escaped. Known to be well-formed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text<'a> {
@@ -186,23 +188,30 @@ pub(super) fn unit(digits: &[u8]) -> Option<u16> {
 /// control character. The input's length where there is none.
 #[inline]
 pub(super) fn find_special(input: &[u8], from: usize) -> usize {
-    const BLOCK: usize = 64;
     let mut position = from;
-    // Most strings of a chunk are short: eight bytes at a time, without setting anything up.
+    // Most strings of a chunk are short.
     for _ in 0..4 {
-        match special_in_word(input, position) {
-            Some(0) => position += WORD,
-            Some(found) => return position + found.trailing_zeros() as usize / 8,
-            None => return find_special_slow(input, position),
+        let Some(lane) = input.get(position..).and_then(<[u8]>::first_chunk) else {
+            return find_special_by_words(input, position);
+        };
+        let special = block::special_bits_of_lane(lane);
+        if special != 0 {
+            return position + special.trailing_zeros() as usize;
         }
+        position += lane.len();
     }
-    // A long one (a prompt, an image): blocks that the compiler turns into vector instructions.
-    while let Some(block) = input.get(position..position + BLOCK) {
-        if block.iter().fold(false, |found, &byte| found | is_special(byte)) {
-            break;
+    while let Some(block) = input.get(position..).and_then(<[u8]>::first_chunk) {
+        let special = block::special_bits(block);
+        if special != 0 {
+            return position + special.trailing_zeros() as usize;
         }
-        position += BLOCK;
+        position += block.len();
     }
+    find_special_by_words(input, position)
+}
+
+/// Less than a block before the input's end.
+fn find_special_by_words(input: &[u8], mut position: usize) -> usize {
     while let Some(found) = special_in_word(input, position) {
         if found != 0 {
             return position + found.trailing_zeros() as usize / 8;
