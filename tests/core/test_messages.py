@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llmgw import _core
@@ -120,6 +120,19 @@ def converted(body: dict[str, Any], *, ensure_ascii: bool = True) -> dict[str, A
     return dict(chat)
 
 
+LINKED: dict[str, Any] = {
+    "type": "document",
+    "title": "T",
+    "context": "C",
+    "source": {"type": "url", "url": "u"},
+}
+
+
+@example(body={"model": "m", "messages": [{"role": "user", "content": [LINKED]}]}, ascii_only=False)
+@example(
+    body={"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "t"}, LINKED]}]},
+    ascii_only=False,
+)
 @given(body=BODIES, ascii_only=st.booleans())
 def test_the_conversion_is_the_reference_s(body: dict[str, Any], ascii_only: bool) -> None:  # noqa: FBT001
     expected = chat_body(body)

@@ -88,7 +88,8 @@ def _plain(block: Json) -> Iterator[Json]:
         case {"type": "document", "source": {"type": "base64"} as source}:
             yield from _texts(block.get("context"))
             yield {"type": "file", "name": block.get("title") or "document", "url": _data_url(source)}
-        case {"type": "document", "source": source}:
+        case {"type": "document", "source": {"type": "text" | "content"} as source}:
+            # One of another source is left out whole: a title without its document would mislead.
             yield from _texts(block.get("title"), block.get("context"))
             match source["type"]:
                 case "text":
