@@ -59,6 +59,7 @@ class Watch:
 
     def __init__(self, context: BrowserContext, origin: str) -> None:
         """`origin`: the only one that may be asked anything, as `http://127.0.0.1:8000`."""
+        self._context = context
         self._origin = origin
         self._in_flight: set[Request] = set()
         self._quiet_since = time.monotonic()
@@ -70,14 +71,14 @@ class Watch:
         context.on("requestfinished", self._ended)
         context.on("requestfailed", self._failed)
 
-    def settle(self, page: Page) -> None:
-        """Wait until the page has had all that it asked for. Raises TimeoutError, with what is missing."""
+    def settle(self) -> None:
+        """Wait until the pages have all that they asked for. Raises TimeoutError, with what is missing."""
         deadline = time.monotonic() + SETTLE_TIMEOUT_S
         while self._in_flight or time.monotonic() - self._quiet_since < QUIET_S:
             if time.monotonic() > deadline:
                 waiting = ", ".join(f"{each.method} {each.url}" for each in self._in_flight)
                 raise TimeoutError(f"the page still waits for {waiting or 'ever more requests'}")
-            page.wait_for_timeout(POLL_MS)
+            self._context.pages[0].wait_for_timeout(POLL_MS)
 
     def left(self, expected: list[re.Pattern[str]]) -> list[str]:
         """The faults that nobody expected."""

@@ -104,14 +104,14 @@ def readme(console: Console, site: Demo) -> None:
         answer.get_by_text("Finish", exact=True).wait_for(timeout=ANSWER_TIMEOUT_MS)
         expect(answer.get_by_text("…", exact=True)).to_have_count(0)  # the cost, which the ledger tells
         answer.get_by_role("button", name="Reasoning").click()
-    console.settle(playground)
+    console.settle()
     save(playground, IMAGES / "console-playground.png")
     # Opened first, taken last: by then there is something of the last minutes.
     beats = overview.locator(".now polyline")
     wait_until(
         lambda: len(str(beats.get_attribute("points")).split()) > BEATS, "its beats", timeout_s=BEATS_S
     )
-    console.settle(overview)
+    console.settle()
     save(overview, IMAGES / "console-overview.png")
     large = [file.name for file in IMAGES.glob("console-*.png") if file.stat().st_size > MAX_BYTES]
     if large:
@@ -139,7 +139,7 @@ def everything(console: Console, site: Demo, folder: Path) -> None:
                 page.emulate_media(color_scheme=theme)
                 for width in WIDTHS:
                     set_width(page, width)
-                    console.settle(page)
+                    console.settle()
                     # What lies over a page lies over what is in sight of it.
                     whole = page.get_by_role("dialog").count() == 0
                     save(page, folder / f"{name}-{width}-{theme}-{language}.png", whole=whole)

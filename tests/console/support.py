@@ -129,10 +129,13 @@ class Console:
         """Faults that belong to this test, each a regular expression: `status of 401`, `ERR_CONNECTION`."""
         self._expected += map(re.compile, patterns)
 
-    def settle(self, page: Page) -> None:
-        """Wait until the page has all that it asked for: before axe-core looks at it, or a camera."""
-        [watch] = [visit.watch for visit in self._visits if visit.context == page.context]
-        watch.settle(page)
+    def settle(self) -> None:
+        """Wait until all its pages have what they asked for.
+
+        That is: before axe-core looks at one, before a camera does, before a test counts what is asked for.
+        """
+        for visit in self._visits:
+            visit.watch.settle()
 
     def faults(self) -> list[str]:
         """What its pages did so far that nobody expected."""

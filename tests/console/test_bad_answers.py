@@ -18,6 +18,7 @@ from tests.support.processes import wait_until
 LIVE: Final = "**/admin/v1/live"
 ME: Final = "**/admin/v1/me"
 KEYS: Final = "**/admin/v1/keys?*"
+BUDGETS: Final = "**/admin/v1/budgets?*"
 HTML: Final = "<html><script>window.injected = true</script><h1>Bad proxy</h1></html>"
 FORBIDDEN: Final = """
 for (const name of ["localStorage", "sessionStorage"]) {
@@ -145,6 +146,31 @@ def test_the_polls_go_on_after_a_bad_answer(console: Console, case: str) -> None
     wait_on(page, lambda: len(good) > 1, "the polls", timeout_s=15)
 
 
+CALM: Final = {
+    "overview": ("", BUDGETS, "Nothing needs attention"),
+    "overview-live": ("", LIVE, "Nothing needs attention"),
+    "system": ("system", LIVE, "Nothing is wrong here"),
+}
+"""A page, what it asks, and what it may say only when it knows."""
+
+
+@pytest.mark.parametrize("case", CALM)
+def test_what_is_not_known_is_not_called_well(console: Console, admin: Admin, case: str) -> None:
+    path, question, words = CALM[case]
+    console.expect("status of 500")
+    page = console.blank()
+    error = {"error": {"code": "unavailable", "message": "Not now.", "faults": []}}
+    page.route(question, lambda route: route.fulfill(status=500, json=error))
+    page.goto(f"{admin.url}/console/{path}")
+    heading(page)
+    console.settle()
+    page.wait_for_timeout(3_000)  # in which it looks at the gateway again
+    expect(page.get_by_text(words)).to_have_count(0)
+    page.unroute(question)
+    page.reload()
+    expect(page.get_by_text(words).first).to_be_visible()
+
+
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_reload_while_the_gateway_can_t_tell_keeps_the_key(
     console: Console, admin: Admin, status: int
@@ -178,7 +204,7 @@ def test_a_refused_model_key_ends_its_session(console: Console, admin: Admin) ->
     made = admin.send("POST", "/admin/v1/keys", {"name": "goes soon"}).json()
     page = console(key=made["secret"])
     heading(page, "My usage")
-    console.settle(page)
+    console.settle()
     admin.send("POST", f"/admin/v1/keys/{made['id']}/revoke")
     wait_until(
         lambda: (
@@ -211,7 +237,7 @@ def test_a_browser_whose_clock_is_wrong(console: Console, admin: Admin, hours: i
 def test_a_tab_in_the_background_asks_nothing(console: Console) -> None:
     page = console()
     heading(page)
-    console.settle(page)
+    console.settle()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.evaluate(HIDE, "hidden")

@@ -66,13 +66,13 @@ def test_a_page(
     page.get_by_role("heading", level=1).wait_for()
     for width in WIDTHS:
         set_width(page, width)
-        console.settle(page)
+        console.settle()
         no_overflow(page)
         if width == max(WIDTHS):  # at which nothing is arranged in another way
             continue
         for theme in THEMES:
             page.emulate_media(color_scheme=theme)
-            console.settle(page)
+            console.settle()
             axe(page)
 
 
@@ -82,6 +82,6 @@ def test_a_page_of_an_untouched_gateway(console: Console, untouched: Admin) -> N
     for path in PAGES:
         page.goto(f"{untouched.url}/console/{path}")
         page.get_by_role("heading", level=1).wait_for()
-        console.settle(page)
+        console.settle()
         no_overflow(page)
         axe(page)

@@ -49,8 +49,8 @@ UNSAFE = "default-src 'self' 'unsafe-inline' http:"
     ],
 )
 def test_a_fault_is_seen(console: Console, admin: Admin, body: str, policy: str, fault: str) -> None:
-    page = show(console, admin, body, policy=policy)
-    console.settle(page)
+    show(console, admin, body, policy=policy)
+    console.settle()
     assert [each for each in console.faults() if fault in each], console.faults()
     console.expect(".")
     assert console.faults() == []

@@ -63,7 +63,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, config: str) -> Iterator[A
 def look(console: Console, page: Page) -> None:
     """What must hold on each page."""
     page.get_by_role("heading", level=1).wait_for()
-    console.settle(page)
+    console.settle()
     assert page.evaluate("() => window.injected") is None
     expect(page.get_by_text("The console failed here")).to_have_count(0)
     for width in (320, 390, 1440):
@@ -121,5 +121,5 @@ def test_an_address_of_rubbish(console: Console, admin: Admin, path: str) -> Non
     answer = page.goto(f"{admin.url}/console/{path}")
     assert answer is not None
     page.get_by_role("heading", level=1).wait_for()
-    console.settle(page)
+    console.settle()
     expect(page.get_by_text("The console failed here")).to_have_count(0)

@@ -301,7 +301,7 @@ def test_bars_of_a_list_cost_one_request(console: Console, many: Admin) -> None:
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{many.url}/console/keys?name=many")
     expect(page.get_by_role("meter", name="¥10.00 per day")).to_have_count(50)
-    console.settle(page)
+    console.settle()
     assert len([url for url in asked if "/admin/v1/budgets" in url]) == 1
 
 

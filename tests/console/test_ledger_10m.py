@@ -85,7 +85,7 @@ def test_a_page_that_sums(console: Console, large: Admin, figure: Callable[[str]
     begun = time.monotonic()
     page.goto(f"{large.url}/console/{path}")
     expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=TIMEOUT_MS)
-    console.settle(page)
+    console.settle()
     took = time.monotonic() - begun
     received = traffic.take()
     figure(f"/console/{path} over {ROWS:,} rows: {received / 1000:.0f} kB, {took:.1f} s")
@@ -108,7 +108,7 @@ def test_the_requests_by_pages_and_filters(
         begun = time.monotonic()
         page.goto(f"{large.url}/console/{path}")
         expect(page.locator("tbody tr").first).to_be_visible(timeout=TIMEOUT_MS)
-        console.settle(page)
+        console.settle()
         times.append(f"{path} {time.monotonic() - begun:.1f} s")
         assert traffic.take() < MAX_BYTES, path
         assert 10 <= rows(page) <= MAX_SHOWN_ROWS, path
@@ -117,7 +117,7 @@ def test_the_requests_by_pages_and_filters(
     for number in (2, 3, 4):
         page.get_by_role("button", name="Next", exact=True).click()
         expect(page.get_by_role("navigation", name=f"Page {number}", exact=True)).to_be_visible()
-        console.settle(page)
+        console.settle()
         assert traffic.take() < MAX_BYTES
         assert rows(page) <= MAX_SHOWN_ROWS
     assert page.locator("tbody tr").first.inner_text() != first

@@ -91,7 +91,7 @@ def test_limits_budgets_and_use(console: Console, admin: Admin, gateway: Gateway
     for model in MODELS:
         expect(table.get_by_role("row").filter(has_text=model)).to_contain_text("¥")
     expect(main.get_by_text("qwen3-max", exact=True)).to_have_count(0)
-    console.settle(page)
+    console.settle()
     axe(page)
     no_overflow(page)
 
@@ -102,7 +102,7 @@ def test_limits_budgets_and_use(console: Console, admin: Admin, gateway: Gateway
 
     def is_told() -> bool:
         refresh.click()
-        console.settle(page)
+        console.settle()
         return main.get_by_text(words.exhausted).is_visible()
 
     wait_until(is_told, "the used-up budget", timeout_s=10)
@@ -133,7 +133,7 @@ def test_a_key_that_was_never_used(console: Console, admin: Admin, language: Lan
     command: str = page.evaluate("() => navigator.clipboard.readText()")
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=30, check=False)
     assert "data: [DONE]" in done.stdout, done
-    console.settle(page)
+    console.settle()
     axe(page)
     no_overflow(page)
 
@@ -142,7 +142,7 @@ def test_a_key_that_is_revoked_meanwhile(console: Console, admin: Admin) -> None
     console.expect("status of 401")
     key_id, key = new_key(admin, "revoked")
     page = console(key=key)
-    console.settle(page)
+    console.settle()
     assert admin.send("POST", f"/admin/v1/keys/{key_id}/revoke").status_code == httpx.codes.OK
     refresh = page.get_by_role("button", name="Refresh")
 

@@ -78,7 +78,7 @@ def test_one_model(console: Console, admin: Admin, language: Language) -> None:
     lately = admin.get("/admin/v1/thinking").json()["data"]
     expected = [each for each in lately if each["model"] == "qwen3.6-plus"]
     expect(table(page, "lately", language).locator("tbody tr")).to_have_count(len(expected))
-    console.settle(page)
+    console.settle()
     axe(page)
     page.get_by_role("link", name=words["requests"]).first.click()
     expect(page).to_have_url(re.compile(r"/requests\?model=qwen3\.6-plus$"))
@@ -123,9 +123,23 @@ def test_upstreams_are_probed(console: Console, language: Language) -> None:
     expect(row(page, "upstreams", "qwen", language)).to_contain_text(f"{words['answers']} 200")
     expect(row(page, "upstreams", "unreachable", language)).to_contain_text(words["fault"])
     expect(row(page, "upstreams", "unreachable", language)).to_contain_text("can't be reached")
-    console.settle(page)
+    console.settle()
     axe(page)
     no_overflow(page)
+
+
+def test_a_target_that_nobody_has_told_of(console: Console, admin: Admin) -> None:
+    """That no failure is known is said only when somebody was asked."""
+    console.expect("status of 500")
+    page = console.blank()
+    page.route("**/admin/v1/live", lambda route: route.fulfill(status=500, json={"error": {}}))
+    page.goto(f"{admin.url}/console/models/glm-5")
+    target = table(page, "targets").get_by_role("row").nth(1)
+    expect(target).to_contain_text("glm · glm-5")
+    console.settle()
+    expect(target).not_to_contain_text("none known")
+    page.unroute("**/admin/v1/live")
+    expect(target).to_contain_text("none known")
 
 
 TWO_TARGETS: Final = """
@@ -154,7 +168,7 @@ def test_a_target_that_cools_is_seen_without_a_reload(console: Console, failing:
     expect(line).to_be_visible()
     expect(line).not_to_contain_text("cooling down")
     expect(table(one, "targets").get_by_role("row").nth(1)).to_contain_text("none known")
-    console.settle(page)
+    console.settle()
     asked: list[str] = []
     for each in (page, one):
         each.on("request", lambda request: asked.append(request.url))

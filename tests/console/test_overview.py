@@ -80,7 +80,7 @@ def test_the_sums_are_the_apis(console: Console, admin: Admin) -> None:
 def test_what_comes_is_counted_without_the_database(console: Console, admin: Admin) -> None:
     page = console()
     page.locator(".stat").first.wait_for()
-    console.settle(page)
+    console.settle()
     before = stat(page, "Requests")
     asked: list[str] = []
 

@@ -120,7 +120,7 @@ def test_a_cost_is_asked_for_again_and_not_for_ever(console: Console, model_key:
     if busy_for == 1:
         expect(cost).to_be_visible()
     else:
-        console.settle(page)
+        console.settle()
         expect(cost).to_have_count(0)
         expect(answer.get_by_role("alert")).to_have_count(0)
 
@@ -160,7 +160,7 @@ def test_two_models_side_by_side(console: Console, model_key: str) -> None:
     assert request_id_of(slow) != request_id_of(fast)
     first, second = map(body_of, asked)
     assert first["messages"] == second["messages"]
-    console.settle(page)
+    console.settle()
     axe(page)
     page.get_by_role("button", name=f"Remove {SLOW}").click()
     expect(slow).to_have_count(0)
@@ -207,7 +207,7 @@ def test_a_refusal_in_words(console: Console, model_key: str) -> None:
     alert = answers(page, "no-such-model").get_by_role("alert")
     expect(alert).to_contain_text("no-such-model")
     expect(alert).to_contain_text(re.compile("req_[0-9a-f]{32}"))
-    console.settle(page)
+    console.settle()
     axe(page)
 
 

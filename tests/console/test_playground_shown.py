@@ -77,7 +77,7 @@ def test_markdown_is_shown_and_nothing_of_it_is_run(
     expect(text.get_by_role("cell")).to_have_text(["1", "2"])
     expect(text.get_by_label("python")).to_have_text('print("hi")\n')
     expect(page).not_to_have_title("broken")
-    console.settle(page)
+    console.settle()
     axe(page)
     page.get_by_label("Plain text").check()
     expect(answer.locator(".plain-text")).to_have_text(MARKDOWN)
@@ -152,7 +152,7 @@ def test_the_code_sends_what_was_sent(
     sent = body_of(asked[0])
     with dialog(page, answer.get_by_role("button", name="Show as code")) as opened:
         codes = {tongue: copied(page, opened, tongue) for tongue in ("curl", "Python", "Node")}
-        console.settle(page)
+        console.settle()
         axe(page)
     assert codes["curl"] == before
     assert not any(model_key in code for code in codes.values())

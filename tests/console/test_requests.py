@@ -184,7 +184,7 @@ def test_details_of_a_request_that_failed(console: Console, admin: Admin, langua
     expect(dialog.get_by_role("listitem")).to_have_count(2)
     for words in (request_id, *FAILED[language]):
         expect(dialog).to_contain_text(words)
-    console.settle(page)
+    console.settle()
     axe(page)
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
@@ -324,6 +324,7 @@ def is_same(cell: str, value: object) -> bool:
 def test_newer_requests_are_told_without_asking_for_them(console: Console, admin: Admin) -> None:
     page = console("requests")
     before = rows(page).locator("td:first-child a").first.get_attribute("href")
+    console.settle()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     newer = page.get_by_role("button", name=re.compile("newer request"))

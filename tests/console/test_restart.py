@@ -22,7 +22,7 @@ def test_a_restart_is_told_and_survived(console: Console, restartable: Admin, la
     page = console(site=restartable, language=language)
     heading = page.get_by_role("heading", level=1)
     expect(heading).to_be_visible()
-    console.settle(page)
+    console.settle()
     page.evaluate(MARK)
     banner = page.get_by_role("alert").filter(has_text=LOST[language])
     restartable.gateway.stop()
@@ -30,10 +30,10 @@ def test_a_restart_is_told_and_survived(console: Console, restartable: Admin, la
     expect(heading).to_be_visible()  # what was there stays
     restartable.gateway.start()
     expect(banner).to_be_hidden(timeout=BACK_MS)
-    console.settle(page)
+    console.settle()
     assert page.evaluate("() => window.stillTheSamePage"), "the page was not loaded again"
     page.get_by_role("link", name={"en": "Keys", "zh": "密钥"}[language], exact=True).click()
-    console.settle(page)
+    console.settle()
     expect(page.get_by_role("main").get_by_role("alert")).to_have_count(0)
 
 
@@ -42,12 +42,12 @@ def test_a_page_that_opens_while_the_gateway_is_away(console: Console, restartab
     console.expect(*NO_ANSWER, "Failed to fetch dynamically imported module")
     page = console("keys", site=restartable)
     expect(page.get_by_role("heading", level=1)).to_have_text("Keys")
-    console.settle(page)
+    console.settle()
     restartable.gateway.process.kill()
     page.get_by_role("link", name="Usage", exact=True).click()
     expect(page.get_by_role("alert").first).to_be_visible(timeout=BACK_MS)
     restartable.gateway.start()
     page.get_by_role("button", name="Try again").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Usage", timeout=BACK_MS)
-    console.settle(page)
+    console.settle()
     expect(page.get_by_role("alert")).to_have_count(0, timeout=BACK_MS)

@@ -54,7 +54,7 @@ def test_the_first_page_is_small(console: Console, admin: Admin, figure: Callabl
     devtools.on("Network.loadingFinished", lambda event: took.append(event["encodedDataLength"]))
     answer = page.goto(f"{admin.url}{BASE}")
     navigation(page)
-    console.settle(page)
+    console.settle()
     paints = page.evaluate(
         "() => performance.getEntriesByType('paint').map((each) => [each.name, each.startTime])"
     )

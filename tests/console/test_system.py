@@ -92,7 +92,7 @@ def test_each_part(console: Console, site: Admin, language: Language) -> None:
     for name, heading in zip(words.parts, words.headings, strict=True):
         page.get_by_role("button", name=name, exact=True).click()
         expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
-        console.settle(page)
+        console.settle()
         axe(page)
         no_overflow(page)
         page.reload()
@@ -203,7 +203,7 @@ def test_upstreams_are_probed(console: Console, site: Admin) -> None:
     expect(table).to_be_visible(timeout=SECONDS_MS)
     expect(table.get_by_role("row").filter(has_text="misconfigured")).to_contain_text("401")
     expect(table.get_by_role("row").filter(has_text=re.compile("^slow"))).to_contain_text("well")
-    console.settle(page)
+    console.settle()
     axe(page)
 
 

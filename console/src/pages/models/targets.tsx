@@ -5,7 +5,7 @@ import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
 import { accountName } from "../../lib/accounts.ts";
 import { failureOf } from "../../lib/failures.ts";
-import { duration } from "../../lib/format.ts";
+import { duration, NOTHING } from "../../lib/format.ts";
 import { MAX_PAGE_ROWS } from "../../lib/paged.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Section } from "../../ui/basics.tsx";
@@ -55,7 +55,8 @@ function Running({ of: target }: { of: Target }): JSX.Element {
 
 function LastFailure({ of: target }: { of: Target }): JSX.Element {
   const now = targetNow(live.value, target.upstream, target.upstream_model);
-  return <FailureCell text={now?.last_failure ?? null} agoS={now?.last_failure_s ?? null} />;
+  if (now === null) return <>{NOTHING}</>;
+  return <FailureCell text={now.last_failure ?? null} agoS={now.last_failure_s ?? null} />;
 }
 
 function FailureCell({ text, agoS }: { text: string | null; agoS: number | null }): JSX.Element {

@@ -40,6 +40,8 @@ export function Attention(): JSX.Element | null {
   if (now === null || !isConnected.value) return null;
   const matters = mattersOf(now, budgets.data?.data ?? [], t);
   if (matters.length === 0) {
+    // Nor is all well while nobody knows whether the budgets have room.
+    if (budgets.data === undefined || budgets.fault !== undefined || budgets.isLoading) return null;
     return (
       <p class="calm">
         <span class="status-dot good" /> {t.calm}

@@ -1,6 +1,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
+import { isConnected } from "../../api/connection.ts";
 import { type Live, live } from "../../api/live.ts";
 import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
@@ -56,10 +57,11 @@ function Known(props: KnownProps): JSX.Element {
   );
 }
 
-function Troubles({ facts, now }: KnownProps): JSX.Element {
+function Troubles({ facts, now }: KnownProps): JSX.Element | null {
   const t = textsOf(SYSTEM);
   const troubles = troublesOf(facts, now, t);
   if (troubles.length === 0) {
+    if (now === null || !isConnected.value) return null;
     return (
       <p class="untroubled">
         <span class="status-dot good" /> {t.calm}
