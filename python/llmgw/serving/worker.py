@@ -50,7 +50,7 @@ def load_app(board: Board, predecessors: Sequence[int] = ()) -> Any:  # noqa: AN
     in_force = board.read()
     config_watch = ConfigWatch(RunFolder.of_worker(), board, in_force)
     end_with_parent(lambda: config_watch.config.server.drain_timeout_s + KILL_GRACE_S)
-    upkeep = (config_watch, memory.TrimWhenIdle(), Door(in_force.config.server))
+    upkeep = (config_watch, memory.Trimmer(), Door(in_force.config.server))
     app = App(in_force.config, upkeep=upkeep, admin_context=admin_context)
     _signals.set_loop_signals = functools.partial(
         set_loop_signals,
