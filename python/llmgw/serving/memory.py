@@ -21,7 +21,7 @@ MAPPED_FROM_BYTES: Final = 1 << 23
 """Blocks of this size or larger are mapped, and returned to the system when they are freed."""
 KEPT_BYTES: Final = 1 << 25
 """Up to this much free memory stays at the top of each heap until `trim`."""
-MAX_HEAPS: Final = 4
+HEAPS: Final = 4
 """Threads share them. The speed is the same with 1, 2, 4 and 16 of them (docs/benchmarks.md)."""
 TICKS_TO_IDLE: Final = 10
 """After this many ticks without a request, free memory is returned to the system."""
@@ -38,7 +38,7 @@ def configure() -> None:
         library = ctypes.CDLL(None)
         library.mallopt(_M_MMAP_THRESHOLD, MAPPED_FROM_BYTES)
         library.mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
-        library.mallopt(_M_ARENA_MAX, MAX_HEAPS)
+        library.mallopt(_M_ARENA_MAX, HEAPS)
 
 
 def trim() -> None:
