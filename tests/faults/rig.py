@@ -252,7 +252,10 @@ class Rig:
         for path in self.folder.rglob("*"):
             if not path.is_file():
                 continue
-            written = path.read_bytes()
+            try:
+                written = path.read_bytes()
+            except FileNotFoundError:  # a journal that has just been stored
+                continue
             for secret in (KEY_PREFIX, self.gateway.key):
                 if secret.encode() in written:
                     yield f"{path.name} holds {secret!r}"

@@ -160,8 +160,16 @@ LARGE_BYTES = 8_000_000
 
 
 def test_large_bodies_hold_up_nobody(start: Start) -> None:
-    """Their scan and the digest of their turns take a thread, not the loop; here nearly all of the time."""
+    """Their scan and the digest of their turns take a thread, not the loop; here nearly all of the time.
+
+    Where the loop were held up, it would be each time; a machine that stands still does so now and then.
+    """
     gateway = start(more=LOSES)
+    assert any(slowest_share(gateway) < 1 / 8 for _ in range(3))
+
+
+def slowest_share(gateway: Gateway) -> float:
+    """How long the slowest of the other answers took, as a share of the time that the large bodies took."""
     arguments = "[" + ",".join(['""'] * (LARGE_BYTES // 5)) + "]"
     call = {"id": "f:0", "type": "function", "function": {"name": "f", "arguments": arguments}}
     large = body("loses-turns", messages=[{"role": "assistant", "content": None, "tool_calls": [call]}])
@@ -177,7 +185,7 @@ def test_large_bodies_hold_up_nobody(start: Start) -> None:
         took = time.monotonic() - begun
         for connection in asked:
             assert connection.recv(65_536).startswith(b"HTTP/1.1 502")
-    assert slowest < took / 8
+    return slowest / took
 
 
 def test_too_many_at_one_upstream(start: Start, scripted: ScriptedUpstream) -> None:

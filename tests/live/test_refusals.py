@@ -143,7 +143,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with ScriptedUpstream() as a, ScriptedUpstream() as b:
         text = (
             '[server]\nlog_level = "info"\n[store]\nurl = "sqlite:///gateway.db"\n'
-            "[routing]\nmin_retries_per_s = 1000\n"
+            "[routing]\nmin_retries_per_s = 1000\ncool_down_s = 60\nmax_cool_down_s = 60\n"
             f'[upstreams.a]\nbase_url = "{a.base_url}"\napi_key = "{KEY}"\n'
             f'[upstreams.b]\nbase_url = "{b.base_url}"\n'
         )

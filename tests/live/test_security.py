@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ def raw(gateway: Gateway, data: bytes) -> tuple[int, dict[str, str], bytes]:
     assert port is not None
     received = b""
     with socket.create_connection((host, port), timeout=TIMEOUT_S) as connection:
-        connection.sendall(data)
+        with suppress(ConnectionError):  # it may be refused before all of it was sent
+            connection.sendall(data)
         while piece := connection.recv(65_536):
             received += piece
     head, _, content = received.partition(b"\r\n\r\n")

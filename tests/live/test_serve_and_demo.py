@@ -67,7 +67,7 @@ def test_serve_stops_when_its_whole_group_is_signalled(tmp_path: Path) -> None:
         try:
             wait_until(lambda: serve.output.count("Started worker-") == 2, "both", timeout_s=20)  # noqa: B023
             os.killpg(serve.process.pid, number)
-            assert serve.process.wait(10) == 0
+            assert serve.process.wait(30) == 0
         finally:
             serve.kill()
         assert serve.output.count("the ledger is written") == 2
@@ -122,7 +122,7 @@ def test_the_team_of_the_demo_goes_on_asking(tmp_path: Path) -> None:
         assert len(processes) == 4  # and the client
         os.kill(demo.process.pid, signal.SIGINT)
         assert demo.process.wait(20) == 0
-        wait_until(lambda: not any_runs(processes), "no process left behind", timeout_s=5)
+        wait_until(lambda: not any_runs(processes), "no process left behind", timeout_s=20)
     finally:
         demo.kill()
 
@@ -133,7 +133,7 @@ def test_the_demo_from_start_to_ctrl_c(tmp_path: Path) -> None:
     demo = Process("llmgw", "demo", "--port", str(port), folder=tmp_path, env={"TMPDIR": str(tmp_path)})
     try:
         demo.wait_ready(f"http://127.0.0.1:{port}/readyz")
-        wait_until(lambda: "Ctrl-C stops both" in demo.output, "the welcome", timeout_s=10)
+        wait_until(lambda: "Ctrl-C stops both" in demo.output, "the welcome", timeout_s=20)
         curl = demo.output[demo.output.index("curl -N") :].partition("\n\n")[0]
         _, _, url, *arguments = shlex.split(curl.replace("\\\n", " "))
         assert url == f"http://127.0.0.1:{port}/v1/chat/completions"
@@ -155,7 +155,7 @@ def test_the_demo_from_start_to_ctrl_c(tmp_path: Path) -> None:
         assert len(processes) == 3  # the gateway's worker, the simulator and its worker
         os.kill(demo.process.pid, signal.SIGINT)
         assert demo.process.wait(20) == 0
-        wait_until(lambda: not any_runs(processes), "no process left behind", timeout_s=5)
+        wait_until(lambda: not any_runs(processes), "no process left behind", timeout_s=20)
         assert list(tmp_path.glob("llmgw-demo-*")) == []
     finally:
         demo.kill()

@@ -134,7 +134,7 @@ def test_the_commands_of_the_page_for_teams(team: tuple[Team, Process]) -> None:
 
     for line in changes:
         people.run(line)
-    wait_until(lambda: people.ask("nightly").status_code == 403, "blocked", timeout_s=5)
+    wait_until(lambda: people.ask("nightly").status_code == 403, "blocked", timeout_s=20)
     budgets = people.budgets()
     assert {name: (each["amount"], each["period"]) for name, each in budgets.items()} == {
         "research": ("3000.00", "month"),

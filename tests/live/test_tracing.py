@@ -303,7 +303,7 @@ def test_what_was_exported_is_counted(traced: Gateway, collector: Collector) -> 
     wait_until(
         lambda: traced.metric("llmgw_otel_spans_exported_total") == len(collector.spans),
         "the count",
-        timeout_s=5,
+        timeout_s=20,
     )
 
 

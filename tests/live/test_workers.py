@@ -19,7 +19,7 @@ from tests.support.scripted import ScriptedUpstream, Wait, partial_event_stream
 from tests.support.simulator import SimulatorProcess
 
 SOON_S = 20.0
-STREAMS = 12
+STREAMS = 24
 NEW_MODEL = '\n[[models]]\nid = "new"\nupstream = "qwen"\nupstream_model = "qwen3-max"\n'
 FIRST = (
     b'{"id":"x","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":%b}]}'
@@ -36,8 +36,14 @@ def two(tmp_path: Path, simulator: SimulatorProcess, scripted: ScriptedUpstream)
     """A gateway of the test's own with two workers."""
     text = config_text(simulator.url, scripted.base_url, server="workers = 2")
     with Gateway(tmp_path, text) as gateway:
-        wait_until(lambda: len(gateway.workers()) == 2, "two workers", timeout_s=SOON_S)
+        wait_until(lambda: serving(gateway) == 2, "two workers", timeout_s=SOON_S)
         yield gateway
+
+
+def serving(gateway: Gateway) -> int:
+    """How many workers are there and have said so, which they do with all of their threads and files."""
+    [folder] = RunFolder.running(Path(f"{gateway.database}.run"))
+    return sum(folder.worker_state(worker) is not None for worker in gateway.workers())
 
 
 def policies(process: int) -> set[int]:

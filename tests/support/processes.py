@@ -21,18 +21,25 @@ NOISE = 5
 ROOT = Path(__file__).parents[2]
 _RANDOM = random.SystemRandom()
 """Not the module's own generator, which Hypothesis seeds alike in every run."""
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_given_ports: set[int] = set()
+"""A port is never given twice: it may be meant to have nobody behind it, or somebody who starts later."""
 
 
 def free_port() -> int:
     """A TCP port of loopback that is unused right now.
 
     It lies below the ports that the kernel gives to connections: one of those could take it before the
-    server does.
+    server does. Each of several test processes has ports of its own.
     """
-    for _ in range(100):
-        port = _RANDOM.randrange(10_000, 32_768)
+    for _ in range(1000):
+        port = _RANDOM.randrange(10_000 + _WORKER, 32_768, _WORKERS)
+        if port in _given_ports:
+            continue
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
+            _given_ports.add(port)
             return port
     message = "no port of loopback is free"
     raise OSError(message)

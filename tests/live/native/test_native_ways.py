@@ -140,13 +140,13 @@ def test_field_18_the_answers_bytes(native: Gateway, scripted: ScriptedUpstream)
 
 def test_heartbeats(native: Gateway, scripted: ScriptedUpstream) -> None:
     script = scripted.script(
-        EVENT_STREAM_HEAD, Pause(0.5), http_chunk(START + DELTA), Pause(0.5), http_chunk(STOP), END
+        EVENT_STREAM_HEAD, Pause(1.5), http_chunk(START + DELTA), Pause(1.5), http_chunk(STOP), END
     )
     answer = post(native, MESSAGES, message("scripted", "hi", stream=True, script=script))
     assert answer.content.startswith(PING)
     assert DELTA + PING in answer.content
     assert answer.content.replace(PING, b"") == START + DELTA + STOP
-    script = scripted.script(EVENT_STREAM_HEAD, Pause(0.5), http_chunk(CREATED + SERVER_ERROR), END)
+    script = scripted.script(EVENT_STREAM_HEAD, Pause(1.5), http_chunk(CREATED + SERVER_ERROR), END)
     answer = post(native, RESPONSES, {"model": "scripted", "input": "hi", "stream": True, "script": script})
     assert answer.content.startswith(b": keep-alive\n\n")
     assert [each["type"] for each in events(answer.content)] == ["response.created", "response.failed"]
