@@ -53,9 +53,10 @@ class Setup:
     """What a rig is made of; cases with equal setups share one."""
 
     workers: int = 1
-    first_event_timeout_s: float = 2.0
-    idle_timeout_s: float = 2.0
-    server: str = "body_timeout_s = 2"
+    first_event_timeout_s: float = 4.0
+    idle_timeout_s: float = 4.0
+    """Both are longer than a busy machine stands still."""
+    server: str = "body_timeout_s = 4"
     """Further lines of `[server]`."""
     more: str = ""
     """Further tables."""

@@ -248,7 +248,7 @@ async def big_and_slow_bodies(rig: Rig) -> str:
     failed(dribbled, 408, "request_timeout")
     return (
         f"413 after {ms(announced_s)} (announced), {ms(chunked.took_s)} (chunked); "
-        f"408 after {ms(dribbled.took_s)} (body_timeout 2 s)"
+        f"408 after {ms(dribbled.took_s)} (body_timeout 4 s)"
     )
 
 

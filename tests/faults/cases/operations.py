@@ -66,7 +66,7 @@ async def stop_in_the_middle(rig: Rig) -> str:
         except ConnectionError:
             return False
 
-    off_s = await wait_for(not_ready, "readiness goes off", timeout_s=2)
+    off_s = await wait_for(not_ready, "readiness goes off", timeout_s=10)
     await read_to_end([*short, *endless])
     for _, seen in short:
         seen.verify()

@@ -167,4 +167,5 @@ async def _ready(rig: Rig, other: RedisLimits, *, up: bool) -> None:
         report = json.loads((await rig.client.get("/readyz")).body)
         return told and other.up == up and ("warnings" not in report) == up
 
-    await wait_for(known, f"Redis is {'there' if up else 'gone'}", timeout_s=SOON_S)
+    # A sentinel whose machine stood still for two seconds does nothing for thirty (TILT).
+    await wait_for(known, f"Redis is {'there' if up else 'gone'}", timeout_s=3 * SOON_S)
