@@ -146,10 +146,20 @@ class Process:
 
 
 def worker_pids(process: "Process") -> list[int]:
-    """The processes that it has forked (Linux)."""
+    """The processes that it has forked, the oldest first (Linux). Their numbers begin anew at some time."""
     pid = process.process.pid
     tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return sorted(int(child) for children in tasks for child in children.read_text("ascii").split())
+    workers = [int(child) for children in tasks for child in children.read_text("ascii").split()]
+    return sorted(workers, key=_started)
+
+
+def _started(pid: int) -> int:
+    """When, in ticks since the machine's start; 0 if it has ended meanwhile."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return int(stat.rpartition(")")[2].split()[19])
 
 
 def resident_bytes(pid: int) -> int:
