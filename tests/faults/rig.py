@@ -22,7 +22,7 @@ from tests.faults.script import KEY_PREFIX, Act, Exchange
 from tests.faults.upstream import EARLY_REFUSAL, EARLY_STREAM
 from tests.support.failover import Pair
 from tests.support.gateway import SQLITE_URL, Gateway
-from tests.support.processes import free_port
+from tests.support.processes import free_port, worker_pids
 from tests.support.redis import RedisServer
 from tests.support.redis_topologies import Sentinels
 
@@ -139,7 +139,7 @@ class Rig:
 
     def workers(self) -> list[int]:
         """The process ids of the gateway's workers, oldest first."""
-        return sorted(_children(self.gateway.process.process.pid))
+        return worker_pids(self.gateway.process)
 
     def resources(self) -> Resources:
         """Of parent and workers together."""
@@ -393,12 +393,6 @@ def _raise_file_limit() -> None:
     """The processes that are started inherit it."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _children(pid: int) -> Iterator[int]:
-    for task in Path("/proc", str(pid), "task").iterdir():
-        with contextlib.suppress(OSError):
-            yield from map(int, (task / "children").read_text("ascii").split())
 
 
 def descriptors(pid: int) -> int:
