@@ -190,8 +190,7 @@ def test_models_and_upstreams_have_their_health(admin: Admin) -> None:
     models = {model["id"]: model for model in admin.all_of("/admin/v1/models", {"limit": 7})}
     assert models["qwen3-max"]["catalog"]["family"] == "qwen"
     assert models["qwen3-max"]["targets"][0]["state"] == "up"
-    page = admin.get("/admin/v1/upstreams").json()
-    assert len(page["workers"]) == 1
+    page = admin.upstreams(workers=1)
     [qwen] = [upstream for upstream in page["data"] if upstream["name"] == "qwen"]
     assert {target["upstream_model"] for target in qwen["targets"]} >= {"qwen3-max"}
     assert all(target["workers"] for target in qwen["targets"])
@@ -239,7 +238,7 @@ def test_a_check_says_what_a_reload_would_find(own: Admin) -> None:
 
 def test_the_admin_process_is_started_again_and_ends_with_the_gateway(own: Admin) -> None:
     gateway = own.gateway
-    [admin_pid] = set(children(gateway)) - set(asked_workers(own))
+    [admin_pid] = set(children(gateway)) - set(own.upstreams()["workers"])
     assert os.getpriority(os.PRIO_PROCESS, admin_pid) == NICENESS + os.getpriority(os.PRIO_PROCESS, 0)
     os.kill(admin_pid, signal.SIGKILL)
     wait_until(lambda: admin_pid not in children(gateway) and own.answers(), "another one", timeout_s=SOON_S)
@@ -247,11 +246,6 @@ def test_the_admin_process_is_started_again_and_ends_with_the_gateway(own: Admin
     pids = children(gateway)
     assert gateway.process.stop() == 0
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
-
-
-def asked_workers(admin: Admin) -> list[int]:
-    workers: list[int] = admin.get("/admin/v1/upstreams").json()["workers"]
-    return workers
 
 
 def children(gateway: Gateway) -> list[int]:

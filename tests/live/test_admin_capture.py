@@ -69,7 +69,7 @@ class Lease:
 
 def kill_the_worker(lease: Lease) -> None:
     """And wait until its successor captures too."""
-    [worker] = lease.admin.get("/admin/v1/upstreams").json()["workers"]
+    [worker] = lease.admin.upstreams()["workers"]
     os.kill(worker, signal.SIGKILL)
 
     def captures_again() -> bool:
@@ -133,7 +133,7 @@ def test_the_number_ends_a_lease(admin: Admin) -> None:
 
 
 def test_time_ends_a_lease(admin: Admin) -> None:
-    lease = Lease(admin, duration_s=2)
+    lease = Lease(admin, duration_s=5)
     wait_until(lambda: HEADER not in lease.ask().headers, "the end", timeout_s=SOON_S)
     [shown] = admin.all_of("/admin/v1/captures", {"key_id": lease.key_id})
     assert not shown["is_open"]
@@ -146,7 +146,7 @@ def test_an_admin_ends_a_lease(admin: Admin) -> None:
     assert admin.send("DELETE", path).json()["is_open"] is False
     assert admin.send("DELETE", path).status_code == 404
     wait_until(lambda: HEADER not in lease.ask().headers, "the end", timeout_s=SOON_S)
-    assert lease.stored()
+    wait_until(lambda: bool(lease.stored()), "what was captured", timeout_s=SOON_S)
 
 
 def test_a_lease_outlives_rotation_and_the_death_of_a_worker(admin: Admin) -> None:

@@ -14,7 +14,7 @@ from tests.support.gateway import TIMEOUT_S, Gateway
 from tests.support.processes import free_port, wait_until
 
 ADMIN = "[admin]\nenabled = true\n"
-SOON_S = 10.0
+SOON_S = 30.0
 
 
 class Admin:
@@ -53,6 +53,17 @@ class Admin:
     def send(self, method: str, path: str, body: object = None, *, key: str | None = None) -> httpx.Response:
         """Another method, with a JSON body."""
         return self.client.request(method, path, json=body, headers=self.headers(key))
+
+    def upstreams(self, workers: int = 1) -> dict[str, Any]:
+        """Their page, once so many workers have told theirs: all together have a second for it."""
+        pages: list[dict[str, Any]] = []
+
+        def all_told() -> bool:
+            pages.append(self.get("/admin/v1/upstreams").json())
+            return len(pages[-1]["workers"]) == workers
+
+        wait_until(all_told, "what the workers tell", timeout_s=SOON_S)
+        return pages[-1]
 
     def all_of(self, path: str, query: Mapping[str, str | int] | None = None) -> Iterator[dict[str, Any]]:
         """All entries of a list, page by page."""
