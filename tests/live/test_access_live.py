@@ -12,7 +12,7 @@ from llmgw.access.projects import block_project, create_project, unblock_project
 from llmgw.access.settings import LimitChange
 from llmgw.store import Store, open_store
 from tests.support.chat import body
-from tests.support.gateway import Gateway, config_text
+from tests.support.gateway import Answer, Gateway, config_text
 from tests.support.processes import NOISE, wait_until
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
@@ -66,6 +66,18 @@ def seen_by_all(gateway: Gateway, key: str, expected: Callable[[int, str | None]
     assert wait_until(is_seen, what, timeout_s=20) <= WITHIN_S * NOISE
 
 
+def answer_with(status: int, ask: Callable[[], Answer]) -> Answer:
+    """Soon: the client's own connections may lead to the one worker that `seen_by_all` did not ask."""
+    answers: list[Answer] = []
+
+    def is_it() -> bool:
+        answers.append(ask())
+        return answers[-1].status == status
+
+    assert wait_until(is_it, f"a {status}", timeout_s=20) <= WITHIN_S * NOISE
+    return answers[-1]
+
+
 def is_good(status: int, _code: str | None) -> bool:
     return status == 200
 
@@ -80,12 +92,12 @@ def test_a_block_and_its_end(two_workers: Gateway, store: Store) -> None:
     assert two_workers.post(body(MODEL), key=new.token).status == 200
     block_key(store, reference, actor=ACTOR)
     seen_by_all(two_workers, new.token, is_blocked, "blocked")
-    refused = two_workers.post(body(MODEL), key=new.token)
+    refused = answer_with(403, lambda: two_workers.post(body(MODEL), key=new.token))
     assert (refused.error["type"], refused.headers["x-should-retry"]) == ("permission_error", "false")
     assert refused.error["message"] == "The API key is blocked. Ask the operator of the gateway."
     unblock_key(store, reference, actor=ACTOR)
     seen_by_all(two_workers, new.token, is_good, "unblocked")
-    assert two_workers.post(body(MODEL), key=new.token).status == 200
+    answer_with(200, lambda: two_workers.post(body(MODEL), key=new.token))
 
 
 def test_a_blocked_project_takes_its_keys_with_it_and_no_others(two_workers: Gateway, store: Store) -> None:
@@ -94,7 +106,7 @@ def test_a_blocked_project_takes_its_keys_with_it_and_no_others(two_workers: Gat
     outside = create_key(store, actor=ACTOR, name="outside").token
     block_project(store, "research", actor=ACTOR)
     seen_by_all(two_workers, inside, is_blocked, "blocked")
-    message = two_workers.get("/v1/models", key=inside).error["message"]
+    message = answer_with(403, lambda: two_workers.get("/v1/models", key=inside)).error["message"]
     assert message == "The project of the API key is blocked. Ask the operator of the gateway."
     assert two_workers.get("/v1/models", key=outside).status == 200
     unblock_project(store, "research", actor=ACTOR)
@@ -115,9 +127,9 @@ def test_a_rotation(two_workers: Gateway, store: Store) -> None:
 
 def test_a_grace_ends_by_itself(two_workers: Gateway, store: Store) -> None:
     old = create_key(store, actor=ACTOR, name="k")
-    rotate_key(store, str(old.key.id), actor=ACTOR, grace=timedelta(seconds=2))
+    rotate_key(store, str(old.key.id), actor=ACTOR, grace=timedelta(seconds=5))
     assert two_workers.get("/v1/models", key=old.token).status == 200
-    wait_until(lambda: two_workers.get("/v1/models", key=old.token).status == 401, "ended", timeout_s=10)
+    wait_until(lambda: two_workers.get("/v1/models", key=old.token).status == 401, "ended", timeout_s=20)
     error = two_workers.get("/v1/models", key=old.token).error
     assert (error["code"], "rotated" in error["message"]) == ("expired_api_key", True)
 

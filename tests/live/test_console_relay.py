@@ -21,7 +21,7 @@ from tests.support.scripted import EVENT_STREAM_HEAD, Hold, ScriptedUpstream, Wa
 from tests.support.simulator import SimulatorProcess
 
 MAX_BODY_BYTES = 3_000_000
-BODY_TIMEOUT_S = 0.5
+BODY_TIMEOUT_S = 3.0
 STALLED_S = 1.0
 LOOKS = sorted(path for method, path in RELAYED if method == "GET")
 
