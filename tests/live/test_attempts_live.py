@@ -86,6 +86,10 @@ class Site:
         """A model that no other test has used, so that its targets are up: a, and b if need be."""
         return f"pair-{next(self.pairs)}"
 
+    def silent(self) -> str:
+        """As `pair`, where a has half a second for its first event."""
+        return f"silent-{next(self.pairs)}"
+
     def one(self) -> str:
         """The same with a alone."""
         return f"one-{next(self.pairs)}"
@@ -114,18 +118,21 @@ def config(a: str, b: str, *, server: str = "", routing: str = "") -> str:
     dead = f"http://127.0.0.1:{free_port()}/v1"
     parts = [f"[server]\n{server}", '[store]\nurl = "sqlite:///gateway.db"', f"[routing]\n{routing}"]
     parts += [
-        f'[upstreams.a]\nbase_url = "{a}"\napi_key = "{SECRETS[0]}"\nfirst_event_timeout_s = 0.5',
+        f'[upstreams.a]\nbase_url = "{a}"\napi_key = "{SECRETS[0]}"\nfirst_event_timeout_s = 5',
+        # For silence alone: an event that is sent may take longer on a busy machine.
+        f'[upstreams.silent]\nbase_url = "{a}"\nfirst_event_timeout_s = 0.5',
         f'[upstreams.b]\nbase_url = "{b}"\napi_key = "{SECRETS[1]}"\ntotal_timeout_s = 10',
         f'[upstreams.hasty]\nbase_url = "{b}"\ntotal_timeout_s = 1.5',
         f'[upstreams.dead]\nbase_url = "{dead}"',
     ]
     backup = '{upstream = "b", priority = 2}'
     models = {f"pair-{n}": f'[{{upstream = "a"}}, {backup}]' for n in range(PAIRS)}
+    models |= {f"silent-{n}": f'[{{upstream = "silent"}}, {backup}]' for n in range(PAIRS)}
     models |= {f"one-{n}": '[{upstream = "a"}]' for n in range(PAIRS)}
     models |= {
         "dead-first": f'[{{upstream = "dead"}}, {backup}]',
         "dead-only": '[{upstream = "dead"}]',
-        "then-hasty": '[{upstream = "a"}, {upstream = "hasty", priority = 2}]',
+        "then-hasty": '[{upstream = "silent"}, {upstream = "hasty", priority = 2}]',
         "equals": '[{upstream = "a", weight = 3}, {upstream = "b"}]',
         "dialects": (
             '[{upstream = "a", upstream_model = "qwen3-max"}, '
@@ -147,9 +154,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def thrifty(tmp_path: Path) -> Iterator[Site]:
-    """A gateway of the test's own, with the default budget, quick cool-downs and frequent heartbeats."""
+    """A gateway of the test's own, with the default budget, short cool-downs and frequent heartbeats."""
     with ScriptedUpstream() as a, ScriptedUpstream() as b:
-        routing = "cool_down_s = 0.5\nmax_cool_down_s = 1.0"
+        routing = "cool_down_s = 2\nmax_cool_down_s = 3"
         text = config(a.base_url, b.base_url, server="heartbeat_s = 0.2", routing=routing)
         with Gateway(tmp_path, text) as gateway:
             yield Site(gateway, a, b, iter(range(PAIRS)))
@@ -191,14 +198,15 @@ FAULTS: dict[str, tuple[Sequence[Step], str]] = {
 def test_a_stream_that_failed_before_it_began_comes_from_the_other_target(site: Site, name: str) -> None:
     steps, reason = FAULTS[name]
     script = site.play([steps], [said("from b")])
-    answer = site.post(site.pair(), script, stream=True)
+    first, model = ("silent", site.silent()) if reason == "first_event_timeout" else ("a", site.pair())
+    answer = site.post(model, script, stream=True)
     assert (answer.status, answer.headers["x-llmgw-attempts"]) == (200, "2")
     stream = check_stream(answer.body, include_usage=False)
     assert stream.only.content == "from b"
     assert site.asked(script) == (1, 1)
     row = site.row(answer)
     assert (row["upstream"], row["attempts"], row["error_kind"]) == ("b", 2, None)
-    assert row["attempt_errors"] == f"a: {reason}"
+    assert row["attempt_errors"] == f"{first}: {reason}"
 
 
 @pytest.mark.parametrize("name", ["reset", "429", "500", "503", "html with 200", "redirect"])
@@ -354,22 +362,34 @@ def test_a_dead_port_is_tried_once_more(site: Site) -> None:
     assert answer.headers["x-llmgw-attempts"] == "2"
 
 
-def test_the_total_timeout_counts_from_the_first_attempt(site: Site) -> None:
-    """The first target takes 0.5 s of the 1.5 s that the second one gives to a request."""
+BOTH_TIMED_OUT = "silent: first_event_timeout, hasty: total_timeout"
+
+
+def ask_silent_then_hasty(site: Site) -> tuple[Answer, dict[str, Any], float]:
+    """The answer, its row and how long it may have taken at most."""
     script = site.play([[Hold()]], [[EVENT_STREAM_HEAD, Hold()]])
     begun = time.monotonic()
     answer = site.post("then-hasty", script, stream=True)
     elapsed_s = time.monotonic() - begun
-    assert (answer.status, answer.error["code"]) == (504, "upstream_timeout")
     row = site.row(answer)
-    assert (row["error_kind"], row["attempt_errors"]) == (
-        "total_timeout",
-        "a: first_event_timeout, hasty: total_timeout",
-    )
-    assert 1.4 <= row["total_s"] < 1.9 + (elapsed_s - row["total_s"])
+    return answer, row, 1.9 + (elapsed_s - row["total_s"])
 
 
-def test_a_client_that_leaves_between_two_attempts(site: Site) -> None:
+def test_the_total_timeout_counts_from_the_first_attempt(site: Site) -> None:
+    """The first target takes 0.5 s of the 1.5 s that the second one gives to a request."""
+    answer, row, most_s = ask_silent_then_hasty(site)
+    for _ in range(2):
+        if row["attempt_errors"] == BOTH_TIMED_OUT and row["total_s"] < most_s:
+            break
+        # The machine stalled: it took longer, or the second target had no time. Hardly three times in a row.
+        answer, row, most_s = ask_silent_then_hasty(site)
+    assert (answer.status, answer.error["code"]) == (504, "upstream_timeout")
+    assert (row["error_kind"], row["attempt_errors"]) == ("total_timeout", BOTH_TIMED_OUT)
+    assert 1.4 <= row["total_s"] < most_s
+
+
+def leave_between_two_attempts(site: Site) -> tuple[str, str, dict[str, Any]]:
+    """The script, the model and the row of a client that leaves when it has seen its first attempt fail."""
     script = site.play([refusal("503 Service Unavailable", b"retry-after: 2\r\n"), whole("ok")])
     model = site.one()
     content = json.dumps(body(model, script=script)).encode()
@@ -381,7 +401,9 @@ def test_a_client_that_leaves_between_two_attempts(site: Site) -> None:
         )
         connection.sendall(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
         wait_until(
-            lambda: site.health(model)[0]["consecutive_failures"] == 1, "failed", timeout_s=SEEN_WITHIN_S
+            lambda: site.health(model)[0]["consecutive_failures"] == 1 or site.asked(script) == (2, 0),
+            "failed",
+            timeout_s=SEEN_WITHIN_S,
         )
 
     def rows() -> list[dict[str, Any]]:
@@ -389,6 +411,13 @@ def test_a_client_that_leaves_between_two_attempts(site: Site) -> None:
 
     wait_until(lambda: bool(rows()), "ledger row", timeout_s=SEEN_WITHIN_S)
     [row] = rows()
+    return script, model, row
+
+
+def test_a_client_that_leaves_between_two_attempts(site: Site) -> None:
+    script, model, row = leave_between_two_attempts(site)
+    if row["status"] == 200 or row["total_s"] >= 2:  # the machine stalled, and the client was late
+        script, model, row = leave_between_two_attempts(site)
     assert (row["status"], row["error_kind"], row["attempts"]) == (499, "client_gone", 1)
     assert row["total_s"] < 2
     assert site.asked(script) == (1, 0)
@@ -403,7 +432,7 @@ def test_a_limit_cools_down_and_a_probe_lets_back(thrifty: Site) -> None:
     assert (first.status, first.headers["x-llmgw-attempts"]) == (200, "2")
     [a, b] = thrifty.health(model)
     assert (a["upstream"], a["state"], a["consecutive_failures"]) == ("a", "cooling", 1)
-    assert 0 < a["cooling_s"] <= 1.2
+    assert 0 < a["cooling_s"] <= 3.6
     assert (b["upstream"], b["state"], b["cooling_s"]) == ("b", "up", 0)
     labels = f'llmgw_upstream_cooling{{account="",upstream="a",upstream_model="{model}"}}'
     assert thrifty.metrics("llmgw_upstream_cooling")[labels] == 1
