@@ -26,7 +26,7 @@ from llmgw.access.settings import LimitChange
 from llmgw.store import Store, open_store
 from tests.support.chat import body, for_any_api, streamed
 from tests.support.gateway import CHAT_COMPLETIONS, Gateway, config_text
-from tests.support.limits import assert_granted
+from tests.support.limits import NO_TLS, assert_granted
 from tests.support.processes import NOISE, ROOT, wait_until
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
@@ -60,8 +60,12 @@ class Limited:
         self.store: Store = open_store(f"sqlite:///{gateway.database}")
 
     def key(self, limits: Sequence[LimitChange] = (), **more: Any) -> str:  # noqa: ANN401 - as of `create_key`
-        """A new key."""
-        return create_key(self.store, actor="test", name="batch", limits=limits, **more).token
+        """A new key, which the gateway knows."""
+        token = create_key(self.store, actor="test", name="batch", limits=limits, **more).token
+        wait_until(
+            lambda: self.gateway.get("/v1/models", key=token).status == 200, "the key", timeout_s=SOON_S
+        )
+        return token
 
     def statuses(self, keys: Sequence[str], number: int, **more: Any) -> Counter[int]:  # noqa: ANN401 - JSON
         """Of so many requests at once, over all workers: each has a connection of its own."""
@@ -73,6 +77,7 @@ class Limited:
                 json=body(**{"model": MODEL} | more),
                 timeout=SOON_S,
                 trust_env=False,
+                verify=NO_TLS,
             ).status_code
 
         with ThreadPoolExecutor(number) as threads:
@@ -128,6 +133,7 @@ def test_streams_count_until_they_end(limited: Limited) -> None:
             json=slow,
             timeout=SOON_S,
             trust_env=False,
+            verify=NO_TLS,
         ) as answer:
             for _piece in answer.iter_raw():
                 pass
@@ -183,6 +189,7 @@ def test_a_user_in_a_header_of_a_key_that_trusts_it(limited: Limited) -> None:
             json=body(MODEL, user="carl"),
             timeout=SOON_S,
             trust_env=False,
+            verify=NO_TLS,
         )
         return answer.status_code, limited.gateway.ledger(answer.headers["x-request-id"])["user"]
 

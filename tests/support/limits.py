@@ -1,7 +1,11 @@
 """How many requests a limit lets through: exact where the machine is quick."""
 
+import ssl
 import time
 from collections import Counter
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""`verify` of many clients at once that speak plain HTTP: by default each would load all CA certificates."""
 
 
 def assert_granted(counts: Counter[int], limit: int, *, since_s: float) -> None:
