@@ -4,9 +4,10 @@ import asyncio
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pytest
@@ -29,6 +30,8 @@ PLACE_EVERY_S = 5.0
 """What 12 requests per minute give back."""
 MODEL = "glm-5"
 GONE = "the limits' Redis is gone"
+TRIES = 3
+T = TypeVar("T")
 
 
 class Machines:
@@ -41,8 +44,9 @@ class Machines:
         store = open_store(f"sqlite:///{original}")
         rpm = LimitChange({"requests_per_minute": 12})
         places = LimitChange({"concurrent_requests": 4})
-        for name, limits in {"rpm": [rpm], "paced": [rpm], "large": [rpm], "places": [places]}.items():
-            self.keys[name] = create_key(store, actor="test", name=name, limits=limits).token
+        limits = {f"{name}-{turn}": rpm for name in ("rpm", "large") for turn in range(TRIES)}
+        for name, limit in {**limits, "paced": rpm, "places": places}.items():
+            self.keys[name] = create_key(store, actor="test", name=name, limits=[limit]).token
         budget = BudgetSetting(10_000, "tokens", "total")
         self.keys["budget"] = create_key(store, actor="test", name="budget", budgets=[budget]).token
         store.close()
@@ -80,6 +84,25 @@ class Machines:
         reports = [httpx.get(f"{gateway.url}/readyz", trust_env=False).json() for gateway in self.gateways]
         return [warning for report in reports for warning in report.get("warnings", [])]
 
+    def undisturbed(self, name: str, look: Callable[[str], T]) -> T:
+        """What is found with a fresh key while Redis is there for both.
+
+        A worker that gets no answer within a quarter of a second takes its machine's share, as it should: on
+        a machine that stalls, it is tried again with another key.
+        """
+        turn = 0
+        while True:
+            gone = self._told_gone()
+            found = look(f"{name}-{turn}")
+            turn += 1
+            if self._told_gone() == gone or turn == TRIES:
+                return found
+            wait_until(lambda: self.up() == [1, 1], "Redis is back", timeout_s=SOON_S)
+
+    def _told_gone(self) -> int:
+        """How often the workers have said that Redis is gone."""
+        return sum(gateway.process.output.count(GONE) for gateway in self.gateways)
+
     def up(self) -> list[float]:
         """`llmgw_limits_redis_up` of each."""
         texts = [httpx.get(f"{gateway.url}/metrics", trust_env=False).text for gateway in self.gateways]
@@ -113,14 +136,20 @@ def machines(
 
 
 def test_limits_are_exact_over_both_machines(machines: Machines) -> None:
-    since_s = time.monotonic()
-    assert_granted(machines.ask("rpm", 40), 12, since_s=since_s)
+    def look(key: str) -> tuple[Counter[int], float]:
+        since_s = time.monotonic()
+        return machines.ask(key, 40), since_s
+
+    counts, since_s = machines.undisturbed("rpm", look)
+    assert_granted(counts, 12, since_s=since_s)
     assert machines.warnings() == []
 
 
 def test_places_and_budgets_come_back_over_both_machines(machines: Machines) -> None:
-    for _ in range(3):
-        assert machines.ask("places", 4) == {200: 4}
+    assert machines.ask("places", 4) == {200: 4}
+    for _ in range(2):
+        # A request does not wait until Redis has heard of its end.
+        wait_until(lambda: machines.ask("places", 4) == {200: 4}, "all places", timeout_s=SOON_S)
     served = machines.ask("budget", 8)
     assert served == {200: 8}
 
@@ -129,24 +158,27 @@ def test_large_bodies_are_counted_once(machines: Machines) -> None:
     """Their limits are asked before they have come (`llmgw.limits.early`)."""
     gateway = machines.gateways[0]
     messages = [{"role": "user", "content": "word " * 40_000}]
-    with httpx.Client(
-        trust_env=False, timeout=SOON_S, headers=gateway.headers(machines.keys["large"])
-    ) as client:
-        left = []
-        since_s = time.monotonic()
-        for broken in (False, False, True, False):
-            content = httpx.Request(
-                "POST", "http://x", json=body(MODEL, messages=messages, max_tokens=20)
-            ).content
-            answer = client.post(
-                f"{gateway.url}{CHAT_COMPLETIONS}", content=content[:-1] if broken else content
-            )
-            assert answer.status_code == (400 if broken else 200), answer.text
-            if not broken:
-                left.append(int(answer.headers["x-ratelimit-remaining-requests"]))
-    given_back = int((time.monotonic() - since_s) / PLACE_EVERY_S)
+    content = httpx.Request("POST", "http://x", json=body(MODEL, messages=messages, max_tokens=20)).content
+
+    def look(key: str) -> tuple[list[int], int]:
+        headers = gateway.headers(machines.keys[key])
+        with httpx.Client(trust_env=False, timeout=SOON_S, headers=headers) as client:
+            left = []
+            since_s = time.monotonic()
+            for broken in (False, False, True, False):
+                answer = client.post(
+                    f"{gateway.url}{CHAT_COMPLETIONS}", content=content[:-1] if broken else content
+                )
+                assert answer.status_code == (400 if broken else 200), answer.text
+                if not broken:
+                    left.append(int(answer.headers["x-ratelimit-remaining-requests"]))
+        return left, int((time.monotonic() - since_s) / PLACE_EVERY_S)
+
+    left, given_back = machines.undisturbed("large", look)
     for asked, number in enumerate(left, start=1):
-        assert asked - given_back - 1 <= 12 - number <= asked
+        # The last one may come before Redis has heard that the broken one's place is free.
+        unheard = 1 if asked == len(left) else 0
+        assert asked - given_back - 1 <= 12 - number <= asked + unheard
 
 
 def test_redis_gone_and_back_in_mid_minute(machines: Machines, redis: RedisServer) -> None:
