@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from anthropic import Anthropic
+from hypothesis import HealthCheck, settings
 from openai import AsyncOpenAI, OpenAI
 
 from llmgw.store import Store, open_store
@@ -15,6 +16,11 @@ from tests.support.processes import Process
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
 from tests.support.validated import AsyncValidatedTransport2, ValidatedTransport2, take
+
+# The machine may be busy with other things: how long an example takes says nothing about it. Here it holds
+# whatever test modules are imported, and in whatever order.
+settings.register_profile("llmgw", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("llmgw")
 
 HEARTBEAT_S = 0.2
 MAX_BODY_BYTES = 4096

@@ -8,14 +8,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from llmgw import _core
-
-# The machine may be busy with other things: how long an example takes says nothing about it.
-settings.register_profile("llmgw", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("llmgw")
 
 TEXT = st.text(max_size=20)
 JSON = st.recursive(
