@@ -16,7 +16,7 @@ from llmgw._core import LimitPlan, LimitTable, Reservation
 from llmgw.limits.redis import RedisLimits, SharedRefusal, SharedReservation
 from llmgw.limits.redis.keeper import SETTLE_S
 from llmgw.limits.redis.plan import Hold, Rate
-from llmgw.limits.redis.script import EXACT
+from llmgw.limits.redis.script import CONTROL_KEYS, EXACT
 from llmgw.limits.redis.server import TIMEOUT_S
 from llmgw.redis import connect
 from tests.support.hostile_redis import REPLIES, hostile_redis
@@ -31,6 +31,11 @@ PLACES: Hold = ("concurrent:key:1", "requests", 10, None)
 BUDGET: Hold = ("budget:1:1795651200", "nano", 1000, None)
 
 
+def drained(begun_s: float, limit: int) -> float:
+    """What a rate has forgotten since then, at most: a busy machine may have taken long."""
+    return (time.monotonic() - begun_s) * limit / 60
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
     with RedisServer(tmp_path) as server:
@@ -41,7 +46,7 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
     ("rates", "holds", "tokens", "cost_nano", "expected"),
     [
         ([RPM], [], 0, 0, 10),
-        ([TPM], [], 30, 0, 33),
+        ([TPM], [], 300, 0, 3),
         ([RPM, ("rpm:model:m", "requests", 7)], [], 0, 0, 7),
         ([], [PLACES], 0, 0, 10),
         ([], [BUDGET], 0, 90, 11),
@@ -68,6 +73,7 @@ def test_what_ends_gives_its_place_back_and_keeps_its_money(server: RedisServer)
         async with workers(server.url, 2) as [here, there]:
             place: Hold = ("concurrent:key:1", "requests", 1, None)
             rates = [("rpm:key:1", "requests", 1000), TPM]
+            begun_s = time.monotonic()
             mine, theirs = (limits.plan(rates, [place, BUDGET]) for limits in (here, there))
             first = await granted(mine, tokens=900, cost_nano=900)
             assert (await refused(theirs)).index == 2
@@ -81,7 +87,7 @@ def test_what_ends_gives_its_place_back_and_keeps_its_money(server: RedisServer)
                 second = decision if isinstance(decision, SharedReservation) else None
             assert second.strictest[1] is not None
             # 600 of the 900 tokens were not used.
-            assert 700 <= second.strictest[1][1] < 720
+            assert 700 <= second.strictest[1][1] < 720 + drained(begun_s, 1000)
             second.cancel()
             await until(lambda: not there.keeper._changed, "Redis knows")
             assert (await refused(theirs, cost_nano=401)).remaining == 400
@@ -128,6 +134,7 @@ def test_refusals_and_headers_are_those_of_one_machine(server: RedisServer) -> N
             plan = limits.plan(rates, holds)
             one = LimitPlan(LimitTable.in_memory(), rates, holds)
             kept: list[object] = []
+            begun_s = time.monotonic()
             for question in questions * 3:
                 need = dict(zip(("input_tokens", "output_tokens", "cost_nano"), question, strict=True))
                 here, there = one.reserve(time.monotonic_ns(), **need), await plan.reserve(**need)
@@ -136,13 +143,19 @@ def test_refusals_and_headers_are_those_of_one_machine(server: RedisServer) -> N
                 assert [name for name, _ in there.headers("openai", 0)] == names_here
                 assert there.strictest[0] is not None
                 assert here.strictest[0] is not None
-                assert there.strictest[0][:2] == here.strictest[0][:2]
+                (there_limit, there_left), (here_limit, here_left) = (
+                    there.strictest[0][:2],
+                    here.strictest[0][:2],
+                )
+                assert there_limit == here_limit
+                assert abs(there_left - here_left) <= int(drained(begun_s, 7))
                 if isinstance(there, SharedRefusal):
                     assert not isinstance(here, Reservation)
                     assert (there.index, there.is_rate, there.limit) == (here.index, here.is_rate, here.limit)
-                    assert there.retry_after_s == pytest.approx(here.retry_after_s, abs=1.0)
+                    passed_s = time.monotonic() - begun_s
+                    assert there.retry_after_s == pytest.approx(here.retry_after_s, abs=1 + passed_s)
                     assert there.spent == here.spent
-                    assert there.remaining == pytest.approx(here.remaining, abs=20)
+                    assert there.remaining == pytest.approx(here.remaining, abs=20 + drained(begun_s, 1000))
                 else:
                     assert isinstance(here, Reservation)
 
@@ -203,7 +216,9 @@ def test_a_client_that_leaves_takes_its_place_along(server: RedisServer) -> None
 def test_a_killed_worker_leaks_nothing(server: RedisServer) -> None:
     async def run() -> None:
         async with workers(server.url, lease_s=60) as [alive]:
-            dead = RedisLimits(connect(server.url), LimitTable.in_memory(), machines=2, lease_s=0.3)
+            dead = RedisLimits(
+                connect(server.url), LimitTable.in_memory(), machines=2, lease_s=3, timeout_s=5
+            )
             await dead.start()
             await granted(dead.plan([], [PLACES, BUDGET]), cost_nano=1000)
             assert dead.keeper._task is not None
@@ -221,16 +236,23 @@ def test_a_killed_worker_leaks_nothing(server: RedisServer) -> None:
 
 def test_a_lease_is_renewed_as_long_as_the_request_runs(server: RedisServer) -> None:
     async def run() -> None:
-        async with workers(server.url, 2, lease_s=0.3) as [here, there]:
-            await granted(here.plan([], [("concurrent:key:1", "requests", 1, None)]))
+        async with workers(server.url, 2, lease_s=6) as [here, there]:
+            held = await granted(here.plan([], [("concurrent:key:1", "requests", 1, None)]))
             plan = there.plan([], [("concurrent:key:1", "requests", 1, None)])
-            begun_s = time.monotonic()
-            while time.monotonic() < begun_s + 1.5:  # five leases
+
+            def ends_us() -> float:
+                return float(server.run("ZSCORE", CONTROL_KEYS[1], held.key))
+
+            until_us, deadline_s = ends_us() + 1e6, time.monotonic() + GENEROUS_S
+            while ends_us() < until_us:  # ten renewals
+                assert time.monotonic() < deadline_s
                 await refused(plan)
                 await asyncio.sleep(0.02)
 
-    # Leases are looked after once a second, which is too seldom for so short ones.
+    # Each 0.1 s, of a lease that outlasts what a busy machine makes of that. Leases are looked after once a
+    # second, which is too seldom for it.
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("llmgw.limits.redis.keeper.RENEWALS", 60)
         patch.setattr("llmgw.limits.redis.keeper.BEAT_S", 0.05)
         asyncio.run(run())
 
@@ -299,6 +321,7 @@ def test_field_b1_redis_gone_is_not_each_machine_alone(server: RedisServer, outa
         ):
             made = [*left, *right]
             plans = [limits.plan(rates, holds) for limits in made]
+            begun_s = time.monotonic()
             open_ = [await granted(plan, cost_nano=10) for plan in plans]  # one on each
             begin(server)
             began_s = time.monotonic()
@@ -326,7 +349,7 @@ def test_field_b1_redis_gone_is_not_each_machine_alone(server: RedisServer, outa
             standing = (await refused(plans[0], cost_nano=10**6)).strictest[0]
             assert standing is not None
             # What came too late for those who had asked was not counted; some has drained meanwhile.
-            assert 8 <= 100 - standing[1] <= 16
+            assert 16 - max(8, drained(begun_s, 100) + 1) <= 100 - standing[1] <= 16
 
     asyncio.run(run())
 
@@ -339,6 +362,7 @@ def test_a_restart_that_loses_the_data_is_no_second_helping(server: RedisServer)
             rates: list[Rate] = [("rpm:key:1", "requests", 30), ("tpm:key:1", "tokens", 10_000)]
             holds: list[Hold] = [("concurrent:key:1", "requests", 24, None)]
             plans = [limits.plan(rates, holds) for limits in made]
+            begun_s = time.monotonic()
             for plan in plans * 7:
                 await granted(plan, tokens=100)
             server.kill()
@@ -348,12 +372,12 @@ def test_a_restart_that_loses_the_data_is_no_second_helping(server: RedisServer)
             assert not made[0].up
             began_s = time.monotonic()
             await until(lambda: all(limits.up for limits in made), "Redis is back")
-            assert time.monotonic() - began_s < SETTLE_S + 3
+            assert time.monotonic() - began_s < SETTLE_S + 10
             assert await count_granted(plans, 30, tokens=0) == 2
             standing = (await refused(plans[0])).strictest
             assert standing[1] is not None
-            # 2,200 tokens, less what has drained in a few seconds.
-            assert 10_000 - standing[1][1] > 2200 - 1500
+            # 2,200 tokens, less what has drained meanwhile.
+            assert 10_000 - standing[1][1] > 2200 - max(1500, drained(begun_s, 10_000) + 1)
 
     asyncio.run(run())
 
@@ -375,14 +399,16 @@ def test_a_flush_under_load_is_noticed(server: RedisServer) -> None:
 def test_a_dead_redis_costs_one_time_out_and_says_so_once(
     server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
+    timeout_s = 2.0  # a busy machine must not look like an outage before there is one
+
     async def run() -> None:
-        async with workers(server.url, timeout_s=TIMEOUT_S) as [limits]:
+        async with workers(server.url, timeout_s=timeout_s) as [limits]:
             plan = limits.plan([("rpm:key:1", "requests", 10_000)], [])
             await granted(plan)
             server.pause()
             began_s = time.monotonic()
             await granted(plan)
-            assert TIMEOUT_S * 0.9 <= time.monotonic() - began_s < TIMEOUT_S + 5
+            assert timeout_s * 0.9 <= time.monotonic() - began_s < timeout_s + 5
             began_s = time.monotonic()
             for _ in range(1000):
                 await granted(plan)
@@ -442,6 +468,7 @@ def test_what_others_have_spent_is_read_while_redis_is_gone(server: RedisServer)
             connect(server.url),
             LimitTable.in_memory(),
             machines=2,
+            timeout_s=5,
             read_bases=lambda: [("budget:1:0", spent), ("budget:2:0", 7)],
         )
         await limits.start()
@@ -518,7 +545,7 @@ def test_what_redis_is_not_told_is_counted(server: RedisServer) -> None:
 
     async def run() -> None:
         limits = RedisLimits(
-            connect(server.url), LimitTable.in_memory(), machines=2, timeout_s=0.5, on_lost=lost.append
+            connect(server.url), LimitTable.in_memory(), machines=2, timeout_s=2, on_lost=lost.append
         )
         await limits.start()
         reservation = await granted(limits.plan([TPM], []), tokens=100)
@@ -539,8 +566,9 @@ def test_what_redis_is_not_told_is_counted(server: RedisServer) -> None:
 def test_what_one_has_seen_hides_nothing_of_what_another_has_used(server: RedisServer, first: int) -> None:
     rates: list[Rate] = [("rpm:key:1", "requests", 40)]
 
-    async def run() -> int:
+    async def run() -> tuple[int, float]:
         async with workers(server.url, 2) as made:
+            begun_s = time.monotonic()
             plans = [limits.plan(rates, []) for limits in made]
             for plan in plans:  # the first one sees 5 of 10
                 assert await count_granted([plan], 5) == 5
@@ -550,6 +578,9 @@ def test_what_one_has_seen_hides_nothing_of_what_another_has_used(server: RedisS
             await until(lambda: all(limits.up for limits in made), "Redis is back")
             standing = (await granted(plans[0])).strictest[0]
             assert standing is not None
-            return 40 - standing[1]
+            return 40 - standing[1], drained(begun_s, 40)
 
-    assert 17 <= asyncio.run(run()) <= 21, "10 before and 10 meanwhile, and one; two a few seconds drain"
+    used, less = asyncio.run(run())
+    assert 21 - max(4, less + 1) <= used <= 21, (
+        "10 before and 10 meanwhile, and one, but for what has drained"
+    )
