@@ -185,13 +185,20 @@ FAULTS: list[tuple[str, Answer]] = [
 ]
 
 
-@pytest.mark.parametrize("fault", [row[1] for row in FAULTS], ids=[row[0] for row in FAULTS])
-def test_a_receiver_that_fails_is_asked_again(store: Store, started: Start, fault: Answer) -> None:
+HANGING = {"silence", "a head without an end"}
+"""It takes the time-out to see them."""
+
+
+@pytest.mark.parametrize(("name", "fault"), FAULTS, ids=[row[0] for row in FAULTS])
+def test_a_receiver_that_fails_is_asked_again(store: Store, started: Start, name: str, fault: Answer) -> None:
     add_budget(store, ZONE, amount=YUAN)
     with Receiver(fault, OK) as receiver:
-        told, seen = started(receiver.url, timeout_s=0.3)
+        told, seen = started(receiver.url, timeout_s=1.0 if name in HANGING else TIMEOUT_S)
         spend(store, told, YUAN)
-        wait_until(lambda: seen.results == ["failed", "delivered"], "delivered", timeout_s=TIMEOUT_S)
+        wait_until(lambda: seen.results[-1:] == ["delivered"], "delivered", timeout_s=2 * TIMEOUT_S)
+    assert seen.results[0] == "failed"
+    # The time-out holds for the good answer too, which a busy machine may be late with.
+    assert len(seen.results) == 2 or name in HANGING
     assert receiver.bodies[0] == receiver.bodies[1]  # the receiver can tell by the id
 
 
@@ -239,7 +246,8 @@ def test_after_a_restart_only_what_was_not_delivered_is_told(store: Store, start
         spend(store, told, YUAN)
         wait_until(lambda: len(receiver.requests) == 1, "the receiver hangs", timeout_s=TIMEOUT_S)
         told.close()
-        assert windows(store) == [(True, False)]
+        # The close waits for it no longer than it may.
+        wait_until(lambda: windows(store) == [(True, False)], "given back", timeout_s=TIMEOUT_S)
         _, seen = started(receiver.url)
         wait_until(lambda: seen.results == ["delivered"], "told by the next", timeout_s=TIMEOUT_S)
         _, seen = started(receiver.url)

@@ -57,14 +57,15 @@ MACHINE = """
 import random, sys
 from datetime import datetime
 from zoneinfo import ZoneInfo
+from llmgw.ledger import writer
 from llmgw.ledger.entry import LedgerEntry
-from llmgw.ledger.writer import Ledger
 from llmgw.store import store_at
 
+writer.BUSY_TIMEOUT_S = 30.0  # they wait for each other, on a busy machine for long
 url, machine, batches, now_s = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
 rng = random.Random(machine)
 store = store_at(url)
-ledger = Ledger(store, zone=ZoneInfo("Asia/Shanghai"))
+ledger = writer.Ledger(store, zone=ZoneInfo("Asia/Shanghai"))
 refused = []
 ledger._fail = refused.append
 print("ready", flush=True)

@@ -65,6 +65,14 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def patient(soon: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all is to arrive. Elsewhere the exporter would use the time to try again."""
+    del soon
+    monkeypatch.setattr(tracer_module, "CLOSE_TIMEOUT_S", 10.0)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "10")
+
+
+@pytest.fixture
 def counts() -> Counts:
     return Counts()
 
@@ -84,6 +92,7 @@ def made(counts: Counts) -> Iterator[Callable[[str], Tracer]]:
         tracer.close()
 
 
+@pytest.mark.usefixtures("patient")
 def test_all_arrive(made: Callable[[str], Tracer], counts: Counts) -> None:
     with Collector() as collector:
         finish(made(collector.url), 300)
@@ -93,6 +102,7 @@ def test_all_arrive(made: Callable[[str], Tracer], counts: Counts) -> None:
         assert counts.dropped.get("not_exported") is None
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_defect_in_one_request_costs_its_spans_only(
     made: Callable[[str], Tracer], counts: Counts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +170,7 @@ def test_a_queue_that_is_full_drops_and_counts_and_nobody_waits(
         assert counts.exported == 0
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_stop_exports_what_waits(counts: Counts) -> None:
     with Collector() as collector:
         tracer = Tracer(settings(collector.url), counts)
