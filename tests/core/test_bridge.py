@@ -21,7 +21,7 @@ from llmgw import _core
 
 PATIENCE_S = 10
 """Far longer than anything here takes: who waits so long has failed."""
-PROMPT_S = 1
+PROMPT_S = 5
 """How soon an upstream must see that its answer is no longer wanted."""
 
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"

@@ -98,7 +98,10 @@ def told(text: bytes) -> Any:  # noqa: ANN401
     return json.loads(text)
 
 
-def test_all_who_ask_within_a_second_get_one_look(gateway: FakeGateway, config: Config) -> None:
+def test_all_who_ask_within_a_second_get_one_look(
+    gateway: FakeGateway, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookout_module, "INTERVAL_S", 60.0)  # a second is nothing on a busy machine
     looking = lookout(gateway, config)
     gateway.open.clear()
     with ThreadPoolExecutor(20) as pool:
@@ -209,7 +212,10 @@ def test_instances(name: str, workers: tuple[int, ...], worker: int, other_name:
 # Several processes.
 
 
-def test_processes_share_a_look(gateway: FakeGateway, config: Config, tmp_path: Path) -> None:
+def test_processes_share_a_look(
+    gateway: FakeGateway, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookout_module, "INTERVAL_S", 60.0)  # as above
     looking = [lookout(gateway, config, Shelf(tmp_path)) for _ in range(4)]
     with ThreadPoolExecutor(8) as pool:
         seen = {each.result() for each in [pool.submit(each.look) for each in looking * 2]}
@@ -228,18 +234,18 @@ def test_a_process_that_is_stopped_in_its_look_holds_nobody_up(
         fcntl.flock(held, fcntl.LOCK_EX)
         assert other.get(lambda: pytest.fail("it looked")) == old
         shelf._file.unlink()
-        new = Seen(b"new", time.monotonic(), 1.0)
+        new = Seen(b"new", time.monotonic(), 60.0)
         assert other.get(lambda: new) == new
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"\x00" * 16, b"\xff" * 16 + b"{}"])
 def test_what_another_wrote_half_is_not_told(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "live").write_bytes(content)
-    new = Seen(b"new", time.monotonic(), 1.0)
+    new = Seen(b"new", time.monotonic(), 60.0)
     assert Shelf(tmp_path).get(lambda: new) == new
     assert Shelf(tmp_path).get(lambda: pytest.fail("it looked")) == new
 
 
 def test_without_its_folder_each_looks_alone(tmp_path: Path) -> None:
-    new = Seen(b"new", time.monotonic(), 1.0)
+    new = Seen(b"new", time.monotonic(), 60.0)
     assert Shelf(tmp_path / "gone").get(lambda: new) == new

@@ -12,7 +12,6 @@ from redis.crc import key_slot
 from llmgw.limits.redis import RedisLimits, SharedPlan, SharedReservation
 from llmgw.limits.redis.keeper import SETTLE_S
 from llmgw.limits.redis.plan import Hold, Rate
-from llmgw.limits.redis.server import TIMEOUT_S
 from llmgw.reasoning.redis import REDIS_PAUSE_S, RedisStore
 from llmgw.reasoning.store import CacheError, KeptTurn, Patience
 from llmgw.redis import connect
@@ -26,6 +25,8 @@ SLOT = key_slot(b"llmgw")
 A = b"a" * 32
 KEYS = [bytes([number]) * 32 for number in range(60)]
 RATES: list[Rate] = [("rpm:key:1", "requests", 100)]
+TILT_S = 60.0
+"""A sentinel whose clock seems to have jumped, as on a busy machine, does nothing for half a minute."""
 HOLDS: list[Hold] = [("concurrent:key:1", "requests", 20, None), ("budget:1:0", "nano", 1000, None)]
 
 
@@ -39,6 +40,13 @@ def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinels]:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
     with ExitStack() as stack:
         yield RedisCluster(stack, tmp_path_factory.mktemp("cluster"), SLOT)
+
+
+def patient() -> Patience:
+    """Where the cache is not to fail, a busy machine must not look as if it did."""
+    patience = Patience()
+    patience.left_s = GENEROUS_S
+    return patience
 
 
 async def replicated(server: RedisServer) -> None:
@@ -68,7 +76,10 @@ async def over(made: list[RedisLimits], plans: list[SharedPlan], fail: "Failover
     assert await count_granted(plans, 60, cost_nano=20) == 10
     assert all("1/2" in str(limits.warning) for limits in made)
     await fail.end()
-    await until(lambda: all(limits.up for limits in made), "both are back")
+    deadline_s = time.monotonic() + TILT_S
+    while not all(limits.up for limits in made):
+        assert time.monotonic() < deadline_s, "both are back"
+        await asyncio.sleep(0.005)
     # All that is open was told again: no place is left, and of the money what nobody holds.
     assert await count_granted(plans, 20) == 0
     for each in open_:
@@ -102,6 +113,7 @@ def test_sentinels_promote_a_replica(sentinels: Sentinels) -> None:
             await over(made, [limits.plan(RATES, HOLDS) for limits in made], Killed())
             assert sentinels.replica.run("ROLE")[0] == "master"
 
+    begun_s = time.monotonic()
     asyncio.run(run())
     # The old one comes back, for a moment as a master with nothing: nobody asks it.
     sentinels.master.start()
@@ -109,7 +121,9 @@ def test_sentinels_promote_a_replica(sentinels: Sentinels) -> None:
     async def again() -> None:
         async with workers(sentinels.url, timeout_s=1) as [limits]:
             assert limits.up
-            assert await count_granted([limits.plan(RATES, [])], 100) <= 85
+            number = await count_granted([limits.plan(RATES, [])], 100)
+            # Of about 30 that were used something is left, unless a busy machine has taken its time.
+            assert number <= max(85, 70 + (time.monotonic() - begun_s) * 100 / 60)
 
     asyncio.run(again())
 
@@ -138,7 +152,7 @@ def test_sentinels_that_are_gone_are_asked_in_turn(sentinels: Sentinels) -> None
         sentinel.kill()
 
     async def run() -> None:
-        async with workers(sentinels.url, timeout_s=TIMEOUT_S) as [limits]:
+        async with workers(sentinels.url) as [limits]:
             await until(lambda: limits.up, "the third one says it")
             # Without any, what is connected stays so.
             sentinels.sentinels[2].kill()
@@ -202,13 +216,13 @@ def test_a_server_that_became_a_replica_is_left(tmp_path_factory: pytest.TempPat
             async with workers(f"redis://127.0.0.1:{proxy.port}/0", timeout_s=5) as [limits]:
                 plan = limits.plan(RATES, [])
                 store = RedisStore(limits.redis, ttl_s=60, max_bytes=10**6, clock=Later())
-                await store.put(A, [KeptTurn(KEYS[0], (), b"x")], Patience())
+                await store.put(A, [KeptTurn(KEYS[0], (), b"x")], patient())
                 assert await count_granted([plan], 10) == 10
                 first.run("REPLICAOF", "127.0.0.1", second.port)
                 proxy.target = second.port
                 with pytest.raises(CacheError, match="ReadOnlyError"):
-                    await store.put(A, [KeptTurn(KEYS[0], (), b"x")], Patience())
-                await store.put(A, [KeptTurn(KEYS[0], (), b"x")], Patience())
+                    await store.put(A, [KeptTurn(KEYS[0], (), b"x")], patient())
+                await store.put(A, [KeptTurn(KEYS[0], (), b"x")], patient())
                 assert await count_granted([plan], 60) <= 50
                 await until(lambda: limits.up, "it is asked")
                 assert second.run("EXISTS", "{llmgw}:rpm:key:1") == 1
@@ -237,9 +251,9 @@ def test_a_cluster_has_reasoning_everywhere(cluster: RedisCluster) -> None:
         client = connect(cluster.url)
         store = RedisStore(client, ttl_s=60, max_bytes=10**6)
         turns = [KeptTurn(key, [bytes([at + 100]) * 32], b"x%d" % at) for at, key in enumerate(KEYS)]
-        await store.put(A, turns, Patience())
-        assert await store.get(A, KEYS, Patience()) == [b"x%d" % at for at in range(len(KEYS))]
-        found = await store.find(A, [bytes([at + 100]) * 32 for at in range(len(KEYS))], Patience())
+        await store.put(A, turns, patient())
+        assert await store.get(A, KEYS, patient()) == [b"x%d" % at for at in range(len(KEYS))]
+        found = await store.find(A, [bytes([at + 100]) * 32 for at in range(len(KEYS))], patient())
         assert found == KEYS
         await client.close()
 
@@ -313,9 +327,9 @@ def test_a_cluster_promotes_a_replica(cluster: RedisCluster) -> None:
     async def run() -> None:
         async with workers(cluster.url, 2, timeout_s=1) as made:
             store = RedisStore(made[0].redis, ttl_s=60, max_bytes=10**6, clock=Later())
-            await store.put(A, [KeptTurn(key, (), b"x") for key in KEYS], Patience())
+            await store.put(A, [KeptTurn(key, (), b"x") for key in KEYS], patient())
             await over(made, [limits.plan(RATES, HOLDS) for limits in made], Killed())
-            assert await store.get(A, KEYS, Patience()) == [b"x"] * len(KEYS)
+            assert await store.get(A, KEYS, patient()) == [b"x"] * len(KEYS)
 
     asyncio.run(run())
     assert owner_of(cluster) is cluster.replica
