@@ -1,5 +1,6 @@
 """Fixtures of more than one file."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,21 @@ import pytest
 from llmgw.cli.main import main
 from tests.support.cli import Outcome, Run, write_config
 from tests.support.processes import free_port
+
+HOUR_S = 3600.0
+HURRY_S = 10.0
+"""More than a test takes that counts what is of today."""
+
+
+@pytest.fixture(autouse=True)
+def no_hour_ends() -> None:
+    """No window of a budget ends between what a test counts and what it looks at.
+
+    Days of the zones that tests have begin with an hour of UTC.
+    """
+    left_s = HOUR_S - time.time() % HOUR_S
+    if left_s < HURRY_S:
+        time.sleep(left_s + 0.01)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from llmgw.budgets.spend import Spent, open_current
+from llmgw.budgets.windows import window_of
 from llmgw.ledger.entry import MAX_COST, LedgerEntry
 from llmgw.ledger.journal import Journal
 from llmgw.ledger.writer import Ledger
@@ -209,7 +210,7 @@ def test_another_time_zone_keeps_what_was_spent(store: Store) -> None:
     ledger = Ledger(store, zone=berlin)
     ledger.record(entry("more"))
     ledger.close_blocking()
-    [start] = {start for _, _, start in due(store, berlin) if start <= NOW < start + timedelta(days=7)}
+    start = window_of("week", NOW, berlin).starts_at
     assert spent(store)[1, "", start] == due(store, berlin)[1, "", start]
 
 
