@@ -143,12 +143,9 @@ def test_refusals_and_headers_are_those_of_one_machine(server: RedisServer) -> N
                 assert [name for name, _ in there.headers("openai", 0)] == names_here
                 assert there.strictest[0] is not None
                 assert here.strictest[0] is not None
-                (there_limit, there_left), (here_limit, here_left) = (
-                    there.strictest[0][:2],
-                    here.strictest[0][:2],
-                )
-                assert there_limit == here_limit
-                assert abs(there_left - here_left) <= int(drained(begun_s, 7))
+                assert there.strictest[0][0] == here.strictest[0][0]
+                differ = abs(there.strictest[0][1] - here.strictest[0][1])
+                assert differ <= int(drained(begun_s, 7))  # none, for the first 8 s
                 if isinstance(there, SharedRefusal):
                     assert not isinstance(here, Reservation)
                     assert (there.index, there.is_rate, there.limit) == (here.index, here.is_rate, here.limit)
