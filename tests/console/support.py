@@ -202,6 +202,20 @@ def set_width(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
 
 
+RIGHT_AFTER: Final = """
+(deed) => {
+  const replace = history.replaceState.bind(history);
+  history.replaceState = async (...values) => {
+    replace(...values);
+    history.replaceState = replace;
+    for (let turn = 0; turn < 20; turn += 1) await null; // the page is rendered, and not painted
+    deed();
+  };
+}
+"""
+"""Lets a deed happen once, between the next change of the address and the paint after it."""
+
+
 _OVERFLOW: Final = """
 () => {
   const told = (element) => {

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.console.support import LANGUAGES, Console, Language, axe, no_overflow
+from tests.console.support import LANGUAGES, RIGHT_AFTER, Console, Language, axe, no_overflow
 from tests.support.admin import Admin
 from tests.support.chat import body
 from tests.support.gateway import Gateway
@@ -293,6 +293,38 @@ def test_a_list_pages(console: Console, many: Admin) -> None:
     page.get_by_label("Name, owner or prefix").fill("many 0")
     expect(names).to_have_count(10)
     expect(page.get_by_text("Page 2")).to_have_count(0)
+
+
+_TYPE = """
+const type = (text) => {
+  const field = document.querySelector("search input");
+  field.value = text;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+};
+"""
+
+
+def test_what_is_typed_while_the_list_is_asked_for_stays(console: Console) -> None:
+    page = console("keys")
+    field = page.get_by_label("Name, owner or prefix")
+    field.wait_for()
+    page.evaluate(f"() => {{ {_TYPE} ({RIGHT_AFTER})(() => type('many')); type('man'); }}")
+    expect(page).to_have_url(re.compile(r"/keys\?name=many$"))
+    expect(field).to_have_value("many")
+
+
+def test_a_filter_that_is_chosen_while_one_types_stays(console: Console) -> None:
+    page = console("keys")
+    page.get_by_label("State", exact=True).evaluate(
+        f"""async (state) => {{
+          {_TYPE}
+          type("many");
+          await new Promise((done) => setTimeout(done, 100)); // less than the page waits for
+          state.value = "revoked";
+          state.dispatchEvent(new Event("change", {{ bubbles: true }}));
+        }}"""
+    )
+    expect(page).to_have_url(re.compile(r"/keys\?state=revoked&name=many$"))
 
 
 def test_bars_of_a_list_cost_one_request(console: Console, many: Admin) -> None:

@@ -110,6 +110,33 @@ def test_shortcuts(console: Console, language: Language) -> None:
         expect(page).to_have_url(re.compile(f"/console/{path}([?].*)?$"))
 
 
+def test_no_key_is_lost_before_the_page_is_painted(console: Console) -> None:
+    page = console("keys")
+    page.get_by_role("heading", level=1).wait_for()
+    page.evaluate(
+        """async () => {
+          const press = (key, more) =>
+            document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, ...more }));
+          document.querySelector("nav a[href$='/usage']").click();
+          press("g");
+          for (let frame = 0; frame < 3; frame += 1) {
+            await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+          }
+          press("s");
+        }"""
+    )
+    expect(page.get_by_role("heading", level=1)).to_have_text(SYSTEM["en"])
+    role = page.evaluate(
+        """async () => {
+          const how = { key: "k", ctrlKey: true, bubbles: true };
+          document.body.dispatchEvent(new KeyboardEvent("keydown", how));
+          for (let turn = 0; turn < 20; turn += 1) await null;
+          return document.activeElement.role;
+        }"""
+    )
+    assert role == "combobox", "what is typed at once goes into the field"
+
+
 def test_a_slash_goes_to_the_first_filter_and_typing_is_typing(console: Console) -> None:
     page = console("keys")
     name = page.get_by_label("Name, owner or prefix")

@@ -19,7 +19,7 @@ from tests.console.playground import (
     message,
     request_id_of,
 )
-from tests.console.support import LANGUAGES, Console, Language, axe
+from tests.console.support import LANGUAGES, RIGHT_AFTER, Console, Language, axe
 from tests.support.admin import Admin
 
 # --- Answers ---
@@ -180,6 +180,45 @@ def test_a_link_chooses_models_and_is_kept(console: Console, model_key: str) -> 
     expect(page).to_have_url(re.compile(r"\?model=glm-5&model2=kimi-k2\.6$"))
     page.reload()
     expect(page.get_by_label("Second model", exact=True)).to_have_value("kimi-k2.6")
+
+
+def test_a_model_chosen_right_after_another_stays(console: Console, model_key: str) -> None:
+    page = console("playground?model=glm-5&model2=kimi-k2.6", key=model_key)
+    second = page.get_by_label("Second model", exact=True)
+    expect(second).to_have_value("kimi-k2.6")
+    second.evaluate(
+        f"""(field) => {{
+          const choose = (model) => {{
+            field.value = model;
+            field.dispatchEvent(new Event("change", {{ bubbles: true }}));
+          }};
+          ({RIGHT_AFTER})(() => choose("qwen3-max"));
+          choose("deepseek-v4-pro");
+        }}"""
+    )
+    expect(page).to_have_url(re.compile(r"\?model=glm-5&model2=qwen3-max$"))
+    console.settle()
+    expect(page).to_have_url(re.compile(r"\?model=glm-5&model2=qwen3-max$"))
+    expect(second).to_have_value("qwen3-max")
+
+
+def test_a_link_to_another_model_than_the_one_chosen(console: Console, model_key: str) -> None:
+    """What is chosen outlives the page, and won over what a link asked for."""
+    page = console("playground?model=glm-5&model2=kimi-k2.6", model_key=model_key)
+    first, second = page.get_by_label("Model", exact=True), page.get_by_label("Second model", exact=True)
+    expect(second).to_have_value("kimi-k2.6")
+    page.get_by_role("link", name="Models", exact=True).click()
+    page.get_by_role("link", name="qwen3-max", exact=True).click()
+    page.get_by_role("link", name="Try it").click()
+    expect(page).to_have_url(re.compile(r"/playground\?model=qwen3-max&model2=kimi-k2\.6$"))
+    expect(first).to_have_value("qwen3-max")
+    expect(second).to_have_value("kimi-k2.6")
+    for _ in range(3):  # the model, the list, the playground as it was
+        page.go_back()
+    expect(page).to_have_url(re.compile(r"/playground\?model=glm-5&model2=kimi-k2\.6$"))
+    expect(first).to_have_value("glm-5")
+    page.get_by_role("link", name="Playground", exact=True).click()
+    expect(page).to_have_url(re.compile(r"/playground\?model=glm-5&model2=kimi-k2\.6$"))
 
 
 # --- Stops and errors ---

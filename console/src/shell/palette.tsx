@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { isAdmin } from "../api/session.ts";
 import { SHELL } from "../i18n/shell.ts";
@@ -28,8 +28,8 @@ export function Palette({ onClose }: { onClose: () => void }): JSX.Element {
   const { all, isLoading, fault } = useDestinations(wanted);
   const chosen = Math.min(at, all.length - 1);
   const active = all[chosen];
-  // After the dialog has opened, which puts the focus on its first button.
-  useEffect(() => input.current?.focus(), []);
+  // After the dialog has opened, which puts the focus on its first button; and before the next key.
+  useLayoutEffect(() => input.current?.focus(), []);
   useEffect(() => {
     document.getElementById(`${id}-${chosen}`)?.scrollIntoView({ block: "nearest" });
   }, [id, chosen]);

@@ -1,4 +1,4 @@
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { PageName } from "./routes.ts";
 
 /** The second key behind `g`, of each page. */
@@ -34,8 +34,10 @@ interface Deeds {
 
 /** Listens for the shortcuts. Nothing happens while somebody types or a dialog asks something. */
 export function useShortcuts({ onPalette, onHelp, onPage }: Deeds): void {
-  useEffect(() => {
-    let goUntilMs = 0;
+  // Outlives the listener: each address brings another `onPage`.
+  const goUntilMs = useRef(0);
+  // A passive effect would be made one paint after the page, and a key in between be lost.
+  useLayoutEffect(() => {
     const heed = (event: KeyboardEvent): void => {
       if (event.isComposing || document.querySelector("dialog[open]") !== null) return;
       const key = event.key.toLowerCase();
@@ -46,10 +48,10 @@ export function useShortcuts({ onPalette, onHelp, onPage }: Deeds): void {
       }
       const isTyping = event.target instanceof Element && event.target.closest(FIELDS) !== null;
       if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.timeStamp < goUntilMs) {
-        goUntilMs = 0;
+      if (event.timeStamp < goUntilMs.current) {
+        goUntilMs.current = 0;
         onPage(key);
-      } else if (key === GO) goUntilMs = event.timeStamp + PAUSE_MS;
+      } else if (key === GO) goUntilMs.current = event.timeStamp + PAUSE_MS;
       else if (key === "?") onHelp();
       else if (key === "/") {
         const field = document.querySelector<HTMLElement>(FIRST_FILTER);

@@ -1,5 +1,4 @@
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
 import { admin, type Schemas, unwrap } from "../../api/client.ts";
 import { mayChange } from "../../api/session.ts";
 import { COMMON } from "../../i18n/common.ts";
@@ -7,6 +6,7 @@ import { textsOf } from "../../i18n/texts.ts";
 import { grouped } from "../../lib/format.ts";
 import { useQuery } from "../../lib/query.ts";
 import { useResource } from "../../lib/resource.ts";
+import { useTyped } from "../../lib/typed.ts";
 import { Button, Empty, Select, Tag, TextField } from "../../ui/basics.tsx";
 import { type Column, Loaded, Pager, Table, usePages } from "../../ui/table.tsx";
 import { Time } from "../../ui/values.tsx";
@@ -111,20 +111,12 @@ function Filters(): JSX.Element {
   const all = textsOf(COMMON).all;
   const [query, change] = useQuery();
   const projects = useProjectNames().data;
-  const asked = query["name"] ?? "";
-  const [typed, setTyped] = useState(asked);
-  // "Back" may change what is asked for.
-  useEffect(() => setTyped(asked), [asked]);
-  useEffect(() => {
-    if (typed === asked) return;
-    const timer = setTimeout(() => change({ name: typed }, true), TYPING_MS);
-    return () => clearTimeout(timer);
-  }, [typed]);
+  const [name, setName] = useTyped("name", TYPING_MS);
   const project = query["project"] ?? "";
   const names = [...new Set([...(projects?.names ?? []), ...(project === "" ? [] : [project])])];
   return (
     <search class="filters">
-      <TextField label={t.search} type="search" value={typed} onInput={setTyped} />
+      <TextField label={t.search} type="search" value={name} onInput={setName} />
       <Select
         label={t.project}
         value={project}

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { textsOf } from "../../i18n/texts.ts";
 import { bytes } from "../../lib/format.ts";
 import { Button, Field, Select } from "../../ui/basics.tsx";
@@ -161,7 +161,8 @@ function useDrop(onFiles: (files: File[]) => void): boolean {
   const [isOver, setOver] = useState(false);
   const latest = useRef(onFiles);
   latest.current = onFiles;
-  useEffect(() => {
+  // As soon as the page is seen: the browser would leave it for a file that is dropped before.
+  useLayoutEffect(() => {
     const over = (event: DragEvent): void => {
       if (event.dataTransfer?.types.includes("Files") !== true) return;
       event.preventDefault(); // else the browser would leave the page for the file

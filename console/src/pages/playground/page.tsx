@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { jsonOf } from "../../api/fault.ts";
 import { askGateway } from "../../api/gateway.ts";
@@ -49,29 +49,35 @@ export default function Playground(): JSX.Element {
   return <WithModels key={secret} secret={secret} title={title} />;
 }
 
+const PATH = "/console/playground";
+
+function searchOf(model: string | null, model2: string | null): string {
+  return new URLSearchParams({ ...(model ? { model } : {}), ...(model2 ? { model2 } : {}) }).toString();
+}
+
 /** `?model=…&model2=…` chooses models, and the address follows what is chosen. */
 function useAddress(): void {
-  const { path, query, route } = useLocation();
-  const { model, model2 } = query;
-  useEffect(() => {
-    if (model !== undefined) setLane(0, { model });
-    if (model2 === undefined) return;
-    if (lanes.value.length < MOST_LANES) addLane(model2);
-    else setLane(1, { model: model2 });
-  }, [model, model2]);
-  const chosen = lanes.value.map((lane) => lane.model).filter((each) => each !== "");
-  const wanted = chosen.join("\n");
-  useEffect(() => {
-    if (wanted === "") return;
-    const [first, second] = wanted.split("\n");
-    const names = new URLSearchParams({
-      model: first ?? "",
-      ...(second === undefined ? {} : { model2: second }),
-    });
+  const { query, route } = useLocation();
+  const [first, second] = lanes.value.map((lane) => lane.model);
+  // What the address said when it was last heeded or written here: that is nothing new.
+  const known = useRef("");
+  // One effect, over within the event: of two after the paint, one undid what was chosen meanwhile.
+  useLayoutEffect(() => {
+    if (!location.pathname.startsWith(PATH)) return; // on the way to a page whose code is still coming
+    // Address and lanes as they are now, which may be newer than what is rendered.
     const here = new URLSearchParams(location.search);
-    const isThere = here.get("model") === first && (here.get("model2") ?? undefined) === second;
-    if (!isThere) route(`${path}?${names}`, true);
-  }, [wanted]);
+    const model = here.get("model");
+    const model2 = here.get("model2");
+    const asked = searchOf(model, model2);
+    if (asked !== known.current) {
+      if (model) setLane(0, { model });
+      if (model2 && lanes.value.length < MOST_LANES) addLane(model2);
+      else if (model2) setLane(1, { model: model2 });
+    }
+    const [one, two] = lanes.value;
+    known.current = one?.model ? searchOf(one.model, two?.model ?? null) : asked;
+    if (known.current !== asked) route(`${PATH}?${known.current}`, true);
+  }, [query["model"], query["model2"], first, second]);
 }
 
 function WithModels({ secret, title }: { secret: string; title: string }): JSX.Element {

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { admin, unwrap } from "../../api/client.ts";
 import { COMMON } from "../../i18n/common.ts";
 import { textsOf } from "../../i18n/texts.ts";
@@ -7,6 +7,7 @@ import { localInput, utcOfInput } from "../../lib/local-input.ts";
 import { MAX_PAGE_ROWS } from "../../lib/paged.ts";
 import { useQuery } from "../../lib/query.ts";
 import { useResource } from "../../lib/resource.ts";
+import { useTyped } from "../../lib/typed.ts";
 import { Button, Empty, Section, Select, TextField } from "../../ui/basics.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { ExportButton } from "../../ui/export.tsx";
@@ -97,15 +98,7 @@ function Filters(): JSX.Element {
   const t = textsOf(SYSTEM).audit;
   const all = textsOf(COMMON).all;
   const [query, change] = useQuery();
-  const asked = query["target"] ?? "";
-  const [typed, setTyped] = useState(asked);
-  // "Back" may change what is asked for.
-  useEffect(() => setTyped(asked), [asked]);
-  useEffect(() => {
-    if (typed === asked) return;
-    const timer = setTimeout(() => change({ part: "audit", target: typed.trim() }, true), TYPING_MS);
-    return () => clearTimeout(timer);
-  }, [typed]);
+  const [target, setTarget] = useTyped("target", TYPING_MS, { part: "audit" });
   const action = query["action"] ?? "";
   const known = Object.entries(t.actions);
   // One of a later gateway can still be looked for.
@@ -118,7 +111,13 @@ function Filters(): JSX.Element {
         options={[["", all], ...options]}
         onChange={(value) => change({ part: "audit", action: value })}
       />
-      <TextField label={t.target} type="search" value={typed} onInput={setTyped} placeholder={t.targetHint} />
+      <TextField
+        label={t.target}
+        type="search"
+        value={target}
+        onInput={setTarget}
+        placeholder={t.targetHint}
+      />
       <TextField
         label={t.since}
         type="datetime-local"

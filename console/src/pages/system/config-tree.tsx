@@ -1,10 +1,11 @@
 import type { JSX } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { textsOf } from "../../i18n/texts.ts";
 import { grouped } from "../../lib/format.ts";
 import type { Json } from "../../lib/json.ts";
 import { useQuery } from "../../lib/query.ts";
 import { tomlOf } from "../../lib/toml.ts";
+import { useTyped } from "../../lib/typed.ts";
 import { Button, Empty, TextField } from "../../ui/basics.tsx";
 import { CopyButton } from "../../ui/copy.tsx";
 import { type Branch, found, type Leaf, sizeOf, treeOf } from "./config-nodes.ts";
@@ -23,16 +24,10 @@ const TYPING_MS = 150;
 /** The config, table by table; with a text to find, only what has it. */
 export function ConfigTree({ config }: { config: Json }): JSX.Element {
   const t = textsOf(SYSTEM).config;
-  const [query, change] = useQuery();
+  const [query] = useQuery();
   const asked = query["find"] ?? "";
-  const [typed, setTyped] = useState(asked);
+  const [typed, setTyped] = useTyped("find", TYPING_MS);
   const [folding, setFolding] = useState<Folding>({ isOpen: false, round: 0 });
-  useEffect(() => setTyped(asked), [asked]);
-  useEffect(() => {
-    if (typed === asked) return;
-    const timer = setTimeout(() => change({ find: typed }, true), TYPING_MS);
-    return () => clearTimeout(timer);
-  }, [typed]);
   const whole = useMemo(() => treeOf(config), [config]);
   const shown = useMemo(() => (asked.trim() === "" ? whole : found(whole, asked)), [whole, asked]);
   const size = sizeOf(shown);
