@@ -12,6 +12,7 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Error,
     Page,
     Request,
     WebError,
@@ -24,10 +25,12 @@ CHROMIUM_ENV: Final = "LLMGW_TEST_CHROMIUM"
 """Names another program than Debian's."""
 CHROMIUM: Final = Path(os.environ.get(CHROMIUM_ENV, "/usr/bin/chromium"))
 SETTLE_TIMEOUT_S: Final = 15.0
-QUIET_S: Final = 0.2
 POLL_MS: Final = 20
+QUIET_POLLS: Final = 10
+"""As many in turn, in which a page asks for nothing, and it has all."""
 CANCELLED: Final = "net::ERR_ABORTED"
 """How Chromium calls a request that the page itself gave up."""
+_MOMENT: Final = "(ms) => new Promise((done) => setTimeout(done, ms, true))"
 _VIOLATIONS: Final = """
 document.addEventListener("securitypolicyviolation", (event) => {
   const blocked = event.blockedURI || "what is inline";
@@ -62,7 +65,7 @@ class Watch:
         self._context = context
         self._origin = origin
         self._in_flight: set[Request] = set()
-        self._quiet_since = time.monotonic()
+        self._heard = 0
         self.faults: list[str] = []
         context.add_init_script(_VIOLATIONS)
         context.on("console", self._said)
@@ -74,11 +77,23 @@ class Watch:
     def settle(self) -> None:
         """Wait until the pages have all that they asked for. Raises TimeoutError, with what is missing."""
         deadline = time.monotonic() + SETTLE_TIMEOUT_S
-        while self._in_flight or time.monotonic() - self._quiet_since < QUIET_S:
+        quiet, heard = 0, self._heard
+        while quiet < QUIET_POLLS:
             if time.monotonic() > deadline:
                 waiting = ", ".join(f"{each.method} {each.url}" for each in self._in_flight)
                 raise TimeoutError(f"the page still waits for {waiting or 'ever more requests'}")
-            self._context.pages[0].wait_for_timeout(POLL_MS)
+            has_moved = self._let_pages_move()
+            quiet = quiet + 1 if has_moved and not self._in_flight and self._heard == heard else 0
+            heard = self._heard
+
+    def _let_pages_move(self) -> bool:
+        """Let a moment pass by the pages' own timers: on a busy machine they may have stood still."""
+        try:
+            for page in self._context.pages:
+                page.wait_for_function(_MOMENT, arg=POLL_MS, timeout=SETTLE_TIMEOUT_S * 1_000)
+        except Error:  # one is gone, or does nothing any more
+            return False
+        return True
 
     def left(self, expected: list[re.Pattern[str]]) -> list[str]:
         """The faults that nobody expected."""
@@ -94,13 +109,14 @@ class Watch:
 
     def _asked(self, request: Request) -> None:
         self._in_flight.add(request)
+        self._heard += 1
         url = request.url.removeprefix("blob:")
         if not url.startswith((f"{self._origin}/", "data:")):
             self.faults.append(f"request to another origin: {request.method} {request.url}")
 
     def _ended(self, request: Request) -> None:
         self._in_flight.discard(request)
-        self._quiet_since = time.monotonic()
+        self._heard += 1
 
     def _failed(self, request: Request) -> None:
         self._ended(request)

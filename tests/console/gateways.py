@@ -6,16 +6,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
+
 from tests.console.support import STATIC
-from tests.support.admin import Admin, admin_gateway
+from tests.support.admin import SOON_S, Admin, admin_gateway
 from tests.support.chat import WEATHER, body, pictures, streamed
 from tests.support.gateway import config_text
+from tests.support.processes import wait_until
 from tests.support.scripted import ScriptedUpstream
 from tests.support.simulator import SimulatorProcess
 
 SLOW: Final = "slow-qwen"
 """A model that thinks and streams at a pace that a test can follow."""
-SLOW_MS: Final = 60.0
+SLOW_MS: Final = 120.0
 """Its pause before each chunk."""
 PRICES: Final = {
     "qwen3.6-plus": "{input = 2, cached_input = 0.4, output = 12}",
@@ -50,6 +53,12 @@ def console_gateway(
         )
     with admin_gateway(folder, config, own_process=own_process, more=more) as admin:
         yield admin
+
+
+def await_key(admin: Admin, key: str) -> None:
+    """Until a new key is taken: a busy machine may have no time to read it with its first request."""
+    taken = httpx.codes.OK
+    wait_until(lambda: admin.gateway.get("/v1/models", key=key).status == taken, "the key", timeout_s=SOON_S)
 
 
 def traffic() -> Iterator[dict[str, Any]]:

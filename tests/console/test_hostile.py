@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.console.gateways import console_gateway
+from tests.console.gateways import await_key, console_gateway
 from tests.console.support import PAGES, Console, no_overflow
 from tests.support.admin import Admin
 from tests.support.chat import body
@@ -52,6 +52,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory, config: str) -> Iterator[A
             wanted = {"name": name, "owner": name, "project": name}
             key = admin.send("POST", "/admin/v1/keys", wanted)
             assert key.status_code in {200, 201}, (name, key.text)
+            await_key(admin, key.json()["secret"])
             for model in ASKED:
                 answer = admin.gateway.post({**body(model), "user": name[:64]}, key=key.json()["secret"])
                 admin.gateway.ledger(answer.headers["x-request-id"])
@@ -89,6 +90,7 @@ def test_details_of_bad_names(console: Console, hostile: Admin, path: str) -> No
 def test_a_model_key_of_a_bad_name(console: Console, hostile: Admin) -> None:
     for name in NAMES[:5]:
         made = hostile.send("POST", "/admin/v1/keys", {"name": name}).json()
+        await_key(hostile, made["secret"])
         page = console(site=hostile, key=made["secret"])
         look(console, page)
 

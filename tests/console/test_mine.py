@@ -8,6 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from tests.console.gateways import await_key
 from tests.console.support import LANGUAGES, Console, Language, axe, no_overflow
 from tests.support.admin import Admin
 from tests.support.chat import body
@@ -62,6 +63,7 @@ def new_key(admin: Admin, name: str) -> tuple[int, str]:
     answer = admin.send("POST", "/admin/v1/keys", {"name": name, **more})
     assert answer.status_code == httpx.codes.CREATED, answer.text
     key: dict[str, Any] = answer.json()
+    await_key(admin, key["secret"])
     return key["id"], key["secret"]
 
 
@@ -144,12 +146,11 @@ def test_a_key_that_is_revoked_meanwhile(console: Console, admin: Admin) -> None
     page = console(key=key)
     console.settle()
     assert admin.send("POST", f"/admin/v1/keys/{key_id}/revoke").status_code == httpx.codes.OK
-    refresh = page.get_by_role("button", name="Refresh")
-
-    def is_out() -> bool:
-        if refresh.is_visible():
-            refresh.click()
-        return page.get_by_label("API key", exact=True).is_visible()
-
-    wait_until(is_out, "the sign-in", timeout_s=10)
+    wait_until(
+        lambda: admin.gateway.get("/v1/usage/me", key=key).status == httpx.codes.UNAUTHORIZED,
+        "the revocation",
+        timeout_s=10,
+    )
+    page.get_by_role("button", name="Refresh").click()
+    expect(page.get_by_label("API key", exact=True)).to_be_visible()
     expect(page.get_by_role("status").filter(has_text="You are signed out")).to_be_visible()

@@ -59,6 +59,7 @@ def test_keys_projects_models_and_requests(console: Console, admin: Admin) -> No
     project = admin.send("POST", "/admin/v1/projects", {"name": "palette-project"}).json()
     [request] = admin.get("/admin/v1/requests", {"limit": 1}).json()["data"]
     page = console()
+    page.get_by_role("heading", level=1).wait_for()
     places = {
         "palette-k": f"keys/{key['id']}",
         "ALETTE-PRO": f"projects/{project['id']}",
@@ -74,6 +75,7 @@ def test_keys_projects_models_and_requests(console: Console, admin: Admin) -> No
         console.settle()
         page.go_back()
         page.wait_for_url(re.compile("/console/$"))
+        expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
         expect(page.get_by_role("dialog")).to_have_count(0)
 
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from tests.console.gateways import await_key
 from tests.console.playground import (
     WORDS,
     answers,
@@ -81,6 +82,7 @@ def test_an_admin_who_only_looks_gives_a_key(
 def test_a_key_that_ends_meanwhile(console: Console, admin: Admin) -> None:
     console.expect("status of 401")
     key = admin.gateway.new_key()
+    await_key(admin, key)
     page = console("playground", key=key)
     ask(page, "Hello")
     finished(answers(page, "qwen3.6-plus"))

@@ -58,7 +58,7 @@ def test_reasoning_and_a_tool_call(console: Console, model_key: str, language: L
 
 def test_the_figures_are_those_of_the_ledger(console: Console, admin: Admin, model_key: str) -> None:
     page = console("playground?model=glm-5", model_key=model_key)
-    further(page, simulate={"delay_ms": 5})
+    further(page, simulate={"delay_ms": 40})
     ask(page, "Why is the sky blue?")
     answer = answers(page, "glm-5")
     finished(answer)

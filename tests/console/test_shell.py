@@ -119,12 +119,12 @@ def test_a_wrong_key_is_told_with_the_request(console: Console, key: str, langua
 
 def test_a_key_that_expires_meanwhile(console: Console, admin: Admin) -> None:
     console.expect("status of 401")
-    key = admin.new_key("admin", expires_at=datetime.now(UTC) + timedelta(seconds=4))
+    key = admin.new_key("admin", expires_at=datetime.now(UTC) + timedelta(seconds=10))
     page = console("system", key=key)
     navigation(page)
     # Nobody does anything: what the page asks by itself every two seconds is refused.
     told = page.get_by_role("status").filter(has_text="You are signed out")
-    expect(told).to_contain_text("expired", timeout=20_000)
+    expect(told).to_contain_text("expired", timeout=30_000)
     expect(page.get_by_label("API key", exact=True)).to_be_visible()
     assert "llmgw.key" not in stored(page, "sessionStorage")
     sign_in(page, admin.key)
@@ -176,6 +176,7 @@ def test_the_theme_is_switched_and_kept(console: Console) -> None:
         if name == "dark":
             page.reload(wait_until="commit")
             expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+            page.wait_for_function("() => document.body && document.styleSheets.length")
             assert colour() == seen["dark"]
         button.click()
     assert seen["light"] != seen["dark"]
