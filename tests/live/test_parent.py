@@ -179,6 +179,7 @@ def test_workers_end_with_their_parent_and_their_streams_first(
             )
             assert len(gateway.ledger_rows()) == 1
             assert "the parent process is gone" in gateway.process.output
+            successor.wait_ready(f"{gateway.url}/readyz")  # the first time its predecessors may have answered
             assert httpx.get(f"{gateway.url}/readyz", trust_env=False).json() == {"status": "ok"}
         finally:
             successor.stop()

@@ -40,6 +40,8 @@ async def parent_killed(rig: Rig) -> str:
             return not any(_runs(pid) for pid in orphans)
 
         ended_s = await wait_for(ended, "the old workers end", timeout_s=SOON_S)
+        # The first time they may have answered in its place.
+        await asyncio.to_thread(successor.wait_ready, f"{rig.gateway.url}/readyz")
         for _ in range(20):
             answered_by(await rig.client.ask("solo-0", Act()), "a")
     finally:
