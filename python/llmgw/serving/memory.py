@@ -22,7 +22,9 @@ MAPPED_FROM_BYTES: Final = 1 << 23
 KEPT_BYTES: Final = 1 << 25
 """Up to this much free memory stays at the top of each heap until `trim`."""
 HEAPS: Final = 4
-"""Threads share them. The speed is the same with 1, 2, 4 and 16 of them (docs/benchmarks.md)."""
+"""Threads share them; a worker may have one more, of its parent. The speed is the same with 1, 2, 4 and 16 of
+them (docs/benchmarks.md).
+"""
 TICKS_TO_IDLE: Final = 10
 """After this many ticks without a request, free memory is returned to the system."""
 TICKS_BUSY: Final = 120
